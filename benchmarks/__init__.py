@@ -1,0 +1,1 @@
+"""Throughput benchmarks, each figure beside its limit and its peers."""

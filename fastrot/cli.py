@@ -1,0 +1,44 @@
+"""The command line: a thin table of subcommands, and the one place where errors become exit codes."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from fastrot import __version__
+from pipelines.errors import FastrotError, UsageError
+
+COMMANDS = ("demo", "prepare", "store", "pretrain", "finetune", "evaluate")
+
+INTERRUPTED = 130  # what shells report for a program that Ctrl-C stopped
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of every subcommand. Imports neither torch nor DALI, so that --help is quick."""
+    parser = argparse.ArgumentParser(
+        prog="fastrot",
+        description="Video pre-training by rotation prediction (3DRotNet), with DALI and AMP.",
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"fastrot {__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        importlib.import_module(f"fastrot.commands.{name}").add_parser(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    args = build_parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except FastrotError as error:
+        print(f"fastrot: error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        print("fastrot: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`fastrot ... | head`): nobody is left to tell.
+        sys.stderr.close()
+        return 1

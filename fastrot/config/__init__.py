@@ -1,0 +1,26 @@
+"""The configuration of a run: dataclasses are the schema, YAML and the command line fill them."""
+
+from fastrot.config.loading import from_mapping, load_config, to_mapping, to_yaml
+from fastrot.config.schema import (
+    Config,
+    DataConfig,
+    EvalConfig,
+    ModelConfig,
+    OptimConfig,
+    RotationConfig,
+    TrainConfig,
+)
+
+__all__ = [
+    "Config",
+    "DataConfig",
+    "EvalConfig",
+    "ModelConfig",
+    "OptimConfig",
+    "RotationConfig",
+    "TrainConfig",
+    "from_mapping",
+    "load_config",
+    "to_mapping",
+    "to_yaml",
+]

@@ -1,0 +1,1 @@
+"""Accuracies, probes and scores of a trained network."""

@@ -1,0 +1,1 @@
+"""The 3D ResNet, its heads and its weights."""

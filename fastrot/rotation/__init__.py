@@ -1,0 +1,1 @@
+"""The rotation op: sets, labels, and the op itself."""
