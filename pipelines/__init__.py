@@ -1,0 +1,1 @@
+"""The data path: a video file in, an augmented clip tensor out."""

@@ -1,0 +1,12 @@
+"""The errors that are meant for people: the command line prints them without a traceback."""
+
+
+class FastrotError(Exception):
+    """Something outside the program is wrong: a file, a store, a machine. The command line exits with 1.
+
+    The message says what is wrong, in which file or key, and what to do.
+    """
+
+
+class UsageError(FastrotError):
+    """The program was asked for something that it does not do. The command line exits with 2."""

@@ -1,0 +1,117 @@
+"""The DALI graph: decode, crop, flip and frame difference, on the GPU where there is one.
+
+One function serves both backends: what changes is where the operators run.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from pipelines.errors import FastrotError
+from pipelines.plan import ClipSpec
+
+
+def build_pipeline(
+    feed: Callable[..., Any],
+    *,
+    codec: str,
+    spec: ClipSpec,
+    size: int,
+    batch: int,
+    threads: int,
+    prefetch: int,
+    gpu: bool,
+    device_id: int | None,
+) -> Any:
+    """Return a built DALI pipeline whose one output is a batch of clips.
+
+    ``feed`` is the callback of an external source. For ``raw`` it returns (frames, corner, flip): a
+    (B, T', size, size, 3) uint8 array, (B, 2) int32 top left corners (y, x) and (B,) int32; the
+    output is (B, T, crop, crop, 3). For ``mjpeg`` it returns (packets, y, x, flip), an item a
+    frame: B*T' JPEGs, crop positions as fractions of the margin, and flips, and for DIF the number
+    of the frame that follows in the clip; the output is (B*T', crop, crop, 3), for DIF with a
+    meaningless difference at each clip's last frame.
+
+    Args:
+        feed: called once a batch; StopIteration ends the data.
+        codec: ``raw`` or ``mjpeg``.
+        spec: the clips' shape and modality.
+        size: side of the stored frames in pixels.
+        batch: the most clips in a batch.
+        threads: DALI's CPU threads.
+        prefetch: batches that DALI prepares before they are asked for.
+        gpu: whether operators run on the GPU.
+        device_id: the GPU; None builds without one (the graph of a GPU can be built so, but not run).
+
+    Raises:
+        FastrotError: DALI is not installed.
+    """
+    dali = _import_dali()
+    samples = batch * (spec.decoded_frames if codec == "mjpeg" else 1)
+    pipeline = dali.Pipeline(
+        batch_size=samples,
+        num_threads=threads,
+        device_id=device_id,
+        exec_dynamic=True,  # its outputs are views that stay valid while held
+        prefetch_queue_depth=prefetch,
+    )
+    with pipeline:
+        clips = _raw_clips(feed, spec, gpu) if codec == "raw" else _mjpeg_frames(feed, spec, gpu)
+        pipeline.set_outputs(clips)
+    if device_id is not None or not gpu:
+        pipeline.build()
+    return pipeline
+
+
+def _raw_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
+    from nvidia.dali import fn, types
+
+    frames, corner, flip = fn.external_source(
+        source=feed,
+        num_outputs=3,
+        batch=True,
+        batch_info=True,  # makes the position part of DALI's own bookkeeping
+        no_copy=True,  # the reader keeps each buffer alive until the pipeline is past it
+        layout=["FHWC", "", ""],
+    )
+    if gpu:
+        frames = frames.gpu()
+    crop = fn.slice(frames, start=corner, shape=(spec.crop, spec.crop), axes=(1, 2))
+    clips = fn.flip(crop, horizontal=flip)
+    if spec.modality == "rgb":
+        return clips
+    signed = fn.cast(clips, dtype=types.DALIDataType.INT16)  # uint8 minus uint8 would wrap
+    return signed[1:] - signed[:-1]
+
+
+def _mjpeg_frames(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
+    from nvidia.dali import fn, types
+
+    dif = spec.modality == "dif"
+    # An output that nothing reads is not only a waste: DALI 2.4 crashes on it.
+    packets, y, x, flip, *following = fn.external_source(
+        source=feed, num_outputs=5 if dif else 4, batch=True, batch_info=True
+    )
+    frames = fn.decoders.image_crop(
+        packets,
+        device="mixed" if gpu else "cpu",
+        crop=(spec.crop, spec.crop),
+        crop_pos_y=y,
+        crop_pos_x=x,
+        output_type=types.DALIImageType.RGB,
+    )
+    frames = fn.flip(frames, horizontal=flip)
+    if not dif:
+        return frames
+    signed = fn.cast(frames, dtype=types.DALIDataType.INT16)
+    return fn.permute_batch(signed, indices=following[0]) - signed
+
+
+def _import_dali() -> Any:
+    try:
+        from nvidia import dali
+    except ImportError as error:
+        raise FastrotError(
+            f"NVIDIA DALI cannot be imported ({error}): pip install nvidia-dali-cuda120 "
+            "(driver for CUDA 12) or nvidia-dali-cuda130 (CUDA 13)"
+        ) from None
+    return dali

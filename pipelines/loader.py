@@ -1,0 +1,152 @@
+"""The loader: an iterator over batches of clips as torch tensors, decoded and augmented by DALI."""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipelines.graph import build_pipeline
+from pipelines.plan import Clips, Plan
+from pipelines.sources import Bytes, ClipReader
+from pipelines.store import Store
+
+
+@dataclass
+class Batch:
+    """A batch of clips.
+
+    ``clips`` is (B, T, crop, crop, 3), uint8 RGB or int16 DIF (-255..255), and for mjpeg DIF a view that is
+    not contiguous in B; ``labels`` is (B,) int64, -1 where unlabelled; both on the loader's device.
+    ``videos`` and ``samples`` are (B,): the store's and the plan's indices.
+    """
+
+    clips: torch.Tensor
+    labels: torch.Tensor
+    videos: NDArray[np.int64]
+    samples: NDArray[np.int64]
+
+
+class Loader:
+    """Iterates over the batches of ``ranges`` (see ``plan.train_ranges``) in order; a context manager.
+
+    Args:
+        store: where the clips are.
+        plan: which clips the samples are.
+        ranges: (first sample, count) of each batch.
+        batch: the most clips in a batch.
+        device: where tensors are wanted: a CUDA device runs DALI's GPU operators.
+        threads: of DALI, and the most that read.
+        prefetch: batches prepared before they are asked for.
+        labels: (N,) labels by the store's index, in place of the store's own.
+
+    Attributes:
+        waited_s: seconds that the consumer has waited for batches so far.
+
+    Raises:
+        FastrotError: DALI is not installed; while iterating: a clip cannot be read.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        plan: Plan,
+        ranges: Iterable[tuple[int, int]],
+        *,
+        batch: int,
+        device: torch.device,
+        threads: int = 2,
+        prefetch: int = 2,
+        labels: NDArray[np.int64] | None = None,
+    ):
+        self._spec = plan.spec
+        self._store = store
+        self._device = device
+        self._labels = store.labels if labels is None else labels
+        self._planned: deque[Clips] = deque()
+        self._margin = store.size - self._spec.crop
+        gpu = device.type == "cuda"
+        self._reader = ClipReader(
+            store,
+            plan,
+            ranges,
+            batch=batch,
+            threads=min(threads, 4),
+            ahead=prefetch,
+            held=prefetch + 1,  # DALI works on `prefetch` batches; the one before them is returned
+        )
+        # What DALI reads without a copy must outlive its reading.
+        self._lent: deque[Any] = deque(maxlen=prefetch + 2)
+        feed = self._feed_raw if store.codec == "raw" else self._feed_mjpeg
+        self._pipeline = build_pipeline(
+            feed,
+            codec=store.codec,
+            spec=self._spec,
+            size=store.size,
+            batch=batch,
+            threads=threads,
+            prefetch=prefetch,
+            gpu=gpu,
+            device_id=(device.index or 0) if gpu else None,
+        )
+        self.waited_s = 0.0
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        began = time.perf_counter()
+        (output,) = self._pipeline.run()
+        clips = torch.utils.dlpack.from_dlpack(output.as_tensor())
+        self.waited_s += time.perf_counter() - began
+        planned = self._planned.popleft()
+        shape = (len(planned), -1, self._spec.crop, self._spec.crop, 3)
+        labels = torch.from_numpy(self._labels[planned.video])
+        return Batch(
+            clips=clips.view(shape)[:, : self._spec.frames],
+            labels=labels.to(self._device, non_blocking=True),
+            videos=planned.video,
+            samples=planned.sample,
+        )
+
+    def _next_read(self) -> tuple[Clips, Bytes | list[Bytes]]:
+        clips, data = next(self._reader)
+        self._planned.append(clips)
+        return clips, data
+
+    def _feed_raw(self, _: Any) -> Any:
+        clips, frames = self._next_read()
+        corner = np.stack([clips.y, clips.x], axis=1).astype(np.int32)
+        fed = (frames, corner, clips.flip.astype(np.int32))
+        self._lent.append(fed)
+        return fed
+
+    def _feed_mjpeg(self, _: Any) -> Any:
+        clips, packets = self._next_read()
+        each = self._spec.decoded_frames
+        margin = max(self._margin, 1)  # without a margin every position is 0
+        fed = [
+            packets,
+            np.repeat((clips.y / margin).astype(np.float32), each),
+            np.repeat((clips.x / margin).astype(np.float32), each),
+            np.repeat(clips.flip.astype(np.int32), each),
+        ]
+        if self._spec.modality == "dif":
+            last = len(packets) - 1
+            fed.append(np.minimum(np.arange(1, last + 2, dtype=np.int32), last))
+        return tuple(fed)
+
+    def close(self) -> None:
+        """Stop the reader threads and free DALI's memory."""
+        self._reader.close()
+        self._pipeline = None
+
+    def __enter__(self) -> "Loader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,250 @@
+"""The clip plan: which clip is sample number g? A pure function, so that resuming is starting at an index.
+
+Every random choice is a hash of (seed, stream, epoch, sample), never a step of a generator: any
+position is reached directly, and N ranks see what M ranks see.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.errors import UsageError
+
+Ints = NDArray[np.int64]
+Modality = Literal["rgb", "dif"]
+
+# Streams keep the choices of one sample independent of each other.
+_ORDER, _START, _CROP_Y, _CROP_X, _FLIP = range(5)
+
+
+@dataclass(frozen=True)
+class ClipSpec:
+    """What a clip looks like: ``frames`` frames, ``stride`` apart, cropped to ``crop`` x ``crop`` pixels.
+
+    ``dif`` clips are differences of successive sampled frames: T of them need T + 1 decoded frames.
+    """
+
+    frames: int = 16
+    stride: int = 1
+    crop: int = 112
+    modality: Modality = "rgb"
+
+    def __post_init__(self) -> None:
+        if min(self.frames, self.stride, self.crop) < 1:
+            raise UsageError(
+                f"frames, stride and crop must be at least 1, got {self.frames}, {self.stride}, {self.crop}"
+            )
+        if self.modality not in ("rgb", "dif"):
+            raise UsageError(f"modality is {self.modality!r}; choose rgb or dif")
+
+    @property
+    def decoded_frames(self) -> int:
+        """Frames to decode for one clip."""
+        return self.frames + (self.modality == "dif")
+
+    @property
+    def span(self) -> int:
+        """Frames of the video from the clip's first to its last one, both counted: (T - 1) * s + 1."""
+        return (self.decoded_frames - 1) * self.stride + 1
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Planned clips, one a row; every array is (B,).
+
+    ``sample`` is the global sample index, ``video`` the store's index, ``start`` the first frame,
+    ``y`` and ``x`` the crop's top left corner in pixels, ``flip`` whether to mirror left and right.
+    """
+
+    sample: Ints
+    video: Ints
+    start: Ints
+    y: Ints
+    x: Ints
+    flip: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.sample)
+
+
+class Footage(Protocol):
+    """What a plan needs to know of a store: frames a video, and the frames' side in pixels."""
+
+    @property
+    def frames(self) -> NDArray[np.int32]:
+        """Frames of each video, (N,)."""
+
+    @property
+    def size(self) -> int:
+        """Height and width of every frame in pixels."""
+
+
+class Plan(Protocol):
+    """Anything that knows the clips of a range of samples."""
+
+    @property
+    def spec(self) -> ClipSpec:
+        """What each clip looks like."""
+
+    def clips(self, first: int, count: int) -> Clips:
+        """Return samples ``first`` to ``first + count - 1``."""
+
+
+def hash_bits(seed: int, stream: int, epoch: Ints, index: Ints) -> NDArray[np.uint64]:
+    """Return 64 random bits for each (epoch, index), by SplitMix64's finaliser over the chained counters."""
+    with np.errstate(over="ignore"):
+        bits = np.full(index.shape, seed % 2**64, dtype=np.uint64)
+        for word in (np.uint64(stream), epoch.astype(np.uint64), index.astype(np.uint64)):
+            bits = (bits ^ word) + np.uint64(0x9E3779B97F4A7C15)
+            bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            bits ^= bits >> np.uint64(31)
+    return bits
+
+
+def hash_below(seed: int, stream: int, epoch: Ints, index: Ints, below: Ints) -> Ints:
+    """Return a uniform integer in [0, below) for each (epoch, index)."""
+    uniform = (hash_bits(seed, stream, epoch, index) >> np.uint64(11)) * 2.0**-53
+    return (uniform * below).astype(np.int64)
+
+
+def frame_numbers(clips: Clips, spec: ClipSpec, frames: NDArray[np.int32]) -> Ints:
+    """Return the frames that each clip decodes, (B, decoded_frames); a video shorter than the clip loops."""
+    steps = spec.stride * np.arange(spec.decoded_frames, dtype=np.int64)
+    return (clips.start[:, None] + steps) % frames[clips.video][:, None]
+
+
+class TrainPlan:
+    """One random clip per video and epoch (section 4.2), as an endless stream of samples.
+
+    Sample g belongs to epoch g // N; each epoch is a permutation of the N videos. A clip starts
+    anywhere it fits, is cropped anywhere in the frame, and flipped with probability ``flip``.
+    """
+
+    def __init__(
+        self, store: Footage, videos: Ints, spec: ClipSpec, *, seed: int, flip: float = 0.5
+    ):
+        self.spec = spec
+        self.videos = videos
+        self._seed = seed
+        self._flip = flip
+        self._frames = store.frames
+        self._margin = crop_margin(store.size, spec)
+        self._order_of_epoch: tuple[int, Ints] | None = None
+        if len(videos) == 0:
+            raise UsageError("no videos to train on: the split is empty")
+
+    def clips(self, first: int, count: int) -> Clips:
+        """Return samples ``first`` to ``first + count - 1`` of the stream."""
+        sample = np.arange(first, first + count, dtype=np.int64)
+        epoch, position = np.divmod(sample, len(self.videos))
+        video = np.empty_like(sample)
+        for number in np.unique(epoch):
+            of_epoch = epoch == number
+            video[of_epoch] = self.videos[self._order(int(number))[position[of_epoch]]]
+        # Draws belong to (epoch, video), not to the position, so they survive a change of the order.
+        starts = np.maximum(self._frames[video].astype(np.int64) - self.spec.span + 1, 1)
+        margins = np.full_like(sample, self._margin + 1)
+        uniform = (hash_bits(self._seed, _FLIP, epoch, video) >> np.uint64(11)) * 2.0**-53
+        return Clips(
+            sample=sample,
+            video=video,
+            start=hash_below(self._seed, _START, epoch, video, starts),
+            y=hash_below(self._seed, _CROP_Y, epoch, video, margins),
+            x=hash_below(self._seed, _CROP_X, epoch, video, margins),
+            flip=uniform < self._flip,
+        )
+
+    def _order(self, epoch: int) -> Ints:
+        """Return the epoch's permutation, by sorting hashes: the same on every platform and version."""
+        if self._order_of_epoch is None or self._order_of_epoch[0] != epoch:
+            index = np.arange(len(self.videos), dtype=np.int64)
+            bits = hash_bits(self._seed, _ORDER, np.full_like(index, epoch), index)
+            self._order_of_epoch = (epoch, np.argsort(bits, kind="stable"))
+        return self._order_of_epoch[1]
+
+
+class TestPlan:
+    """``clips_per_video`` clips evenly spread over each video, centre crop, no flip.
+
+    Sample g is clip g % K of video ``videos[g // K]``; a single clip is the middle one.
+    """
+
+    __test__ = False  # not a test class, whatever pytest makes of the name
+
+    def __init__(self, store: Footage, videos: Ints, spec: ClipSpec, *, clips_per_video: int):
+        if clips_per_video < 1:
+            raise UsageError(f"clips per video must be at least 1, got {clips_per_video}")
+        self.spec = spec
+        self.videos = videos
+        self.clips_per_video = clips_per_video
+        self._frames = store.frames
+        self._margin = crop_margin(store.size, spec)
+
+    def __len__(self) -> int:
+        return len(self.videos) * self.clips_per_video
+
+    def clips(self, first: int, count: int) -> Clips:
+        """Return samples ``first`` to ``first + count - 1``; they must lie below ``len(self)``."""
+        if first < 0 or first + count > len(self):
+            raise ValueError(f"samples {first} to {first + count - 1} of a plan of {len(self)}")
+        sample = np.arange(first, first + count, dtype=np.int64)
+        which, k = np.divmod(sample, self.clips_per_video)
+        video = self.videos[which]
+        room = np.maximum(self._frames[video].astype(np.int64) - self.spec.span, 0)
+        gaps = self.clips_per_video - 1
+        centre = np.full_like(sample, self._margin // 2)
+        return Clips(
+            sample=sample,
+            video=video,
+            start=k * room // gaps if gaps else room // 2,
+            y=centre,
+            x=centre,
+            flip=np.zeros(count, dtype=bool),
+        )
+
+
+def crop_margin(size: int, spec: ClipSpec) -> int:
+    """Return how many pixels a crop can move in a frame of ``size``; UsageError if it does not fit."""
+    if spec.crop > size:
+        raise UsageError(
+            f"data.crop is {spec.crop}, but the store's frames are {size}x{size}: "
+            f"choose a crop of at most {size}, or prepare with --size {spec.crop} or more"
+        )
+    return size - spec.crop
+
+
+def train_ranges(
+    *, batch: int, start_step: int, steps: int, rank: int, world: int, accumulate: int
+) -> Iterator[tuple[int, int]]:
+    """Yield (first sample, count) of each micro-batch of one rank, ``accumulate`` of them a step.
+
+    Micro-batch m of rank r reads slot m * world + r of the step's global batch: two ranks see in one
+    micro-batch what one rank sees in two.
+
+    Raises:
+        UsageError: ``batch`` does not divide into world * accumulate equal slots.
+    """
+    slots = world * accumulate
+    if batch < 1 or batch % slots:
+        raise UsageError(
+            f"train.batch is {batch}, which does not divide by {world} ranks x {accumulate} "
+            f"micro-batches: choose a multiple of {slots}"
+        )
+    return (
+        (step * batch + (micro * world + rank) * (batch // slots), batch // slots)
+        for step in range(start_step, start_step + steps)
+        for micro in range(accumulate)
+    )
+
+
+def test_ranges(*, total: int, batch: int, rank: int, world: int) -> Iterator[tuple[int, int]]:
+    """Yield (first sample, count) of one rank's contiguous share of ``total`` samples."""
+    begin, end = total * rank // world, total * (rank + 1) // world
+    return ((first, min(batch, end - first)) for first in range(begin, end, batch))
+
+
+test_ranges.__test__ = False  # type: ignore[attr-defined]  # the same as for TestPlan

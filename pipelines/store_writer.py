@@ -1,0 +1,247 @@
+"""The on-disk store, write side: append-only, so that a killed writer loses at most the video in hand.
+
+A video's bytes are synced before the manifest names them. Opening a store again for writing drops
+whatever lies beyond the last line of the manifest, and goes on from there.
+"""
+
+import contextlib
+import io
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.errors import FastrotError, UsageError
+from pipelines.store import Record, Settings, read_lines
+
+SHARD_BYTES = 1_000_000_000
+NPY_HEADER_BYTES = 128
+
+
+@dataclass
+class EncodedVideo:
+    """A transcoded video: its bytes, and for mjpeg the size of each frame's packet, (frames,) int64."""
+
+    data: bytes
+    frames: int
+    fps: float
+    packet_bytes: NDArray[np.int64] | None = None
+
+
+@contextlib.contextmanager
+def writing(path: Path, settings: Settings) -> "Iterator[StoreWriter]":
+    """Open the store ``path`` for appending, making it if absent, and close it whatever happens.
+
+    Raises:
+        UsageError: the store exists with other settings.
+        FastrotError: the folder cannot be written, now or later (a full disk).
+    """
+    try:
+        writer = StoreWriter(path, settings)
+        try:
+            yield writer
+        finally:
+            writer.close()
+    except OSError as error:
+        raise FastrotError(f"the store {path} cannot be written: {error}") from None
+
+
+class StoreWriter:
+    """Appends videos to a store; one writer a store at a time. ``writing`` opens and closes one."""
+
+    def __init__(self, path: Path, settings: Settings, *, shard_bytes: int = SHARD_BYTES):
+        self.path = path
+        self.settings = settings
+        self._shard_bytes = shard_bytes
+        self._shard: _Shard | None = None
+        (path / "shards").mkdir(parents=True, exist_ok=True)
+        self._settle_settings()
+        self.records = {line["name"]: Record(**line) for line in read_lines(self._manifest_path)}
+        self.rejected = {
+            line["name"]: str(line["reason"]) for line in read_lines(path / "rejected.jsonl")
+        }
+        self._manifest = _open_lines(self._manifest_path)
+        self._rejects = _open_lines(path / "rejected.jsonl")
+        if self.records:
+            last = list(self.records.values())[-1]
+            self._shard = _Shard(path / "shards" / last.shard, settings)
+            self._shard.cut(last)
+
+    @property
+    def _manifest_path(self) -> Path:
+        return self.path / "manifest.jsonl"
+
+    def _settle_settings(self) -> None:
+        if not (self.path / "store.json").exists():
+            write_atomically(self.path / "store.json", self.settings.to_json())
+            return
+        there = asdict(Settings.read(self.path))
+        wanted = asdict(self.settings)
+        differing = [key for key in wanted if there[key] != wanted[key] and key != "classes"]
+        if differing:
+            changes = ", ".join(
+                f"{key}: {there[key]} there, {wanted[key]} asked" for key in differing
+            )
+            raise UsageError(
+                f"the store {self.path} was made with other settings ({changes}): "
+                "ask for the same, or choose another --out"
+            )
+        if there["classes"] != wanted["classes"]:
+            # Labels are stored by name, so a grown list of classes only needs to be said.
+            write_atomically(self.path / "store.json", self.settings.to_json())
+
+    def add(
+        self, name: str, video: EncodedVideo, *, label: str | None, splits: tuple[str, ...]
+    ) -> Record:
+        """Append one video and sync it; return its line of the manifest."""
+        shard = self._shard_with_room(len(video.data))
+        offset, index = shard.append(video)
+        record = Record(
+            name=name,
+            shard=shard.path.name,
+            offset=offset,
+            bytes=len(video.data),
+            index=index,
+            frames=video.frames,
+            crc32=zlib.crc32(video.data),
+            fps=video.fps,
+            label=label,
+            splits=list(splits),
+        )
+        _append_line(self._manifest, asdict(record))
+        self.records[name] = record
+        return record
+
+    def reject(self, name: str, reason: str) -> None:
+        """Note that a video was set aside, and why."""
+        _append_line(self._rejects, {"name": name, "reason": reason})
+        self.rejected[name] = reason
+
+    def _shard_with_room(self, size: int) -> "_Shard":
+        shard = self._shard
+        if shard is None or (shard.frames and shard.bytes + size > self._shard_bytes):
+            number = 0 if shard is None else int(shard.path.name.split(".")[0]) + 1
+            if shard is not None:
+                shard.close()
+            suffix = {"raw": "npy", "mjpeg": "mjpeg"}[self.settings.codec]
+            self._shard = shard = _Shard(
+                self.path / "shards" / f"{number:05d}.{suffix}", self.settings
+            )
+            shard.cut(None)
+        return shard
+
+    def close(self) -> None:
+        """Close the files; every video added is already safe."""
+        for file in (self._shard, self._manifest, self._rejects):
+            if file is not None:
+                file.close()
+
+
+class _Shard:
+    """One open shard and, for mjpeg, the file of its frames' offsets (uint64, one a frame)."""
+
+    def __init__(self, path: Path, settings: Settings):
+        self.path = path
+        self._raw = settings.codec == "raw"
+        self._size = settings.size
+        self._file = _open_binary(path)
+        self._offsets = None if self._raw else _open_binary(offsets_path(path))
+        self.bytes = 0
+        self.frames = 0
+
+    def cut(self, last: Record | None) -> None:
+        """Drop whatever lies beyond the last promised video."""
+        self.frames = 0 if last is None else last.index + last.frames
+        header = NPY_HEADER_BYTES if self._raw else 0
+        self.bytes = header if last is None else last.offset + last.bytes
+        if os.fstat(self._file.fileno()).st_size < self.bytes and last is not None:
+            raise FastrotError(f"{self.path} is shorter than the manifest says: it was truncated")
+        self._file.truncate(self.bytes)
+        self._write_header()
+        if self._offsets is not None:
+            self._offsets.truncate(8 * self.frames)
+
+    def append(self, video: EncodedVideo) -> tuple[int, int]:
+        """Write and sync one video; return its offset and the number of its first frame."""
+        offset, index = self.bytes, self.frames
+        _write_at(self._file, offset, video.data)
+        if self._offsets is not None:
+            assert video.packet_bytes is not None
+            starts = offset + np.concatenate([[0], np.cumsum(video.packet_bytes)[:-1]])
+            _write_at(self._offsets, 8 * index, starts.astype("<u8").tobytes())
+            os.fdatasync(self._offsets.fileno())
+        self.bytes += len(video.data)
+        self.frames += video.frames
+        self._write_header()
+        os.fdatasync(self._file.fileno())
+        return offset, index
+
+    def _write_header(self) -> None:
+        """Keep a raw shard a valid .npy file at any moment, for readers other than ours."""
+        if self._raw:
+            shape = (self.frames, self._size, self._size, 3)
+            _write_at(self._file, 0, npy_header(shape))
+
+    def close(self) -> None:
+        self._file.close()
+        if self._offsets is not None:
+            self._offsets.close()
+
+
+def offsets_path(shard: Path) -> Path:
+    """Return the file of a shard's frame offsets: little-endian uint64, one a frame."""
+    return shard.with_suffix(shard.suffix + ".offsets")
+
+
+def npy_header(shape: tuple[int, ...]) -> bytes:
+    """Return the .npy header of a C-ordered uint8 array, padded to NPY_HEADER_BYTES whatever the shape."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        buffer, {"descr": "|u1", "fortran_order": False, "shape": shape}
+    )
+    assert buffer.tell() == NPY_HEADER_BYTES
+    return buffer.getvalue()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small text file so that a reader sees the old one or the new one, never half."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _open_binary(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+
+
+def _open_lines(path: Path) -> BinaryIO:
+    """Open a JSON-lines file for appending, after cutting off a last line without its end."""
+    file = _open_binary(path)
+    size = path.stat().st_size
+    keep = 0
+    for line in file.read().splitlines(keepends=True) if size else []:
+        keep += len(line) if line.endswith(b"\n") else 0
+    file.truncate(keep)
+    file.seek(0, os.SEEK_END)
+    return file
+
+
+def _append_line(file: BinaryIO, value: dict[str, Any]) -> None:
+    file.write(json.dumps(value).encode() + b"\n")
+    os.fdatasync(file.fileno())
+
+
+def _write_at(file: BinaryIO, offset: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file.fileno(), view, offset)
+        view, offset = view[written:], offset + written

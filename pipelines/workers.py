@@ -1,0 +1,144 @@
+"""Worker processes that survive what decoders do to them: a crash or a hang costs one item, not the run."""
+
+import contextlib
+import multiprocessing
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TypeVar, cast
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class WorkerLostError(Exception):
+    """A worker was killed by a crash or by the time limit; the message says which."""
+
+
+class _Worker(Generic[Item, Result]):
+    """One process and the pipe to it."""
+
+    def __init__(self, function: Callable[[Item], Result]):
+        # spawn: the caller may hold threads (torch, DALI), which a fork would leave in a broken state.
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(function, theirs), daemon=True)
+        with _interrupts_ignored():
+            self.process.start()
+        theirs.close()
+        self.item: int | None = None
+        self.deadline = float("inf")
+
+    def give(self, index: int, item: Item, time_limit: float) -> None:
+        self.item = index
+        self.deadline = time.monotonic() + time_limit
+        with contextlib.suppress(BrokenPipeError):  # a dead worker is found by its sentinel
+            self.pipe.send(item)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def run_isolated(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    workers: int,
+    time_limit: float = float("inf"),
+) -> Iterator[tuple[int, Result | Exception]]:
+    """Yield (index of the item, result or the exception that it raised), as they come.
+
+    ``function`` must be importable (it runs in spawned processes). An item whose worker crashes, or
+    takes more than ``time_limit`` seconds, yields WorkerLostError, and a new worker takes the next.
+    """
+    todo = iter(enumerate(items))
+    pool: list[_Worker[Item, Result]] = []
+    try:
+        for index, item in todo:
+            pool.append(_Worker(function))
+            pool[-1].give(index, item, time_limit)
+            if len(pool) == workers:
+                break
+        while pool:
+            for worker in _ready(pool):
+                assert worker.item is not None
+                outcome: Result | Exception = _collect(worker, time_limit)
+                yield worker.item, outcome
+                following = next(todo, None)
+                if following is None:
+                    worker.stop()
+                    pool.remove(worker)
+                    continue
+                if not worker.process.is_alive():
+                    pool[pool.index(worker)] = worker = _replace(worker, function)
+                worker.give(*following, time_limit)
+    finally:
+        for worker in pool:
+            worker.stop()
+
+
+def _replace(
+    worker: _Worker[Item, Result], function: Callable[[Item], Result]
+) -> _Worker[Item, Result]:
+    worker.stop()
+    return _Worker(function)
+
+
+def _ready(pool: list[_Worker[Item, Result]]) -> list[_Worker[Item, Result]]:
+    """Wait for a result, a death or a deadline; return the workers concerned."""
+    left = max(0.0, min(worker.deadline for worker in pool) - time.monotonic())
+    handles: list[Any] = [worker.pipe for worker in pool]
+    handles += [worker.process.sentinel for worker in pool]
+    done = set(wait(handles, timeout=None if left == float("inf") else left))
+    now = time.monotonic()
+    return [
+        worker
+        for worker in pool
+        if worker.pipe in done or worker.process.sentinel in done or worker.deadline <= now
+    ]
+
+
+def _collect(worker: _Worker[Any, Result], time_limit: float) -> Result | Exception:
+    try:
+        if worker.pipe.poll():
+            return cast(Result | Exception, worker.pipe.recv())
+    except EOFError:
+        worker.process.join()
+    if worker.process.is_alive():
+        worker.process.kill()
+        worker.process.join()
+        return WorkerLostError(f"it took longer than the limit of {time_limit:g} s")
+    code = worker.process.exitcode or 0
+    cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return WorkerLostError(f"it crashed the decoder ({cause})")
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Let a process started here inherit that it ignores Ctrl-C, which is its parent's business."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set signal handlers
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _serve(function: Callable[[Item], Result], pipe: Connection) -> None:
+    """The worker's loop, until the parent closes the pipe or kills it."""
+    while True:
+        try:
+            item = pipe.recv()
+        except EOFError:
+            return
+        try:
+            result: Result | Exception = function(item)
+        except Exception as error:
+            result = error
+        pipe.send(result)
