@@ -55,10 +55,9 @@ def writing(path: Path, settings: Settings) -> "Iterator[StoreWriter]":
 class StoreWriter:
     """Appends videos to a store; one writer a store at a time. ``writing`` opens and closes one."""
 
-    def __init__(self, path: Path, settings: Settings, *, shard_bytes: int = SHARD_BYTES):
+    def __init__(self, path: Path, settings: Settings):
         self.path = path
         self.settings = settings
-        self._shard_bytes = shard_bytes
         self._shard: _Shard | None = None
         (path / "shards").mkdir(parents=True, exist_ok=True)
         self._settle_settings()
@@ -125,7 +124,7 @@ class StoreWriter:
 
     def _shard_with_room(self, size: int) -> "_Shard":
         shard = self._shard
-        if shard is None or (shard.frames and shard.bytes + size > self._shard_bytes):
+        if shard is None or (shard.frames and shard.bytes + size > SHARD_BYTES):
             number = 0 if shard is None else int(shard.path.name.split(".")[0]) + 1
             if shard is not None:
                 shard.close()

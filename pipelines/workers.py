@@ -18,7 +18,7 @@ class WorkerLostError(Exception):
 
 
 class _Worker(Generic[Item, Result]):
-    """One process and the pipe to it."""
+    """One process and the pipe to it; ``item`` is the index of what it works on, None while it starts."""
 
     def __init__(self, function: Callable[[Item], Result]):
         # spawn: the caller may hold threads (torch, DALI), which a fork would leave in a broken state.
@@ -31,13 +31,24 @@ class _Worker(Generic[Item, Result]):
         self.item: int | None = None
         self.deadline = float("inf")
 
+    def await_start(self) -> None:
+        """Take the worker's first message. Starting is not part of any item's time."""
+        try:
+            self.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            raise RuntimeError(
+                "a worker process could not start: see its traceback above"
+            ) from None
+
     def give(self, index: int, item: Item, time_limit: float) -> None:
+        """Hand an item over and start its clock."""
         self.item = index
         self.deadline = time.monotonic() + time_limit
         with contextlib.suppress(BrokenPipeError):  # a dead worker is found by its sentinel
             self.pipe.send(item)
 
     def stop(self) -> None:
+        """Kill the process."""
         self.process.kill()
         self.process.join()
         self.pipe.close()
@@ -55,37 +66,29 @@ def run_isolated(
     ``function`` must be importable (it runs in spawned processes). An item whose worker crashes, or
     takes more than ``time_limit`` seconds, yields WorkerLostError, and a new worker takes the next.
     """
-    todo = iter(enumerate(items))
+    given = 0
     pool: list[_Worker[Item, Result]] = []
     try:
-        for index, item in todo:
-            pool.append(_Worker(function))
-            pool[-1].give(index, item, time_limit)
-            if len(pool) == workers:
-                break
+        pool += [_Worker(function) for _ in range(min(workers, len(items)))]
         while pool:
             for worker in _ready(pool):
-                assert worker.item is not None
-                outcome: Result | Exception = _collect(worker, time_limit)
-                yield worker.item, outcome
-                following = next(todo, None)
-                if following is None:
+                if worker.item is None:
+                    worker.await_start()
+                else:
+                    outcome: Result | Exception = _collect(worker, time_limit)
+                    yield worker.item, outcome
+                if given == len(items):
                     worker.stop()
                     pool.remove(worker)
-                    continue
-                if not worker.process.is_alive():
-                    pool[pool.index(worker)] = worker = _replace(worker, function)
-                worker.give(*following, time_limit)
+                elif worker.process.is_alive():
+                    worker.give(given, items[given], time_limit)
+                    given += 1
+                else:
+                    worker.stop()
+                    pool[pool.index(worker)] = _Worker(function)
     finally:
         for worker in pool:
             worker.stop()
-
-
-def _replace(
-    worker: _Worker[Item, Result], function: Callable[[Item], Result]
-) -> _Worker[Item, Result]:
-    worker.stop()
-    return _Worker(function)
 
 
 def _ready(pool: list[_Worker[Item, Result]]) -> list[_Worker[Item, Result]]:
@@ -103,15 +106,14 @@ def _ready(pool: list[_Worker[Item, Result]]) -> list[_Worker[Item, Result]]:
 
 
 def _collect(worker: _Worker[Any, Result], time_limit: float) -> Result | Exception:
-    try:
+    with contextlib.suppress(EOFError, ConnectionResetError):
         if worker.pipe.poll():
             return cast(Result | Exception, worker.pipe.recv())
-    except EOFError:
-        worker.process.join()
-    if worker.process.is_alive():
+    if time.monotonic() >= worker.deadline:
         worker.process.kill()
         worker.process.join()
         return WorkerLostError(f"it took longer than the limit of {time_limit:g} s")
+    worker.process.join()  # its files are closed; its exit code may be a moment behind
     code = worker.process.exitcode or 0
     cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     return WorkerLostError(f"it crashed the decoder ({cause})")
@@ -132,6 +134,7 @@ def _interrupts_ignored() -> Iterator[None]:
 
 def _serve(function: Callable[[Item], Result], pipe: Connection) -> None:
     """The worker's loop, until the parent closes the pipe or kills it."""
+    pipe.send("started")
     while True:
         try:
             item = pipe.recv()

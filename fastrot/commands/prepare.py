@@ -1,0 +1,114 @@
+"""``fastrot prepare``: a folder of videos in, a store out."""
+
+import argparse
+import os
+from pathlib import Path
+
+from pipelines.errors import UsageError
+from pipelines.layouts import LAYOUTS, read_layout
+from pipelines.store import CODECS, Settings
+
+SHOWN = 20
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "prepare",
+        help="transcode a data set's videos into a store",
+        description="Transcode a data set's videos into a store. Run it again to go on after an "
+        "interruption, or to add new videos; what was set aside before is not tried again.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("source", type=Path, help="the data set's folder, or one video")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="STORE", help="the store's folder"
+    )
+    parser.add_argument(
+        "--layout", choices=sorted(LAYOUTS), default="folder", help="how SOURCE lies"
+    )
+    parser.add_argument(
+        "--codec", choices=CODECS, default="mjpeg", help="raw: fastest, about 12 times the bytes"
+    )
+    parser.add_argument(
+        "--frames",
+        type=_frames,
+        default="all",
+        metavar="N|all",
+        help="frames to keep of each video, evenly spaced (the paper: 160 of Kinetics, 90 of Moments)",
+    )
+    parser.add_argument(
+        "--size", type=_positive, default=136, help="side of the square frames in pixels"
+    )
+    parser.add_argument(
+        "--quality", type=_positive, default=2, help="of mjpeg: 2 best .. 31 smallest"
+    )
+    parser.add_argument(
+        "--workers", type=_positive, default=os.cpu_count() or 1, help="decoding processes"
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="set a video aside that takes longer",
+    )
+    parser.add_argument(
+        "--retry-rejected", action="store_true", help="try again what was set aside before"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prepare the store and print what became of every video."""
+    from fastrot.console import progress, say
+    from pipelines.prepare import prepare
+
+    if args.quality > 31:
+        raise UsageError(f"--quality is {args.quality}; choose 2 (best) to 31 (smallest)")
+    listing = read_layout(args.source, args.layout)
+    settings = Settings(
+        codec=args.codec,
+        size=args.size,
+        frames=args.frames,
+        layout=args.layout,
+        classes=tuple(listing.classes),
+        quality=args.quality,
+    )
+    try:
+        with progress(len(listing.entries), "prepare", "videos") as advance:
+            result = prepare(
+                listing,
+                args.out,
+                settings,
+                workers=args.workers,
+                time_limit=args.time_limit,
+                retry_rejected=args.retry_rejected,
+                progress=advance.to,
+            )
+    except KeyboardInterrupt:
+        say(f"What is in {args.out} is safe: run the same command to go on.")
+        raise
+    for name, reason in result.rejected[:SHOWN]:
+        say(f"set aside: {name}: {reason}")
+    if len(result.rejected) > SHOWN:
+        say(f"set aside: {len(result.rejected) - SHOWN} more, see {args.out}/rejected.jsonl")
+    if result.missing:
+        shown = ", ".join(result.missing[:3]) + (", ..." if len(result.missing) > 3 else "")
+        say(f"not on disk: {len(result.missing)} of the listed videos ({shown})")
+    say(
+        f"{result.found} videos found = {result.already} done before + {result.added} added "
+        f"+ {len(result.rejected)} set aside; {result.in_store} videos in {args.out}"
+    )
+    return 0
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def _frames(text: str) -> int | None:
+    return None if text == "all" else _positive(text)

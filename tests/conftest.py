@@ -1,0 +1,71 @@
+"""Fixtures: small videos and the stores made of them."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipelines.layouts import Entry, Listing
+from pipelines.prepare import prepare
+from pipelines.store import Settings, Store
+from tests.helpers import moving_frames, write_video
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests marked gpu without CUDA, or let them fail where FASTROT_REQUIRE_GPU=1."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if not marked or os.environ.get("FASTROT_REQUIRE_GPU") == "1":
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of six small videos in two classes, of 12 to 40 frames, in AVI and MP4."""
+    root = tmp_path_factory.mktemp("videos")
+    for i, (count, suffix) in enumerate(
+        [(40, "avi"), (24, "mp4"), (12, "avi"), (33, "mp4"), (20, "avi"), (28, "avi")]
+    ):
+        write_video(root / f"class{i % 2}" / f"video{i}.{suffix}", moving_frames(count, 48, 64, i))
+    return root
+
+
+MakeStore = Callable[..., Store]
+
+
+@pytest.fixture(scope="session")
+def make_store(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeStore:
+    """Return a function that prepares (once for each codec, size and frames) the six videos."""
+    made: dict[tuple[str, int, int | None], Store] = {}
+
+    def make(codec: str = "raw", size: int = 40, frames: int | None = None) -> Store:
+        key = (codec, size, frames)
+        if key not in made:
+            out = tmp_path_factory.mktemp("store") / codec
+            paths = sorted(videos.rglob("video*"))
+            entries = [
+                Entry(
+                    path,
+                    path.relative_to(videos).as_posix(),
+                    label=path.parent.name,
+                    splits=("train1",) if i < 4 else ("test1",),
+                )
+                for i, path in enumerate(paths)
+            ]
+            settings = Settings(
+                codec=codec,  # type: ignore[arg-type]
+                size=size,
+                frames=frames,
+                layout="folder",
+                classes=("class0", "class1"),
+            )
+            prepare(Listing(entries, ["class0", "class1"]), out, settings, workers=2)
+            made[key] = Store.open(out)
+        return made[key]
+
+    return make

@@ -1,0 +1,59 @@
+"""Videos made on the spot, with content that differs in every frame and pixel, and their truth."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from pipelines.transcode import RESIZE
+
+
+def write_video(
+    path: Path,
+    frames: np.ndarray,
+    *,
+    codec: str = "mpeg4",
+    pix_fmt: str = "yuv420p",
+    fps: int = 25,
+) -> Path:
+    """Encode (T, H, W, 3) uint8 RGB frames at high quality."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=fps)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = pix_fmt
+        stream.time_base = Fraction(1, fps)
+        stream.options = {"qmin": "1", "qmax": "2"} if codec == "mpeg4" else {"crf": "12"}
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def moving_frames(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Return smooth random colour that drifts, (count, height, width, 3) uint8: no two frames alike."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.uniform(20, 235, size=(5, 7, 3))
+    y = np.linspace(0, 4, height, endpoint=False)
+    x = np.linspace(0, 6, width, endpoint=False)
+    frames = []
+    for t in range(count):
+        yy, xx = (y + 0.11 * t) % 4, (x + 0.17 * t) % 6
+        y0, x0 = yy.astype(int), xx.astype(int)
+        wy, wx = (yy - y0)[:, None, None], (xx - x0)[None, :, None]
+        top = coarse[y0][:, x0] * (1 - wx) + coarse[y0][:, x0 + 1] * wx
+        low = coarse[y0 + 1][:, x0] * (1 - wx) + coarse[y0 + 1][:, x0 + 1] * wx
+        frames.append(top * (1 - wy) + low * wy)
+    return np.rint(np.stack(frames)).astype(np.uint8)
+
+
+def decode_with_pyav(path: Path, size: int) -> np.ndarray:
+    """Decode every frame, resized as the store does: the independent truth of the pixel tests."""
+    with av.open(str(path)) as container:
+        return np.stack(
+            [
+                frame.to_ndarray(format="rgb24", width=size, height=size, interpolation=RESIZE)
+                for frame in container.decode(video=0)
+            ]
+        )

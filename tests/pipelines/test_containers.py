@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from pipelines.containers import find_truncation
+from tests.helpers import moving_frames, write_video
+
+CASES = [
+    ("mpeg4", "avi"),
+    ("mpeg4", "mp4"),
+    ("mpeg4", "mov"),
+    ("mpeg4", "mkv"),
+    ("libvpx-vp9", "webm"),
+]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=[suffix for _, suffix in CASES])
+def whole(request, tmp_path_factory):
+    codec, suffix = request.param
+    path = tmp_path_factory.mktemp("whole") / f"video.{suffix}"
+    return write_video(path, moving_frames(12, 48, 64), codec=codec)
+
+
+def test_a_whole_file_is_whole(whole):
+    assert find_truncation(whole) is None
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_copy_is_found(whole, tmp_path, keep):
+    data = whole.read_bytes()
+    copy = tmp_path / whole.name
+    copy.write_bytes(data[: int(len(data) * keep)])
+    reason = find_truncation(copy)
+    assert reason is not None
+    assert f"{int(len(data) * keep):,} of" in reason
+
+
+def test_an_empty_file_is_named_so(tmp_path):
+    empty = tmp_path / "video.mp4"
+    empty.touch()
+    assert find_truncation(empty) == "it is empty (0 bytes)"
+
+
+def test_bytes_after_the_last_chunk_do_no_harm(whole, tmp_path):
+    copy = tmp_path / whole.name
+    copy.write_bytes(whole.read_bytes() + bytes(100))
+    assert find_truncation(copy) is None
+
+
+def test_a_file_that_tells_nothing_passes(tmp_path):
+    noise = tmp_path / "video.ts"
+    noise.write_bytes(np.random.default_rng(0).bytes(1000))
+    assert find_truncation(noise) is None
+
+
+def test_an_avi_of_two_riff_chunks(tmp_path):
+    """OpenDML: over 1 GB, AVI goes on in further RIFF chunks; each counts."""
+    path = tmp_path / "big.avi"
+    chunk = b"RIFF" + (12).to_bytes(4, "little") + b"AVI " + bytes(8)
+    path.write_bytes(chunk + chunk)
+    assert find_truncation(path) is None
+    path.write_bytes(chunk + chunk[:-1])
+    assert find_truncation(path) == "it is truncated: 39 of 40 bytes are there"

@@ -1,0 +1,213 @@
+"""Pixels, against PyAV's own decoding of the same frames."""
+
+import itertools
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipelines.errors import FastrotError
+from pipelines.loader import Loader
+from pipelines.plan import ClipSpec, TestPlan, TrainPlan, frame_numbers, train_ranges
+from pipelines.plan import test_ranges as ranges_for_test
+from pipelines.sources import ShardFiles, _runs
+from pipelines.store import Store
+from pipelines.transcode import even_indices
+from tests.helpers import decode_with_pyav
+
+CPU = torch.device("cpu")
+
+
+def expected_clips(store, videos, clips, spec):
+    """Cut the planned clips out of PyAV's frames, in numpy: (B, T', crop, crop, 3) int16."""
+    numbers = frame_numbers(clips, spec, store.frames)
+    rows = []
+    for row in range(len(clips)):
+        frames = decode_with_pyav(videos / store.name(int(clips.video[row])), store.size)
+        frames = frames[even_indices(len(frames), store.settings.frames)]
+        y, x = clips.y[row], clips.x[row]
+        clip = frames[numbers[row], y : y + spec.crop, x : x + spec.crop]
+        rows.append(clip[:, :, ::-1] if clips.flip[row] else clip)
+    return np.stack(rows).astype(np.int16)
+
+
+def load_training(store, spec, *, steps=4, batch=6, seed=5, **options):
+    plan = TrainPlan(store, store.select("all"), spec, seed=seed)
+    ranges = train_ranges(batch=batch, start_step=0, steps=steps, rank=0, world=1, accumulate=1)
+    with Loader(store, plan, ranges, batch=batch, device=CPU, **options) as loader:
+        batches = list(loader)
+    return plan, batches
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("frames", [None, 16])
+def test_raw_rgb_is_exactly_what_pyav_decodes(make_store, videos, stride, frames):
+    store = make_store("raw", frames=frames)
+    spec = ClipSpec(frames=5, stride=stride, crop=31)
+    plan, batches = load_training(store, spec)
+    assert len(batches) == 4
+    for i, batch in enumerate(batches):
+        clips = plan.clips(6 * i, 6)
+        assert batch.clips.shape == (6, 5, 31, 31, 3)
+        assert batch.clips.dtype == torch.uint8
+        np.testing.assert_array_equal(batch.clips, expected_clips(store, videos, clips, spec))
+        np.testing.assert_array_equal(batch.videos, clips.video)
+        np.testing.assert_array_equal(batch.samples, clips.sample)
+        np.testing.assert_array_equal(batch.labels, store.labels[clips.video])
+
+
+def test_raw_dif_is_exactly_the_difference(make_store, videos):
+    store = make_store("raw")
+    spec = ClipSpec(frames=5, stride=2, crop=31, modality="dif")
+    plan, batches = load_training(store, spec)
+    for i, batch in enumerate(batches):
+        frames = expected_clips(store, videos, plan.clips(6 * i, 6), spec)
+        assert batch.clips.shape == (6, 5, 31, 31, 3)
+        assert batch.clips.dtype == torch.int16
+        np.testing.assert_array_equal(batch.clips, frames[:, 1:] - frames[:, :-1])
+    assert min(int(batch.clips.min()) for batch in batches) < 0  # signed: uint8 would have wrapped
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+def test_mjpeg_rgb_is_within_two_grey_levels_of_pyav(make_store, videos, stride):
+    store = make_store("mjpeg")
+    spec = ClipSpec(frames=5, stride=stride, crop=31)
+    plan, batches = load_training(store, spec)
+    for i, batch in enumerate(batches):
+        expected = expected_clips(store, videos, plan.clips(6 * i, 6), spec)
+        error = np.abs(batch.clips.numpy().astype(int) - expected)
+        assert error.mean() < 2
+        # a crop that is off by one pixel, or a flip that is missing, would show here
+        shifted = np.abs(batch.clips.numpy()[:, :, :, 1:].astype(int) - expected[:, :, :, :-1])
+        assert shifted.mean() > 1.5 * error.mean()
+
+
+def test_mjpeg_crops_land_on_the_planned_pixel(make_store, videos):
+    """Crop positions go to DALI as fractions: every one of them must come back as its pixel."""
+    store = make_store("mjpeg")
+    spec = ClipSpec(frames=1, crop=15)
+    _, full = load_training(store, ClipSpec(frames=1, crop=40), batch=1, steps=1)
+    margin = 40 - 15
+
+    class EveryCorner:
+        def __init__(self, whole):
+            self.spec = spec
+            self.plan = whole
+
+        def clips(self, first, count):
+            one = self.plan.clips(0, 1)
+            corner = np.arange(first, first + count, dtype=np.int64)
+            same = {
+                name: np.repeat(getattr(one, name), count) for name in ("video", "start", "flip")
+            }
+            return type(one)(sample=corner, y=corner, x=margin - corner, **same)
+
+    plan = TrainPlan(store, store.select("all"), ClipSpec(frames=1, crop=40), seed=5)
+    with Loader(
+        store, EveryCorner(plan), [(0, margin + 1)], batch=margin + 1, device=CPU
+    ) as loader:
+        (batch,) = loader
+    whole = full[0].clips[0, 0].numpy().astype(int)
+    if plan.clips(0, 1).flip[0]:
+        whole = whole[:, ::-1]
+    for y in range(margin + 1):
+        x = margin - y
+        got = batch.clips[y, 0].numpy().astype(int)
+        if plan.clips(0, 1).flip[0]:
+            got = got[:, ::-1]
+        assert np.abs(got - whole[y : y + 15, x : x + 15]).mean() < 1
+
+
+def test_mjpeg_dif_is_exactly_the_difference_of_its_decoded_frames(make_store):
+    store = make_store("mjpeg")
+    _, difs = load_training(store, ClipSpec(frames=4, crop=31, modality="dif"), seed=9)
+    _, rgbs = load_training(store, ClipSpec(frames=5, crop=31), seed=9)
+    for dif, rgb in zip(difs, rgbs, strict=True):
+        frames = rgb.clips.numpy().astype(np.int16)
+        np.testing.assert_array_equal(dif.clips, frames[:, 1:] - frames[:, :-1])
+
+
+@pytest.mark.parametrize("codec", ["raw", "mjpeg"])
+@pytest.mark.parametrize("modality", ["rgb", "dif"])
+def test_a_video_shorter_than_the_clip_loops(make_store, videos, codec, modality):
+    store = make_store(codec)  # its shortest video has 12 frames
+    spec = ClipSpec(frames=20, crop=31, modality=modality)
+    plan = TestPlan(store, store.select("all"), spec, clips_per_video=1)
+    ranges = ranges_for_test(total=len(plan), batch=4, rank=0, world=1)
+    with Loader(store, plan, ranges, batch=4, device=CPU) as loader:
+        batches = list(loader)
+    assert [len(batch.labels) for batch in batches] == [4, 2]
+    expected = expected_clips(store, videos, plan.clips(0, 6), spec)
+    if modality == "dif":
+        expected = expected[:, 1:] - expected[:, :-1]
+    got = np.concatenate([batch.clips for batch in batches]).astype(int)
+    assert got.shape == (6, 20, 31, 31, 3)
+    jpeg_error = 2 if modality == "rgb" else 2 * np.sqrt(2)  # a difference has the errors of two
+    assert np.abs(got - expected).mean() <= (0 if codec == "raw" else jpeg_error)
+
+
+@pytest.mark.parametrize("codec", ["raw", "mjpeg"])
+def test_batches_stay_valid_while_held_and_buffers_are_not_mixed_up(make_store, codec):
+    """40 batches through few buffers, all held until the end, equal those of one-batch loaders."""
+    store = make_store(codec)
+    spec = ClipSpec(frames=3, crop=31)
+    plan, held = load_training(store, spec, steps=40, batch=4, prefetch=1, threads=3)
+    for i in (0, 1, 7, 38, 39):
+        with Loader(store, plan, [(4 * i, 4)], batch=4, device=CPU) as loader:
+            (alone,) = loader
+        np.testing.assert_array_equal(held[i].clips, alone.clips)
+
+
+def test_the_clip_is_channels_last_3d_once_permuted(make_store):
+    store = make_store("raw")
+    _, (batch, *_) = load_training(store, ClipSpec(frames=4, crop=31), steps=1)
+    permuted = batch.clips.permute(0, 4, 1, 2, 3)
+    assert permuted.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+def test_labels_can_be_replaced_and_waiting_is_counted(make_store):
+    store = make_store("raw")
+    plan = TestPlan(store, store.select("test1"), ClipSpec(frames=2, crop=31), clips_per_video=1)
+    labels = np.arange(100, 100 + len(store))
+    with Loader(store, plan, [(0, 2)], batch=2, device=CPU, labels=labels) as loader:
+        (batch,) = loader
+        assert loader.waited_s > 0
+    np.testing.assert_array_equal(batch.labels, labels[store.select("test1")])
+
+
+@pytest.mark.parametrize("codec", ["raw", "mjpeg"])
+def test_a_truncated_shard_names_the_shard_and_the_video(make_store, tmp_path, codec):
+    shutil.copytree(make_store(codec).path, tmp_path / "store")
+    store = Store.open(tmp_path / "store")
+    last = int(np.argmax(store.offset))
+    with store.shard_path(last).open("r+b") as file:
+        file.truncate(int(store.offset[last]) + 10)
+    plan = TestPlan(store, np.array([last]), ClipSpec(frames=4, crop=31), clips_per_video=1)
+    with (
+        Loader(store, plan, [(0, 1)], batch=1, device=CPU) as loader,
+        pytest.raises(FastrotError, match=rf"00000\.\w+ ends before video '{store.name(last)}'"),
+    ):
+        next(loader)
+
+
+def test_runs_of_consecutive_frames():
+    assert _runs(np.array([4, 5, 6])) == [(0, 3)]
+    assert _runs(np.array([4, 6, 8])) == [(0, 1), (1, 2), (2, 3)]
+    assert _runs(np.array([10, 11, 0, 1, 2])) == [(0, 2), (2, 5)]
+
+
+def test_open_files_are_bounded_and_closed(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.sources.OPEN_FILES", 3)
+    files = ShardFiles()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    into = np.empty(1, dtype=np.uint8)
+    for number, _ in itertools.product(range(10), range(2)):
+        path = tmp_path / str(number)
+        path.write_bytes(bytes([number]))
+        files.read_into(path, into, 0, "video")
+        assert into[0] == number
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 3
+    del files
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
