@@ -1,0 +1,119 @@
+"""Backbone and head together: the pretext network, the transfer network, and the step between them."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from fastrot.models.resnet3d import ResNet3D, Shortcut
+from pipelines.errors import FastrotError
+
+PRETEXT_HIDDEN = 64
+
+
+class Network(ResNet3D):
+    """A backbone with its head `fc`, side by side as in Hara's files; the arguments are ResNet3D's.
+
+    Args:
+        head: Maps feature vectors (N, 8 * width) to logits (N, classes).
+        depth: 10, 18 or 34.
+        width: Kernels of the stem.
+        shortcut: "A" or "B".
+    """
+
+    def __init__(self, head: nn.Module, depth: int, width: int, shortcut: Shortcut) -> None:
+        super().__init__(depth, width, shortcut)
+        self.fc = head
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map clips (N, 3, T, H, W) to logits (N, classes)."""
+        logits: Tensor = self.fc(self.embed(x))
+        return logits
+
+
+def pretext_network(
+    classes: int, *, depth: int = 18, width: int = 64, shortcut: Shortcut = "A"
+) -> Network:
+    """Make the network that predicts rotations: two layers follow the backbone (the paper's section 3.3).
+
+    Args:
+        classes: Rotations to tell apart.
+        depth: As in ResNet3D.
+        width: As in ResNet3D.
+        shortcut: As in ResNet3D.
+
+    Returns:
+        The network, freshly initialised.
+    """
+    head = nn.Sequential(
+        nn.Linear(8 * width, PRETEXT_HIDDEN),
+        nn.ReLU(inplace=True),
+        nn.Linear(PRETEXT_HIDDEN, classes),
+    )
+    return Network(head, depth, width, shortcut)
+
+
+def transfer_network(
+    classes: int, *, depth: int = 18, width: int = 64, shortcut: Shortcut = "A"
+) -> Network:
+    """Make the network that recognises actions: one linear layer follows the backbone.
+
+    Args:
+        classes: Actions to tell apart.
+        depth: As in ResNet3D.
+        width: As in ResNet3D.
+        shortcut: As in ResNet3D.
+
+    Returns:
+        The network, freshly initialised.
+    """
+    return Network(nn.Linear(8 * width, classes), depth, width, shortcut)
+
+
+def load_backbone(network: Network, state: Mapping[str, Tensor]) -> list[str]:
+    """Copy everything but the head `fc` from a state dict into a network.
+
+    A prefix `module.`, left by data-parallel training, is dropped. The network is left as it was where
+    anything does not fit.
+
+    Args:
+        network: Receives the weights; its head stays as it is.
+        state: Names and tensors, as `Network.state_dict` gives them.
+
+    Returns:
+        The names that were loaded.
+
+    Raises:
+        FastrotError: Where a name is missing or unknown, or a shape differs. The message names the
+            first.
+    """
+    given = _backbone({name.removeprefix("module."): value for name, value in state.items()})
+    wanted = _backbone(network.state_dict())
+    # Files from before PyTorch 0.4.1 have no such counters, and with a fixed momentum none is read.
+    required = [name for name in wanted if not name.endswith(".num_batches_tracked")]
+
+    if missing := [name for name in required if name not in given]:
+        raise _misfit(f"have no {missing[0]}", len(missing))
+    if unknown := [name for name in given if name not in wanted]:
+        raise _misfit(f"have {unknown[0]}, which the network lacks", len(unknown))
+    if differing := [name for name in given if given[name].shape != wanted[name].shape]:
+        name = differing[0]
+        shapes = f"{tuple(given[name].shape)}, not {tuple(wanted[name].shape)}"
+        raise _misfit(f"have {name} of shape {shapes}", len(differing))
+
+    with torch.no_grad():
+        for name, value in given.items():
+            wanted[name].copy_(value)
+    return list(given)
+
+
+def _backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if not name.startswith("fc.")}
+
+
+def _misfit(what: str, count: int) -> FastrotError:
+    more = f" (and {count - 1} more like it)" if count > 1 else ""
+    return FastrotError(
+        f"The weights do not fit the network: they {what}{more}. "
+        "Are they of another depth, width or shortcut?"
+    )

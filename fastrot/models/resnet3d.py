@@ -1,0 +1,154 @@
+"""The 3D ResNet of Hara et al., "Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and ImageNet?"
+
+CVPR 2018. Parameters carry the names of the authors' released code, so that their files load as they are.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Shortcut = Literal["A", "B"]
+
+BLOCKS: dict[int, tuple[int, int, int, int]] = {
+    10: (1, 1, 1, 1),
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+}
+"""Basic blocks in each of the four stages, by depth."""
+
+STRIDES = (1, 2, 2, 2)
+"""Stride of each stage's first block, in time, height and width alike."""
+
+
+class ShortcutA(nn.Module):
+    """The parameter-free shortcut: take every `stride`-th position, append channels of zeros.
+
+    The output is channels_last_3d. The original code appends the zeros to the tensor's `.data`,
+    which cuts the gradient. Here it flows.
+    """
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, T, H, W) to (N, channels, T/stride, H/stride, W/stride), rounded up."""
+        s = self.stride
+        out = F.pad(x[:, :, ::s, ::s, ::s], (0, 0, 0, 0, 0, 0, 0, self.channels - x.shape[1]))
+        # pad mistakes the memory format where an axis of length 1 was strided: one frame left, say.
+        # Elsewhere this copies nothing.
+        return out.contiguous(memory_format=torch.channels_last_3d)
+
+
+def shortcut_b(channels_in: int, channels: int, stride: int) -> nn.Sequential:
+    """Make the projection shortcut: a strided 1x1x1 convolution and BatchNorm."""
+    return nn.Sequential(
+        nn.Conv3d(channels_in, channels, kernel_size=1, stride=stride, bias=False),
+        nn.BatchNorm3d(channels),
+    )
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3x3 convolutions beside a shortcut."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int, shortcut: Shortcut) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(channels_in, channels, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm3d(channels)
+        self.conv2 = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm3d(channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample: nn.Module | None = None
+        if stride != 1 or channels_in != channels:
+            self.downsample = (
+                ShortcutA(channels, stride)
+                if shortcut == "A"
+                else shortcut_b(channels_in, channels, stride)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, T, H, W) to (N, channels, T/stride, H/stride, W/stride), rounded up."""
+        residual = x if self.downsample is None else self.downsample(x)
+        out: Tensor = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        out += residual
+        out = self.relu(out)
+        return out
+
+
+class ResNet3D(nn.Module):
+    """The backbone: clips in, one feature vector each out (the paper's section 3.3).
+
+    Args:
+        depth: 10, 18 or 34.
+        width: Kernels of the stem and the first stage; the other stages have 2, 4 and 8 times as many.
+        shortcut: Where a block changes its shape, "A" subsamples and appends zeros, "B" projects.
+
+    Attributes:
+        features: Length of the feature vector, 8 * width.
+
+    Raises:
+        ValueError: Where depth, width or shortcut is another.
+    """
+
+    def __init__(self, depth: int = 18, width: int = 64, shortcut: Shortcut = "A") -> None:
+        super().__init__()
+        if depth not in BLOCKS:
+            raise ValueError(
+                f"Depth {depth} is not supported. Depths are {', '.join(map(str, BLOCKS))}."
+            )
+        if width < 1:
+            raise ValueError(f"Width must be at least 1, got {width}.")
+        if shortcut not in ("A", "B"):
+            raise ValueError(f"Shortcut {shortcut!r} is not supported. Shortcuts are A, B.")
+        self.features = 8 * width
+        self.conv1 = nn.Conv3d(3, width, 7, stride=(1, 2, 2), padding=3, bias=False)
+        self.bn1 = nn.BatchNorm3d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool3d(3, stride=2, padding=1)
+
+        def stage(index: int) -> nn.Sequential:
+            channels = width << index
+            blocks = [
+                BasicBlock(
+                    channels_in=max(width, channels // 2) if block == 0 else channels,
+                    channels=channels,
+                    stride=STRIDES[index] if block == 0 else 1,
+                    shortcut=shortcut,
+                )
+                for block in range(BLOCKS[depth][index])
+            ]
+            return nn.Sequential(*blocks)
+
+        self.layer1 = stage(0)
+        self.layer2 = stage(1)
+        self.layer3 = stage(2)
+        self.layer4 = stage(3)
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+
+    def stages(self, x: Tensor) -> list[Tensor]:
+        """Give the outputs of the paper's five convolution blocks, the first one after its max-pool.
+
+        Args:
+            x: (N, 3, T, H, W). Memory stays channels_last_3d throughout where x is.
+
+        Returns:
+            Five tensors with width * (1, 1, 2, 4, 8) channels.
+        """
+        outputs = [self.maxpool(self.relu(self.bn1(self.conv1(x))))]
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            outputs.append(layer(outputs[-1]))
+        return outputs
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Average the last block's output: (N, 3, T, H, W) to (N, 8 * width)."""
+        return self.stages(x)[-1].mean(dim=(2, 3, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map clips (N, 3, T, H, W) to feature vectors (N, 8 * width)."""
+        return self.embed(x)

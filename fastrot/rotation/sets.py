@@ -1,0 +1,60 @@
+"""The sets of rotations that the pretext task tells apart, and their labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pipelines.errors import UsageError
+
+QUARTER_TURNS = (0, 90, 180, 270)
+
+
+@dataclass(frozen=True)
+class RotationSet:
+    """Two or more of the four quarter turns: the classes of the pretext task.
+
+    The paper's sets are (0, 90), (0, 90, 180), (90, 180, 270) and (0, 90, 180, 270).
+
+    Attributes:
+        degrees: Counter-clockwise angles in ascending order. A rotation's index is its class label.
+    """
+
+    degrees: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.degrees)
+
+    def labels(self, clips: int, device: torch.device | str = "cpu") -> Tensor:
+        """Give the labels of a rotated batch, rotation-major: every clip's first rotation comes first.
+
+        Args:
+            clips: Clips in the batch before rotation, B.
+            device: Where the labels are to lie.
+
+        Returns:
+            (R*B,) int64: B times 0, then B times 1, and so on.
+        """
+        return torch.arange(len(self), device=device).repeat_interleave(clips)
+
+
+def rotation_set(degrees: Sequence[int]) -> RotationSet:
+    """Check the angles of a pretext task.
+
+    Args:
+        degrees: At least two of 0, 90, 180 and 270, in ascending order.
+
+    Returns:
+        The set.
+
+    Raises:
+        UsageError: Where the angles are others, repeated, too few or out of order.
+    """
+    chosen = tuple(degrees)
+    if len(chosen) < 2 or chosen != tuple(turn for turn in QUARTER_TURNS if turn in chosen):
+        raise UsageError(
+            f"The rotations {list(chosen)} are not a set of quarter turns. "
+            f"Give at least two of {list(QUARTER_TURNS)} in ascending order."
+        )
+    return RotationSet(chosen)
