@@ -6,7 +6,8 @@ One function serves both backends: what changes is where the operators run.
 from collections.abc import Callable
 from typing import Any
 
-from pipelines.errors import FastrotError
+from pipelines.codecs import CODECS
+from pipelines.errors import FastrotError, UsageError
 from pipelines.plan import ClipSpec
 
 
@@ -24,16 +25,20 @@ def build_pipeline(
 ) -> Any:
     """Return a built DALI pipeline whose one output is a batch of clips.
 
-    ``feed`` is the callback of an external source. For ``raw`` it returns (frames, corner, flip): a
-    (B, T', size, size, 3) uint8 array, (B, 2) int32 top left corners (y, x) and (B,) int32; the
-    output is (B, T, crop, crop, 3). For ``mjpeg`` it returns (packets, y, x, flip), an item a
-    frame: B*T' JPEGs, crop positions as fractions of the margin, and flips, and for DIF the number
-    of the frame that follows in the clip; the output is (B*T', crop, crop, 3), for DIF with a
+    ``feed`` is the callback of an external source; what it returns for a batch depends on the codec:
+
+    - ``raw``: (frames, corner, flip), a (B, T', size, size, 3) uint8 array, (B, 2) int32 top left
+      corners (y, x), and (B,) int32.
+    - ``h264``, ``vp9``: (files, numbers, corner, flip), B whole files and (B, T') int32 frame numbers.
+    - ``mjpeg``: (packets, y, x, flip), an item a frame: B*T' JPEGs, crop positions as fractions of the
+      margin, and flips; for DIF also the number of the frame that follows in the clip.
+
+    The output is (B, T, crop, crop, 3); for mjpeg it is (B*T', crop, crop, 3), for DIF with a
     meaningless difference at each clip's last frame.
 
     Args:
         feed: called once a batch; StopIteration ends the data.
-        codec: ``raw`` or ``mjpeg``.
+        codec: a key of ``codecs.CODECS``.
         spec: the clips' shape and modality.
         size: side of the stored frames in pixels.
         batch: the most clips in a batch.
@@ -44,7 +49,13 @@ def build_pipeline(
 
     Raises:
         FastrotError: DALI is not installed.
+        UsageError: the codec is not decoded on a CPU.
     """
+    if not gpu and not CODECS[codec].on_cpu:
+        raise UsageError(
+            f"the store's codec is {codec}, which DALI decodes only on a GPU, and there is none here: "
+            "prepare the videos again with `fastrot prepare ... --codec mjpeg` (or raw, or vp9)"
+        )
     dali = _import_dali()
     samples = batch * (spec.decoded_frames if codec == "mjpeg" else 1)
     pipeline = dali.Pipeline(
@@ -54,16 +65,16 @@ def build_pipeline(
         exec_dynamic=True,  # its outputs are views that stay valid while held
         prefetch_queue_depth=prefetch,
     )
+    graph = {"raw": _raw_clips, "mjpeg": _mjpeg_frames}.get(codec, _video_clips)
     with pipeline:
-        clips = _raw_clips(feed, spec, gpu) if codec == "raw" else _mjpeg_frames(feed, spec, gpu)
-        pipeline.set_outputs(clips)
+        pipeline.set_outputs(graph(feed, spec, gpu))
     if device_id is not None or not gpu:
         pipeline.build()
     return pipeline
 
 
 def _raw_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
-    from nvidia.dali import fn, types
+    from nvidia.dali import fn
 
     frames, corner, flip = fn.external_source(
         source=feed,
@@ -73,8 +84,28 @@ def _raw_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
         no_copy=True,  # the reader keeps each buffer alive until the pipeline is past it
         layout=["FHWC", "", ""],
     )
-    if gpu:
-        frames = frames.gpu()
+    return _augment(frames.gpu() if gpu else frames, corner, flip, spec)
+
+
+def _video_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
+    from nvidia.dali import fn
+
+    files, numbers, corner, flip = fn.external_source(
+        source=feed, num_outputs=4, batch=True, batch_info=True
+    )
+    frames = fn.decoders.video(
+        files,
+        device="mixed" if gpu else "cpu",
+        frames=numbers,
+        pad_mode="none",  # a frame beyond the end is an error, not a black picture
+    )
+    return _augment(frames, corner, flip, spec)
+
+
+def _augment(frames: Any, corner: Any, flip: Any, spec: ClipSpec) -> Any:
+    """Crop and flip whole sequences (FHWC), and take differences of successive frames for DIF."""
+    from nvidia.dali import fn, types
+
     crop = fn.slice(frames, start=corner, shape=(spec.crop, spec.crop), axes=(1, 2))
     clips = fn.flip(crop, horizontal=flip)
     if spec.modality == "rgb":

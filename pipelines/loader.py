@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipelines.graph import build_pipeline
-from pipelines.plan import Clips, Plan
+from pipelines.plan import Clips, Plan, frame_numbers
 from pipelines.sources import Bytes, ClipReader
 from pipelines.store import Store
 
@@ -81,7 +81,8 @@ class Loader:
         )
         # What DALI reads without a copy must outlive its reading.
         self._lent: deque[Any] = deque(maxlen=prefetch + 2)
-        feed = self._feed_raw if store.codec == "raw" else self._feed_mjpeg
+        feeds = {"raw": self._feed_raw, "mjpeg": self._feed_mjpeg}
+        feed = feeds.get(store.codec, self._feed_video)
         self._pipeline = build_pipeline(
             feed,
             codec=store.codec,
@@ -120,10 +121,14 @@ class Loader:
 
     def _feed_raw(self, _: Any) -> Any:
         clips, frames = self._next_read()
-        corner = np.stack([clips.y, clips.x], axis=1).astype(np.int32)
-        fed = (frames, corner, clips.flip.astype(np.int32))
+        fed = (frames, _corners(clips), clips.flip.astype(np.int32))
         self._lent.append(fed)
         return fed
+
+    def _feed_video(self, _: Any) -> Any:
+        clips, files = self._next_read()
+        numbers = frame_numbers(clips, self._spec, self._store.frames).astype(np.int32)
+        return files, numbers, _corners(clips), clips.flip.astype(np.int32)
 
     def _feed_mjpeg(self, _: Any) -> Any:
         clips, packets = self._next_read()
@@ -150,3 +155,7 @@ class Loader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _corners(clips: Clips) -> NDArray[np.int32]:
+    return np.stack([clips.y, clips.x], axis=1).astype(np.int32)

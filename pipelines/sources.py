@@ -115,6 +115,39 @@ class MjpegSource:
         return starts
 
 
+class VideoSource:
+    """Whole encoded files (h264, vp9): a list of B arrays. The decoder is told which frames it wants."""
+
+    def __init__(self, store: Store):
+        self._store = store
+        self._files = ShardFiles()
+
+    def buffer(self, count: int) -> list[Bytes]:
+        """Return a list of ``count`` places."""
+        return [np.empty(0, dtype=np.uint8)] * count
+
+    def read(
+        self, into: Bytes | list[Bytes], row: int, video: int, numbers: NDArray[np.int64]
+    ) -> None:
+        """Read the video at once; a file at the store's size is a few hundred kB."""
+        assert isinstance(into, list)
+        store = self._store
+        data = np.empty(int(store.bytes[video]), dtype=np.uint8)
+        self._files.read_into(
+            store.shard_path(video), data, int(store.offset[video]), store.name(video)
+        )
+        into[row] = data
+
+
+def make_source(store: Store, frames: int, *, batch: int, buffers: int) -> Source:
+    """Return the store's source for clips of ``frames`` decoded frames, ``batch`` at the most at once."""
+    if store.codec == "raw":
+        return RawSource(store, frames, batch=batch, buffers=buffers)
+    if store.codec == "mjpeg":
+        return MjpegSource(store, frames)
+    return VideoSource(store)
+
+
 class ClipReader:
     """Reads the clips of ``ranges``, batch by batch and in order, ``ahead`` batches before they are due.
 
@@ -135,11 +168,8 @@ class ClipReader:
         self._store = store
         self._plan = plan
         self._ranges = iter(ranges)
-        frames = plan.spec.decoded_frames
-        self._source: Source = (
-            RawSource(store, frames, batch=batch, buffers=ahead + 1 + held)
-            if store.codec == "raw"
-            else MjpegSource(store, frames)
+        self._source = make_source(
+            store, plan.spec.decoded_frames, batch=batch, buffers=ahead + 1 + held
         )
         self._batch = batch
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fastrot-read")

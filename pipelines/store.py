@@ -14,15 +14,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
 
-Codec = Literal["raw", "mjpeg"]
-CODECS: tuple[str, ...] = get_args(Codec)
+Fit = Literal["stretch", "crop"]
 FORMAT = 1
 ALL = "all"
 
@@ -32,15 +32,18 @@ class Settings:
     """What a store holds, fixed when it is made.
 
     ``frames`` is the number that each video is evenly down-sampled to, None for all of them;
-    ``size`` is the side of the square frames in pixels; ``classes`` names the labels in their order.
+    ``size`` is the side of the square frames in pixels; ``classes`` names the labels in their order;
+    ``codec`` is a key of ``codecs.CODECS`` and ``quality`` on its scale, None where nothing is lost;
+    ``fit`` says how frames became square: ``stretch`` (the paper's) or ``crop``.
     """
 
-    codec: Codec
+    codec: str
     size: int
     frames: int | None
     layout: str
     classes: tuple[str, ...] = ()
-    quality: int = 2
+    quality: int | None = None
+    fit: Fit = "stretch"
     format: int = FORMAT
 
     def to_json(self) -> str:
@@ -64,9 +67,14 @@ class Settings:
             raise FastrotError(f"{file} is not of store format {FORMAT}: prepare the store again")
         try:
             values["classes"] = tuple(values["classes"])
-            return cls(**values)
+            settings = cls(**values)
         except (KeyError, TypeError) as error:
             raise FastrotError(f"{file} is damaged: {error}") from None
+        if settings.codec not in CODECS:
+            raise FastrotError(
+                f"{file} names the codec {settings.codec!r}; known are {', '.join(CODECS)}"
+            )
+        return settings
 
 
 @dataclass
@@ -156,7 +164,7 @@ class Store:
             raise FastrotError(f"{manifest} is damaged: {error}") from None
 
     @property
-    def codec(self) -> Codec:
+    def codec(self) -> str:
         """How the frames are stored."""
         return self.settings.codec
 

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
 from pipelines.store import Record, Settings, read_lines
 
@@ -128,7 +129,7 @@ class StoreWriter:
             number = 0 if shard is None else int(shard.path.name.split(".")[0]) + 1
             if shard is not None:
                 shard.close()
-            suffix = {"raw": "npy", "mjpeg": "mjpeg"}[self.settings.codec]
+            suffix = CODECS[self.settings.codec].suffix
             self._shard = shard = _Shard(
                 self.path / "shards" / f"{number:05d}.{suffix}", self.settings
             )
@@ -150,7 +151,8 @@ class _Shard:
         self._raw = settings.codec == "raw"
         self._size = settings.size
         self._file = _open_binary(path)
-        self._offsets = None if self._raw else _open_binary(offsets_path(path))
+        offsets = settings.codec == "mjpeg"
+        self._offsets = _open_binary(offsets_path(path)) if offsets else None
         self.bytes = 0
         self.frames = 0
 

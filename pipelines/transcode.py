@@ -1,16 +1,15 @@
 """One video file in, its frames at the store's size and codec out (section 4.2's preparation), by PyAV."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from pipelines.containers import find_truncation
+from pipelines.encode import Frame, encode
 from pipelines.errors import FastrotError
 from pipelines.store import Settings
 from pipelines.store_writer import EncodedVideo
@@ -34,31 +33,32 @@ def transcode(job: Job) -> EncodedVideo:
         FastrotError: the file is truncated, has no video, or does not decode to its end.
     """
     settings = job.settings
-    truncated = find_truncation(job.path)
-    if truncated:
-        raise FastrotError(truncated)
     try:
-        frames, fps = read_frames(job.path, settings.frames, settings.size)
+        truncated = find_truncation(job.path)
+        if truncated:
+            raise FastrotError(truncated)
+        frames, fps = read_frames(job.path, settings.frames, settings.size, settings.fit)
     except av.FFmpegError as error:
         raise FastrotError(f"FFmpeg cannot decode it: {error.strerror}") from None
-    if settings.codec == "raw":
-        data = b"".join(frame.to_ndarray().tobytes() for frame in frames)
-        return EncodedVideo(data, len(frames), fps)
-    packets = encode_jpegs(frames, settings.quality)
-    sizes = np.array([len(packet) for packet in packets], dtype=np.int64)
-    return EncodedVideo(b"".join(packets), len(packets), fps, sizes)
+    except OSError as error:
+        raise FastrotError(f"it cannot be read: {error.strerror}") from None
+    return encode(frames, settings.codec, settings.quality, fps)
 
 
-def read_frames(path: Path, count: int | None, size: int) -> tuple[list[VideoFrame], float]:
+def read_frames(
+    path: Path, count: int | None, size: int, fit: str = "stretch"
+) -> tuple[list[Frame], float]:
     """Return ``count`` evenly spaced frames (None: all) as size x size RGB, and the kept frames' rate.
 
     Frame i of the N kept is the video's frame floor(i * F / N). A video with F <= N frames keeps all.
     F is counted, since headers lie: first the packets, and if decoding gives another number, the
-    frames.
+    frames. Frames are turned as the file's display matrix says, as a player would: left on its side,
+    a telephone's video would teach the wrong label. ``fit`` is ``stretch`` (the paper's: the aspect
+    is not kept) or ``crop`` (aspect kept, the centre square).
     """
     total = None if count is None else _count_packets(path)
     while True:
-        kept, decoded, rate = _decode(path, count, total, size)
+        kept, decoded, rate = _decode(path, count, total, size, fit)
         if decoded == 0:
             raise FastrotError("it has no decodable video frame")
         if total is None or count is None or decoded == total:
@@ -80,63 +80,38 @@ def _count_packets(path: Path) -> int:
 
 
 def _decode(
-    path: Path, count: int | None, total: int | None, size: int
-) -> tuple[list[VideoFrame], int, float]:
+    path: Path, count: int | None, total: int | None, size: int, fit: str
+) -> tuple[list[Frame], int, float]:
     """Return the kept frames, how many were decoded, and the video's frame rate (25 where unknown)."""
     wanted = None if total is None else set(even_indices(total, count))
     reformatter = VideoReformatter()
-    kept: list[VideoFrame] = []
+    kept: list[Frame] = []
     decoded = 0
     with av.open(str(path)) as container:
         stream = _video_stream(container)
         stream.codec_context.thread_count = 1  # the workers are the parallelism
+        pixel_aspect = float(stream.sample_aspect_ratio or 1)
         for frame in container.decode(stream):
             if wanted is None or decoded in wanted:
-                kept.append(
-                    reformatter.reformat(
-                        frame, size, size, "rgb24", interpolation=RESIZE, threads=1
-                    )
-                )
+                aspect = pixel_aspect * frame.width / frame.height if fit == "crop" else 1.0
+                kept.append(_to_square(frame, size, aspect, reformatter))
             decoded += 1
         rate = float(stream.average_rate or 25)
     return kept, decoded, rate
+
+
+def _to_square(frame: VideoFrame, size: int, aspect: float, reformatter: VideoReformatter) -> Frame:
+    """Resize to ``aspect`` with ``size`` as the shorter side, cut the centre square, turn it upright."""
+    width, height = max(size, round(size * aspect)), max(size, round(size / aspect))
+    resized = reformatter.reformat(
+        frame, width, height, "rgb24", interpolation=RESIZE, threads=1
+    ).to_ndarray()
+    top, left = (height - size) // 2, (width - size) // 2
+    square = resized[top : top + size, left : left + size]
+    return np.ascontiguousarray(np.rot90(square, round(frame.rotation / 90)))
 
 
 def _video_stream(container: av.container.InputContainer) -> av.VideoStream:
     if not container.streams.video:
         raise FastrotError("it has no video stream")
     return container.streams.video[0]
-
-
-def encode_jpegs(frames: list[VideoFrame], quality: int) -> list[bytes]:
-    """Encode RGB frames as JPEGs, one packet a frame. ``quality`` is FFmpeg's scale: 2 best, 31 worst.
-
-    Chroma is kept at full resolution (4:4:4): sub-sampled chroma is sited differently along x and y, a
-    cue that survives a quarter turn. It costs about a fifth more bytes, and decodes no slower.
-    """
-    encoder = av.CodecContext.create("mjpeg", "w")
-    encoder.width, encoder.height = frames[0].width, frames[0].height
-    encoder.pix_fmt = "yuv444p"
-    encoder.color_range = ColorRange.JPEG
-    encoder.time_base = Fraction(1, 25)
-    encoder.bit_rate = 1_000_000_000  # never the limit: the fixed quantiser decides
-    encoder.options = {"qmin": str(quality), "qmax": str(quality)}
-    encoder.thread_count = 1
-    return [bytes(packet) for packet in _encode(encoder, frames)]
-
-
-def _encode(
-    encoder: av.VideoCodecContext, frames: list[VideoFrame]
-) -> "Iterator[av.Packet[av.VideoStream]]":
-    reformatter = VideoReformatter()
-    for number, frame in enumerate(frames):
-        planar = reformatter.reformat(
-            frame,
-            format=encoder.pix_fmt,
-            dst_colorspace=Colorspace.ITU601,
-            dst_color_range=ColorRange.JPEG,
-            threads=1,
-        )
-        planar.pts, planar.time_base = number, encoder.time_base
-        yield from encoder.encode(planar)
-    yield from encoder.encode(None)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.codecs import CODECS
 from pipelines.layouts import Entry, Listing
 from pipelines.prepare import prepare
 from pipelines.store import Settings, Store
@@ -58,7 +59,8 @@ def make_store(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeSt
                 for i, path in enumerate(paths)
             ]
             settings = Settings(
-                codec=codec,  # type: ignore[arg-type]
+                codec=codec,
+                quality=CODECS[codec].quality,
                 size=size,
                 frames=frames,
                 layout="folder",

@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 import pytest
 
+from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
 from pipelines.layouts import read_layout
 from pipelines.prepare import prepare
@@ -19,7 +20,8 @@ from tests.helpers import decode_with_pyav, moving_frames, write_video
 
 
 def settings(codec="raw", frames=None, **others):
-    return Settings(codec=codec, size=40, frames=frames, layout="folder", **others)
+    quality = CODECS[codec].quality
+    return Settings(codec, size=40, frames=frames, layout="folder", quality=quality, **others)
 
 
 def prepare_folder(source, out, **options):

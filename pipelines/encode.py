@@ -1,0 +1,105 @@
+"""Frames in, a codec's bytes out, by PyAV."""
+
+import io
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from numpy.typing import NDArray
+
+from pipelines.codecs import CODECS
+from pipelines.store_writer import EncodedVideo
+
+Frame = NDArray[np.uint8]
+"""One RGB picture, (height, width, 3)."""
+
+GOP = 16
+"""Frames from one key frame to the next: a decoder that wants a clip starts at most 15 frames early."""
+
+# Without look-ahead and hidden frames a file's packets are its frames, one to one and in order.
+_OPTIONS = {
+    "h264": {"preset": "fast", "bf": "0", "sc_threshold": "0", "x264-params": "rc-lookahead=0"},
+    "vp9": {"b:v": "0", "deadline": "realtime", "cpu-used": "7", "lag-in-frames": "0"},
+}
+_ENCODERS = {"h264": "libx264", "vp9": "libvpx-vp9"}
+
+
+def encode(frames: list[Frame], codec: str, quality: int | None, fps: float) -> EncodedVideo:
+    """Encode RGB frames of one size, as the store keeps them.
+
+    Args:
+        frames: (size, size, 3) uint8 each; at least one.
+        codec: a key of ``codecs.CODECS``.
+        quality: on the codec's scale; None where it has none.
+        fps: their rate, which a player of an extracted file would use.
+    """
+    if codec == "raw":
+        return EncodedVideo(np.stack(frames).tobytes(), len(frames), fps)
+    assert quality is not None
+    if codec == "mjpeg":
+        packets = encode_jpegs(frames, quality)
+        sizes = np.array([len(packet) for packet in packets], dtype=np.int64)
+        return EncodedVideo(b"".join(packets), len(packets), fps, sizes)
+    assert CODECS[codec].video
+    return EncodedVideo(encode_mp4(frames, codec, quality, fps), len(frames), fps)
+
+
+def encode_jpegs(frames: list[Frame], quality: int) -> list[bytes]:
+    """Encode RGB frames as JPEGs, one packet a frame.
+
+    Chroma is kept at full resolution (4:4:4): sub-sampled chroma is sited differently along x and y, a
+    cue that survives a quarter turn. It costs about a sixth more bytes, and decodes no slower.
+    """
+    encoder = av.CodecContext.create("mjpeg", "w")
+    encoder.height, encoder.width = frames[0].shape[:2]
+    encoder.pix_fmt = "yuv444p"
+    encoder.color_range = ColorRange.JPEG
+    encoder.time_base = Fraction(1, 25)
+    encoder.bit_rate = 1_000_000_000  # never the limit: the fixed quantiser decides
+    encoder.options = {"qmin": str(quality), "qmax": str(quality)}
+    encoder.thread_count = 1
+    packets: list[bytes] = []
+    for frame in _planar(frames, "yuv444p", ColorRange.JPEG, encoder.time_base):
+        packets += [bytes(packet) for packet in encoder.encode(frame)]
+    return packets + [bytes(packet) for packet in encoder.encode(None)]
+
+
+def encode_mp4(frames: list[Frame], codec: str, quality: int, fps: float) -> bytes:
+    """Encode RGB frames as one MP4 file, in BT.601 of limited range: what DALI's decoders assume."""
+    rate = Fraction(fps).limit_denominator(1001)
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        stream: Any = container.add_stream(_ENCODERS[codec], rate=rate)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": str(quality), **_OPTIONS[codec]}
+        context = stream.codec_context
+        context.thread_count = 1  # the workers are the parallelism
+        context.gop_size = GOP
+        context.max_b_frames = 0
+        context.colorspace = Colorspace.ITU601
+        context.color_range = ColorRange.MPEG
+        context.time_base = 1 / rate
+        for frame in _planar(frames, "yuv420p", ColorRange.MPEG, 1 / rate):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+def _planar(
+    frames: Iterable[Frame], pix_fmt: str, color_range: ColorRange, time_base: Fraction
+) -> Iterator[av.VideoFrame]:
+    reformatter = VideoReformatter()
+    for number, frame in enumerate(frames):
+        planar = reformatter.reformat(
+            av.VideoFrame.from_ndarray(frame, "rgb24"),
+            format=pix_fmt,
+            dst_colorspace=Colorspace.ITU601,
+            dst_color_range=color_range,
+            threads=1,
+        )
+        planar.pts, planar.time_base = number, time_base
+        yield planar
