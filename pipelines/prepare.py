@@ -39,6 +39,7 @@ def prepare(
     workers: int = 1,
     time_limit: float = float("inf"),
     retry_rejected: bool = False,
+    part: tuple[int, int] | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
     """Transcode every video of ``listing`` that the store ``out`` does not have yet.
@@ -50,15 +51,21 @@ def prepare(
         workers: processes; each decodes on one thread.
         time_limit: seconds that one video may take before it is set aside.
         retry_rejected: try again what was set aside before.
+        part: (i, n) prepares every n-th video from the i-th (from 1) on, into a part of the store that other
+            nodes do not touch.
         progress: called after each video.
 
     Raises:
         FastrotError: the store cannot be written, or holds no video at the end.
     """
-    with writing(out, settings) as writer:
-        known = set(writer.records) | (set() if retry_rejected else set(writer.rejected))
-        todo = [entry for entry in listing.entries if entry.name not in known]
-        already = len(listing.entries) - len(todo)
+    entries, part_name = listing.entries, ""
+    if part is not None:
+        index, parts = part
+        entries, part_name = entries[index - 1 :: parts], f"{index}of{parts}"
+    with writing(out, settings, part_name) as writer:
+        known = writer.known if retry_rejected else writer.known | writer.rejected
+        todo = [entry for entry in entries if entry.name not in known]
+        already = len(entries) - len(todo)
         jobs = [Job(entry.path, settings) for entry in todo]
         rejected: list[tuple[str, str]] = []
         results = run_isolated(transcode, jobs, workers=workers, time_limit=time_limit)
@@ -67,16 +74,16 @@ def prepare(
             if reason is not None:
                 rejected.append((todo[index].name, reason))
             if progress is not None:
-                progress(done, len(listing.entries))
-        in_store = len(writer.records)
+                progress(done, len(entries))
+        in_store = len(writer.known)
     if in_store == 0:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in rejected[:3])
         raise FastrotError(
-            f"none of the {len(listing.entries)} videos could be prepared: see {out}/rejected.jsonl"
+            f"none of the {len(entries)} videos could be prepared: see {out}/rejected.jsonl"
             + (f" ({reasons})" if reasons else "")
         )
     return Prepared(
-        found=len(listing.entries),
+        found=len(entries),
         already=already,
         added=len(todo) - len(rejected),
         rejected=rejected,

@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import secrets
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
-from pipelines.store import Record, Settings, read_lines
+from pipelines.store import Record, Settings, line_files, read_lines
 
 SHARD_BYTES = 1_000_000_000
 NPY_HEADER_BYTES = 128
@@ -36,7 +37,7 @@ class EncodedVideo:
 
 
 @contextlib.contextmanager
-def writing(path: Path, settings: Settings) -> "Iterator[StoreWriter]":
+def writing(path: Path, settings: Settings, part: str = "") -> "Iterator[StoreWriter]":
     """Open the store ``path`` for appending, making it if absent, and close it whatever happens.
 
     Raises:
@@ -44,7 +45,7 @@ def writing(path: Path, settings: Settings) -> "Iterator[StoreWriter]":
         FastrotError: the folder cannot be written, now or later (a full disk).
     """
     try:
-        writer = StoreWriter(path, settings)
+        writer = StoreWriter(path, settings, part)
         try:
             yield writer
         finally:
@@ -54,28 +55,44 @@ def writing(path: Path, settings: Settings) -> "Iterator[StoreWriter]":
 
 
 class StoreWriter:
-    """Appends videos to a store; one writer a store at a time. ``writing`` opens and closes one."""
+    """Appends videos to a store. ``writing`` opens and closes one.
 
-    def __init__(self, path: Path, settings: Settings):
+    There may be one writer for each ``part`` at a time ("" or such as "1of8"), on any nodes: each
+    has a manifest and shards of its own, so none waits for another.
+
+    Attributes:
+        known: names that any manifest of the store has.
+        rejected: names that were set aside and are not in the store.
+    """
+
+    def __init__(self, path: Path, settings: Settings, part: str = ""):
         self.path = path
         self.settings = settings
-        self._shard: _Shard | None = None
+        self._suffix = f"-{part}" if part else ""
+        self._prefix = f"{part}-" if part else ""
         (path / "shards").mkdir(parents=True, exist_ok=True)
         self._settle_settings()
-        self.records = {line["name"]: Record(**line) for line in read_lines(self._manifest_path)}
+        self._manifest = _open_lines(path / f"manifest{self._suffix}.jsonl")
+        self._rejects = _open_lines(path / f"rejected{self._suffix}.jsonl")
+        lines = [line for file in line_files(path, "manifest") for line in read_lines(file)]
+        self.known = {line["name"] for line in lines}
         self.rejected = {
-            line["name"]: str(line["reason"]) for line in read_lines(path / "rejected.jsonl")
-        }
-        self._manifest = _open_lines(self._manifest_path)
-        self._rejects = _open_lines(path / "rejected.jsonl")
-        if self.records:
-            last = list(self.records.values())[-1]
-            self._shard = _Shard(path / "shards" / last.shard, settings)
-            self._shard.cut(last)
+            line["name"] for file in line_files(path, "rejected") for line in read_lines(file)
+        } - self.known
+        self._shard = self._reopen_last_shard([Record(**line) for line in lines])
 
-    @property
-    def _manifest_path(self) -> Path:
-        return self.path / "manifest.jsonl"
+    def _reopen_last_shard(self, records: list[Record]) -> "_Shard | None":
+        """Open this part's last shard behind its last promised video, if it has one."""
+        own = [record for record in records if self._is_own(record.shard)]
+        if not own:
+            return None
+        last = max(own, key=lambda record: (record.shard, record.offset))
+        shard = _Shard(self.path / "shards" / last.shard, self.settings)
+        shard.cut(last)
+        return shard
+
+    def _is_own(self, shard: str) -> bool:
+        return shard.startswith(self._prefix) and shard[len(self._prefix) :].split(".")[0].isdigit()
 
     def _settle_settings(self) -> None:
         if not (self.path / "store.json").exists():
@@ -115,23 +132,24 @@ class StoreWriter:
             splits=list(splits),
         )
         _append_line(self._manifest, asdict(record))
-        self.records[name] = record
+        self.known.add(name)
         return record
 
     def reject(self, name: str, reason: str) -> None:
         """Note that a video was set aside, and why."""
         _append_line(self._rejects, {"name": name, "reason": reason})
-        self.rejected[name] = reason
+        self.rejected.add(name)
 
     def _shard_with_room(self, size: int) -> "_Shard":
         shard = self._shard
         if shard is None or (shard.frames and shard.bytes + size > SHARD_BYTES):
-            number = 0 if shard is None else int(shard.path.name.split(".")[0]) + 1
+            number = 0
             if shard is not None:
+                number = int(shard.path.name[len(self._prefix) :].split(".")[0]) + 1
                 shard.close()
             suffix = CODECS[self.settings.codec].suffix
             self._shard = shard = _Shard(
-                self.path / "shards" / f"{number:05d}.{suffix}", self.settings
+                self.path / "shards" / f"{self._prefix}{number:05d}.{suffix}", self.settings
             )
             shard.cut(None)
         return shard
@@ -212,7 +230,7 @@ def npy_header(shape: tuple[int, ...]) -> bytes:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a small text file so that a reader sees the old one or the new one, never half."""
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")  # unique over nodes
     with temporary.open("w") as file:
         file.write(text)
         file.flush()

@@ -65,6 +65,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="set a video aside that takes longer",
     )
     parser.add_argument(
+        "--shard",
+        type=_part,
+        metavar="I/N",
+        help="prepare every N-th video from the I-th (from 1) on: one node's part of a store that N nodes "
+        "write at the same time",
+    )
+    parser.add_argument(
         "--retry-rejected", action="store_true", help="try again what was set aside before"
     )
     parser.set_defaults(run=run)
@@ -96,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
                 workers=args.workers,
                 time_limit=args.time_limit,
                 retry_rejected=args.retry_rejected,
+                part=args.shard,
                 progress=advance.to,
             )
     except KeyboardInterrupt:
@@ -124,3 +132,10 @@ def _positive(text: str) -> int:
 
 def _frames(text: str) -> int | None:
     return None if text == "all" else _positive(text)
+
+
+def _part(text: str) -> tuple[int, int]:
+    index, _, parts = text.partition("/")
+    if not (index.isdigit() and parts.isdigit() and 1 <= int(index) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 1 to N, such as 3/8")
+    return int(index), int(parts)

@@ -1,7 +1,8 @@
-"""``fastrot store``: look into a store."""
+"""``fastrot store``: look into a store, and care for it."""
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,34 @@ from pipelines.store import Store
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command's parser."""
-    parser = subparsers.add_parser("store", help="look into a store")
+    parser = subparsers.add_parser("store", help="look into a store, verify it, take videos out")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    info = actions.add_parser("info", help="print what a store holds")
-    info.add_argument("store", type=Path, help="the store's folder")
+
+    def action(name: str, run: Any, help_text: str) -> argparse.ArgumentParser:
+        sub = actions.add_parser(
+            name, help=help_text, description=help_text[0].upper() + help_text[1:]
+        )
+        sub.add_argument("store", type=Path, help="the store's folder")
+        sub.set_defaults(run=run)
+        return sub
+
+    info = action("info", run_info, "print what a store holds")
     info.add_argument("--json", action="store_true", help="print JSON")
-    info.set_defaults(run=run_info)
+    ls = action("ls", run_ls, "list the videos: frames, bytes, class, splits, name")
+    ls.add_argument("--split", default="all", help="only this split's videos (default: all)")
+    check = action("verify", run_verify, "read every video and compare its checksum")
+    check.add_argument(
+        "--fix", action="store_true", help="take broken videos out and list them as rejected"
+    )
+    action("merge", run_merge, "make one manifest of what prepare --shard i/n wrote")
+    extract = action("extract", run_extract, "write one video as a file that players play")
+    extract.add_argument("name", help="the video's name, as store ls prints it")
+    extract.add_argument(
+        "--out",
+        type=Path,
+        default=Path(),
+        help="a folder, or the file without its suffix (default: .)",
+    )
 
 
 def run_info(args: argparse.Namespace) -> int:
@@ -27,7 +50,7 @@ def run_info(args: argparse.Namespace) -> int:
     splits = ", ".join(f"{name} ({count})" for name, count in info["splits"].items())
     print(
         f"{args.store}: {info['codec']}, {info['size']}x{info['size']}, "
-        f"{info['frames_per_video']} frames a video\n"
+        f"{info['frames_per_video']} frames a video, fit {info['fit']}\n"
         f"videos    {info['videos']:,}\n"
         f"rejected  {info['rejected']:,}\n"
         f"frames    {info['frames']:,} ({info['frames_min']} to {info['frames_max']} a video)\n"
@@ -48,6 +71,8 @@ def describe(store: Store) -> dict[str, Any]:
         "shards": len(store.shards),
         "codec": store.codec,
         "size": store.size,
+        "fit": store.settings.fit,
+        "quality": store.settings.quality,
         "frames_per_video": store.settings.frames or "all",
         "frames_min": int(min(store.frames, default=0)),
         "frames_max": int(max(store.frames, default=0)),
@@ -55,3 +80,53 @@ def describe(store: Store) -> dict[str, Any]:
         "classes": len(store.classes),
         "splits": store.splits,
     }
+
+
+def run_ls(args: argparse.Namespace) -> int:
+    """Print a line a video."""
+    store = Store.open(args.store)
+    for i in store.select(args.split):
+        label = store.classes[store.labels[i]] if store.labels[i] >= 0 else "-"
+        splits = ",".join(store.splits_of(i)) or "-"
+        print(f"{store.frames[i]:5d} {store.bytes[i]:10d} {label:20s} {splits:20s} {store.name(i)}")
+    return 0
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    """Compare checksums; 1 if any video is broken and stays in the store."""
+    from fastrot.console import progress, say
+    from pipelines.store_tools import drop, verify
+
+    store = Store.open(args.store)
+    with progress(len(store), "verify", "videos") as advance:
+        broken = dict(verify(store, threads=os.cpu_count() or 1, progress=advance.to))
+    for name, reason in broken.items():
+        say(f"broken: {name}: {reason}")
+    if broken and args.fix:
+        drop(store, broken)
+        say(
+            f"{len(broken)} of {len(store)} videos taken out: prepare --retry-rejected makes them again"
+        )
+        return 0
+    say(
+        f"{len(broken)} of {len(store)} videos are broken"
+        + (": --fix takes them out" if broken else "")
+    )
+    return 1 if broken else 0
+
+
+def run_merge(args: argparse.Namespace) -> int:
+    """Merge the parts' manifests."""
+    from pipelines.store_tools import merge
+
+    merged = merge(args.store)
+    print(f"{merged} manifests merged: {len(Store.open(args.store))} videos in {args.store}")
+    return 0
+
+
+def run_extract(args: argparse.Namespace) -> int:
+    """Write one video to a file."""
+    from pipelines.store_tools import extract
+
+    print(extract(Store.open(args.store), args.name, args.out))
+    return 0

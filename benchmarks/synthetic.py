@@ -1,0 +1,40 @@
+"""Stores made without videos: a manifest of any length over sparse shards, which cost no disk."""
+
+import json
+import os
+from pathlib import Path
+
+from pipelines.store import Settings
+from pipelines.store_writer import NPY_HEADER_BYTES, npy_header, write_atomically
+
+
+def make_sparse_store(
+    path: Path, *, videos: int, frames: int = 160, size: int = 136, per_shard: int = 112
+) -> Path:
+    """Write a raw store of ``videos`` black videos; 112 of 160 frames of 136x136 are about 1 GB a shard."""
+    settings = Settings(codec="raw", size=size, frames=frames, layout="folder")
+    (path / "shards").mkdir(parents=True)
+    write_atomically(path / "store.json", settings.to_json())
+    video_bytes = frames * size * size * 3
+    with (path / "manifest.jsonl").open("w") as manifest:
+        for first in range(0, videos, per_shard):
+            here = min(per_shard, videos - first)
+            shard = f"{first // per_shard:05d}.npy"
+            with (path / "shards" / shard).open("wb") as file:
+                file.write(npy_header((here * frames, size, size, 3)))
+                os.truncate(file.fileno(), NPY_HEADER_BYTES + here * video_bytes)
+            for i in range(here):
+                line = {
+                    "name": f"some_action_class/abcdefghijk_{first + i:06d}_000010.mp4",
+                    "shard": shard,
+                    "offset": NPY_HEADER_BYTES + i * video_bytes,
+                    "bytes": video_bytes,
+                    "index": i * frames,
+                    "frames": frames,
+                    "crc32": 0,
+                    "fps": 16.0,
+                    "label": None,
+                    "splits": ["train"],
+                }
+                manifest.write(json.dumps(line) + "\n")
+    return path

@@ -1,0 +1,166 @@
+"""Care of a store: verify checksums, merge what several nodes wrote, take a video out again."""
+
+import difflib
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from pipelines.codecs import CODECS
+from pipelines.errors import FastrotError, UsageError
+from pipelines.sources import Bytes, MjpegSource, ShardFiles
+from pipelines.store import Store, line_files, read_lines
+from pipelines.store_writer import write_atomically
+
+
+def verify(
+    store: Store, *, threads: int = 2, progress: Callable[[int, int], None] | None = None
+) -> Iterator[tuple[str, str]]:
+    """Read every video and yield (name, reason) of those whose bytes are not what was written."""
+    files = ShardFiles()
+
+    def check(video: int) -> str | None:
+        data = np.empty(int(store.bytes[video]), dtype=np.uint8)
+        try:
+            files.read_into(
+                store.shard_path(video), data, int(store.offset[video]), store.name(video)
+            )
+        except FastrotError as error:
+            return str(error)
+        found = zlib.crc32(data.data)
+        if found == store.crc32[video]:
+            return None
+        return f"its checksum is {found:08x}, the manifest has {int(store.crc32[video]):08x}"
+
+    with ThreadPoolExecutor(threads) as pool:
+        for video, reason in enumerate(pool.map(check, range(len(store)))):
+            if reason is not None:
+                yield store.name(video), reason
+            if progress is not None:
+                progress(video + 1, len(store))
+
+
+def drop(store: Store, broken: dict[str, str]) -> None:
+    """Take videos out of the manifests and list them, with their reasons, as rejected.
+
+    Their bytes stay in the shards. ``prepare --retry-rejected`` makes them again.
+    """
+    for manifest in line_files(store.path, "manifest"):
+        kept = [line for line in read_lines(manifest) if line["name"] not in broken]
+        if manifest.exists():
+            write_atomically(manifest, "".join(json.dumps(line) + "\n" for line in kept))
+    rejected = list(read_lines(store.path / "rejected.jsonl"))
+    rejected += [{"name": name, "reason": reason} for name, reason in broken.items()]
+    write_atomically(
+        store.path / "rejected.jsonl", "".join(json.dumps(line) + "\n" for line in rejected)
+    )
+
+
+def merge(path: Path) -> int:
+    """Make one manifest of those that ``prepare --shard i/n`` wrote; return how many were merged.
+
+    The shards stay where they are. Run it when every part is done; killed, it can be run again.
+
+    Raises:
+        FastrotError: the folder is no store, or cannot be written.
+    """
+    Store.open(path)  # refuses what is no store, or damaged
+    parts = line_files(path, "manifest")[1:]
+    try:
+        for kind in ("manifest", "rejected"):
+            files = line_files(path, kind)
+            lines = {line["name"]: line for file in files for line in read_lines(file)}
+            write_atomically(
+                path / f"{kind}.jsonl", "".join(json.dumps(line) + "\n" for line in lines.values())
+            )
+            for part in files[1:]:
+                part.unlink()
+    except OSError as error:
+        raise FastrotError(f"the store {path} cannot be written: {error}") from None
+    return len(parts)
+
+
+def extract(store: Store, name: str, out: Path) -> Path:
+    """Write one video of a store as a file that players play, and return its path.
+
+    ``out`` is a folder, or a file's path without the suffix: .mp4 for h264 and vp9 and .avi for mjpeg,
+    both with the stored packets untouched, .mkv with lossless FFV1 for raw.
+
+    Raises:
+        UsageError: the store has no such video.
+        FastrotError: it cannot be read or written.
+    """
+    video = find(store, name)
+    target = out / Path(name).stem if out.is_dir() else out
+    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    try:
+        if CODECS[store.codec].video:
+            target = target.with_suffix(".mp4")
+            temporary.write_bytes(_read(store, video).tobytes())
+        elif store.codec == "mjpeg":
+            target = target.with_suffix(".avi")
+            _write_packets(store, video, temporary)
+        else:
+            target = target.with_suffix(".mkv")
+            _write_lossless(store, video, temporary)
+        temporary.replace(target)
+    except OSError as error:
+        raise FastrotError(f"{target} cannot be written: {error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+def find(store: Store, name: str) -> int:
+    """Return the index of the video ``name``; UsageError that names a near one if there is none."""
+    names = [store.name(i) for i in range(len(store))]
+    if name in names:
+        return names.index(name)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise UsageError(f"{store.path} has no video {name!r}{hint} (fastrot store ls lists them)")
+
+
+def _read(store: Store, video: int) -> Bytes:
+    data = np.empty(int(store.bytes[video]), dtype=np.uint8)
+    ShardFiles().read_into(
+        store.shard_path(video), data, int(store.offset[video]), store.name(video)
+    )
+    return data
+
+
+def _write_packets(store: Store, video: int, path: Path) -> None:
+    count = int(store.frames[video])
+    source = MjpegSource(store, count)
+    packets = source.buffer(1)
+    source.read(packets, 0, video, np.arange(count))
+    rate = Fraction(store.fps(video)).limit_denominator(1001)
+    with av.open(str(path), "w", format="avi") as container:
+        stream = container.add_stream("mjpeg", rate=rate)
+        stream.width = stream.height = store.size
+        stream.pix_fmt = "yuvj444p"
+        for number, data in enumerate(packets):
+            packet = av.Packet(data.tobytes())
+            packet.stream = stream
+            packet.pts = packet.dts = number
+            packet.time_base = 1 / rate
+            packet.is_keyframe = True
+            container.mux(packet)
+
+
+def _write_lossless(store: Store, video: int, path: Path) -> None:
+    frames = _read(store, video).reshape(-1, store.size, store.size, 3)
+    rate = Fraction(store.fps(video)).limit_denominator(1001)
+    with av.open(str(path), "w", format="matroska") as container:
+        stream = container.add_stream("ffv1", rate=rate)
+        stream.width = stream.height = store.size
+        stream.pix_fmt = "bgr0"  # FFV1 keeps 8-bit RGB in this form only
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
+        container.mux(stream.encode(None))

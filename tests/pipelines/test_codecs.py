@@ -1,0 +1,212 @@
+"""What each codec does to pixels, colours and orientation."""
+
+import io
+import struct
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from pipelines.codecs import CODECS, check_quality, check_size
+from pipelines.encode import GOP, encode, encode_mp4
+from pipelines.errors import UsageError
+from pipelines.graph import build_pipeline
+from pipelines.loader import Loader
+from pipelines.plan import ClipSpec, TrainPlan, frame_numbers, train_ranges
+from pipelines.transcode import read_frames
+from tests.helpers import decode_with_pyav, moving_frames, write_video
+
+BARS = [
+    (255, 255, 255), (255, 255, 0), (0, 255, 255), (0, 255, 0),
+    (255, 0, 255), (255, 0, 0), (0, 0, 255), (16, 16, 16),
+]  # fmt: skip
+
+
+def colour_bars(size: int) -> np.ndarray:
+    """Return eight vertical bars of full colours, (size, size, 3)."""
+    return np.repeat(np.array(BARS, dtype=np.uint8), size // 8, axis=0)[None].repeat(size, axis=0)
+
+
+def decode_with_dali(data: bytes, codec: str, size: int) -> np.ndarray:
+    """Decode the first frame on the CPU through the graph that training uses."""
+    item = [np.frombuffer(data, dtype=np.uint8)]
+    zero, no = np.zeros((1, 2), np.int32), np.zeros(1, np.int32)
+    fed = {
+        "mjpeg": (item, np.zeros(1, np.float32), np.zeros(1, np.float32), no),
+        "vp9": (item, np.zeros((1, 1), np.int32), zero, no),
+    }[codec]
+    pipeline = build_pipeline(
+        lambda _: fed,
+        codec=codec,
+        spec=ClipSpec(frames=1, crop=size),
+        size=size,
+        batch=1,
+        threads=1,
+        prefetch=1,
+        gpu=False,
+        device_id=None,
+    )
+    (output,) = pipeline.run()
+    return np.array(output.as_tensor()).reshape(size, size, 3)
+
+
+@pytest.mark.parametrize("codec", ["mjpeg", "vp9"])
+def test_colour_bars_keep_their_colours(codec):
+    """A wrong matrix (709 for 601) shifts pure red by 20 levels, a wrong range white by 20."""
+    bars = colour_bars(128)
+    data = encode([bars] * 2, codec, CODECS[codec].quality, 25).data
+    if codec == "mjpeg":
+        data = data[: data.index(b"\xff\xd9") + 2]
+    got = decode_with_dali(data, codec, 128)
+    for i, colour in enumerate(BARS):
+        centre = got[40:90, 16 * i + 6 : 16 * i + 10].reshape(-1, 3).mean(axis=0)
+        np.testing.assert_allclose(centre, colour, atol=4, err_msg=f"bar {i}")
+
+
+def test_h264_is_tagged_with_the_matrix_and_range_it_was_made_with():
+    bars = colour_bars(64)
+    with av.open(io.BytesIO(encode_mp4([bars] * 2, "h264", 10, 25))) as container:
+        frame = next(container.decode(video=0))
+    assert (frame.colorspace, frame.color_range) == (5, 1)  # BT.601 (470BG), limited
+    got = frame.to_ndarray(format="rgb24")
+    for i, colour in enumerate(BARS):
+        centre = got[20:40, 8 * i + 3 : 8 * i + 5].reshape(-1, 3).mean(axis=0)
+        np.testing.assert_allclose(centre, colour, atol=6, err_msg=f"bar {i}")
+
+
+@pytest.mark.parametrize("codec", ["h264", "vp9"])
+def test_packets_are_the_frames_in_order_with_a_key_frame_every_gop(codec):
+    frames = list(moving_frames(40, 128, 128))
+    data = encode(frames, codec, CODECS[codec].quality, 30).data
+    with av.open(io.BytesIO(data)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    assert [packet.pts for packet in packets] == sorted(packet.pts for packet in packets)
+    assert [i for i, packet in enumerate(packets) if packet.is_keyframe] == [0, GOP, 2 * GOP]
+    with av.open(io.BytesIO(data)) as container:
+        decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert np.abs(np.stack(decoded).astype(int) - np.stack(frames)).mean() < 3
+
+
+@pytest.mark.parametrize("modality", ["rgb", "dif"])
+@pytest.mark.parametrize("stride", [1, 3])
+def test_vp9_clips_are_the_planned_frames(make_store, videos, stride, modality):
+    store = make_store("vp9", size=128)
+    spec = ClipSpec(frames=6, stride=stride, crop=101, modality=modality)
+    plan = TrainPlan(store, store.select("all"), spec, seed=2)
+    ranges = train_ranges(batch=6, start_step=0, steps=2, rank=0, world=1, accumulate=1)
+    with Loader(store, plan, ranges, batch=6, device=torch.device("cpu")) as loader:
+        batches = list(loader)
+    for batch, first in zip(batches, (0, 6), strict=True):
+        clips = plan.clips(first, 6)
+        numbers = frame_numbers(clips, spec, store.frames)
+        for row in range(6):
+            frames = decode_with_pyav(videos / store.name(int(clips.video[row])), 128)
+            y, x = clips.y[row], clips.x[row]
+            clip = frames[numbers[row], y : y + 101, x : x + 101].astype(int)
+            clip = clip[:, :, ::-1] if clips.flip[row] else clip
+            clip = np.diff(clip, axis=0) if modality == "dif" else clip
+            assert batch.clips[row].shape == clip.shape
+            assert np.abs(batch.clips[row].numpy() - clip).mean() < 3
+
+
+def test_h264_on_a_cpu_names_the_codec_and_the_remedy(make_store):
+    store = make_store("h264", size=64)
+    plan = TrainPlan(store, store.select("all"), ClipSpec(frames=2, crop=48), seed=0)
+    with pytest.raises(UsageError, match=r"codec is h264.*only on a GPU.*--codec mjpeg"):
+        Loader(store, plan, [(0, 1)], batch=1, device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize("codec", sorted(CODECS))
+@pytest.mark.parametrize("modality", ["rgb", "dif"])
+def test_the_gpu_graph_builds_and_serializes_without_a_gpu(codec, modality):
+    pipeline = build_pipeline(
+        lambda _: None,
+        codec=codec,
+        spec=ClipSpec(frames=4, crop=112, modality=modality),
+        size=136,
+        batch=2,
+        threads=1,
+        prefetch=2,
+        gpu=True,
+        device_id=None,
+    )
+    graph = pipeline.serialize()
+    decoder = {
+        "raw": b"",
+        "mjpeg": b"ImageCrop",
+        "h264": b"decoders__Video",
+        "vp9": b"decoders__Video",
+    }
+    assert decoder[codec] in graph
+    assert b"mixed" in graph or codec == "raw"
+    assert (b"Cast" in graph) == (modality == "dif")
+
+
+@pytest.mark.parametrize(
+    ("codec", "size", "message"),
+    [
+        ("vp9", 64, r"vp9 only from 128 pixels"),
+        ("h264", 32, r"h264 only from 48 pixels"),
+        ("h264", 113, r"even.*--size 114"),
+    ],
+)
+def test_sizes_that_nvdec_refuses_are_refused_before_the_work(codec, size, message):
+    with pytest.raises(UsageError, match=message):
+        check_size(codec, size)
+
+
+def test_good_sizes_and_qualities_pass():
+    for codec in CODECS:
+        check_size(codec, 136)
+    assert check_quality("mjpeg", None) == 2
+    assert check_quality("raw", 7) is None
+    assert check_quality("vp9", 63) == 63
+    with pytest.raises(UsageError, match=r"--quality is 40; of mjpeg it goes from 1"):
+        check_quality("mjpeg", 40)
+
+
+def turn_on_its_side(path, clockwise: int) -> None:
+    """Write the display matrix that a telephone writes: show the picture turned by ``clockwise``."""
+    matrices = {
+        90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0),
+    }  # fmt: skip
+    a, b, c, d = (value * 65536 for value in matrices[clockwise])
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 4 + 20 + 8 + 8  # version, times and ids, reserved, layer..volume
+    assert data[at : at + 4] == struct.pack(">i", 65536)
+    data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("clockwise", [90, 180, 270])
+@pytest.mark.parametrize("fit", ["stretch", "crop"])
+def test_the_display_matrix_is_applied(tmp_path, clockwise, fit):
+    path = write_video(tmp_path / "phone.mp4", moving_frames(3, 48, 64))
+    upright, _ = read_frames(path, None, 40, fit)
+    turn_on_its_side(path, clockwise)
+    shown, _ = read_frames(path, None, 40, fit)
+    for before, after in zip(upright, shown, strict=True):
+        np.testing.assert_array_equal(after, np.rot90(before, -clockwise // 90))  # rot90 is ccw
+
+
+@pytest.mark.parametrize(("height", "width"), [(48, 96), (96, 48), (50, 64)])
+def test_fit_crop_keeps_the_aspect_and_the_centre(tmp_path, height, width):
+    """A disc stays a disc: as wide as high; stretched, it becomes an ellipse."""
+    y, x = np.mgrid[:height, :width]
+    disc = ((y - height / 2 + 0.5) ** 2 + (x - width / 2 + 0.5) ** 2) < (
+        min(height, width) / 3
+    ) ** 2
+    frame = np.where(disc[..., None], 255, 0).astype(np.uint8).repeat(3, axis=2)
+    path = write_video(tmp_path / "disc.avi", np.stack([frame] * 2))
+
+    def extents(fit):
+        (square, *_), _ = read_frames(path, None, 40, fit)
+        bright = square[..., 1] > 128
+        return bright.any(axis=1).sum(), bright.any(axis=0).sum()
+
+    tall, wide = extents("crop")
+    assert abs(tall - wide) <= 1
+    assert tall == pytest.approx(40 * 2 / 3, abs=1.5)
+    tall, wide = extents("stretch")
+    assert tall / wide == pytest.approx(width / height, rel=0.1)

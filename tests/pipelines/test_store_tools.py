@@ -1,0 +1,137 @@
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import av
+import numpy as np
+import pytest
+
+from pipelines.codecs import CODECS
+from pipelines.errors import UsageError
+from pipelines.layouts import read_layout
+from pipelines.prepare import prepare
+from pipelines.store import Settings, Store
+from pipelines.store_tools import drop, extract, merge, verify
+from tests.helpers import decode_with_pyav
+
+
+@pytest.fixture
+def copy(make_store, tmp_path):
+    shutil.copytree(make_store("mjpeg").path, tmp_path / "store")
+    return Store.open(tmp_path / "store")
+
+
+def flip_a_bit(store, video):
+    with store.shard_path(video).open("r+b") as file:
+        file.seek(int(store.offset[video]) + 40)
+        byte = file.read(1)[0]
+        file.seek(-1, 1)
+        file.write(bytes([byte ^ 1]))
+
+
+def test_verify_finds_one_flipped_bit_and_a_truncated_shard(copy):
+    assert list(verify(copy)) == []
+    last = int(np.argmax(copy.offset))
+    other = (last + 1) % len(copy)
+    flip_a_bit(copy, other)
+    with copy.shard_path(last).open("r+b") as file:
+        file.truncate(int(copy.offset[last]) + 5)
+    calls = []
+    found = dict(verify(copy, progress=lambda *done: calls.append(done)))
+    assert sorted(found) == sorted([copy.name(last), copy.name(other)])
+    assert "checksum" in found[copy.name(other)]
+    assert "truncated" in found[copy.name(last)]
+    assert calls[-1] == (6, 6)
+
+
+def test_dropped_videos_are_listed_and_can_be_made_again(copy, videos):
+    flip_a_bit(copy, 2)
+    broken = dict(verify(copy))
+    drop(copy, broken)
+    after = Store.open(copy.path)
+    assert (len(after), after.rejected) == (5, 1)
+    assert copy.name(2) not in [after.name(i) for i in range(5)]
+    assert list(verify(after)) == []
+    listing = read_layout(videos, "folder")
+    result = prepare(listing, copy.path, copy.settings, retry_rejected=True)
+    assert (result.already, result.added) == (5, 1)
+    mended = Store.open(copy.path)
+    assert (len(mended), mended.rejected) == (6, 0)
+    assert list(verify(mended)) == []
+
+
+@pytest.mark.parametrize("codec", ["raw", "mjpeg"])
+def test_extract_gives_a_file_with_the_stored_frames(make_store, videos, tmp_path, codec):
+    store = make_store(codec)
+    path = extract(store, store.name(1), tmp_path)
+    assert path.stem == store.name(1).split("/")[1].split(".")[0]
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    expected = decode_with_pyav(videos / store.name(1), 40)
+    error = np.abs(np.stack(frames).astype(int) - expected)
+    assert error.max() == 0 if codec == "raw" else error.mean() < 2
+    assert list(tmp_path.iterdir()) == [path]  # no temporary file stays
+
+
+def test_extract_names_a_near_video(copy, tmp_path):
+    with pytest.raises(UsageError, match=r"did you mean 'class0/video0\.avi'"):
+        extract(copy, "class0/vide0.avi", tmp_path)
+
+
+def test_parts_written_at_the_same_time_are_one_store(videos, tmp_path):
+    listing = read_layout(videos, "folder")
+    settings = Settings(
+        "mjpeg", 40, None, "folder", tuple(listing.classes), CODECS["mjpeg"].quality
+    )
+    out = tmp_path / "store"
+
+    def part(i):
+        return prepare(listing, out, settings, part=(i, 3))
+
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(part, (1, 2, 3)))
+    assert [result.added for result in results] == [2, 2, 2]
+    before = Store.open(out)
+    assert len(before) == 6
+    assert part(2).already == 2  # a part that is run again has nothing to do
+    assert merge(out) == 3
+    after = Store.open(out)
+    assert [after.name(i) for i in range(6)] == [before.name(i) for i in range(6)]
+    assert list(verify(after)) == []
+    assert sorted(path.name for path in out.glob("*.jsonl")) == ["manifest.jsonl", "rejected.jsonl"]
+    # a later run, whole or in part, goes on with the merged store
+    assert prepare(listing, out, settings).already == 6
+    assert part(1).already == 2
+
+
+def test_a_part_goes_on_in_its_own_shard_after_a_merge(videos, tmp_path):
+    listing = read_layout(videos, "folder")
+    settings = Settings("raw", 40, None, "folder", tuple(listing.classes))
+    out = tmp_path / "store"
+    few = type(listing)(listing.entries[:4], listing.classes)
+    for i in (1, 2):
+        prepare(few, out, settings, part=(i, 2))
+    merge(out)
+    for i in (1, 2):
+        assert prepare(listing, out, settings, part=(i, 2)).added == 1
+    store = Store.open(out)
+    assert len(store) == 6
+    assert list(verify(store)) == []
+    assert len(store.shards) == 2
+
+
+def test_a_merge_killed_half_way_loses_and_doubles_nothing(videos, tmp_path):
+    listing = read_layout(videos, "folder")
+    settings = Settings("raw", 40, None, "folder", tuple(listing.classes))
+    out = tmp_path / "store"
+    for i in (1, 2):
+        prepare(listing, out, settings, part=(i, 2))
+    part = (out / "manifest-1of2.jsonl").read_bytes()
+    merge(out)
+    (out / "manifest-1of2.jsonl").write_bytes(part)  # as if killed before it was removed
+    assert len(Store.open(out)) == 6
+    merge(out)
+    lines = (out / "manifest.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["name"] for line in lines) == sorted(
+        entry.name for entry in listing.entries
+    )
