@@ -1,0 +1,243 @@
+"""The built-in demo set: generated videos, laid out on disk as UCF101 is.
+
+::
+
+    ROOT/demo.json                                             the spec, written first
+    ROOT/unlabelled/v_00001.avi                                a flat folder
+    ROOT/labelled/videos/JumpingJack/v_JumpingJack_g01_c01.avi
+    ROOT/labelled/splits/{classInd,trainlist01..03,testlist01..03}.txt
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from fastrot.demo.actions import ACTIONS
+from fastrot.demo.film import Shot, film, stream
+from fastrot.demo.video import write_video
+from pipelines.errors import FastrotError, UsageError
+
+VERSION = 1
+"""Of what the generator draws: raise it when equal specs give other videos."""
+
+SPLITS = 3
+_CHUNK = 16
+
+
+@dataclass(frozen=True)
+class DemoSpec:
+    """What is in a demo set.
+
+    Attributes:
+        unlabelled: Videos without a label; each has a subject and a scene of its own, because
+            scenes that come again are learnt by heart.
+        groups: Groups of each class, a multiple of 3; as in UCF101, a group has a subject and
+            scenes of its own, and each split tests on other groups (a third of them).
+        clips_per_group: Labelled videos of each class and group.
+        frames: Frames of each video.
+        size: Height and width in pixels, even. The frames are square because they are resized to
+            a square later: a stretch along one side would tell the rotation without any figure.
+        fps: Frames a second.
+        seed: Decides everything that is random.
+    """
+
+    unlabelled: int = 1400
+    groups: int = 21
+    clips_per_group: int = 3
+    frames: int = 32
+    size: int = 80
+    fps: int = 25
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            UsageError: A value is out of range.
+        """
+        lowest = {"unlabelled": 0, "groups": SPLITS, "clips_per_group": 1, "frames": 1}
+        lowest |= {"size": 16, "fps": 1, "seed": 0}
+        for name, low in lowest.items():
+            if getattr(self, name) < low:
+                raise UsageError(f"demo {name} is {getattr(self, name)}; the least is {low}")
+        if self.groups % SPLITS:
+            raise UsageError(f"demo groups is {self.groups}; it must be a multiple of {SPLITS}")
+        if self.size % 2:
+            raise UsageError(f"demo size is {self.size}; it must be even")
+
+
+@dataclass(frozen=True)
+class DemoPaths:
+    """Where a demo set lies."""
+
+    root: Path
+
+    @property
+    def unlabelled(self) -> Path:
+        """The flat folder of videos without labels."""
+        return self.root / "unlabelled"
+
+    @property
+    def labelled(self) -> Path:
+        """The folder that holds UCF101's ``videos`` and ``splits``."""
+        return self.root / "labelled"
+
+    @property
+    def videos(self) -> Path:
+        """The labelled videos, a folder per class."""
+        return self.labelled / "videos"
+
+    @property
+    def splits(self) -> Path:
+        """The class index and the lists of the three splits."""
+        return self.labelled / "splits"
+
+    @property
+    def spec(self) -> Path:
+        """The file that says what the set was made from."""
+        return self.root / "demo.json"
+
+
+def make_dataset(
+    root: Path,
+    spec: DemoSpec,
+    *,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> DemoPaths:
+    """Make the demo set, or what is missing of it.
+
+    The spec is written first and each video appears whole, so a set is finished when all its files
+    are there: a finished one is left alone, and an interrupted one is gone on with.
+
+    Args:
+        root: The folder; made where it is not there.
+        spec: What to make. Every video is a pure function of the seed and its name.
+        workers: Processes that make videos; 1 makes them in this one.
+        progress: Called with (videos there, videos in all), at the start and as they are made.
+
+    Raises:
+        FastrotError: ``root`` cannot be written, or holds something other than this set.
+    """
+    paths = DemoPaths(root)
+    try:
+        _claim(paths, spec)
+        _write_splits(paths, spec)
+        shots = dict(_shots(paths, spec))
+        for folder in sorted({path.parent for path in shots}):
+            folder.mkdir(parents=True, exist_ok=True)
+        todo = [(path, shot) for path, shot in shots.items() if not path.exists()]
+        done = len(shots) - len(todo)
+        if progress:
+            progress(done, len(shots))
+        for made in _film_all(todo, spec, workers):
+            done += made
+            if progress:
+                progress(done, len(shots))
+    except OSError as error:
+        raise FastrotError(
+            f"cannot write the demo set to {root}: {error}; free space or choose another folder"
+        ) from error
+    return paths
+
+
+def _claim(paths: DemoPaths, spec: DemoSpec) -> None:
+    """Write the spec into a new set, or check that the folder's set is of this spec."""
+    wanted = {"version": VERSION, **asdict(spec)}
+    if paths.spec.exists():
+        try:
+            found = json.loads(paths.spec.read_text(encoding="utf-8"))
+        except ValueError:
+            found = None
+        if found != wanted:
+            raise FastrotError(
+                f"{paths.root} holds a demo set of another make ({paths.spec} says {found}, wanted "
+                f"is {wanted}); choose another folder or delete this one"
+            )
+        return
+    if paths.unlabelled.exists() or paths.labelled.exists():
+        raise FastrotError(
+            f"{paths.root} holds videos but no {paths.spec.name}, so it is no demo set; "
+            "choose another folder"
+        )
+    paths.root.mkdir(parents=True, exist_ok=True)
+    _write_text(paths.spec, json.dumps(wanted, indent=1) + "\n")
+
+
+def _group_videos(spec: DemoSpec, group: int) -> Iterator[tuple[str, str, int]]:
+    """(class, path below ``videos``, clip number) of a group's videos, classes in order."""
+    for action in ACTIONS:
+        for clip in range(1, spec.clips_per_group + 1):
+            yield action, f"{action}/v_{action}_g{group:02d}_c{clip:02d}.avi", clip
+
+
+def _test_groups(spec: DemoSpec, split: int) -> range:
+    """The groups that a split (from 1) tests on, the other splits train on."""
+    each = spec.groups // SPLITS
+    return range((split - 1) * each + 1, split * each + 1)
+
+
+def _write_splits(paths: DemoPaths, spec: DemoSpec) -> None:
+    paths.splits.mkdir(parents=True, exist_ok=True)
+    index = {action: number for number, action in enumerate(ACTIONS, start=1)}
+    lines = [f"{number} {action}" for action, number in index.items()]
+    _write_text(paths.splits / "classInd.txt", "\n".join(lines) + "\n")
+    for split in range(1, SPLITS + 1):
+        train, test = [], []
+        for group in range(1, spec.groups + 1):
+            for action, path, _ in _group_videos(spec, group):
+                if group in _test_groups(spec, split):
+                    test.append(path)
+                else:
+                    train.append(f"{path} {index[action]}")
+        # UCF101's lists go by class, and by group within it.
+        _write_text(paths.splits / f"trainlist{split:02d}.txt", "\n".join(sorted(train)) + "\n")
+        _write_text(paths.splits / f"testlist{split:02d}.txt", "\n".join(sorted(test)) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def _shots(paths: DemoPaths, spec: DemoSpec) -> Iterator[tuple[Path, Shot]]:
+    """Every video's file and what it shows."""
+    names = list(ACTIONS)
+    for number in range(1, spec.unlabelled + 1):
+        key = f"unlabelled {number}"
+        action = names[stream(spec.seed, f"action {key}").integers(len(names))]
+        yield paths.unlabelled / f"v_{number:05d}.avi", Shot(key, action, key, key)
+    for group in range(1, spec.groups + 1):
+        for action, path, clip in _group_videos(spec, group):
+            # All classes share a group's subject and scenes: neither tells the class.
+            subject, scene = f"group {group}", f"group {group} clip {clip}"
+            yield paths.videos / path, Shot(path, action, subject, scene)
+
+
+def _film_all(todo: list[tuple[Path, Shot]], spec: DemoSpec, workers: int) -> Iterator[int]:
+    """Make the videos; yields how many each time some are made."""
+    chunks = [todo[start : start + _CHUNK] for start in range(0, len(todo), _CHUNK)]
+    if workers <= 1 or len(chunks) <= 1:
+        for chunk in chunks:
+            yield _film_chunk(chunk, spec)
+        return
+    # Spawned, not forked: the caller may hold threads (torch's, DALI's), which a fork breaks.
+    with ProcessPoolExecutor(min(workers, len(chunks)), get_context("spawn")) as pool:
+        pending = [pool.submit(_film_chunk, chunk, spec) for chunk in chunks]
+        try:
+            for future in as_completed(pending):
+                yield future.result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def _film_chunk(chunk: list[tuple[Path, Shot]], spec: DemoSpec) -> int:
+    for path, shot in chunk:
+        frames = film(shot, seed=spec.seed, frames=spec.frames, size=spec.size)
+        write_video(path, frames, fps=spec.fps)
+    return len(chunk)

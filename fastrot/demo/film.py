@@ -1,0 +1,119 @@
+"""One video of the demo set: who does what, where, and how it is seen."""
+
+import hashlib
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from fastrot.demo.actions import ACTIONS
+from fastrot.demo.figure import PAIRED, Array, Body, Pose, joints
+from fastrot.demo.render import Camera, Clothes, Frames, capsules, render
+from fastrot.demo.scene import background
+
+NOISE = 1.5
+"""Standard deviation of the sensor noise, in grey levels."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What a video shows.
+
+    ``name`` decides how the action is done and seen, ``subject`` who does it (body and clothes) and
+    ``scene`` what is behind; equal names give equal draws under the same seed.
+    """
+
+    name: str
+    action: str
+    subject: str
+    scene: str
+
+
+def film(shot: Shot, *, seed: int, frames: int, size: int) -> Frames:
+    """Render a shot: a pure function of its arguments.
+
+    Returns:
+        (frames, size, size, 3) uint8 RGB.
+    """
+    rng = stream(seed, f"shot {shot.name}")
+    subject = stream(seed, f"subject {shot.subject}")
+    body, clothes = _body(subject), _clothes(subject)
+    found = joints(body, _perform(shot.action, frames, rng))
+    if rng.integers(2):
+        # Left-handed: mirrored in the plane between left and right.
+        found = {name: position * [1, 1, -1] for name, position in found.items()}
+    drawn = capsules(body, found, clothes, _camera(rng), size)
+    scene = background(stream(seed, f"scene {shot.scene}"), size)
+    return render(scene, drawn, noise=NOISE, rng=rng)
+
+
+def stream(seed: int, name: str) -> np.random.Generator:
+    """A generator of random numbers that belongs to a name alone."""
+    digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "little"))
+
+
+def _perform(name: str, frames: int, rng: np.random.Generator) -> Pose:
+    """An action from a random moment on, at a random speed, done in a manner of its own."""
+    action = ACTIONS[name]
+    cycles = rng.uniform() + np.arange(frames) / rng.uniform(*action.period)
+    pose = action.angles(cycles, rng.uniform(0.8, 1.1))
+    # Nobody holds a joint perfectly still, nor always at the same angle.
+    angles = {
+        field: getattr(pose, field) + 0.12 * rng.standard_normal((2, 1)) + _sway(rng, (2, frames))
+        for field in PAIRED
+    }
+    angles |= {
+        field: getattr(pose, field) + 0.05 * rng.standard_normal() + _sway(rng, (frames,))
+        for field in ("bend", "lean", "pitch", "roll")
+    }
+    gone = rng.uniform(0, 1)  # 0 is on the spot, as if the camera followed
+    angles |= {
+        field: gone * getattr(pose, field) + 0.5 * _sway(rng, (frames,))
+        for field in ("forward", "sideways")
+    }
+    return replace(pose, **angles)
+
+
+def _sway(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Slow small motion along the last axis, about 0.03 to either side."""
+    parts = (*shape[:-1], 1)
+    speed, phase = rng.uniform(0.25, 0.5, parts), rng.uniform(0, 2 * np.pi, parts)
+    return 0.03 * np.sin(speed * np.arange(shape[-1]) + phase)
+
+
+def _camera(rng: np.random.Generator) -> Camera:
+    """Every action is seen from the same directions, between side and front or back.
+
+    Straight from the side a spread limb would not be seen, straight from the front a swing.
+    """
+    from_side = rng.choice([-1, 1]) * rng.uniform(0.3, 1.1)
+    return Camera(
+        yaw=from_side + np.pi * rng.integers(2),
+        height=rng.uniform(0.45, 0.75),
+        offset=(rng.uniform(), rng.uniform()),
+    )
+
+
+def _body(rng: np.random.Generator) -> Body:
+    """A body whose lengths vary a little and whose stoutness varies more."""
+    sizes = {name: size * rng.uniform(0.88, 1.12) for name, size in asdict(Body()).items()}
+    stoutness = rng.uniform(0.85, 1.35)
+    for name in ("torso_radius", "arm_radius", "leg_radius"):
+        sizes[name] *= stoutness
+    return Body(**sizes)
+
+
+def _clothes(rng: np.random.Generator) -> Clothes:
+    tone = rng.uniform(0.3, 1.0)
+    return Clothes(
+        skin=(250 * tone, 200 * tone, 165 * tone),
+        hair=_colour(rng, 10, 150),
+        shirt=_colour(rng, 20, 245),
+        trousers=_colour(rng, 20, 245),
+        shoes=_colour(rng, 10, 245),
+    )
+
+
+def _colour(rng: np.random.Generator, low: float, high: float) -> tuple[float, float, float]:
+    red, green, blue = rng.uniform(low, high, 3)
+    return red, green, blue

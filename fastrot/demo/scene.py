@@ -1,0 +1,94 @@
+"""What stands behind the figure: clutter that does not tell up from down."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.float32]
+
+
+def background(rng: np.random.Generator, size: int, shapes: tuple[int, int] = (14, 30)) -> Image:
+    """Draw a cluttered scene.
+
+    The picture is turned by a random quarter turn and mirrored at random in the end, so that its
+    four rotations are equally likely whatever was drawn: nothing but the figure tells the rotation.
+
+    Args:
+        rng: Where the scene comes from.
+        size: Height and width in pixels.
+        shapes: Smallest and largest number of shapes.
+
+    Returns:
+        (size, size, 3) RGB in 0..255.
+    """
+    y, x = (np.mgrid[:size, :size].astype(np.float32) + 0.5) / size
+    image = _gradient(rng, x, y)
+    for _ in range(rng.integers(*shapes, endpoint=True)):
+        cover = _shape(rng, x, y, soft=1 / size)[..., None]
+        image += cover * (_paint(rng, x, y) - image)
+    image += _speckle(rng, size)
+    image = np.rot90(image, int(rng.integers(4)))
+    if rng.integers(2):
+        image = image.swapaxes(0, 1)
+    return np.ascontiguousarray(image.clip(0, 255))
+
+
+def _colour(rng: np.random.Generator) -> Image:
+    """A muted colour: 4:2:0 video would smear garish ones over their edges."""
+    colour = rng.uniform(10, 245, 3).astype(np.float32)
+    muted: Image = 0.5 * colour + 0.5 * colour.mean()
+    return muted
+
+
+def _along(rng: np.random.Generator, x: Image, y: Image) -> Image:
+    """Coordinate of each pixel along a random direction, zero in the middle of the frame."""
+    angle = rng.uniform(0, 2 * math.pi)
+    along: Image = math.cos(angle) * (x - 0.5) + math.sin(angle) * (y - 0.5)
+    return along
+
+
+def _gradient(rng: np.random.Generator, x: Image, y: Image) -> Image:
+    share = (_along(rng, x, y) / math.sqrt(2) + 0.5)[..., None]
+    return (1 - share) * _colour(rng) + share * _colour(rng)
+
+
+def _paint(rng: np.random.Generator, x: Image, y: Image) -> Image:
+    """The colour of a shape: plain, shaded along a direction, or striped."""
+    kind = rng.integers(3)
+    if kind == 0:
+        return np.broadcast_to(_colour(rng), (*x.shape, 3))
+    if kind == 1:
+        return _gradient(rng, x, y)
+    waves = 2 * math.pi * rng.uniform(3, 12)
+    share: Image = (0.5 + 0.5 * np.sin(waves * _along(rng, x, y)))[..., None]
+    return (1 - share) * _colour(rng) + share * _colour(rng)
+
+
+def _shape(rng: np.random.Generator, x: Image, y: Image, *, soft: float) -> Image:
+    """Cover in 0..1 of a turned rectangle, an ellipse or a bar; ``soft`` is the edge's width."""
+    # Plain floats here and below: NumPy's own would make the pictures float64.
+    centre_x, centre_y = rng.uniform(-0.05, 1.05, 2).tolist()
+    angle = rng.uniform(0, math.pi)
+    half_u, half_v = rng.uniform(0.03, 0.22, 2).tolist()
+    kind = rng.integers(3)
+    if kind == 2:
+        # As thin as a limb, so that a still limb is nothing special.
+        half_u, half_v = rng.uniform(0.08, 0.3), rng.uniform(0.012, 0.04)
+    cos, sin = math.cos(angle), math.sin(angle)
+    u = np.abs(cos * (x - centre_x) + sin * (y - centre_y))
+    v = np.abs(cos * (y - centre_y) - sin * (x - centre_x))
+    if kind == 1:
+        inside = (1 - np.sqrt((u / half_u) ** 2 + (v / half_v) ** 2)) * min(half_u, half_v)
+    else:
+        inside = np.minimum(half_u - u, half_v - v)
+    cover: Image = (inside / soft + 0.5).clip(0, 1)
+    return cover
+
+
+def _speckle(rng: np.random.Generator, size: int) -> Image:
+    """Random texture at two scales."""
+    fine = rng.normal(0, rng.uniform(1, 8), (size, size, 1))
+    cells = -(-size // 4)
+    coarse = rng.normal(0, rng.uniform(2, 12), (cells, cells, 1)).repeat(4, 0).repeat(4, 1)
+    return (fine + coarse[:size, :size]).astype(np.float32)
