@@ -3,7 +3,7 @@
 One function serves both backends: what changes is where the operators run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipelines.codecs import CODECS
@@ -68,6 +68,85 @@ def build_pipeline(
     graph = {"raw": _raw_clips, "mjpeg": _mjpeg_frames}.get(codec, _video_clips)
     with pipeline:
         pipeline.set_outputs(graph(feed, spec, gpu))
+    if device_id is not None or not gpu:
+        pipeline.build()
+    return pipeline
+
+
+def build_reader_pipeline(
+    feed: Callable[..., Any],
+    files: Sequence[str],
+    *,
+    spec: ClipSpec,
+    size: int,
+    step: int,
+    seed: int,
+    rank: int,
+    world: int,
+    batch: int,
+    threads: int,
+    prefetch: int,
+    gpu: bool,
+    device_id: int | None,
+) -> Any:
+    """Return a built DALI pipeline over every window of unprepared videos, endless and shuffled.
+
+    Its outputs are the clips, (B, T, crop, crop, 3), and the number of each one's file, (B, 1) int32.
+    ``feed`` returns (corner, flip) as for ``raw``.
+
+    Args:
+        feed: called once a batch.
+        files: paths; of codecs that DALI decodes on the device (on a CPU: VP8, VP9 and MJPEG).
+        spec: the clips' shape and modality.
+        size: side in pixels to which frames are stretched before the crop.
+        step: frames from one window's start to the next one's.
+        seed: of the order.
+        rank: which of ``world`` parts of the windows to read.
+        world: parts.
+        batch: clips in a batch.
+        threads: DALI's CPU threads.
+        prefetch: batches that DALI prepares before they are asked for.
+        gpu: whether operators run on the GPU.
+        device_id: the GPU, as for ``build_pipeline``.
+
+    Raises:
+        FastrotError: DALI is not installed.
+    """
+    dali = _import_dali()
+    from nvidia.dali import fn, types
+
+    pipeline = dali.Pipeline(
+        batch_size=batch,
+        num_threads=threads,
+        device_id=device_id,
+        exec_dynamic=True,
+        prefetch_queue_depth=prefetch,
+        seed=seed,
+    )
+    with pipeline:
+        windows: Any = fn.experimental.readers.video(
+            device="gpu" if gpu else "cpu",
+            filenames=list(files),
+            labels=list(range(len(files))),
+            sequence_length=spec.decoded_frames,
+            stride=spec.stride,
+            step=step,
+            random_shuffle=True,
+            initial_fill=1024,
+            shard_id=rank,
+            num_shards=world,
+            pad_mode="none",
+            name="reader",
+        )
+        frames, file = windows
+        corner, flip = fn.external_source(source=feed, num_outputs=2, batch=True, batch_info=True)
+        square = fn.resize(
+            frames,
+            size=(size, size),
+            interp_type=types.DALIInterpType.INTERP_LINEAR,
+            antialias=True,
+        )
+        pipeline.set_outputs(_augment(square, corner, flip, spec), file)
     if device_id is not None or not gpu:
         pipeline.build()
     return pipeline

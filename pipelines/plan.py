@@ -147,15 +147,14 @@ class TrainPlan:
             video[of_epoch] = self.videos[self._order(int(number))[position[of_epoch]]]
         # Draws belong to (epoch, video), not to the position, so they survive a change of the order.
         starts = np.maximum(self._frames[video].astype(np.int64) - self.spec.span + 1, 1)
-        margins = np.full_like(sample, self._margin + 1)
-        uniform = (hash_bits(self._seed, _FLIP, epoch, video) >> np.uint64(11)) * 2.0**-53
+        y, x, flip = _crop(self._seed, epoch, video, self._margin, self._flip)
         return Clips(
             sample=sample,
             video=video,
             start=hash_below(self._seed, _START, epoch, video, starts),
-            y=hash_below(self._seed, _CROP_Y, epoch, video, margins),
-            x=hash_below(self._seed, _CROP_X, epoch, video, margins),
-            flip=uniform < self._flip,
+            y=y,
+            x=x,
+            flip=flip,
         )
 
     def _order(self, epoch: int) -> Ints:
@@ -205,6 +204,25 @@ class TestPlan:
             x=centre,
             flip=np.zeros(count, dtype=bool),
         )
+
+
+def _crop(
+    seed: int, epoch: Ints, index: Ints, margin: int, flip: float
+) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    margins = np.full_like(index, margin + 1)
+    uniform = (hash_bits(seed, _FLIP, epoch, index) >> np.uint64(11)) * 2.0**-53
+    return (
+        hash_below(seed, _CROP_Y, epoch, index, margins),
+        hash_below(seed, _CROP_X, epoch, index, margins),
+        uniform < flip,
+    )
+
+
+def crop_of_samples(
+    seed: int, sample: Ints, size: int, spec: ClipSpec, flip: float
+) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    """Return a random corner (y, x) and flip for samples whose clips are not planned here, each (B,)."""
+    return _crop(seed, np.zeros_like(sample), sample, crop_margin(size, spec), flip)
 
 
 def crop_margin(size: int, spec: ClipSpec) -> int:

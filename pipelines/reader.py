@@ -1,0 +1,138 @@
+"""Clips straight from unprepared videos: every window of each, enumerated and decoded by DALI's reader.
+
+For long videos that nobody wants to transcode first. It decodes at full resolution, and on a CPU
+only VP8, VP9 and MJPEG, so a store is faster wherever videos are used more than once.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipelines.errors import FastrotError
+from pipelines.graph import build_reader_pipeline
+from pipelines.layouts import read_layout
+from pipelines.loader import Batch
+from pipelines.plan import ClipSpec, crop_of_samples
+
+
+class ReaderLoader:
+    """Iterates without end over shuffled windows of the videos below ``source``; a context manager.
+
+    A window of T frames at stride s begins every ``step`` frames of a video, as long as T * s frames
+    are left (DALI's rule: one video of fewer frames gives none). Frames are stretched to ``size`` x
+    ``size`` and cropped and flipped at random, by a hash of (seed, sample): the order is DALI's, by
+    its seed, and begins anew when a run is resumed.
+
+    Attributes:
+        windows: windows of all the videos, over all ranks.
+        waited_s: seconds that the consumer has waited for batches so far.
+
+    Raises:
+        FastrotError: no videos, DALI is not installed or cannot read them.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        spec: ClipSpec,
+        *,
+        size: int,
+        step: int,
+        seed: int,
+        batch: int,
+        device: torch.device,
+        first: int = 0,
+        flip: float = 0.5,
+        rank: int = 0,
+        world: int = 1,
+        threads: int = 2,
+        prefetch: int = 2,
+    ):
+        self._spec = spec
+        self._size = size
+        self._seed = seed
+        self._flip = flip
+        self._batch = batch
+        self._device = device
+        self._rank, self._world = rank, world
+        self._fed = self._taken = first
+        self.waited_s = 0.0
+        gpu = device.type == "cuda"
+        files = [str(entry.path.resolve()) for entry in read_layout(source, "folder").entries]
+        try:
+            self._pipeline = build_reader_pipeline(
+                self._feed,
+                files,
+                spec=spec,
+                size=size,
+                step=step,
+                # Another order for the rest of a resumed run, rather than the same beginning again.
+                seed=seed + first,
+                rank=rank,
+                world=world,
+                batch=batch,
+                threads=threads,
+                prefetch=prefetch,
+                gpu=gpu,
+                device_id=(device.index or 0) if gpu else None,
+            )
+            self.windows = int(self._pipeline.reader_meta("reader")["epoch_size"])
+        except RuntimeError as error:
+            raise FastrotError(
+                f"DALI's reader cannot use the videos below {source}: {_first_line(error)}; "
+                "prepare them (fastrot prepare) and train on the store"
+            ) from None
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        began = time.perf_counter()
+        try:
+            clips, file = self._pipeline.run()
+        except RuntimeError as error:
+            raise FastrotError(f"DALI's reader failed: {_first_line(error)}") from None
+        tensor = torch.utils.dlpack.from_dlpack(clips.as_tensor())
+        self.waited_s += time.perf_counter() - began
+        samples = self._samples(self._taken)
+        self._taken += 1
+        files = file.as_cpu() if hasattr(file, "as_cpu") else file
+        videos = np.array(files.as_tensor()).reshape(-1).astype(np.int64)
+        return Batch(
+            clips=tensor,
+            labels=torch.full((self._batch,), -1, dtype=torch.int64, device=self._device),
+            videos=videos,
+            samples=samples,
+        )
+
+    def _samples(self, number: int) -> "np.ndarray[Any, np.dtype[np.int64]]":
+        """Return the global sample indices of this rank's batch ``number``."""
+        first = (number * self._world + self._rank) * self._batch
+        return np.arange(first, first + self._batch, dtype=np.int64)
+
+    def _feed(self, _: Any) -> Any:
+        y, x, flip = crop_of_samples(
+            self._seed, self._samples(self._fed), self._size, self._spec, self._flip
+        )
+        self._fed += 1
+        return np.stack([y, x], axis=1).astype(np.int32), flip.astype(np.int32)
+
+    def close(self) -> None:
+        """Free DALI's memory."""
+        self._pipeline = None
+
+    def __enter__(self) -> "ReaderLoader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _first_line(error: Exception) -> str:
+    """Return the line of DALI's long message that says what happened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if "Error" in line or "Assert" in line), lines[0])
