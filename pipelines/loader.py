@@ -1,5 +1,6 @@
 """The loader: an iterator over batches of clips as torch tensors, decoded and augmented by DALI."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -29,6 +30,33 @@ class Batch:
     labels: torch.Tensor
     videos: NDArray[np.int64]
     samples: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LoaderStats:
+    """What a loader did since it was made.
+
+    ``seconds`` is the time from the first batch's request to the last one's delivery, ``waited_s`` the part
+    of it in which the consumer waited; ``bytes_read`` came from the store, a little ahead of the batches;
+    ``queue_depth`` is the mean number of batches that lay read and ready when DALI asked for one.
+    """
+
+    batches: int
+    clips: int
+    bytes_read: int
+    seconds: float
+    waited_s: float
+    queue_depth: float
+
+    @property
+    def clips_per_s(self) -> float:
+        """Clips delivered a second."""
+        return self.clips / self.seconds if self.seconds else 0.0
+
+    @property
+    def bytes_per_s(self) -> float:
+        """Bytes read a second."""
+        return self.bytes_read / self.seconds if self.seconds else 0.0
 
 
 class Loader:
@@ -95,23 +123,47 @@ class Loader:
             device_id=(device.index or 0) if gpu else None,
         )
         self.waited_s = 0.0
+        self._began: float | None = None
+        self._ended = 0.0
+        self._batches = self._clips = 0
 
     def __iter__(self) -> Iterator[Batch]:
         return self
 
     def __next__(self) -> Batch:
         began = time.perf_counter()
+        self._began = self._began or began
         (output,) = self._pipeline.run()
         clips = torch.utils.dlpack.from_dlpack(output.as_tensor())
-        self.waited_s += time.perf_counter() - began
         planned = self._planned.popleft()
-        shape = (len(planned), -1, self._spec.crop, self._spec.crop, 3)
+        self._ended = time.perf_counter()
+        self.waited_s += self._ended - began
+        self._batches += 1
+        self._clips += len(planned)
+        spec = self._spec
+        # mjpeg's DIF has one meaningless difference at the end of each clip.
+        given = spec.decoded_frames if self._store.codec == "mjpeg" else spec.frames
+        shape = (len(planned), given, spec.crop, spec.crop, 3)
+        assert clips.numel() == math.prod(shape), f"DALI gave {tuple(clips.shape)}, planned {shape}"
         labels = torch.from_numpy(self._labels[planned.video])
         return Batch(
             clips=clips.view(shape)[:, : self._spec.frames],
             labels=labels.to(self._device, non_blocking=True),
             videos=planned.video,
             samples=planned.sample,
+        )
+
+    @property
+    def stats(self) -> LoaderStats:
+        """What the loader has done so far."""
+        ready = self._reader.ready
+        return LoaderStats(
+            batches=self._batches,
+            clips=self._clips,
+            bytes_read=self._reader.bytes_read,
+            seconds=0.0 if self._began is None else self._ended - self._began,
+            waited_s=self.waited_s,
+            queue_depth=sum(ready) / len(ready) if ready else 0.0,
         )
 
     def _next_read(self) -> tuple[Clips, Bytes | list[Bytes]]:

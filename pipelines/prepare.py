@@ -1,18 +1,23 @@
 """Turn a data set's videos into a store, in parallel, resumable, with bad files set aside by name."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from pipelines.errors import FastrotError
-from pipelines.layouts import Entry, Listing
+from pipelines.layouts import Listing
 from pipelines.store import Settings
-from pipelines.store_writer import EncodedVideo, StoreWriter, writing
+from pipelines.store_writer import EncodedVideo, writing
 from pipelines.transcode import Job, transcode
 from pipelines.workers import run_isolated
 
 Progress = Callable[[int, int], None]
 """Called with (videos done, videos in all)."""
+
+ESTIMATE_AFTER = 100
+"""Videos after which the whole store's size and time can be told."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ def prepare(
     retry_rejected: bool = False,
     part: tuple[int, int] | None = None,
     progress: Progress | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Prepared:
     """Transcode every video of ``listing`` that the store ``out`` does not have yet.
 
@@ -54,6 +60,7 @@ def prepare(
         part: (i, n) prepares every n-th video from the i-th (from 1) on, into a part of the store that other
             nodes do not touch.
         progress: called after each video.
+        note: called with a sentence about the store's expected size and time, once they can be told.
 
     Raises:
         FastrotError: the store cannot be written, or holds no video at the end.
@@ -68,13 +75,21 @@ def prepare(
         already = len(entries) - len(todo)
         jobs = [Job(entry.path, settings) for entry in todo]
         rejected: list[tuple[str, str]] = []
+        added_bytes, began = 0, time.monotonic()
         results = run_isolated(transcode, jobs, workers=workers, time_limit=time_limit)
         for done, (index, result) in enumerate(results, already + 1):
-            reason = _store(writer, todo[index], result)
-            if reason is not None:
+            if isinstance(result, EncodedVideo):
+                entry = todo[index]
+                writer.add(entry.name, result, label=entry.label, splits=entry.splits)
+                added_bytes += len(result.data)
+            else:
+                reason = str(result) or type(result).__name__
+                writer.reject(todo[index].name, reason)
                 rejected.append((todo[index].name, reason))
             if progress is not None:
                 progress(done, len(entries))
+            if note is not None and done - already == ESTIMATE_AFTER:
+                note(_estimate(added_bytes, time.monotonic() - began, len(todo)))
         in_store = len(writer.known)
     if in_store == 0:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in rejected[:3])
@@ -92,11 +107,20 @@ def prepare(
     )
 
 
-def _store(writer: StoreWriter, entry: Entry, result: EncodedVideo | Exception) -> str | None:
-    """Add a transcoded video, or set it aside and return the reason."""
-    if isinstance(result, EncodedVideo):
-        writer.add(entry.name, result, label=entry.label, splits=entry.splits)
-        return None
-    reason = str(result) or type(result).__name__
-    writer.reject(entry.name, reason)
-    return reason
+def _estimate(bytes_so_far: int, seconds: float, videos: int) -> str:
+    """Extrapolate from the first ESTIMATE_AFTER videos to all ``videos`` of this run."""
+    factor = videos / ESTIMATE_AFTER
+    time_in_all = timedelta(seconds=round(seconds * factor))
+    return (
+        f"estimate from {ESTIMATE_AFTER} videos: {readable_bytes(bytes_so_far * factor)} "
+        f"and {time_in_all} for all {videos:,}"
+    )
+
+
+def readable_bytes(count: float) -> str:
+    """Return a size with its decimal unit, such as "4.30 TB"."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

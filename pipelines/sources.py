@@ -34,8 +34,11 @@ class Source(Protocol):
 
     def read(
         self, into: Bytes | list[Bytes], row: int, video: int, numbers: NDArray[np.int64]
-    ) -> None:
-        """Read the frames ``numbers`` of a video into row ``row``. Called from several threads."""
+    ) -> int:
+        """Read the frames ``numbers`` of a video into row ``row``; return the bytes read.
+
+        Called from several threads.
+        """
 
 
 class RawSource:
@@ -56,7 +59,7 @@ class RawSource:
 
     def read(
         self, into: Bytes | list[Bytes], row: int, video: int, numbers: NDArray[np.int64]
-    ) -> None:
+    ) -> int:
         """Read one run of consecutive frames at a time."""
         assert isinstance(into, np.ndarray)
         store = self._store
@@ -68,6 +71,7 @@ class RawSource:
                 int(store.offset[video] + numbers[begin] * frame_bytes),
                 store.name(video),
             )
+        return frame_bytes * len(numbers)
 
 
 class MjpegSource:
@@ -84,7 +88,7 @@ class MjpegSource:
 
     def read(
         self, into: Bytes | list[Bytes], row: int, video: int, numbers: NDArray[np.int64]
-    ) -> None:
+    ) -> int:
         """Read from the first frame's packet to the last one's at once."""
         assert isinstance(into, list)
         starts = self._packet_starts(video, int(numbers.min()), int(numbers.max()))
@@ -94,6 +98,7 @@ class MjpegSource:
         starts -= starts[0]
         for i, number in enumerate(numbers - numbers.min()):
             into[row * self._frames + i] = packets[starts[number] : starts[number + 1]]
+        return len(packets)
 
     def _packet_starts(self, video: int, first: int, last: int) -> NDArray[np.int64]:
         """Return where the packets of frames first..last begin in the shard, and where the last one ends."""
@@ -128,7 +133,7 @@ class VideoSource:
 
     def read(
         self, into: Bytes | list[Bytes], row: int, video: int, numbers: NDArray[np.int64]
-    ) -> None:
+    ) -> int:
         """Read the video at once; a file at the store's size is a few hundred kB."""
         assert isinstance(into, list)
         store = self._store
@@ -137,6 +142,7 @@ class VideoSource:
             store.shard_path(video), data, int(store.offset[video]), store.name(video)
         )
         into[row] = data
+        return len(data)
 
 
 def make_source(store: Store, frames: int, *, batch: int, buffers: int) -> Source:
@@ -152,6 +158,10 @@ class ClipReader:
     """Reads the clips of ``ranges``, batch by batch and in order, ``ahead`` batches before they are due.
 
     The memory of a batch may be filled again once ``held`` more have been asked for.
+
+    Attributes:
+        bytes_read: bytes of the batches given so far.
+        ready: of each batch given, how many whole batches lay ready when it was asked for.
     """
 
     def __init__(
@@ -173,8 +183,10 @@ class ClipReader:
         )
         self._batch = batch
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fastrot-read")
-        self._pending: deque[tuple[Clips, Bytes | list[Bytes], list[Future[None]]]] = deque()
+        self._pending: deque[tuple[Clips, Bytes | list[Bytes], list[Future[int]]]] = deque()
         self._ahead = ahead
+        self.bytes_read = 0
+        self.ready: list[int] = []
 
     def __iter__(self) -> Iterator[tuple[Clips, Bytes | list[Bytes]]]:
         return self
@@ -185,9 +197,9 @@ class ClipReader:
             pass
         if not self._pending:
             raise StopIteration
+        self.ready.append(sum(all(r.done() for r in reads) for _, _, reads in self._pending))
         clips, buffer, reads = self._pending.popleft()
-        for read in reads:
-            read.result()
+        self.bytes_read += sum(read.result() for read in reads)
         return clips, buffer
 
     def _start_one(self) -> bool:

@@ -105,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
                 retry_rejected=args.retry_rejected,
                 part=args.shard,
                 progress=advance.to,
+                note=say,
             )
     except KeyboardInterrupt:
         say(f"What is in {args.out} is safe: run the same command to go on.")

@@ -14,6 +14,7 @@ from pipelines.plan import ClipSpec, TestPlan, TrainPlan, frame_numbers, train_r
 from pipelines.plan import test_ranges as ranges_for_test
 from pipelines.sources import ShardFiles, _runs
 from pipelines.store import Store
+from pipelines.store_writer import offsets_path
 from pipelines.transcode import even_indices
 from tests.helpers import decode_with_pyav
 
@@ -211,3 +212,26 @@ def test_open_files_are_bounded_and_closed(tmp_path, monkeypatch):
         assert len(list(Path("/proc/self/fd").iterdir())) <= before + 3
     del files
     assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+@pytest.mark.parametrize("codec", ["raw", "mjpeg"])
+def test_statistics_count_what_was_delivered(make_store, codec):
+    store = make_store(codec)
+    spec = ClipSpec(frames=4, stride=1, crop=31)
+    plan = TestPlan(store, store.select("all"), spec, clips_per_video=2)
+    ranges = list(ranges_for_test(total=12, batch=5, rank=0, world=1))
+    with Loader(store, plan, ranges, batch=5, device=CPU) as loader:
+        assert loader.stats.clips_per_s == 0
+        list(loader)
+        stats = loader.stats
+    assert (stats.batches, stats.clips) == (3, 12)
+    assert 0 < stats.waited_s <= stats.seconds
+    assert stats.clips_per_s == pytest.approx(12 / stats.seconds)
+    assert 0 <= stats.queue_depth <= 3
+    if codec == "raw":
+        assert stats.bytes_read == 12 * 4 * 40 * 40 * 3
+    else:  # the packets of twelve clips of four frames each, by the offsets on disk
+        starts = np.append(np.fromfile(offsets_path(store.shard_path(0)), "<u8"), store.bytes.sum())
+        clips = plan.clips(0, 12)
+        first = store.index[clips.video] + clips.start
+        assert stats.bytes_read == (starts[first + 4] - starts[first]).sum()

@@ -171,6 +171,21 @@ def test_a_torn_manifest_line_and_unpromised_bytes_are_dropped(videos, tmp_path)
     assert len(np.fromfile(out / "shards" / "00000.mjpeg.offsets", "<u8")) == whole.frames.sum()
 
 
+def test_size_and_time_are_estimated_from_the_first_videos(videos, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.prepare.ESTIMATE_AFTER", 2)
+    source = tmp_path / "source"
+    source.mkdir()
+    (good,) = videos.rglob("video2*")  # 12 frames of 40x40
+    for i in range(5):
+        (source / f"{i}.avi").symlink_to(good)
+    notes = []
+    prepare_folder(source, tmp_path / "store", note=notes.append)
+    (note,) = notes
+    # 5 videos x 12 frames x 40 x 40 x 3 bytes
+    assert "estimate from 2 videos: 288 kB and 0:00:0" in note
+    assert note.endswith("for all 5")
+
+
 @pytest.mark.parametrize("after", [1, 3])
 def test_a_killed_prepare_goes_on_where_it_was(videos, tmp_path, after):
     """SIGKILL once the manifest has some lines; the next run adds the rest and loses none."""

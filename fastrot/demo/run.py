@@ -1,0 +1,229 @@
+"""The main job from end to end: pre-train, measure, transfer, probe, and print Table 2's shape."""
+
+import json
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from fastrot.config import Config, load_config
+from fastrot.config.builtin import find_config
+from fastrot.console import say, show
+from fastrot.demo.data import DemoData
+from fastrot.evaluation.action import ActionResult, evaluate_action
+from fastrot.evaluation.probe import ProbeResult, probe_blocks
+from fastrot.evaluation.rotation import RotationResult, evaluate_rotation
+from fastrot.evaluation.trained import load_trained
+from fastrot.runtime import Runtime
+from fastrot.training.result import TrainResult
+from fastrot.training.run import train
+from pipelines.store import Store
+from pipelines.store_writer import write_atomically
+
+PROBE_SHOTS = 10
+CLIPS_PER_VIDEO = 3
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """The two rows of the table: an evaluation for each seed, in the order of the seeds."""
+
+    shots: int
+    scratch: list[ActionResult]
+    ours: list[ActionResult]
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """What the demo found. ``transfer`` and ``probe`` are None where the videos have no classes."""
+
+    rotation: RotationResult
+    transfer: Transfer | None
+    probe: ProbeResult | None
+    pretrain_seconds: float
+    seconds: float
+
+
+def run_demo(
+    data: DemoData, out: Path, *, seeds: Sequence[int], overrides: Mapping[str, Sequence[str]]
+) -> DemoReport:
+    """Run every stage, each going on where an earlier run of the demo stopped, and print what it found.
+
+    Args:
+        data: the prepared stores.
+        out: where the runs and ``results.json`` go.
+        seeds: of the fine-tunings: few-shot subset, first weights, clips.
+        overrides: ``key=value`` by stage: "pretrain" and "finetune".
+
+    Raises:
+        FastrotError: a stage cannot run.
+    """
+    began = time.monotonic()
+    pretrained = _pretrain(data, out, overrides["pretrain"])
+    with Runtime.start() as runtime:
+        network = load_trained(pretrained.last, runtime)
+        labelled = Store.open(data.labelled)
+        rotation = evaluate_rotation(network, labelled, data.test_split, runtime, quiet=True)
+        say(f"rotation accuracy on unseen videos: {100 * rotation.accuracy:.1f} % (chance 25 %)")
+        probe = None
+        if data.has_actions:
+            shots = min(PROBE_SHOTS, _fewest(labelled, data.train_split))
+            probe = probe_blocks(
+                network,
+                labelled,
+                data.train_split,
+                data.test_split,
+                runtime,
+                shots=shots,
+                quiet=True,
+            )
+    transfer = _transfer(data, out, pretrained.last, seeds, overrides["finetune"])
+    report = DemoReport(
+        rotation, transfer, probe, pretrained.seconds, round(time.monotonic() - began, 1)
+    )
+    write_atomically(out / "results.json", json.dumps(_plain(report, data, seeds), indent=1) + "\n")
+    _print(report, data)
+    return report
+
+
+def _pretrain(data: DemoData, out: Path, overrides: Sequence[str]) -> TrainResult:
+    config = load_config(
+        find_config("demo/pretrain.yaml"),
+        [
+            f"data.store={data.pool}",
+            f"data.split={data.pool_split}",
+            f"out={out / 'runs'}",
+            *overrides,
+        ],
+    )
+    return train(config, resume=True, quiet=True, what="pretrain")
+
+
+def _transfer(
+    data: DemoData, out: Path, pretrained: Path, seeds: Sequence[int], overrides: Sequence[str]
+) -> Transfer | None:
+    """Fine-tune from scratch and from the pre-trained weights, in pairs that share seed and subset."""
+    if not data.has_actions:
+        return None
+    results: dict[str, list[ActionResult]] = {"scratch": [], "ours": []}
+    config = None
+    for seed in seeds:
+        for row, init in (("scratch", "scratch"), ("ours", str(pretrained))):
+            config = _finetune_config(data, out, f"finetune-{row}-{seed}", init, seed, overrides)
+            trained = train(config, resume=True, quiet=True, what=f"finetune, {row}, seed {seed}")
+            with Runtime.start() as runtime:
+                results[row].append(
+                    evaluate_action(
+                        load_trained(trained.last, runtime),
+                        Store.open(data.labelled),
+                        data.test_split,
+                        runtime,
+                        clips_per_video=CLIPS_PER_VIDEO,
+                        quiet=True,
+                    )
+                )
+    assert config is not None
+    return Transfer(config.data.shots, **results)
+
+
+def _finetune_config(
+    data: DemoData, out: Path, name: str, init: str, seed: int, overrides: Sequence[str]
+) -> Config:
+    file = find_config("demo/finetune.yaml")
+    shots = min(load_config(file).data.shots, _fewest(Store.open(data.labelled), data.train_split))
+    common = [
+        f"name={name}",
+        f"init={init}",
+        f"seed={seed}",
+        f"out={out / 'runs'}",
+        f"data.store={data.labelled}",
+        f"data.split={data.train_split}",
+        f"data.shots={shots}",
+    ]
+    return load_config(file, [*common, *overrides])
+
+
+def _fewest(store: Store, split: str) -> int:
+    """Return how many videos the smallest class of a split has."""
+    counts = np.bincount(store.labels[store.select(split)], minlength=len(store.classes))
+    return int(counts[counts > 0].min())
+
+
+def _print(report: DemoReport, data: DemoData) -> None:
+    say(f"\nData: {data.about}")
+    rotation = report.rotation
+    each = ", ".join(
+        f"{degrees}: {100 * accuracy:.0f}"
+        for degrees, accuracy in zip(rotation.degrees, rotation.per_class, strict=True)
+    )
+    say(
+        f"Rotation accuracy on {rotation.protocol.videos} unseen videos: "
+        f"{100 * rotation.accuracy:.1f} % ({each}; chance 25 %)"
+    )
+    if report.transfer is None or report.probe is None:
+        say(
+            "The videos have no classes, so there is nothing to transfer to: put them in a folder each."
+        )
+        return
+    show(_transfer_table(report.transfer))
+    show(_probe_table(report.probe))
+
+
+def _transfer_table(transfer: Transfer) -> Table:
+    """Table 2's shape: scratch, ours and the difference, per clip and per video."""
+    protocol = transfer.ours[0].protocol
+    count = len(transfer.ours)
+    table = Table(
+        title=f"Action recognition, {transfer.shots} labelled videos a class, every weight trained",
+        caption=f"top-1 in %, mean +- standard deviation over {count} seeds; {protocol.videos} test videos, "
+        f"{protocol.clips_per_video} clips each, {protocol.frames} {protocol.modality.upper()} frames at "
+        f"stride {protocol.stride}, centre crop {protocol.crop} of {protocol.size}",
+    )
+    table.add_column("Models")
+    for kind in ("per clip", "per video"):
+        table.add_column(kind, justify="right")
+    cells: dict[str, list[list[float]]] = {
+        row: [[100 * r.clip_top1 for r in results], [100 * r.video_top1 for r in results]]
+        for row, results in (("scratch", transfer.scratch), ("ours", transfer.ours))
+    }
+    differences = [
+        [ours - scratch for scratch, ours in zip(*pair, strict=True)]
+        for pair in zip(cells["scratch"], cells["ours"], strict=True)
+    ]
+    table.add_row("3D ResNet (scratch)", *map(spread, cells["scratch"]))
+    table.add_row("3DRotNet (pre-trained on rotations)", *map(spread, cells["ours"]))
+    table.add_row("difference", *(spread(values, sign="+") for values in differences))
+    return table
+
+
+def _probe_table(probe: ProbeResult) -> Table:
+    table = Table(
+        title=f"Linear probe of frozen features, {probe.train_videos} labelled videos",
+        caption=f"top-1 per video in %, {probe.protocol.videos} test videos, 1 centre clip each",
+    )
+    table.add_column("features of")
+    for name in ("random network", "3DRotNet", "difference"):
+        table.add_column(name, justify="right")
+    for block, none, ours in zip(probe.blocks, probe.random, probe.trained, strict=True):
+        table.add_row(
+            block, f"{100 * none:.1f}", f"{100 * ours:.1f}", f"{100 * (ours - none):+.1f}"
+        )
+    return table
+
+
+def spread(values: Sequence[float], sign: str = "") -> str:
+    """Return "mean +- standard deviation" with one decimal; the mean alone of a single value."""
+    mean = f"{statistics.fmean(values):{sign}.1f}"
+    return f"{mean} +- {statistics.stdev(values):.1f}" if len(values) > 1 else mean
+
+
+def _plain(report: DemoReport, data: DemoData, seeds: Sequence[int]) -> dict[str, Any]:
+    plain_data = {
+        key: str(value) if isinstance(value, Path) else value for key, value in asdict(data).items()
+    }
+    return {"data": plain_data, "seeds": list(seeds), **asdict(report)}

@@ -1,0 +1,106 @@
+"""The command line as people use it: exit codes, messages, output."""
+
+import json
+
+import pytest
+
+from fastrot.cli import main
+from tests.helpers import moving_frames, write_video
+
+
+@pytest.fixture
+def films(tmp_path):
+    root = tmp_path / "films"
+    for i in range(3):
+        write_video(root / f"film {i}.avi", moving_frames(10, 48, 64, i))
+    (root / "README.md").write_text("no video")
+    return root
+
+
+def test_prepare_info_ls_verify_and_extract(films, tmp_path, capsys):
+    store = tmp_path / "store"
+    cut = (films / "film 0.avi").read_bytes()
+    (films / "cut.avi").write_bytes(cut[: len(cut) // 2])
+    command = ["prepare", str(films), "--out", str(store), "--size", "40", "--frames", "6"]
+    assert main([*command, "--workers", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "set aside: cut.avi: it is truncated" in out
+    assert "README" not in out
+    assert "4 videos found = 0 done before + 3 added + 1 set aside; 3 videos in" in out
+    assert main(["store", "info", str(store), "--json"]) == 0
+    info = json.loads(capsys.readouterr().out)
+    assert (info["videos"], info["rejected"], info["frames"]) == (3, 1, 18)
+    assert info["bytes"] == sum(path.stat().st_size for path in store.glob("shards/*.mjpeg"))
+    assert (info["codec"], info["size"], info["frames_per_video"]) == ("mjpeg", 40, 6)
+    assert main(["store", "info", str(store)]) == 0
+    assert "videos    3" in capsys.readouterr().out
+    assert main(["store", "ls", str(store)]) == 0
+    assert [line.split(None, 4)[-1] for line in capsys.readouterr().out.splitlines()] == [
+        "film 0.avi",
+        "film 1.avi",
+        "film 2.avi",
+    ]
+    assert main(["store", "verify", str(store)]) == 0
+    assert main(["store", "extract", str(store), "film 1.avi", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "film 1.avi").exists()
+
+
+def test_a_second_prepare_has_nothing_to_do(films, tmp_path, capsys):
+    command = ["prepare", str(films), "--out", str(tmp_path / "store"), "--size", "40"]
+    assert main(command) == 0
+    capsys.readouterr()
+    assert main(command) == 0
+    assert "3 videos found = 3 done before + 0 added + 0 set aside" in capsys.readouterr().out
+
+
+def test_verify_exits_with_1_until_fixed(films, tmp_path, capsys):
+    store = tmp_path / "store"
+    assert main(["prepare", str(films), "--out", str(store), "--size", "40", "--codec", "raw"]) == 0
+    with (store / "shards" / "00000.npy").open("r+b") as shard:
+        shard.seek(200)
+        shard.write(b"\x00\xff\x00\xff")
+    assert main(["store", "verify", str(store)]) == 1
+    assert main(["store", "verify", str(store), "--fix"]) == 0
+    assert main(["store", "verify", str(store)]) == 0
+    assert "0 of 2 videos are broken" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["prepare", "nowhere", "--out", "store"], 1, "nowhere does not exist"),
+        (["prepare", ".", "--out", "store"], 1, "no videos found in ."),
+        (["prepare", ".", "--out", "s", "--codec", "vp9", "--size", "64"], 2, "from 128 pixels"),
+        (["prepare", ".", "--out", "s", "--quality", "99"], 2, "--quality is 99"),
+        (["store", "info", "nowhere"], 1, "nowhere is not a store (no such folder)"),
+        (["store", "info", "."], 1, "is not a store: make one with `fastrot prepare"),
+    ],
+)
+def test_errors_are_one_line_and_an_exit_code(
+    arguments, code, message, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == code
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("fastrot: error: ")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["fly"],
+        ["prepare", "."],
+        ["prepare", ".", "--out", "s", "--frames", "0"],
+        ["prepare", ".", "--out", "s", "--frames", "some"],
+        ["prepare", ".", "--out", "s", "--shard", "3/2"],
+        ["prepare", ".", "--out", "s", "--shard", "0/2"],
+        ["prepare", ".", "--out", "s", "--layout", "imagenet"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
