@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipelines.errors import FastrotError
-from pipelines.layouts import folder, ucf101
+from pipelines.layouts import folder, hmdb51, kinetics, moments, ucf101
 from pipelines.layouts.entry import Entry, Listing
 
 
@@ -15,7 +15,13 @@ class Layout(Protocol):
         """List the videos of ``source``; FastrotError where its official files are absent or broken."""
 
 
-LAYOUTS: dict[str, Layout] = {"folder": folder.read, "ucf101": ucf101.read}
+LAYOUTS: dict[str, Layout] = {
+    "folder": folder.read,
+    "ucf101": ucf101.read,
+    "hmdb51": hmdb51.read,
+    "kinetics": kinetics.read,
+    "moments": moments.read,
+}
 
 
 def read_layout(source: Path, layout: str) -> Listing:

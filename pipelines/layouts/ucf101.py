@@ -7,7 +7,7 @@ videos, so both are looked for anywhere below the source.
 from pathlib import Path
 
 from pipelines.errors import FastrotError
-from pipelines.layouts.entry import Entry, Listing, find_videos
+from pipelines.layouts.entry import Listed, Listing, index_videos, match, walk
 
 
 def read(source: Path) -> Listing:
@@ -16,7 +16,8 @@ def read(source: Path) -> Listing:
     Raises:
         FastrotError: ``classInd.txt`` or the lists are absent or malformed.
     """
-    found = sorted(source.rglob("classInd.txt"))
+    tree = walk(source)
+    found = [path for path in tree.lists if path.name == "classInd.txt"]
     if not found:
         raise FastrotError(
             f"{source} has no classInd.txt: put UCF101's train/test lists below it "
@@ -24,21 +25,15 @@ def read(source: Path) -> Listing:
         )
     lists = found[0].parent
     classes = _read_classes(found[0])
-    splits: dict[str, list[str]] = {}
+    listed: dict[str, Listed] = {}
     for kind in ("train", "test"):
         for path in sorted(lists.glob(f"{kind}list0?.txt")):
             for name in _read_list(path, classes):
-                splits.setdefault(name, []).append(f"{kind}{int(path.stem[-1])}")
-    if not splits:
+                video = listed.setdefault(name, Listed(name.split("/")[0]))
+                video.splits.append(f"{kind}{int(path.stem[-1])}")
+    if not listed:
         raise FastrotError(f"{lists} has no trainlist0k.txt or testlist0k.txt")
-    on_disk = {"/".join(path.parts[-2:]): path for path in find_videos(source)}
-    entries = [
-        Entry(on_disk[name], name, label=name.split("/")[0], splits=tuple(splits[name]))
-        for name in sorted(splits)
-        if name in on_disk
-    ]
-    missing = [name for name in sorted(splits) if name not in on_disk]
-    return Listing(entries, classes, missing)
+    return match(listed, index_videos(tree.videos, lambda video: video.tail), classes)
 
 
 def _read_classes(path: Path) -> list[str]:

@@ -1,0 +1,73 @@
+"""HMDB51 (Kuehne et al., 2011): class/name.avi and the three official splits.
+
+The lists (``testTrainMulti_7030_splits/<class>_test_split<K>.txt``) are distributed apart from the
+videos, so both are looked for anywhere below the source. The classes' archives may have been
+unpacked each into a folder of its own (``brush_hair/brush_hair/x.avi``): a video is known by its
+class and its file name, the last two parts of its path.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipelines.errors import FastrotError
+from pipelines.layouts.entry import Listed, Listing, index_videos, match, walk
+from pipelines.layouts.lists import malformed, read_lines
+
+_LIST_NAME = re.compile(r"(?P<class>.+)_test_split(?P<number>[123])\.txt")
+_KINDS = {"0": None, "1": "train", "2": "test"}
+
+
+def read(source: Path) -> Listing:
+    """List the videos named in the official lists; splits are train1..3 and test1..3.
+
+    Videos that no list takes for training or testing (id 0) are listed without a split. Classes
+    are in alphabetical order.
+
+    Raises:
+        FastrotError: the lists are absent, incomplete or malformed.
+    """
+    tree = walk(source)
+    lists = _find_lists(source, tree.lists)
+    classes = sorted({label for label, _ in lists})
+    listed: dict[str, Listed] = {}
+    for (label, number), path in sorted(lists.items()):
+        for name, kind in _read_list(path):
+            video = listed.setdefault(f"{label}/{name}", Listed(label))
+            if kind is not None:
+                video.splits.append(f"{kind}{number}")
+    return match(listed, index_videos(tree.videos, lambda video: video.tail), classes)
+
+
+def _find_lists(source: Path, candidates: list[Path]) -> dict[tuple[str, str], Path]:
+    """Map (class, number of the split) to its list; all lie in one folder, the first that has any."""
+    named = [(path, found) for path in candidates if (found := _LIST_NAME.fullmatch(path.name))]
+    if not named:
+        raise FastrotError(
+            f"{source} has no lists such as brush_hair_test_split1.txt: put HMDB51's official "
+            "splits below it (the folder testTrainMulti_7030_splits of test_train_splits.rar)"
+        )
+    folder = named[0][0].parent
+    lists = {
+        (found["class"], found["number"]): path for path, found in named if path.parent == folder
+    }
+    numbers = {number for _, number in lists}
+    for label in sorted({label for label, _ in lists}):
+        for number in sorted(numbers):
+            if (label, number) not in lists:
+                raise FastrotError(
+                    f"{folder} has no {label}_test_split{number}.txt, though other classes have "
+                    f"split {number}: fetch HMDB51's official splits again"
+                )
+    return lists
+
+
+def _read_list(path: Path) -> Iterator[tuple[str, str | None]]:
+    """Yield (file name, "train", "test" or None) of lines such as "x.avi 1"."""
+    for number, line in read_lines(path):
+        fields = line.rsplit(maxsplit=1)
+        if len(fields) != 2 or fields[1] not in _KINDS:
+            raise malformed(
+                path, number, f"{line!r} is not a video's name and 0, 1 or 2, such as 'x.avi 1'"
+            )
+        yield fields[0], _KINDS[fields[1]]

@@ -1,0 +1,75 @@
+"""Moments in Time (Monfort et al., 2019): training/class/file.mp4, validation/class/file.mp4.
+
+``trainingSet.csv`` and ``validationSet.csv`` have rows "class/file.mp4,class,agreements,
+disagreements" and no header; ``moments_categories.txt`` has rows "class,index".
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipelines.errors import FastrotError
+from pipelines.layouts.entry import File, Listed, Listing, index_videos, match, walk
+from pipelines.layouts.lists import malformed, read_rows
+
+_CATEGORIES = "moments_categories.txt"
+_SETS = {
+    "trainingSet.csv": ("training", "train"),
+    "validationSet.csv": ("validation", "val"),
+}
+
+
+def read(source: Path) -> Listing:
+    """List the videos named in the official lists; splits are train and val.
+
+    A video's name is its path below the data set's folder, "training/class/file.mp4"; labels are
+    the indices of ``moments_categories.txt``.
+
+    Raises:
+        FastrotError: ``moments_categories.txt`` or both lists are absent, or one is malformed.
+    """
+    tree = walk(source)
+    files: dict[str, Path] = {}
+    for path in tree.lists:
+        files.setdefault(path.name, path)
+    if _CATEGORIES not in files or not files.keys() & _SETS.keys():
+        raise FastrotError(
+            f"{source} must have {_CATEGORIES} and trainingSet.csv or validationSet.csv at or "
+            "below it, as in the archive of Moments in Time"
+        )
+    classes = _read_categories(files[_CATEGORIES])
+    listed: dict[str, Listed] = {}
+    for set_name, (folder, split) in _SETS.items():
+        if set_name in files:
+            for name, label in _read_set(files[set_name], set(classes)):
+                listed.setdefault(f"{folder}/{name}", Listed(label)).splits.append(split)
+    on_disk = index_videos(tree.videos, _name_of)
+    return match(listed, on_disk, classes)
+
+
+def _name_of(video: File) -> str:
+    """Return the last three parts of a path, "training/class/file.mp4"."""
+    return "/".join([*video.folder.parts[-2:], video.name])
+
+
+def _read_categories(path: Path) -> list[str]:
+    """Read rows such as "clapping,0"; the indices give the order, whatever that of the rows."""
+    by_index: dict[int, str] = {}
+    for number, row in read_rows(path):
+        if len(row) != 2 or not row[0] or not row[1].isdecimal():
+            raise malformed(path, number, "not a class and its index, such as 'clapping,0'")
+        if int(row[1]) in by_index or row[0] in by_index.values():
+            raise malformed(path, number, f"class {row[0]!r} or index {row[1]} occurs twice")
+        by_index[int(row[1])] = row[0]
+    if sorted(by_index) != list(range(len(by_index))):
+        raise FastrotError(f"{path}: the indices must be 0 to {len(by_index) - 1}, each once")
+    return [by_index[index] for index in range(len(by_index))]
+
+
+def _read_set(path: Path, classes: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield ("class/file.mp4", class) of each row."""
+    for number, row in read_rows(path):
+        if len(row) < 2 or row[0].count("/") != 1:
+            raise malformed(path, number, "not a row such as 'clapping/x.mp4,clapping,3,0'")
+        if row[1] not in classes:
+            raise malformed(path, number, f"class {row[1]!r} is not in {_CATEGORIES}")
+        yield row[0], row[1]
