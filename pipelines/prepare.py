@@ -59,7 +59,7 @@ def prepare(
         retry_rejected: try again what was set aside before.
         part: (i, n) prepares every n-th video from the i-th (from 1) on, into a part of the store that other
             nodes do not touch.
-        progress: called after each video.
+        progress: called at the start and after each video.
         note: called with a sentence about the store's expected size and time, once they can be told.
 
     Raises:
@@ -76,6 +76,8 @@ def prepare(
         jobs = [Job(entry.path, settings) for entry in todo]
         rejected: list[tuple[str, str]] = []
         added_bytes, began = 0, time.monotonic()
+        if progress is not None:
+            progress(already, len(entries))
         results = run_isolated(transcode, jobs, workers=workers, time_limit=time_limit)
         for done, (index, result) in enumerate(results, already + 1):
             if isinstance(result, EncodedVideo):

@@ -38,6 +38,8 @@ def verify(
             return None
         return f"its checksum is {found:08x}, the manifest has {int(store.crc32[video]):08x}"
 
+    if progress is not None:
+        progress(0, len(store))
     with ThreadPoolExecutor(threads) as pool:
         for video, reason in enumerate(pool.map(check, range(len(store)))):
             if reason is not None:

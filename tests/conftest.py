@@ -1,6 +1,11 @@
 """Fixtures: small videos and the stores made of them."""
 
 import os
+
+# Before torch is imported: OpenMP threads that spin while they wait make every other process of a busy
+# machine crawl, and tests start many small ones.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from collections.abc import Callable
 from pathlib import Path
 

@@ -49,16 +49,20 @@ def run(args: argparse.Namespace) -> int:
 
     if args.seeds < 1:
         raise UsageError(f"--seeds is {args.seeds}: it must be at least 1")
-    if args.source is None:
-        data = builtin_data(args.out, DemoSpec())
-    else:
-        data = own_data(args.source, args.layout, args.out)
-    report = run_demo(
-        data,
-        args.out,
-        seeds=range(args.seeds),
-        overrides={"pretrain": args.pretrain, "finetune": args.finetune},
-    )
+    try:
+        if args.source is None:
+            data = builtin_data(args.out, DemoSpec())
+        else:
+            data = own_data(args.source, args.layout, args.out)
+        report = run_demo(
+            data,
+            args.out,
+            seeds=range(args.seeds),
+            overrides={"pretrain": args.pretrain, "finetune": args.finetune},
+        )
+    except KeyboardInterrupt:
+        say(f"What is done is in {args.out}: the same command goes on from there.")
+        raise
     minutes = report.seconds / 60
     say(f"\n{minutes:.1f} minutes; results in {args.out}/results.json, runs in {args.out}/runs")
     return 0

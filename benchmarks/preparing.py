@@ -1,0 +1,84 @@
+"""How fast does prepare transcode on one core, beside FFmpeg's own program?
+
+Run: python -m benchmarks.preparing VIDEOS
+
+Both decode every video on one thread, keep every frame, stretch it to 136x136 and encode JPEGs of
+quality 2 in 4:4:4; FFmpeg is timed with the start of its process, once a video. Interleaved
+repeats, medians. Where ``ffmpeg`` is not on the PATH, that is said.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+from pipelines.layouts import read_layout
+from pipelines.store import Settings
+from pipelines.transcode import Job, transcode
+
+SIZE = 136
+
+
+def with_prepare(paths: list[Path]) -> int:
+    """Transcode in this process, as a worker of prepare does; return the frames."""
+    settings = Settings("mjpeg", SIZE, None, "folder", quality=2)
+    return sum(transcode(Job(path, settings)).frames for path in paths)
+
+
+def with_ffmpeg(paths: list[Path]) -> None:
+    """Transcode with FFmpeg's program on one thread."""
+    for path in paths:
+        command = ["ffmpeg", "-v", "error", "-threads", "1", "-i", str(path)]
+        command += [
+            "-vf",
+            f"scale={SIZE}:{SIZE}:flags=bilinear",
+            "-pix_fmt",
+            "yuvj444p",
+            "-threads",
+            "1",
+        ]
+        command += [
+            "-filter_threads",
+            "1",
+            "-q:v",
+            "2",
+            "-vsync",
+            "passthrough",
+            "-f",
+            "mjpeg",
+            "-y",
+        ]
+        subprocess.run([*command, "/dev/null"], check=True)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("videos", type=Path)
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    paths = [entry.path for entry in read_layout(args.videos, "folder").entries]
+    has_ffmpeg = shutil.which("ffmpeg") is not None
+    seconds: dict[str, list[float]] = {"prepare": [], "ffmpeg": []}
+    frames = 0
+    for _ in range(args.repeats):
+        began = time.perf_counter()
+        frames = with_prepare(paths)
+        seconds["prepare"].append(time.perf_counter() - began)
+        if has_ffmpeg:
+            began = time.perf_counter()
+            with_ffmpeg(paths)
+            seconds["ffmpeg"].append(time.perf_counter() - began)
+    for name, values in seconds.items():
+        if values:
+            rate = frames / statistics.median(values)
+            print(json.dumps({"with": name, "frames": frames, "frames_per_core_s": round(rate, 1)}))
+        else:
+            print(json.dumps({"with": name, "not_here": "no ffmpeg on the PATH"}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""How fast do N threads read planned clips from a store, warm and cold?
+
+Run: python -m benchmarks.reading STORE
+
+The limit beside it is one thread that reads the same shards from end to end. Cold drops the shards
+from the page cache before each run (``posix_fadvise``), which needs no privileges. One JSON line a
+case, medians over interleaved repeats.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+
+from pipelines.plan import ClipSpec, TrainPlan, train_ranges
+from pipelines.sources import ClipReader
+from pipelines.store import Store
+
+BATCH = 32
+
+
+def drop_from_cache(store: Store) -> None:
+    """Ask the kernel to forget the shards' pages."""
+    for path in (store.path / "shards").iterdir():
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
+def read_clips(
+    store: Store, spec: ClipSpec, *, threads: int, steps: int, seed: int
+) -> dict[str, float]:
+    """Read ``steps`` batches of random clips; return clips and megabytes a second."""
+    plan = TrainPlan(store, store.select("all"), spec, seed=seed)
+    ranges = train_ranges(batch=BATCH, start_step=0, steps=steps, rank=0, world=1, accumulate=1)
+    reader = ClipReader(store, plan, ranges, batch=BATCH, threads=threads, ahead=2, held=3)
+    began = time.perf_counter()
+    for _ in reader:
+        pass
+    seconds = time.perf_counter() - began
+    reader.close()
+    return {
+        "clips_per_s": BATCH * steps / seconds,
+        "mb_per_s": reader.bytes_read / seconds / 1e6,
+    }
+
+
+def read_through(store: Store) -> dict[str, float]:
+    """Read every shard from end to end: the limit."""
+    buffer = bytearray(1 << 22)
+    total = 0
+    began = time.perf_counter()
+    for path in sorted((store.path / "shards").iterdir()):
+        with path.open("rb", buffering=0) as file:
+            while got := file.readinto(buffer):
+                total += got
+    seconds = time.perf_counter() - began
+    return {"mb_per_s": total / seconds / 1e6}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--frames", type=int, default=16)
+    parser.add_argument("--stride", type=int, default=1)
+    args = parser.parse_args()
+    store = Store.open(args.store)
+    spec = ClipSpec(frames=args.frames, stride=args.stride, crop=min(112, store.size))
+    results: dict[tuple[str, str], list[dict[str, float]]] = {}
+    for repeat in range(args.repeats):
+        for cache in ("warm", "cold"):
+            for threads in (0, *args.threads):
+                if cache == "cold":
+                    drop_from_cache(store)
+                elif threads == 0:
+                    read_through(store)
+                figures = (
+                    read_clips(store, spec, threads=threads, steps=args.steps, seed=repeat)
+                    if threads
+                    else read_through(store)
+                )
+                name = f"{threads} threads" if threads else "end to end"
+                results.setdefault((cache, name), []).append(figures)
+    for (cache, name), runs in results.items():
+        medians = {key: round(statistics.median(run[key] for run in runs), 1) for key in runs[0]}
+        print(json.dumps({"codec": store.codec, "cache": cache, "reader": name, **medians}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Checkpoints: tensors and plain values in a file that is there whole or not at all."""
+
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipelines.errors import FastrotError
+
+FORMAT = 1
+
+
+def save_checkpoint(path: Path, values: Mapping[str, Any]) -> None:
+    """Write ``values`` (tensors and plain values, nested) to ``path`` atomically.
+
+    A temporary file is written, synced and renamed: whoever reads ``path`` finds the old or the new
+    checkpoint, also after a crash or on a full disk.
+
+    Raises:
+        FastrotError: it cannot be written; an older checkpoint of that name is still there.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("wb") as file:
+            torch.save({"format": FORMAT, **values}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    # torch reports a full disk as a RuntimeError of its zip writer.
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        raise FastrotError(f"the checkpoint {path} cannot be written: {error}") from None
+
+
+def load_checkpoint(path: Path | str) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU; nothing but tensors and plain values is ever unpickled.
+
+    Raises:
+        FastrotError: the file cannot be read, is damaged, or is no checkpoint of ours.
+    """
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise FastrotError(f"there is no checkpoint {path}") from None
+    # A torn file ends in any of these, an OSError of a seek beyond the end among them.
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise FastrotError(f"{path} is damaged, or no fastrot checkpoint: {reason}") from None
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise FastrotError(f"{path} is no fastrot checkpoint of format {FORMAT}")
+    return values
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut, which on Linux takes a sync of the folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

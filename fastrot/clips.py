@@ -1,0 +1,118 @@
+"""From a config to clips: which videos of the store, what a clip looks like, and the loaders."""
+
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrot.config import Config, DataConfig
+from fastrot.runtime import Runtime
+from pipelines.errors import UsageError
+from pipelines.loader import Loader
+from pipelines.plan import ClipSpec, TestPlan, TrainPlan, test_ranges, train_ranges
+from pipelines.store import Store
+
+Ints = NDArray[np.int64]
+
+
+def clip_spec(data: DataConfig) -> ClipSpec:
+    """Return what the config's clips look like."""
+    return ClipSpec(frames=data.frames, stride=data.stride, crop=data.crop, modality=data.modality)
+
+
+def select_videos(store: Store, split: str, *, labelled: bool, shots: int, seed: int) -> Ints:
+    """Return the store's indices of a split's videos, or of ``shots`` of each class.
+
+    Raises:
+        UsageError: no such split, an unlabelled video where labels are needed, too few in a class.
+    """
+    videos = store.select(split)
+    if len(videos) == 0:
+        raise UsageError(f"{store.path}: the split {split!r} has no videos")
+    without = videos[store.labels[videos] < 0]
+    if (labelled or shots) and len(without):
+        raise UsageError(
+            f"{store.path}: {len(without)} videos of the split {split!r} have no action label, "
+            f"such as {store.name(int(without[0]))}"
+        )
+    return few_shot(store, videos, shots, seed) if shots else videos
+
+
+def few_shot(store: Store, videos: Ints, shots: int, seed: int) -> Ints:
+    """Return ``shots`` of each class's videos, in the store's order (section 4.7).
+
+    The draw orders each class once by the seed and takes the first ones, so that a smaller number of
+    shots is a subset of a larger one.
+
+    Raises:
+        UsageError: a class has fewer.
+    """
+    labels = store.labels[videos]
+    chosen = []
+    for label in np.unique(labels):
+        mine = videos[labels == label]
+        if len(mine) < shots:
+            raise UsageError(
+                f"data.shots is {shots}, but class {store.classes[label]} has {len(mine)} videos "
+                "in the split"
+            )
+        order = np.random.default_rng([seed, int(label)]).permutation(len(mine))
+        chosen.append(mine[order[:shots]])
+    return np.sort(np.concatenate(chosen))
+
+
+def digest(store: Store, videos: Ints) -> int:
+    """Return a checksum of the chosen videos' names and lengths: what a resumed run must find again."""
+    names = "\n".join(f"{store.name(int(i))} {store.frames[i]}" for i in videos)
+    return zlib.crc32(names.encode())
+
+
+def train_loader(
+    config: Config, store: Store, videos: Ints, runtime: Runtime, *, start_step: int, steps: int
+) -> Loader:
+    """Return this process's micro-batches of the steps after ``start_step`` up to ``steps``.
+
+    Raises:
+        UsageError: the batch does not divide among processes and micro-batches, or the crop is too big.
+    """
+    data, train = config.data, config.train
+    return Loader(
+        store,
+        TrainPlan(store, videos, clip_spec(data), seed=config.seed, flip=data.flip),
+        train_ranges(
+            batch=train.batch,
+            start_step=start_step,
+            steps=steps - start_step,
+            rank=runtime.rank,
+            world=runtime.world,
+            accumulate=train.accumulate,
+        ),
+        batch=max(1, train.batch // (runtime.world * train.accumulate)),
+        device=runtime.device,
+        threads=data.threads or runtime.threads,
+        prefetch=data.prefetch,
+    )
+
+
+def test_loader(
+    data: DataConfig,
+    store: Store,
+    videos: Ints,
+    runtime: Runtime,
+    *,
+    clips_per_video: int,
+    batch: int,
+) -> tuple[Loader, int]:
+    """Return this process's share of the videos' uniform clips, and how many clips these are."""
+    plan = TestPlan(store, videos, clip_spec(data), clips_per_video=clips_per_video)
+    ranges = list(test_ranges(total=len(plan), batch=batch, rank=runtime.rank, world=runtime.world))
+    loader = Loader(
+        store,
+        plan,
+        ranges,
+        batch=batch,
+        device=runtime.device,
+        threads=data.threads or runtime.threads,
+        prefetch=data.prefetch,
+    )
+    return loader, sum(count for _, count in ranges)

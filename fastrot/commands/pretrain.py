@@ -1,0 +1,16 @@
+"""``fastrot pretrain``: train a network to tell rotations, from a config."""
+
+import argparse
+
+from fastrot.commands.training import add_training_parser
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command's parser."""
+    add_training_parser(
+        subparsers,
+        "pretrain",
+        task="rotation",
+        help="pre-train a network by rotation prediction",
+        example="fastrot pretrain configs/pretrain/kinetics_rgb_16.yaml data.store=STORE",
+    )

@@ -1,0 +1,75 @@
+"""What pretrain and finetune have in common: all but the task."""
+
+import argparse
+import sys
+from typing import Any
+
+from fastrot.config import load_config, to_yaml
+from pipelines.errors import UsageError
+
+
+def add_training_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    *,
+    task: str,
+    help: str,
+    example: str,
+) -> None:
+    """Add the parser of a command that trains; ``task`` is the config's that it takes."""
+    parser = subparsers.add_parser(
+        name,
+        help=help,
+        description=f"{help[0].upper()}{help[1:]}. Results are in runs/NAME: config.yaml, env.json, "
+        "metrics.jsonl, train.log, checkpoints/last.pt. Under torchrun it runs in as many processes. "
+        "The first Ctrl-C saves and stops after the step in hand (exit code 130), the second at once.",
+        epilog=f"Example: {example}",
+    )
+    parser.add_argument("config", metavar="CONFIG", help="a YAML file, such as those in configs/")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="values in place of the file's, such as data.crop=112 or optim.lr=1e-2",
+    )
+    parser.add_argument(
+        "--print-config", action="store_true", help="print the resolved config as YAML and stop"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the run's last checkpoint, or begin if there is none yet",
+    )
+    parser.set_defaults(run=run, task=task)
+    _options_first(parser)
+
+
+def _options_first(parser: argparse.ArgumentParser) -> None:
+    """Let options stand anywhere: argparse refuses a key=value after one (bpo-14191).
+
+    None of the parser's options takes a value, so they can be moved before everything else.
+    """
+    parse = parser.parse_known_args
+
+    def parse_reordered(args: Any = None, namespace: Any = None) -> Any:
+        return parse(sorted(args, key=lambda arg: not arg.startswith("-")), namespace)
+
+    parser.parse_known_args = parse_reordered  # type: ignore[method-assign]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, or print the config."""
+    config = load_config(args.config, args.overrides)
+    if config.task != args.task:
+        right = "finetune" if config.task == "action" else "pretrain"
+        raise UsageError(
+            f"{args.config}: task is {config.task}, which `fastrot {right}` trains; "
+            f"this command trains {args.task}"
+        )
+    if args.print_config:
+        sys.stdout.write(to_yaml(config))
+        return 0
+    from fastrot.training import train
+
+    train(config, resume=args.resume)
+    return 0

@@ -1,0 +1,179 @@
+"""What people see while something runs: a progress bar on a terminal, plain lines in a pipe."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+LINE_EVERY_S = 5.0
+
+# One console for everything, so that lines printed while a bar is shown appear above it.
+_console = Console(highlight=False)
+
+
+def say(line: str) -> None:
+    """Print a line to standard output, above the progress bar if one is shown."""
+    _console.print(line, markup=False, soft_wrap=True)
+
+
+def show(table: Table) -> None:
+    """Print a table to standard output; in a pipe as wide as it needs."""
+    if not _console.is_terminal:
+        Console(highlight=False, width=120).print(table)
+        return
+    _console.print(table)
+
+
+class Advance(Protocol):
+    """Moves a progress display on; one of these is what ``progress`` gives."""
+
+    def __call__(self, count: int = 1) -> None:
+        """Note that ``count`` more are done."""
+
+    def to(self, done: int, total: int) -> None:
+        """Note that ``done`` of ``total`` are done: the form in which ``pipelines`` reports.
+
+        The first call tells where the work starts, which is not 0 if an earlier run did a part.
+        """
+
+
+@contextmanager
+def progress(
+    total: int, what: str, unit: str, *, shown: bool = True, lines: bool = True
+) -> Iterator[Advance]:
+    """Show how far ``what`` has come, its rate in ``unit`` a second, and the time left.
+
+    On a terminal that is a bar; elsewhere a plain line every 5 seconds and one at the end.
+
+    Args:
+        total: how many there are to do.
+        what: the activity, such as "prepare".
+        unit: what is counted, such as "videos".
+        shown: False shows nothing, for processes other than the first.
+        lines: False prints no plain lines either, where the caller logs its own.
+    """
+    display: _Silent
+    if shown and _console.is_terminal:
+        display = _Bar(total, what, unit)
+    elif shown and lines:
+        display = _Lines(total, what, unit)
+    else:
+        display = _Silent()
+    with display:
+        yield display
+
+
+class _Silent:
+    """Shows nothing, and says how the others are used."""
+
+    def __call__(self, count: int = 1) -> None:
+        pass
+
+    def to(self, done: int, total: int) -> None:
+        pass
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+
+class _Lines(_Silent):
+    """Plain lines such as ``prepare: 120/1400 videos, 35.2 videos/s, 0:00:36 left``."""
+
+    def __init__(self, total: int, what: str, unit: str):
+        self._total, self._what, self._unit = total, what, unit
+        self._done = 0
+        self._began = self._printed = time.monotonic()
+        # The work of an earlier run, which the first `to` tells, is not part of this one's rate.
+        self._skipped: int | None = None
+
+    def __call__(self, count: int = 1) -> None:
+        self._skipped = self._skipped or 0
+        self._done += count
+        if time.monotonic() - self._printed >= LINE_EVERY_S:
+            self._print()
+
+    def to(self, done: int, total: int) -> None:
+        if self._skipped is None:
+            self._skipped = self._done = done
+        self._total = total
+        self(done - self._done)
+
+    def _print(self) -> None:
+        self._printed = time.monotonic()
+        rate = (self._done - (self._skipped or 0)) / max(self._printed - self._began, 1e-9)
+        line = f"{self._what}: {self._done}/{self._total} {self._unit}"
+        if rate:
+            left = timedelta(seconds=round((self._total - self._done) / rate))
+            line += f", {rate:.1f} {self._unit}/s, {left} left"
+        say(line)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._print()
+
+
+class _Bar(_Silent):
+    """A bar with the count, the rate and the time left."""
+
+    def __init__(self, total: int, what: str, unit: str):
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            _Rate(unit),
+            TimeRemainingColumn(),
+            console=_console,
+        )
+        self._task = self._progress.add_task(what, total=total)
+        self._moved = False
+
+    def __call__(self, count: int = 1) -> None:
+        self._moved = True
+        self._progress.advance(self._task, count)
+
+    def to(self, done: int, total: int) -> None:
+        if self._moved:
+            self._progress.update(self._task, completed=done, total=total)
+        else:  # where an earlier run stopped: not part of this one's rate
+            self._moved = True
+            self._progress.reset(self._task, completed=done, total=total)
+
+    def __enter__(self) -> None:
+        self._progress.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+
+class _Rate(ProgressColumn):
+    def __init__(self, unit: str):
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.1f} {self._unit}/s" if speed else f"- {self._unit}/s")

@@ -1,0 +1,110 @@
+"""Action recognition: top-1 and top-5, per clip and per video."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fastrot.clips import select_videos
+from fastrot.evaluation.trained import Protocol, Trained, each_batch, evaluating, protocol
+from fastrot.runtime import Runtime
+from fastrot.tasks import ActionTask
+from pipelines.errors import UsageError
+from pipelines.store import Store
+
+
+@dataclass(frozen=True)
+class ActionResult:
+    """Accuracies in 0..1: of single clips, and of videos by the average of their clips' softmax."""
+
+    clip_top1: float
+    clip_top5: float
+    video_top1: float
+    video_top5: float
+    protocol: Protocol
+
+    def lines(self) -> list[str]:
+        """Return what to print, the protocol included."""
+        return [
+            f"per clip   top-1 {100 * self.clip_top1:.2f} %  top-5 {100 * self.clip_top5:.2f} %",
+            f"per video  top-1 {100 * self.video_top1:.2f} %  top-5 {100 * self.video_top5:.2f} %",
+            f"protocol: {self.protocol}; a video's score is the mean of its clips' softmax",
+        ]
+
+
+def in_top(scores: Tensor, labels: Tensor, k: int) -> Tensor:
+    """Return whether each row's label is among its ``k`` highest scores: (N,) bool from (N, C), (N,)."""
+    best = scores.topk(min(k, scores.shape[1]), dim=1).indices
+    return (best == labels[:, None]).any(dim=1)
+
+
+def evaluate_action(
+    trained: Trained,
+    store: Store,
+    split: str,
+    runtime: Runtime,
+    *,
+    clips_per_video: int = 10,
+    batch: int = 16,
+    quiet: bool = False,
+) -> ActionResult:
+    """Classify uniform centre clips of each video, BatchNorm in eval mode.
+
+    Args:
+        trained: a network of the action task.
+        store: where the clips are; its classes must be those of the network.
+        split: which of its videos, all labelled.
+        runtime: every process of it takes a share, and gets the whole result.
+        clips_per_video: uniform clips of each video.
+        batch: clips at a time and process.
+        quiet: show no progress.
+
+    Raises:
+        UsageError: the network is of another task or has other classes, the store lacks the split,
+            or a video has no label.
+    """
+    task = trained.task
+    if not isinstance(task, ActionTask):
+        raise UsageError("this network tells rotations: evaluate it by `fastrot evaluate rotation`")
+    if store.classes != task.classes:
+        raise UsageError(
+            f"the network was trained on {len(task.classes)} classes ({_some(task.classes)}), the store "
+            f"{store.path} has {len(store.classes)} ({_some(store.classes)}): they must be the same"
+        )
+    videos = select_videos(store, split, labelled=True, shots=0, seed=0)
+    # Sums over the clips of each video; a video may be shared by two processes.
+    scores = torch.zeros(len(videos), task.outputs, device=runtime.device)
+    hits = torch.zeros(2, dtype=torch.int64, device=runtime.device)
+    with evaluating(trained.network):
+        for loaded in each_batch(
+            trained,
+            store,
+            videos,
+            runtime,
+            clips_per_video=clips_per_video,
+            batch=batch,
+            what="evaluate action",
+            quiet=quiet,
+        ):
+            inputs, labels = task.prepare(loaded, runtime.dtype)
+            with runtime.autocast():
+                outputs = trained.network(inputs)
+            softmax = outputs.float().softmax(dim=1)
+            hits += torch.stack([in_top(softmax, labels, k).sum() for k in (1, 5)])
+            rows = torch.from_numpy(loaded.samples // clips_per_video).to(runtime.device)
+            scores.index_add_(0, rows, softmax)
+    clip_top1, clip_top5 = (runtime.all_sum(hits) / (len(videos) * clips_per_video)).tolist()
+    mean = runtime.all_sum(scores).cpu() / clips_per_video
+    labels = torch.from_numpy(store.labels[videos])
+    video_top1, video_top5 = (in_top(mean, labels, k).float().mean().item() for k in (1, 5))
+    return ActionResult(
+        clip_top1=clip_top1,
+        clip_top5=clip_top5,
+        video_top1=video_top1,
+        video_top5=video_top5,
+        protocol=protocol(trained, store, split, videos, clips_per_video=clips_per_video),
+    )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

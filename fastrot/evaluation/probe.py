@@ -1,0 +1,212 @@
+"""Linear probes: what frozen features tell of actions, block by block, beside a random network's."""
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fastrot.clips import Ints, select_videos
+from fastrot.evaluation.trained import Protocol, Trained, each_batch, evaluating, protocol
+from fastrot.models.network import Network
+from fastrot.runtime import Runtime
+from pipelines.store import Store
+
+BLOCKS = ("conv1", "layer1", "layer2", "layer3", "layer4")
+WIDTHS = (1, 1, 2, 4, 8)  # channels of each block, in the network's width
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """Top-1 accuracies in 0..1 per video, one for each of the paper's five convolution blocks.
+
+    ``trained`` are the network's, ``random`` those of the same network before any training.
+    """
+
+    blocks: list[str]
+    trained: list[float]
+    random: list[float]
+    train_videos: int
+    protocol: Protocol
+
+    def lines(self) -> list[str]:
+        """Return what to print, the protocol included."""
+        rows = zip(self.blocks, self.trained, self.random, strict=True)
+        return [
+            *(
+                f"{name:8} {100 * ours:5.1f} %  random {100 * none:5.1f} %"
+                for name, ours, none in rows
+            ),
+            f"protocol: linear probe on {self.train_videos} videos, tested on {self.protocol}",
+        ]
+
+
+def linear_probe(
+    train: Tensor, train_labels: Tensor, test: Tensor, *, classes: int, c: float = 1.0
+) -> Tensor:
+    """Fit a multinomial logistic regression on standardised features; return the test scores.
+
+    The objective is scikit-learn's: c * sum of cross entropies + |weights|^2 / 2, minimised by L-BFGS
+    in float64.
+
+    Args:
+        train: (N, D) features.
+        train_labels: (N,) int64.
+        test: (M, D) features, standardised by the training features' mean and deviation.
+        classes: how many there are.
+        c: the inverse of the regularisation's strength.
+
+    Returns:
+        (M, classes) float64 logits.
+    """
+    train, test = train.double(), test.double()
+    mean, deviation = train.mean(dim=0), train.std(dim=0, correction=0)
+    deviation = torch.where(deviation > 0, deviation, 1.0)  # a dead feature stays at 0
+    train, test = (train - mean) / deviation, (test - mean) / deviation
+    weight = torch.zeros(classes, train.shape[1], dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros(classes, dtype=torch.float64, requires_grad=True)
+    solver = torch.optim.LBFGS(
+        [weight, bias], max_iter=500, tolerance_grad=1e-8, line_search_fn="strong_wolfe"
+    )
+
+    def objective() -> Tensor:
+        solver.zero_grad()
+        loss = F.cross_entropy(F.linear(train, weight, bias), train_labels)
+        loss = loss + weight.square().sum() / (2 * c * len(train))
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    solver.step(objective)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        return F.linear(test, weight, bias)
+
+
+def block_features(
+    trained: Trained,
+    store: Store,
+    videos: Ints,
+    runtime: Runtime,
+    *,
+    clips_per_video: int = 1,
+    batch: int = 16,
+    quiet: bool = False,
+) -> list[Tensor]:
+    """Return each block's activations, averaged over space, time and a video's clips.
+
+    Unrotated uniform centre clips, BatchNorm in eval mode. Every process gets all rows.
+
+    Returns:
+        Five (videos, channels) float32 tensors on the CPU, rows in the order of ``videos``.
+    """
+    width = trained.config.model.width
+    sums = [torch.zeros(len(videos), width * factor, device=runtime.device) for factor in WIDTHS]
+    with evaluating(trained.network):
+        for loaded in each_batch(
+            trained,
+            store,
+            videos,
+            runtime,
+            clips_per_video=clips_per_video,
+            batch=batch,
+            what="extract features",
+            quiet=quiet,
+        ):
+            inputs = trained.task.upright(loaded, runtime.dtype)
+            with runtime.autocast():
+                outputs = trained.network.stages(inputs)
+            rows = torch.from_numpy(loaded.samples // clips_per_video).to(runtime.device)
+            for total, block in zip(sums, outputs, strict=True):
+                total.index_add_(0, rows, block.float().mean(dim=(2, 3, 4)))
+    return [runtime.all_sum(total).cpu() / clips_per_video for total in sums]
+
+
+def probe_blocks(
+    trained: Trained,
+    store: Store,
+    train_split: str,
+    test_split: str,
+    runtime: Runtime,
+    *,
+    shots: int = 0,
+    clips_per_video: int = 1,
+    batch: int = 16,
+    quiet: bool = False,
+) -> ProbeResult:
+    """Probe every block of a frozen network, and of the same network untrained.
+
+    Args:
+        trained: a network of either task.
+        store: labelled videos.
+        train_split: what the probes are fitted on,
+        test_split: and tested on.
+        runtime: the processes share the extraction.
+        shots: training videos of each class, 0 for all.
+        clips_per_video: uniform clips whose features are averaged.
+        batch: clips at a time and process.
+        quiet: show no progress.
+
+    Raises:
+        UsageError: the store lacks a split, or labels.
+    """
+    seed = trained.config.seed
+    train = select_videos(store, train_split, labelled=True, shots=shots, seed=seed)
+    test = select_videos(store, test_split, labelled=True, shots=0, seed=seed)
+    train_labels, test_labels = (torch.from_numpy(store.labels[each]) for each in (train, test))
+    settings = {"clips_per_video": clips_per_video, "batch": batch, "quiet": quiet}
+
+    def accuracies(of: Trained) -> list[float]:
+        found = []
+        fitted = block_features(of, store, train, runtime, **settings)  # type: ignore[arg-type]
+        tested = block_features(of, store, test, runtime, **settings)  # type: ignore[arg-type]
+        for a, b in zip(fitted, tested, strict=True):
+            scores = linear_probe(a, train_labels, b, classes=len(store.classes))
+            found.append((scores.argmax(dim=1) == test_labels).float().mean().item())
+        return found
+
+    measured = protocol(trained, store, test_split, test, clips_per_video=clips_per_video)
+    return ProbeResult(
+        blocks=list(BLOCKS),
+        trained=accuracies(trained),
+        random=accuracies(untrained(trained, store, train, runtime, batch=batch)),
+        train_videos=len(train),
+        protocol=replace(measured, weights="frozen features"),
+    )
+
+
+def untrained(
+    trained: Trained, store: Store, videos: Ints, runtime: Runtime, *, batch: int
+) -> Trained:
+    """Return the same network with fresh weights, its BatchNorm statistics measured on ``videos``.
+
+    Without them a random network's activations would grow from block to block, and the comparison
+    would be with a straw man.
+    """
+    torch.manual_seed(trained.config.seed)
+    network = trained.task.network(trained.config.model)
+    runtime.place(network)
+    fresh = Trained(network, trained.task, trained.config)
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm3d)]
+    for norm in norms:
+        norm.momentum = None  # a plain average over the batches
+    _measure(fresh, network, store, videos, runtime, batch)
+    runtime.share_buffers(network)
+    return fresh
+
+
+def _measure(
+    fresh: Trained, network: Network, store: Store, videos: Ints, runtime: Runtime, batch: int
+) -> None:
+    network.train()
+    with torch.no_grad():
+        for loaded in each_batch(
+            fresh,
+            store,
+            videos,
+            runtime,
+            clips_per_video=1,
+            batch=batch,
+            what="measure",
+            quiet=True,
+        ):
+            with runtime.autocast():
+                network(fresh.task.upright(loaded, runtime.dtype))

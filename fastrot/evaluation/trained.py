@@ -1,0 +1,133 @@
+"""A network together with what it takes to feed it: all that an evaluation needs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from fastrot import console
+from fastrot.checkpoint import load_checkpoint
+from fastrot.clips import Ints, test_loader
+from fastrot.config import Config, from_mapping
+from fastrot.models.network import Network
+from fastrot.runtime import Runtime
+from fastrot.tasks import Task, make_task
+from pipelines.errors import FastrotError
+from pipelines.loader import Batch
+from pipelines.store import Store
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network on its device, its task and its config, in training or from a checkpoint."""
+
+    network: Network
+    task: Task
+    config: Config
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a result was measured, without which it means little.
+
+    ``clips_per_video`` uniform clips were cropped at the centre, ``crop`` pixels of ``size``; ``weights``
+    says which of the network's weights the training on this task moved.
+    """
+
+    store: str
+    split: str
+    videos: int
+    clips_per_video: int
+    frames: int
+    stride: int
+    modality: str
+    crop: int
+    size: int
+    weights: str = "full fine-tuning"
+
+    def __str__(self) -> str:
+        clips = "clip" if self.clips_per_video == 1 else "clips"
+        return (
+            f"{self.store}, split {self.split}, {self.videos} videos, {self.clips_per_video} uniform "
+            f"{clips} a video, {self.frames} {self.modality.upper()} frames at stride {self.stride}, "
+            f"centre crop {self.crop} of {self.size}, {self.weights}"
+        )
+
+
+def protocol(
+    trained: Trained, store: Store, split: str, videos: Ints, *, clips_per_video: int
+) -> Protocol:
+    """Return the protocol of an evaluation of ``trained`` on these videos."""
+    data = trained.config.data
+    scratch = trained.config.init == "scratch"
+    return Protocol(
+        store=str(store.path),
+        split=split,
+        videos=len(videos),
+        clips_per_video=clips_per_video,
+        frames=data.frames,
+        stride=data.stride,
+        modality=data.modality,
+        crop=data.crop,
+        size=store.size,
+        weights="all weights trained from scratch" if scratch else "full fine-tuning",
+    )
+
+
+def load_trained(path: Path | str, runtime: Runtime) -> Trained:
+    """Load a checkpoint's network, ready to be evaluated.
+
+    Raises:
+        FastrotError: the file is no checkpoint, or of another version of fastrot.
+    """
+    values = load_checkpoint(path)
+    try:
+        config = from_mapping(values["config"])
+        task = make_task(config, values["classes"])
+        network = task.network(config.model)
+        network.load_state_dict(values["model"])
+    except (KeyError, TypeError, RuntimeError, FastrotError) as error:
+        raise FastrotError(f"{path} does not fit this version of fastrot: {error}") from None
+    runtime.place(network)
+    return Trained(network, task, config)
+
+
+@contextmanager
+def evaluating(network: torch.nn.Module) -> Iterator[None]:
+    """Put the network (its BatchNorm too) in eval mode, without gradients, and back after it."""
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        network.train(was_training)
+
+
+def each_batch(
+    trained: Trained,
+    store: Store,
+    videos: Ints,
+    runtime: Runtime,
+    *,
+    clips_per_video: int,
+    batch: int,
+    what: str,
+    quiet: bool,
+) -> Iterator[Batch]:
+    """Yield this process's batches of the videos' uniform clips, with progress shown."""
+    loader, clips = test_loader(
+        trained.config.data,
+        store,
+        videos,
+        runtime,
+        clips_per_video=clips_per_video,
+        batch=batch,
+    )
+    shown = runtime.is_main and not quiet
+    with loader, console.progress(clips, what, "clips", shown=shown) as advance:
+        for loaded in loader:
+            yield loaded
+            advance(len(loaded.samples))

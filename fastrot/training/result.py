@@ -1,0 +1,35 @@
+"""What a training run comes to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass
+class Standing:
+    """What a run has come to so far; part of its checkpoints.
+
+    ``loss`` and ``accuracy`` (0..1) are averages over the last logged window of training;
+    ``eval_accuracy`` is the last one and ``best_accuracy`` the best one on ``data.eval_split``, None
+    where nothing was evaluated; ``seconds`` counts training only.
+    """
+
+    loss: float = float("nan")
+    accuracy: float = float("nan")
+    eval_accuracy: float | None = None
+    best_accuracy: float | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A finished run: its folder, its checkpoints (``best`` is None where nothing was evaluated)."""
+
+    folder: Path
+    last: Path
+    best: Path | None
+    steps: int
+    loss: float
+    accuracy: float
+    eval_accuracy: float | None
+    best_accuracy: float | None
+    seconds: float

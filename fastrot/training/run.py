@@ -1,0 +1,291 @@
+"""A training run from its config to its last checkpoint, for both tasks."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fastrot import __version__, console
+from fastrot.checkpoint import load_checkpoint, save_checkpoint
+from fastrot.clips import digest, select_videos, train_loader
+from fastrot.config import Config, to_mapping
+from fastrot.config.schema import SCRATCH
+from fastrot.evaluation.action import evaluate_action
+from fastrot.evaluation.rotation import evaluate_rotation
+from fastrot.evaluation.trained import Trained
+from fastrot.models.network import Network, load_backbone
+from fastrot.runs import RunFolder, versions
+from fastrot.runtime import Runtime
+from fastrot.tasks import ActionTask, make_task
+from fastrot.training.clock import Clock
+from fastrot.training.interrupt import Interrupt
+from fastrot.training.optim import count_steps
+from fastrot.training.result import Standing, TrainResult
+from fastrot.training.resume import check_resumable
+from fastrot.training.trainer import Trainer
+from pipelines.errors import FastrotError
+from pipelines.loader import Loader
+from pipelines.store import Store
+
+
+def train(
+    config: Config, *, resume: bool = False, quiet: bool = False, what: str | None = None
+) -> TrainResult:
+    """Train as the config says, alone or as one of torchrun's processes.
+
+    The first Ctrl-C (or a SIGTERM) ends the run after the step in hand, with a checkpoint; of several
+    processes, at the next line of the log, where they agree on it. A second one ends it at once.
+
+    Args:
+        config: what to do.
+        resume: go on from the run's last checkpoint, or begin if there is none yet. A run that is
+            done already is left as it is.
+        quiet: print no log lines, only progress; train.log has them all the same.
+        what: the name on the progress display, instead of the run's.
+
+    Raises:
+        UsageError: the config does not fit the store or the processes; the run exists already; a
+            resumed run has changed.
+        FastrotError: a file is missing, damaged or cannot be written.
+        KeyboardInterrupt: after the checkpoint was written.
+    """
+    config.check_runnable()
+    with Runtime.start(config.train.precision) as runtime:
+        return _Run(config, runtime, quiet=quiet, what=what or config.name).train(resume=resume)
+
+
+class _Run:
+    """One process's part in a run."""
+
+    def __init__(self, config: Config, runtime: Runtime, *, quiet: bool, what: str):
+        self._config = config
+        self._runtime = runtime
+        self._quiet = quiet
+        self._what = what
+        self._folder = RunFolder(config, writes=runtime.is_main, quiet=quiet)
+        self._store = Store.open(config.data.store)
+        self._task = make_task(config, self._store.classes)
+        self._videos = select_videos(
+            self._store,
+            config.data.split,
+            labelled=config.task == "action",
+            shots=config.data.shots,
+            seed=config.seed,
+        )
+        self._steps = count_steps(config.train, len(self._videos))
+        # What a resumed run must find as it was.
+        self._identity = {
+            "videos": digest(self._store, self._videos),
+            "slots": runtime.world * config.train.accumulate,
+        }
+        self._standing = Standing()
+
+    def train(self, *, resume: bool) -> TrainResult:
+        saved = self._saved(resume)
+        trainer = self._trainer(saved)
+        if trainer.step >= self._steps:
+            self._folder.log(f"{self._folder.path} is done already: {trainer.step} steps")
+            return self._result(trainer)
+        # Made before the folder, so that a batch or crop that does not fit leaves nothing behind.
+        loader = train_loader(
+            self._config,
+            self._store,
+            self._videos,
+            self._runtime,
+            start_step=trainer.step,
+            steps=self._steps,
+        )
+        with loader:
+            self._runtime.on_main(
+                lambda: self._folder.open(self._config, self._runtime, step=trainer.step)
+            )
+            self._introduce(trainer)
+            shown = self._runtime.is_main
+            with (
+                Interrupt() as interrupt,
+                console.progress(
+                    self._steps, self._what, "steps", shown=shown, lines=self._quiet
+                ) as advance,
+            ):
+                advance.to(trainer.step, self._steps)
+                self._loop(trainer, loader, interrupt, advance)
+        return self._result(trainer)
+
+    def _saved(self, resume: bool) -> dict[str, Any] | None:
+        """Return the checkpoint to go on from, checked against the config; None to begin."""
+        if not resume:
+            self._runtime.on_main(self._folder.require_new)
+            return None
+        if not self._runtime.on_main(self._folder.last.exists):
+            return None
+        saved = load_checkpoint(self._folder.last)
+        try:
+            check_resumable(self._folder.last, saved, self._config, self._identity)
+            self._standing = Standing(**saved["standing"])
+        except (KeyError, TypeError) as error:
+            raise FastrotError(
+                f"{self._folder.last} is of another version of fastrot: {error}"
+            ) from None
+        return saved
+
+    def _trainer(self, saved: dict[str, Any] | None) -> Trainer:
+        torch.manual_seed(self._config.seed)
+        network = self._task.network(self._config.model)
+        if saved is None and self._config.init != SCRATCH:
+            _start_from(self._config.init, network)
+        self._runtime.place(network)
+        trainer = Trainer(self._config, self._task, network, self._runtime, self._steps)
+        if saved is not None:
+            trainer.load(saved)
+        return trainer
+
+    def _introduce(self, trainer: Trainer) -> None:
+        config, task = self._config, self._task
+        self._folder.log(self._runtime.describe())
+        self._folder.log(
+            f"{config.task}, {task.outputs} classes, {len(self._videos)} videos of {config.data.store} "
+            f"(split {config.data.split}), batch {config.train.batch} videos = "
+            f"{config.train.batch * task.views} clips a step, {self._steps} steps, init {config.init}"
+        )
+        if trainer.step:
+            self._folder.log(f"going on after step {trainer.step}")
+
+    def _loop(
+        self, trainer: Trainer, loader: Loader, interrupt: Interrupt, advance: console.Advance
+    ) -> None:
+        train = self._config.train
+        clock = Clock(loader, trainer.step, self._standing.seconds)
+        while trainer.step < self._steps:
+            trainer.advance(loader)
+            advance()
+            step, at_end = trainer.step, trainer.step == self._steps
+            logging = at_end or _due(step, train.log_every)
+            if logging:
+                self._log(trainer, clock)
+            if self._config.data.eval_split and (at_end or _due(step, train.eval_every)):
+                with clock.stopped():
+                    self._evaluate(trainer)
+            stop = not at_end and self._must_stop(interrupt, logging)
+            if at_end or stop or _due(step, train.checkpoint_every):
+                with clock.stopped():
+                    self._save(trainer, self._folder.last)
+                    self._keep(step)
+            if stop:
+                self._folder.log(
+                    f"interrupted after step {step}, saved in {self._folder.last}: "
+                    "the same command with --resume goes on"
+                )
+                raise KeyboardInterrupt
+
+    def _must_stop(self, interrupt: Interrupt, logging: bool) -> bool:
+        """Several processes agree where the host waits for the device anyhow, lest one goes on alone."""
+        if self._runtime.world == 1:
+            return interrupt.asked
+        if not logging:
+            return False
+        asked = torch.tensor(int(interrupt.asked), device=self._runtime.device)
+        return bool(self._runtime.all_sum(asked).item())
+
+    def _log(self, trainer: Trainer, clock: Clock) -> None:
+        """Record the averages since the last line. Clips count as the network sees them: rotated."""
+        window = trainer.close_window()
+        lap = clock.lap(trainer.step)
+        self._standing.loss, self._standing.accuracy = window.loss, window.accuracy
+        self._standing.seconds = clock.seconds
+        videos_per_s = lap.steps * self._config.train.batch / lap.seconds
+        values = {
+            "step": trainer.step,
+            "samples": trainer.step * self._config.train.batch,
+            "loss": window.loss,
+            "accuracy": window.accuracy,
+            "lr": window.lr,
+            "clips_per_s": videos_per_s * self._task.views,
+            "videos_per_s": videos_per_s,
+            "data_wait_share": lap.waited / lap.seconds,
+            "seconds": clock.seconds,
+        }
+        self._folder.record(values)
+        self._folder.log(
+            f"step {trainer.step}/{self._steps}  loss {window.loss:.4f}  "
+            f"accuracy {100 * window.accuracy:.1f} %  lr {window.lr:.3g}  "
+            f"{values['clips_per_s']:.1f} clips/s  data wait {100 * values['data_wait_share']:.0f} %"
+        )
+
+    def _evaluate(self, trainer: Trainer) -> None:
+        """Measure the accuracy on data.eval_split, and keep the best network."""
+        config = self._config
+        split = config.data.eval_split
+        assert split is not None
+        self._runtime.share_buffers(trainer.network)
+        trained = Trained(trainer.network, self._task, config)
+        clips = config.eval.clips_per_video
+        if isinstance(self._task, ActionTask):
+            accuracy = evaluate_action(
+                trained,
+                self._store,
+                split,
+                self._runtime,
+                clips_per_video=clips,
+                batch=config.eval.batch,
+                quiet=True,
+            ).video_top1
+        else:
+            accuracy = evaluate_rotation(
+                trained,
+                self._store,
+                split,
+                self._runtime,
+                clips_per_video=clips,
+                batch=config.eval.batch,
+                quiet=True,
+            ).accuracy
+        self._folder.record({"step": trainer.step, "split": split, "eval_accuracy": accuracy})
+        self._folder.log(f"step {trainer.step}  {split} accuracy {100 * accuracy:.2f} %")
+        standing = self._standing
+        standing.eval_accuracy = accuracy
+        if standing.best_accuracy is None or accuracy > standing.best_accuracy:
+            standing.best_accuracy = accuracy
+            self._save(trainer, self._folder.best)
+
+    def _save(self, trainer: Trainer, path: Path) -> None:
+        state = trainer.state()  # by every process: they exchange their totals
+        if self._runtime.is_main:
+            save_checkpoint(
+                path,
+                {
+                    **state,
+                    **self._identity,
+                    "standing": asdict(self._standing),
+                    "config": to_mapping(self._config),
+                    "classes": list(self._store.classes),
+                    "versions": {"fastrot": __version__, **versions()},
+                },
+            )
+
+    def _keep(self, step: int) -> None:
+        if self._runtime.is_main and self._config.train.keep:
+            self._folder.keep(step, self._config.train.keep)
+
+    def _result(self, trainer: Trainer) -> TrainResult:
+        folder, evaluated = self._folder, self._standing.best_accuracy is not None
+        return TrainResult(
+            folder=folder.path,
+            last=folder.last,
+            best=folder.best if evaluated else None,
+            steps=trainer.step,
+            **asdict(self._standing),
+        )
+
+
+def _start_from(path: str, network: Network) -> None:
+    """Copy a checkpoint's network into ``network``, all but its last layers."""
+    values = load_checkpoint(path)
+    try:
+        load_backbone(network, values["model"])
+    except (KeyError, FastrotError) as error:
+        raise FastrotError(f"init={path}: {error}") from None
+
+
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0

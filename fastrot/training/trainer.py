@@ -1,0 +1,113 @@
+"""What a training run holds, one step of it, and its state in and out of a checkpoint."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fastrot.config import Config
+from fastrot.models.network import Network
+from fastrot.runtime import Runtime, accumulating
+from fastrot.tasks import Task
+from fastrot.training.optim import make_optimizer, make_scheduler
+from pipelines.loader import Batch
+
+
+@dataclass(frozen=True)
+class Window:
+    """Averages over the steps since the last window, all processes and micro-batches alike.
+
+    ``lr`` is the learning rate of the last of these steps.
+    """
+
+    loss: float
+    accuracy: float
+    lr: float
+
+
+class Trainer:
+    """Network, optimiser, schedule and scaler, and the step that moves them.
+
+    Attributes:
+        network: the bare network, for evaluation and checkpoints.
+        step: iterations done.
+    """
+
+    def __init__(self, config: Config, task: Task, network: Network, runtime: Runtime, steps: int):
+        self.network = network
+        self.step = 0
+        self._task = task
+        self._runtime = runtime
+        self._accumulate = config.train.accumulate
+        self._model = runtime.distribute(network)
+        self._optimizer = make_optimizer(network, config.optim)
+        self._scheduler = make_scheduler(self._optimizer, config.optim, steps)
+        self._scaler = runtime.grad_scaler()
+        self._lr = config.optim.lr
+        # Loss, right answers, clips and micro-batches since the last window: on the device, so that
+        # the host waits for it only when a window is closed.
+        self._totals = torch.zeros(4, dtype=torch.float64, device=runtime.device)
+
+    def advance(self, batches: Iterator[Batch]) -> None:
+        """Make one step of ``accumulate`` micro-batches."""
+        for micro in range(self._accumulate):
+            inputs, targets = self._task.prepare(next(batches), self._runtime.dtype)
+            last = micro == self._accumulate - 1
+            with nullcontext() if last else accumulating(self._model):
+                with self._runtime.autocast():
+                    outputs = self._model(inputs)
+                    loss = self._task.loss(outputs, targets)
+                self._scaler.scale(loss / self._accumulate).backward()  # type: ignore[no-untyped-call]
+            self._count(loss.detach(), self._task.correct(outputs.detach(), targets), len(targets))
+        self._lr = self._optimizer.param_groups[0]["lr"]
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._optimizer.zero_grad()
+        self._scheduler.step()
+        self.step += 1
+
+    def _count(self, loss: Tensor, correct: Tensor, clips: int) -> None:
+        self._totals[0] += loss
+        self._totals[1] += correct
+        self._totals[2] += clips
+        self._totals[3] += 1
+
+    def close_window(self) -> Window:
+        """Return the averages since the last call. The host waits for the device here."""
+        loss, correct, clips, micros = self._runtime.all_sum(self._totals).tolist()
+        self._totals.zero_()
+        return Window(loss / micros, correct / clips, float(self._lr))
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that going on needs, as tensors and plain values; called by every process."""
+        rng = {"cpu": torch.get_rng_state()}
+        if self._runtime.device.type == "cuda":
+            rng["cuda"] = torch.cuda.get_rng_state(self._runtime.device)
+        return {
+            "model": self.network.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "scheduler": self._scheduler.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "step": self.step,
+            "totals": self._runtime.all_rows(self._totals),
+            "rng": rng,
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state: bit-identical on a CPU."""
+        self.network.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._scheduler.load_state_dict(state["scheduler"])
+        self._scaler.load_state_dict(state["scaler"])
+        self.step = state["step"]
+        rows, runtime = state["totals"], self._runtime
+        if len(rows) == runtime.world:
+            self._totals.copy_(rows[runtime.rank])
+        elif runtime.is_main:  # other processes share the work now: the sum is what counts
+            self._totals.copy_(rows.sum(dim=0))
+        torch.set_rng_state(state["rng"]["cpu"])
+        if runtime.device.type == "cuda" and "cuda" in state["rng"]:
+            torch.cuda.set_rng_state(state["rng"]["cuda"], runtime.device)

@@ -1,0 +1,79 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fastrot.cli import main
+from fastrot.config import Config, to_yaml
+
+TinyConfig = Callable[..., Config]
+
+
+@pytest.fixture
+def tiny_file(tiny_config: TinyConfig, tmp_path: Path) -> str:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(to_yaml(tiny_config(train={"iterations": 2})))
+    return str(path)
+
+
+def test_the_resolved_config_is_printed_and_nothing_run(
+    tiny_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # argparse alone would refuse a value behind an option
+    assert main(["pretrain", tiny_file, "seed=5", "--print-config", "optim.lr=1e-2"]) == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert (printed["seed"], printed["optim"]["lr"], printed["model"]["width"]) == (5, 0.01, 4)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_from_pretext_to_accuracies(
+    tiny_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = yaml.safe_load(Path(tiny_file).read_text())["data"]["store"]
+    runs = tmp_path / "runs"
+    pretext, action = (str(runs / name / "checkpoints" / "last.pt") for name in ("tiny", "action"))
+    assert main(["pretrain", tiny_file]) == 0
+    assert main(["finetune", tiny_file, "task=action", "name=action", f"init={pretext}"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "rotation", pretext, "--store", store, "--split", "test1"]) == 0
+    out = capsys.readouterr().out
+    assert "rotation accuracy" in out
+    assert "protocol: " in out
+    written = runs / "tiny" / "evaluation" / "rotation-raw-test1-last" / "results.json"
+    assert json.loads(written.read_text())["protocol"]["videos"] == 2
+    where = tmp_path / "here"
+    arguments = ["--store", store, "--split", "test1", "--clips", "2", "--out", str(where)]
+    assert main(["evaluate", "action", action, *arguments]) == 0
+    out = capsys.readouterr().out
+    assert "per clip   top-1" in out
+    assert "per video  top-1" in out
+    assert "2 uniform clips a video" in out
+    assert "full fine-tuning" in out
+    results = json.loads((where / "results.json").read_text())
+    assert 0 <= results["video_top1"] <= results["video_top5"] == 1
+    assert results["environment"]["packages"]["torch"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["pretrain", "FILE", "data.crpo=3"], "did you mean data.crop?"),
+        (["pretrain", "FILE", "task=action"], "task is action, which `fastrot finetune` trains"),
+        (["finetune", "FILE"], "task is rotation, which `fastrot pretrain` trains"),
+        (["pretrain", "FILE", "data.split=train7"], "has no split 'train7'"),
+        (["pretrain", "FILE", "train.epochs=1"], "both are given"),
+        (["pretrain", "FILE", "data.crop=99"], "data.crop is 99"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_leaves_nothing(
+    tiny_file: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    says: str,
+) -> None:
+    assert main([tiny_file if word == "FILE" else word for word in arguments]) == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()

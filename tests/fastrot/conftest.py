@@ -1,0 +1,53 @@
+"""Small runs that take a second: few videos, few kernels, one thread."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastrot import runtime as runtime_module
+from fastrot.config import Config, from_mapping
+from fastrot.runtime import Runtime
+from pipelines.store import Store
+
+TinyConfig = Callable[..., Config]
+
+
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let torch use one thread: several wait for each other where the cores are taken."""
+    monkeypatch.setattr(runtime_module, "_cores", lambda: 1)
+
+
+@pytest.fixture
+def runtime(one_thread: None) -> Iterator[Runtime]:
+    """Return the runtime of a single process on the CPU or GPU."""
+    with Runtime.start("fp32") as started:
+        yield started
+
+
+@pytest.fixture
+def tiny_config(make_store: Callable[..., Store], tmp_path: Path, one_thread: None) -> TinyConfig:
+    """Return a function that makes the config of a tiny run; keywords are sections or plain keys."""
+
+    def make(**changes: Any) -> Config:
+        values: dict[str, Any] = {
+            "name": "tiny",
+            "out": str(tmp_path / "runs"),
+            "data": {
+                "store": str(make_store().path),
+                "split": "train1",
+                "frames": 4,
+                "crop": 32,
+                "prefetch": 1,
+            },
+            "model": {"depth": 10, "width": 4},
+            "optim": {"lr": 0.05, "step_size": 4},
+            "train": {"batch": 4, "iterations": 6, "log_every": 1, "checkpoint_every": 100},
+        }
+        for key, value in changes.items():
+            values[key] = {**values.get(key, {}), **value} if isinstance(value, dict) else value
+        return from_mapping(values)
+
+    return make

@@ -1,0 +1,111 @@
+"""The demo's line on a set small enough to run in seconds."""
+
+import json
+import re
+import statistics
+
+import pytest
+
+from fastrot.demo.data import builtin_data, own_data
+from fastrot.demo.dataset import DemoSpec
+from fastrot.demo.run import run_demo, spread
+from pipelines.store import Store
+from tests.helpers import moving_frames, write_video
+
+SMALL = {
+    "pretrain": ["train.iterations=3", "train.epochs=null", "train.batch=4", "model.width=2"],
+    "finetune": ["train.epochs=1", "train.batch=4", "model.width=2", "data.shots=1"],
+}
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def data(out):
+    spec = DemoSpec(unlabelled=6, groups=3, clips_per_group=1, frames=20, size=32)
+    return builtin_data(out, spec)
+
+
+def test_the_built_in_set_is_read_as_ucf101(data):
+    store = Store.open(data.labelled)
+    assert len(store.classes) == 12
+    assert store.splits == {
+        f"{kind}{k}": n for kind, n in (("train", 24), ("test", 12)) for k in (1, 2, 3)
+    }
+    assert len(Store.open(data.pool)) == 6
+    assert data.has_actions
+
+
+def test_the_line_runs_and_prints_what_it_found(data, out, capsys):
+    report = run_demo(data, out, seeds=(0, 1), overrides=SMALL)
+    printed = capsys.readouterr().out
+    assert len(report.transfer.scratch) == len(report.transfer.ours) == 2
+    results = json.loads((out / "results.json").read_text())
+    per_video = {
+        row: [100 * result["video_top1"] for result in results["transfer"][row]]
+        for row in ("scratch", "ours")
+    }
+    for row, label in (("scratch", "3D ResNet (scratch)"), ("ours", "3DRotNet (pre-trained")):
+        (line,) = [line for line in printed.splitlines() if label in line]
+        cells = re.findall(r"\d+\.\d \+- \d+\.\d", line)
+        mean, deviation = statistics.fmean(per_video[row]), statistics.stdev(per_video[row])
+        assert cells[1] == f"{mean:.1f} +- {deviation:.1f}"
+    (line,) = [line for line in printed.splitlines() if line.strip(" │|").startswith("difference")]
+    gain = statistics.fmean(per_video["ours"]) - statistics.fmean(per_video["scratch"])
+    assert f"{gain:+.1f} +-" in line
+    accuracy = results["rotation"]["accuracy"]
+    assert f"Rotation accuracy on 12 unseen videos: {100 * accuracy:.1f} %" in printed
+    assert "layer4" in printed
+    again = run_demo(data, out, seeds=(0, 1), overrides=SMALL)  # finds every run done
+    assert again.rotation == report.rotation
+    assert again.transfer == report.transfer
+    assert again.probe == report.probe
+
+
+def test_spread_by_hand():
+    assert spread([50.0]) == "50.0"
+    assert spread([40.0, 60.0]) == "50.0 +- 14.1"
+    assert spread([5.0, -1.0], sign="+") == "+2.0 +- 4.2"
+
+
+@pytest.fixture
+def own(tmp_path):
+    for label in ("run", "jump"):
+        for i in range(4):
+            write_video(tmp_path / "own" / label / f"{i}.avi", moving_frames(18, 48, 64, i))
+    return tmp_path / "own"
+
+
+def test_own_videos_without_splits_get_some(own, tmp_path, capsys):
+    data = own_data(own, "folder", tmp_path / "out")
+    store = Store.open(data.labelled)
+    assert store.classes == ["jump", "run"]
+    assert store.splits == {"test": 2, "train": 6}
+    for split, each in (("test", 1), ("train", 3)):
+        labels = store.labels[store.select(split)]
+        assert sorted(labels.tolist()) == [0] * each + [1] * each
+    report = run_demo(data, tmp_path / "out", seeds=(0,), overrides=SMALL)
+    assert report.transfer.shots == 1
+    assert "own: 30% of each class set aside" in capsys.readouterr().out
+
+
+def test_own_videos_with_splits_keep_them(own, tmp_path):
+    source = tmp_path / "set"
+    for split in ("train", "val"):
+        for video in own.rglob("*.avi"):
+            link = source / split / video.relative_to(own)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(video)
+    data = own_data(source, "folder", tmp_path / "out")
+    assert (data.train_split, data.test_split) == ("train", "val")
+
+
+def test_own_videos_without_classes_stop_at_the_rotations(own, tmp_path, capsys):
+    data = own_data(own / "run", "folder", tmp_path / "out")
+    assert not data.has_actions
+    report = run_demo(data, tmp_path / "out", seeds=(0,), overrides=SMALL)
+    assert report.transfer is None
+    assert "nothing to transfer to" in capsys.readouterr().out

@@ -1,0 +1,136 @@
+"""Evaluations against a slow reference: clip by clip, with scikit-learn's measures."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, confusion_matrix, top_k_accuracy_score
+from torch import Tensor
+
+from fastrot.config import Config
+from fastrot.evaluation.action import evaluate_action, in_top
+from fastrot.evaluation.rotation import evaluate_rotation
+from fastrot.evaluation.trained import Trained, load_trained
+from fastrot.runtime import Runtime
+from fastrot.tasks import make_task
+from fastrot.training import train
+from pipelines.errors import FastrotError, UsageError
+from pipelines.loader import Loader
+from pipelines.plan import ClipSpec, TestPlan
+from pipelines.store import Store
+
+TinyConfig = Callable[..., Config]
+CLASSES = ["class0", "class1"]
+
+
+def trained_network(config: Config, runtime: Runtime) -> Trained:
+    """Return a network whose running statistics are not the initial ones, left in training mode."""
+    torch.manual_seed(1)
+    task = make_task(config, CLASSES)
+    network = task.network(config.model)
+    runtime.place(network)
+    network.train()
+    with torch.no_grad():
+        for _ in range(3):
+            network(torch.randn(8, 3, 4, 32, 32))
+    return Trained(network, task, config)
+
+
+def clips_one_by_one(store: Store, split: str, k: int) -> Iterator[tuple[Tensor, int]]:
+    """Yield each normalised clip (1, 3, T, H, W) and its label, straight from the plan's crops."""
+    plan = TestPlan(store, store.select(split), ClipSpec(frames=4, crop=32), clips_per_video=k)
+    ranges = [(sample, 1) for sample in range(len(plan))]
+    mean = torch.tensor([0.4339, 0.4046, 0.3776])
+    std = torch.tensor([0.151987, 0.14855, 0.1569])
+    with Loader(store, plan, ranges, batch=1, device=torch.device("cpu")) as loader:
+        for batch in loader:
+            clip = (batch.clips / 255 - mean) / std
+            yield clip.permute(0, 4, 1, 2, 3), int(batch.labels)
+
+
+def test_rotation_accuracy_is_that_of_every_rotation_by_itself(
+    tiny_config: TinyConfig, runtime: Runtime
+) -> None:
+    trained = trained_network(tiny_config(), runtime)
+    store = Store.open(trained.config.data.store)
+    result = evaluate_rotation(trained, store, "all", runtime, clips_per_video=2, batch=5)
+    assert trained.network.training
+
+    trained.network.eval()
+    truth, found = [], []
+    with torch.no_grad():
+        for clip, _ in clips_one_by_one(store, "all", 2):
+            for turn in range(4):
+                turned = torch.rot90(clip, turn, dims=(3, 4))
+                truth.append(turn)
+                found.append(int(trained.network(turned).argmax()))
+    expected = confusion_matrix(truth, found, labels=range(4))
+    assert result.confusion == expected.tolist()
+    assert result.accuracy == pytest.approx(accuracy_score(truth, found))
+    assert result.per_class == pytest.approx(expected.diagonal() / expected.sum(axis=1))
+    assert result.clips == 12
+    assert "rotation accuracy" in result.lines()[0]
+    assert "2 uniform clips a video, 4 RGB frames at stride 1, centre crop 32 of 40" in str(
+        result.protocol
+    )
+
+
+@pytest.mark.parametrize("batch", [1, 4, 100])
+def test_action_accuracy_is_that_of_every_clip_by_itself(
+    tiny_config: TinyConfig, runtime: Runtime, batch: int
+) -> None:
+    trained = trained_network(tiny_config(task="action"), runtime)
+    store = Store.open(trained.config.data.store)
+    result = evaluate_action(trained, store, "all", runtime, clips_per_video=3, batch=batch)
+    assert trained.network.training
+
+    trained.network.eval()
+    scores, labels = [], []
+    with torch.no_grad():
+        for clip, label in clips_one_by_one(store, "all", 3):
+            scores.append(trained.network(clip).softmax(dim=1)[0].numpy())
+            labels.append(label)
+    of_clips, of_videos = np.array(scores), np.array(scores).reshape(-1, 3, 2).mean(axis=1)
+    assert result.clip_top1 == pytest.approx(accuracy_score(labels, of_clips.argmax(axis=1)))
+    assert result.video_top1 == pytest.approx(
+        accuracy_score(store.labels, of_videos.argmax(axis=1))
+    )
+    assert (result.clip_top5, result.video_top5) == (1.0, 1.0)  # of two classes
+    assert "all weights trained from scratch" in str(result.protocol)
+
+
+@pytest.mark.parametrize("k", [1, 5, 20])
+def test_top_k_agrees_with_scikit_learn(k: int) -> None:
+    rng = np.random.default_rng(0)
+    scores, labels = rng.random((200, 12)), rng.integers(12, size=200)
+    hits = in_top(torch.from_numpy(scores), torch.from_numpy(labels), k)
+    expected = top_k_accuracy_score(labels, scores, k=k, labels=range(12)) if k < 12 else 1.0
+    assert hits.float().mean().item() == pytest.approx(expected)
+
+
+def test_networks_are_loaded_with_all_that_feeds_them(
+    tiny_config: TinyConfig, runtime: Runtime
+) -> None:
+    config = tiny_config(task="action", data={"modality": "dif"})
+    loaded = load_trained(train(config).last, runtime)
+    assert loaded.task.outputs == 2
+    assert loaded.config.data.statistics == ([0.0] * 3, [0.1] * 3)
+    store = Store.open(config.data.store)
+    result = evaluate_action(loaded, store, "test1", runtime, clips_per_video=1)
+    assert "DIF" in str(result.protocol)
+
+
+def test_what_does_not_fit_is_refused(tiny_config: TinyConfig, runtime: Runtime) -> None:
+    pretext = trained_network(tiny_config(), runtime)
+    action = trained_network(tiny_config(task="action"), runtime)
+    store = Store.open(pretext.config.data.store)
+    with pytest.raises(UsageError, match="fastrot evaluate rotation"):
+        evaluate_action(pretext, store, "all", runtime)
+    with pytest.raises(UsageError, match="fastrot evaluate action"):
+        evaluate_rotation(action, store, "all", runtime)
+    store.classes = ["walk", "run"]
+    with pytest.raises(UsageError, match=r"2 classes \(class0, class1\).*2 \(walk, run\)"):
+        evaluate_action(action, store, "all", runtime)
+    with pytest.raises(FastrotError, match="no checkpoint"):
+        load_trained("nowhere.pt", runtime)

@@ -1,0 +1,66 @@
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fastrot.checkpoint import load_checkpoint, save_checkpoint
+from pipelines.errors import FastrotError
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    values = {"model": {"w": torch.arange(3.0)}, "step": 3, "config": {"a": [1, None, "x"]}}
+    save_checkpoint(tmp_path / "last.pt", values)
+    loaded = load_checkpoint(tmp_path / "last.pt")
+    assert torch.equal(loaded["model"]["w"], torch.arange(3.0))
+    assert (loaded["step"], loaded["config"]) == (3, {"a": [1, None, "x"]})
+    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_a_failing_write_leaves_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"step": 1})
+
+    def fills_the_disk(values: Any, file: Any) -> None:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", fills_the_disk)
+    with pytest.raises(FastrotError, match=r"last\.pt cannot be written: .*No space left"):
+        save_checkpoint(path, {"step": 2})
+    assert load_checkpoint(path)["step"] == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_a_torn_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"model": {"w": torch.zeros(1000)}})
+    whole = path.read_bytes()
+    for length in (0, 10, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(FastrotError, match=r"last\.pt is damaged"):
+            load_checkpoint(path)
+
+
+def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
+    class Attack:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (tmp_path / "owned",)
+
+    torch.save({"format": 1, "model": Attack()}, tmp_path / "evil.pt")
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps(Attack(), protocol=2))
+    for name in ("evil.pt", "plain.pt"):
+        with pytest.raises(FastrotError, match=name):
+            load_checkpoint(tmp_path / name)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_foreign_and_absent_files_are_named(tmp_path: Path) -> None:
+    torch.save({"state_dict": {}}, tmp_path / "other.pt")
+    with pytest.raises(FastrotError, match=r"other\.pt is no fastrot checkpoint"):
+        load_checkpoint(tmp_path / "other.pt")
+    with pytest.raises(FastrotError, match=r"there is no checkpoint .*none\.pt"):
+        load_checkpoint(tmp_path / "none.pt")

@@ -1,0 +1,72 @@
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastrot.clips import digest, few_shot, select_videos
+from pipelines.errors import UsageError
+
+
+@dataclass
+class FakeStore:
+    """Nine videos of class 0, five of class 1, six of class 2; the last two without a label."""
+
+    path: Path = Path("store")
+    classes: list[str] = field(default_factory=lambda: ["a", "b", "c"])
+    labels: Any = field(default_factory=lambda: np.array([0] * 9 + [1] * 5 + [2] * 6 + [-1] * 2))
+    frames: Any = field(default_factory=lambda: np.arange(10, 32))
+
+    def name(self, i: int) -> str:
+        return f"video{i}"
+
+    def select(self, split: str) -> Any:
+        return {"all": np.arange(22), "train": np.arange(20), "none": np.arange(0)}[split]
+
+
+def test_few_are_among_many_and_of_each_class() -> None:
+    store: Any = FakeStore()
+    videos = store.select("train")
+    before: set[int] = set()
+    for shots in (1, 2, 4, 5):
+        chosen = few_shot(store, videos, shots, seed=3)
+        assert np.bincount(store.labels[chosen]).tolist() == [shots] * 3
+        assert sorted(chosen) == list(chosen)
+        assert before < set(chosen)
+        before = set(chosen)
+
+
+def test_the_seed_decides_which() -> None:
+    store: Any = FakeStore()
+    draws = {tuple(few_shot(store, store.select("train"), 2, seed)) for seed in range(10)}
+    assert len(draws) > 5
+    assert len({tuple(few_shot(store, store.select("train"), 2, 1)) for _ in range(3)}) == 1
+
+
+def test_too_few_in_a_class_are_named() -> None:
+    store: Any = FakeStore()
+    with pytest.raises(UsageError, match=r"data\.shots is 6, but class b has 5 videos"):
+        few_shot(store, store.select("train"), 6, 0)
+
+
+def test_labels_are_asked_for_where_needed() -> None:
+    store: Any = FakeStore()
+    assert len(select_videos(store, "all", labelled=False, shots=0, seed=0)) == 22
+    with pytest.raises(
+        UsageError, match=r"2 videos of the split 'all' have no action label.*video20"
+    ):
+        select_videos(store, "all", labelled=True, shots=0, seed=0)
+    with pytest.raises(UsageError, match="have no action label"):
+        select_videos(store, "all", labelled=False, shots=1, seed=0)
+    with pytest.raises(UsageError, match="'none' has no videos"):
+        select_videos(store, "none", labelled=False, shots=0, seed=0)
+
+
+def test_the_digest_tells_videos_apart_not_places() -> None:
+    store, moved, recut = FakeStore(), FakeStore(path=Path("elsewhere")), FakeStore()
+    recut.frames = recut.frames + 1
+    videos = np.arange(5)
+    assert digest(store, videos) == digest(moved, videos)  # type: ignore[arg-type]
+    assert digest(store, videos) != digest(recut, videos)  # type: ignore[arg-type]
+    assert digest(store, videos) != digest(store, np.arange(6))  # type: ignore[arg-type]

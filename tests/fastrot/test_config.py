@@ -1,0 +1,158 @@
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from fastrot.config import Config, DataConfig, from_mapping, load_config, to_mapping, to_yaml
+from fastrot.config.schema import Depth
+from fastrot.models.resnet3d import BLOCKS
+from pipelines.errors import FastrotError, UsageError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_floats_that_yaml_takes_for_text_are_numbers(tmp_path: Path) -> None:
+    assert yaml.safe_load("1e-3") == "1e-3"  # why this needs a test
+    path = write(tmp_path / "a.yaml", "optim: {lr: 1e-3}")
+    assert load_config(path).optim.lr == 0.001
+    assert load_config(path, ["optim.lr=2e-3"]).optim.lr == 0.002
+
+
+def test_overrides_beat_the_file_which_beats_what_it_extends(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    write(tmp_path / "base" / "b.yaml", "seed: 1\ntrain: {batch: 8, accumulate: 2, log_every: 5}")
+    path = write(tmp_path / "a.yaml", "extends: base/b.yaml\ntrain: {accumulate: 4, log_every: 6}")
+    config = load_config(path, ["train.log_every=7"])
+    assert (config.seed, config.train.batch) == (1, 8)
+    assert (config.train.accumulate, config.train.log_every) == (4, 7)
+
+
+def test_files_that_extend_each_other_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.yaml", "extends: b.yaml")
+    path = write(tmp_path / "b.yaml", "extends: a.yaml")
+    with pytest.raises(UsageError, match="circle"):
+        load_config(path)
+
+
+def test_a_run_is_called_after_its_file_unless_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "trial.yaml", "")
+    assert load_config(path).name == "trial"
+    assert load_config(path, ["name=007"]).name == "007"  # not the number 7
+
+
+def test_an_unknown_key_names_the_nearest_and_all_of_its_section(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.yaml", "data: {crpo: 3}")
+    with pytest.raises(UsageError) as caught:
+        load_config(path)
+    message = str(caught.value)
+    assert "a.yaml" in message
+    assert "unknown key data.crpo; did you mean data.crop?" in message
+    assert "store, split, eval_split, modality" in message
+    with pytest.raises(UsageError, match=r"unknown key dta; did you mean data\?"):
+        from_mapping({"dta": {}})
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("data.crop=wide", "data.crop is 'wide': it must be a whole number"),
+        ("data.crop=1.5", "data.crop is 1.5: it must be a whole number"),
+        ("data.crop=true", "data.crop is True"),
+        ("data.crop=0", "data.crop is 0: it must be at least 1"),
+        ("data.crop=-3", "data.crop is -3"),
+        ("data.flip=1.5", "data.flip is 1.5: it must be between 0 and 1"),
+        ("data.flip=.nan", "data.flip is nan: it must be a finite number"),
+        ("optim.lr=nan", "optim.lr is 'nan': it must be a finite number"),
+        ("optim.lr=0", "optim.lr is 0.0: it must be above 0"),
+        ("optim.lr=[1]", "optim.lr is"),
+        ("optim.nesterov=1", "optim.nesterov is 1: it must be true or false"),
+        ("data.mean=[1, 2]", "data.mean is"),
+        ("data.mean=[1, 2, x]", r"data.mean\[2\] is 'x'"),
+        ("data.std=[1, 0, 1]", "data.std is"),
+        ("data.modality=flow", "data.modality is 'flow': choose one of rgb, dif"),
+        ("model.depth=50", "model.depth is 50: choose one of 10, 18, 34"),
+        ("train.epochs=0", "train.epochs is 0.0"),
+        ("train.batch=1e30", "train.batch is '1e30'"),
+        ("seed=99999999999999999999", "seed is"),
+        ("name=a/b", "name is 'a/b'"),
+        ("rotation.degrees=90", "rotation.degrees is 90: it must be a list"),
+        ("train=5", "train is a section"),
+        ("data.crop", "no override: write key=value"),
+        ("data.crop.x=1", "data.crop is"),
+        ("data.crop=[", "data.crop=. is not YAML"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_key(tmp_path: Path, override: str, says: str) -> None:
+    path = write(tmp_path / "a.yaml", "")
+    with pytest.raises(UsageError, match=says):
+        load_config(path, [override])
+
+
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FastrotError, match=r"none\.yaml"):
+        load_config(tmp_path / "none.yaml")
+    with pytest.raises(UsageError, match=r"list\.yaml must hold keys"):
+        load_config(write(tmp_path / "list.yaml", "- 1"))
+    with pytest.raises(UsageError, match=r"bad\.yaml is not YAML"):
+        load_config(write(tmp_path / "bad.yaml", "a: [1"))
+
+
+@pytest.mark.parametrize("modality", ["rgb", "dif"])
+def test_written_and_read_again_it_is_the_same(tmp_path: Path, modality: Any) -> None:
+    config = Config(name="x", data=DataConfig(modality=modality, eval_split="test1"))
+    again = load_config(write(tmp_path / "a.yaml", to_yaml(config)))
+    assert to_mapping(again) == to_mapping(config)
+    assert again.data.statistics == config.data.statistics
+
+
+def test_statistics_follow_the_modality_unless_given() -> None:
+    assert DataConfig().statistics[0] == [0.4339, 0.4046, 0.3776]
+    assert DataConfig(modality="dif").statistics == ([0.0] * 3, [0.1] * 3)
+    assert DataConfig(mean=[0.0] * 3).statistics == ([0.0] * 3, DataConfig().statistics[1])
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"data": {"store": "s"}, "train": {"epochs": 1}}, "name is empty"),
+        ({"name": "a", "train": {"epochs": 1}}, "data.store is empty"),
+        ({"name": "a", "data": {"store": "s"}}, "exactly one.*neither"),
+        (
+            {"name": "a", "data": {"store": "s"}, "train": {"epochs": 1, "iterations": 1}},
+            "exactly one.*both",
+        ),
+    ],
+)
+def test_what_a_run_needs_is_asked_for(values: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        from_mapping(values).check_runnable()
+
+
+def test_depths_are_those_of_the_network() -> None:
+    assert set(get_args(Depth)) == set(BLOCKS)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.name)
+def test_every_config_in_the_project_loads(path: Path) -> None:
+    load_config(path, ["data.store=STORE"]).check_runnable()
+
+
+def test_the_papers_values_are_in_the_configs() -> None:
+    pretrain = load_config(CONFIGS / "pretrain" / "kinetics_rgb_16.yaml")
+    assert (pretrain.train.iterations, pretrain.train.batch) == (104_000, 32)
+    assert (pretrain.optim.lr, pretrain.optim.step_size, pretrain.optim.gamma) == (0.1, 24_000, 0.1)
+    assert (pretrain.data.frames, pretrain.data.crop, pretrain.data.flip) == (16, 112, 0.5)
+    assert load_config(CONFIGS / "pretrain" / "kinetics_dif_16.yaml").data.modality == "dif"
+    for name in ("ucf101_rgb_16", "ucf101_dif_16", "hmdb51_rgb_16", "hmdb51_dif_16"):
+        config = load_config(CONFIGS / "finetune" / f"{name}.yaml")
+        assert (config.task, config.name) == ("action", name)
+        assert (config.optim.lr, config.optim.step_size, config.train.epochs) == (0.008, 4000, 100)
+        assert config.data.modality == name.split("_")[1]
+        assert name.rsplit("_", 2)[0] in config.data.store
+        assert config.data.modality in config.init

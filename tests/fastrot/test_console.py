@@ -1,0 +1,67 @@
+import re
+
+import pytest
+from rich.console import Console
+
+from fastrot import console
+
+
+def test_a_pipe_gets_plain_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "LINE_EVERY_S", 0.0)
+    with console.progress(40, "prepare", "videos") as advance:
+        advance(10)
+        advance.to(30, 50)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in lines] == [
+        "prepare: 10/40 videos",
+        "prepare: 30/50 videos",
+        "prepare: 30/50 videos",  # the end is always said
+    ]
+    assert re.fullmatch(r"prepare: 30/50 videos, [\d.]+ videos/s, \d+:\d\d:\d\d left", lines[-1])
+
+
+def test_lines_come_seconds_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.progress(1000, "prepare", "videos") as advance:
+        for _ in range(1000):
+            advance()
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_what_an_earlier_run_did_is_not_in_the_rate(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([0.0, 1.0, 2.0, 10.0])
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(times))
+    with console.progress(120, "prepare", "videos") as advance:
+        advance.to(99, 120)  # they were there before
+        advance.to(100, 120)
+    assert "100/120 videos, 0.1 videos/s, 0:03:20 left" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("keywords", [{"shown": False}, {"lines": False}])
+def test_silence_where_asked(capsys: pytest.CaptureFixture[str], keywords: dict[str, bool]) -> None:
+    with console.progress(3, "train", "steps", **keywords) as advance:
+        advance(3)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_terminal_gets_a_bar_with_rate_and_lines_above(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        console, "_console", Console(force_terminal=True, width=100, highlight=False)
+    )
+    with console.progress(10, "train", "steps", lines=False) as advance:
+        advance(4)
+        console.say("step 4  loss [1.0]")
+    out = capsys.readouterr().out
+    assert "4/10" in out
+    assert "steps/s" in out
+    assert "step 4  loss [1.0]" in out
+
+
+def test_long_lines_are_not_wrapped_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say("x " * 200)
+    assert len(capsys.readouterr().out.splitlines()) == 1

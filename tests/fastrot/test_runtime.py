@@ -1,0 +1,95 @@
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+
+from fastrot import runtime as runtime_module
+from fastrot.runtime import Runtime
+from pipelines.errors import FastrotError, UsageError
+
+FAULTS = """
+import resource, torch
+from fastrot.runtime import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(4):
+        torch.empty(64 << 20, dtype=torch.uint8).fill_(1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+torch.set_num_threads(1)
+usual = faults()
+told = keep_freed_memory()
+faults()  # takes the memory that it then keeps
+print(usual, int(told), faults())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_freed_memory_is_kept_for_the_next_step() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True
+    )
+    usual, told, kept = map(int, done.stdout.split())
+    if not told:
+        pytest.skip("another C library")
+    assert kept * 10 < usual
+
+
+@pytest.fixture
+def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+def test_a_cpu_computes_in_fp32_unless_told(on_cpu: None) -> None:
+    for asked, dtype in (
+        ("auto", torch.float32),
+        ("fp32", torch.float32),
+        ("bf16", torch.bfloat16),
+    ):
+        with Runtime.start(asked) as runtime, runtime.autocast():  # type: ignore[arg-type]
+            assert runtime.dtype == dtype
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+    with pytest.raises(UsageError, match=r"train\.precision is fp16"):
+        Runtime.start("fp16")
+
+
+def test_processes_of_a_machine_share_its_cores(
+    monkeypatch: pytest.MonkeyPatch, on_cpu: None
+) -> None:
+    monkeypatch.setattr(runtime_module, "_cores", lambda: 6)
+    before = torch.get_num_threads()
+    try:
+        for processes, threads in ((1, 6), (2, 3), (8, 1)):
+            monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+            with Runtime.start() as runtime:
+                assert runtime.threads == threads == torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(FastrotError, match="process 2 of this machine has no GPU: there are 2"):
+        Runtime.start()
+
+
+def test_a_single_process_is_all_there_is(runtime: Runtime) -> None:
+    network: Any = torch.nn.Linear(2, 2)
+    assert runtime.is_main
+    assert runtime.distribute(network) is network
+    assert runtime.all_sum(torch.tensor([1, 2])).tolist() == [1, 2]
+    assert runtime.all_rows(torch.tensor([1, 2])).tolist() == [[1, 2]]
+    assert runtime.on_main(lambda: 3) == 3
+
+
+def test_convolutions_are_placed_with_channels_innermost(runtime: Runtime) -> None:
+    network = torch.nn.Sequential(torch.nn.Conv3d(3, 4, 3))
+    runtime.place(network)
+    weight = network[0].weight
+    assert weight.device.type == runtime.device.type
+    assert weight.is_contiguous(memory_format=torch.channels_last_3d)

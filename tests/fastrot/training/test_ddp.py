@@ -1,0 +1,69 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fastrot.checkpoint import load_checkpoint
+from fastrot.cli import main
+from fastrot.config import Config, to_yaml
+from fastrot.training import train
+
+TinyConfig = Callable[..., Config]
+
+
+def torchrun(*arguments: str) -> None:
+    """Run fastrot in two processes on the CPU."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", "-m", "fastrot", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def lines(config: Config) -> list[dict[str, Any]]:
+    text = (Path(config.out) / config.name / "metrics.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="compares CPU processes")
+def test_two_processes_equal_one_that_accumulates_two_micro_batches(
+    tiny_config: TinyConfig, tmp_path: Path
+) -> None:
+    one = tiny_config(name="one", train={"accumulate": 2, "log_every": 2})
+    single = train(one)
+    two = replace(one, name="two", train=replace(one.train, accumulate=1))
+    file = tmp_path / "two.yaml"
+    file.write_text(to_yaml(two))
+    torchrun("pretrain", str(file))
+
+    assert [line["step"] for line in lines(two)] == [2, 4, 6]
+    for mine, theirs in zip(lines(one), lines(two), strict=True):
+        assert theirs["loss"] == pytest.approx(mine["loss"], rel=1e-4)
+        assert theirs["accuracy"] == mine["accuracy"]
+        assert theirs["samples"] == mine["samples"]
+    shared = load_checkpoint(Path(two.out) / "two" / "checkpoints" / "last.pt")
+    for name, weight in load_checkpoint(single.last)["model"].items():
+        if "running" not in name and "num_batches" not in name:  # those of one process's clips
+            torch.testing.assert_close(shared["model"][name], weight, rtol=1e-3, atol=1e-4)
+    assert shared["slots"] == 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="compares CPU processes")
+def test_two_processes_evaluate_what_one_does(tiny_config: TinyConfig, tmp_path: Path) -> None:
+    config = tiny_config(task="action", train={"iterations": 2})
+    last = str(train(config).last)
+    # 6 videos x 3 clips in batches of 4: the shares end in the middle of a video and of a batch.
+    command = ["evaluate", "action", last, "--store", config.data.store, "--split", "all"]
+    command += ["--clips", "3", "--batch", "4", "--out"]
+    torchrun(*command, str(tmp_path / "two"))
+    assert main([*command, str(tmp_path / "one")]) == 0
+    one, two = (
+        json.loads((tmp_path / name / "results.json").read_text()) for name in ("one", "two")
+    )
+    for key in ("clip_top1", "clip_top5", "video_top1", "video_top5", "protocol"):
+        assert one[key] == two[key]
