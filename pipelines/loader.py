@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -30,6 +30,24 @@ class Batch:
     labels: torch.Tensor
     videos: NDArray[np.int64]
     samples: NDArray[np.int64]
+
+
+class BatchLoader(Protocol):
+    """What training asks of a loader.
+
+    Attributes:
+        waited_s: seconds that the consumer has waited for batches so far.
+    """
+
+    waited_s: float
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def __next__(self) -> Batch: ...
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from pipelines.errors import UsageError
 
+Source = Literal["store", "reader"]
 Depth = Literal[10, 18, 34]
 Modality = Literal["rgb", "dif"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -37,9 +38,13 @@ class DataConfig:
     per channel in units of the full range 0..255, null for those of the modality. ``threads`` serve
     the loader (0: as many as the process has), which prepares ``prefetch`` batches ahead. ``shots``
     keeps that many videos of each class (0: all), drawn by the seed such that few are among many.
+
+    ``source: reader`` makes ``store`` a folder of unprepared videos instead: every window of each is
+    read, a new one beginning each ``step`` frames, and stretched to ``size`` x ``size`` pixels.
     """
 
     store: str = ""
+    source: Source = "store"
     split: str = "all"
     eval_split: str | None = None
     modality: Modality = "rgb"
@@ -52,10 +57,13 @@ class DataConfig:
     threads: int = 0
     prefetch: int = 2
     shots: int = 0
+    size: int = 136
+    step: int = 8
 
     def __post_init__(self) -> None:
+        _choice("data.source", self.source, get_args(Source))
         _choice("data.modality", self.modality, get_args(Modality))
-        for key in ("frames", "stride", "crop", "prefetch"):
+        for key in ("frames", "stride", "crop", "prefetch", "size", "step"):
             _at_least(f"data.{key}", getattr(self, key), 1)
         for key in ("threads", "shots"):
             _at_least(f"data.{key}", getattr(self, key), 0)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pipelines.loader import Loader
+from pipelines.loader import BatchLoader
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Clock:
         before: seconds of the run up to there.
     """
 
-    def __init__(self, loader: Loader, step: int, before: float):
+    def __init__(self, loader: BatchLoader, step: int, before: float):
         self._loader = loader
         self._before = before
         self._began = time.perf_counter()

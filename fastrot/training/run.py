@@ -8,7 +8,6 @@ import torch
 
 from fastrot import __version__, console
 from fastrot.checkpoint import load_checkpoint, save_checkpoint
-from fastrot.clips import digest, select_videos, train_loader
 from fastrot.config import Config, to_mapping
 from fastrot.config.schema import SCRATCH
 from fastrot.evaluation.action import evaluate_action
@@ -19,14 +18,14 @@ from fastrot.runs import RunFolder, versions
 from fastrot.runtime import Runtime
 from fastrot.tasks import ActionTask, make_task
 from fastrot.training.clock import Clock
+from fastrot.training.data import training_data
 from fastrot.training.interrupt import Interrupt
 from fastrot.training.optim import count_steps
 from fastrot.training.result import Standing, TrainResult
 from fastrot.training.resume import check_resumable
 from fastrot.training.trainer import Trainer
 from pipelines.errors import FastrotError
-from pipelines.loader import Loader
-from pipelines.store import Store
+from pipelines.loader import BatchLoader
 
 
 def train(
@@ -64,19 +63,12 @@ class _Run:
         self._quiet = quiet
         self._what = what
         self._folder = RunFolder(config, writes=runtime.is_main, quiet=quiet)
-        self._store = Store.open(config.data.store)
-        self._task = make_task(config, self._store.classes)
-        self._videos = select_videos(
-            self._store,
-            config.data.split,
-            labelled=config.task == "action",
-            shots=config.data.shots,
-            seed=config.seed,
-        )
-        self._steps = count_steps(config.train, len(self._videos))
+        self._data = training_data(config)
+        self._task = make_task(config, self._data.classes)
+        self._steps = count_steps(config.train, self._data.videos)
         # What a resumed run must find as it was.
         self._identity = {
-            "videos": digest(self._store, self._videos),
+            "videos": self._data.digest,
             "slots": runtime.world * config.train.accumulate,
         }
         self._standing = Standing()
@@ -88,14 +80,7 @@ class _Run:
             self._folder.log(f"{self._folder.path} is done already: {trainer.step} steps")
             return self._result(trainer)
         # Made before the folder, so that a batch or crop that does not fit leaves nothing behind.
-        loader = train_loader(
-            self._config,
-            self._store,
-            self._videos,
-            self._runtime,
-            start_step=trainer.step,
-            steps=self._steps,
-        )
+        loader = self._data.loader(self._runtime, start_step=trainer.step, steps=self._steps)
         with loader:
             self._runtime.on_main(
                 lambda: self._folder.open(self._config, self._runtime, step=trainer.step)
@@ -144,7 +129,7 @@ class _Run:
         config, task = self._config, self._task
         self._folder.log(self._runtime.describe())
         self._folder.log(
-            f"{config.task}, {task.outputs} classes, {len(self._videos)} videos of {config.data.store} "
+            f"{config.task}, {task.outputs} classes, {self._data.videos} videos of {config.data.store} "
             f"(split {config.data.split}), batch {config.train.batch} videos = "
             f"{config.train.batch * task.views} clips a step, {self._steps} steps, init {config.init}"
         )
@@ -152,7 +137,7 @@ class _Run:
             self._folder.log(f"going on after step {trainer.step}")
 
     def _loop(
-        self, trainer: Trainer, loader: Loader, interrupt: Interrupt, advance: console.Advance
+        self, trainer: Trainer, loader: BatchLoader, interrupt: Interrupt, advance: console.Advance
     ) -> None:
         train = self._config.train
         clock = Clock(loader, trainer.step, self._standing.seconds)
@@ -216,14 +201,16 @@ class _Run:
         """Measure the accuracy on data.eval_split, and keep the best network."""
         config = self._config
         split = config.data.eval_split
+        store = self._data.store
         assert split is not None
+        assert store is not None
         self._runtime.share_buffers(trainer.network)
         trained = Trained(trainer.network, self._task, config)
         clips = config.eval.clips_per_video
         if isinstance(self._task, ActionTask):
             accuracy = evaluate_action(
                 trained,
-                self._store,
+                store,
                 split,
                 self._runtime,
                 clips_per_video=clips,
@@ -233,7 +220,7 @@ class _Run:
         else:
             accuracy = evaluate_rotation(
                 trained,
-                self._store,
+                store,
                 split,
                 self._runtime,
                 clips_per_video=clips,
@@ -258,7 +245,7 @@ class _Run:
                     **self._identity,
                     "standing": asdict(self._standing),
                     "config": to_mapping(self._config),
-                    "classes": list(self._store.classes),
+                    "classes": list(self._data.classes),
                     "versions": {"fastrot": __version__, **versions()},
                 },
             )

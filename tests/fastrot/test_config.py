@@ -53,7 +53,7 @@ def test_an_unknown_key_names_the_nearest_and_all_of_its_section(tmp_path: Path)
     message = str(caught.value)
     assert "a.yaml" in message
     assert "unknown key data.crpo; did you mean data.crop?" in message
-    assert "store, split, eval_split, modality" in message
+    assert "store, source, split, eval_split, modality" in message
     with pytest.raises(UsageError, match=r"unknown key dta; did you mean data\?"):
         from_mapping({"dta": {}})
 

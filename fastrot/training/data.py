@@ -1,0 +1,126 @@
+"""What a run trains on: the clips of a store, or the windows of unprepared videos."""
+
+import zlib
+from pathlib import Path
+from typing import Protocol
+
+from fastrot.clips import clip_spec, digest, select_videos, train_loader
+from fastrot.config import Config
+from fastrot.runtime import Runtime
+from pipelines.errors import UsageError
+from pipelines.layouts import read_layout
+from pipelines.loader import BatchLoader
+from pipelines.reader import ReaderLoader
+from pipelines.store import Store
+
+
+class TrainingData(Protocol):
+    """Where a run's batches come from.
+
+    Attributes:
+        classes: action classes, none where there are no labels.
+        videos: how many there are to train on.
+        digest: a checksum of them: what a resumed run must find again.
+        store: where evaluation during training finds its videos.
+    """
+
+    classes: list[str]
+    videos: int
+    digest: int
+    store: Store | None
+
+    def loader(self, runtime: Runtime, *, start_step: int, steps: int) -> BatchLoader:
+        """Return this process's micro-batches of the steps after ``start_step`` up to ``steps``.
+
+        Raises:
+            UsageError: the batch does not divide, or the crop is too big.
+        """
+
+
+class StoreData:
+    """The planned clips of a store's split."""
+
+    def __init__(self, config: Config):
+        self._config = config
+        self.store: Store | None
+        self.store = self._store = Store.open(config.data.store)
+        self._videos = select_videos(
+            self._store,
+            config.data.split,
+            labelled=config.task == "action",
+            shots=config.data.shots,
+            seed=config.seed,
+        )
+        self.classes = self._store.classes
+        self.videos = len(self._videos)
+        self.digest = digest(self._store, self._videos)
+
+    def loader(self, runtime: Runtime, *, start_step: int, steps: int) -> BatchLoader:
+        """Return the micro-batches that the clip plan gives this process."""
+        return train_loader(
+            self._config, self._store, self._videos, runtime, start_step=start_step, steps=steps
+        )
+
+
+class ReaderData:
+    """Every window of the unprepared videos in a folder, in the order of DALI's reader.
+
+    Raises:
+        UsageError: the config asks for what such videos do not have: labels, splits, epochs.
+    """
+
+    def __init__(self, config: Config):
+        data = config.data
+        refused = {
+            "task=action": config.task == "action",
+            f"data.split={data.split}": data.split != "all",
+            f"data.eval_split={data.eval_split}": data.eval_split is not None,
+            "train.epochs": config.train.epochs is not None,
+        }
+        for what, asked in refused.items():
+            if asked:
+                raise UsageError(
+                    f"{what} needs a prepared store: data.source=reader knows no labels, splits or epochs "
+                    "(give train.iterations)"
+                )
+        self._config = config
+        files = [entry.path for entry in read_layout(Path(data.store), "folder").entries]
+        self.store: Store | None = None
+        self.classes: list[str] = []
+        self.videos = len(files)
+        self.digest = zlib.crc32("\n".join(path.name for path in files).encode())
+
+    def loader(self, runtime: Runtime, *, start_step: int, steps: int) -> BatchLoader:
+        """Return an endless loader; the trainer takes as many batches as it needs."""
+        data, train = self._config.data, self._config.train
+        slots = runtime.world * train.accumulate
+        if train.batch % slots:
+            raise UsageError(
+                f"train.batch is {train.batch}: it must divide by {slots} "
+                "(processes x train.accumulate)"
+            )
+        return ReaderLoader(
+            Path(data.store),
+            clip_spec(data),
+            size=data.size,
+            step=data.step,
+            seed=self._config.seed,
+            batch=train.batch // slots,
+            device=runtime.device,
+            first=start_step * train.accumulate,
+            flip=data.flip,
+            rank=runtime.rank,
+            world=runtime.world,
+            threads=data.threads or runtime.threads,
+            prefetch=data.prefetch,
+        )
+
+
+def training_data(config: Config) -> TrainingData:
+    """Return the data that the config asks for.
+
+    Raises:
+        FastrotError: the store or the folder cannot be read.
+        UsageError: it lacks what the config asks for.
+    """
+    return ReaderData(config) if config.data.source == "reader" else StoreData(config)
