@@ -37,7 +37,7 @@ def find_truncation(path: Path) -> str | None:
             return None
     if declared is None or declared <= size:
         return None
-    return f"it is truncated: {size:,} of {declared:,} bytes are there"
+    return f"it is truncated: {size:,} of at least {declared:,} bytes are there"
 
 
 def _riff_end(file: BinaryIO, size: int) -> int:

@@ -31,7 +31,7 @@ def test_a_truncated_copy_is_found(whole, tmp_path, keep):
     copy.write_bytes(data[: int(len(data) * keep)])
     reason = find_truncation(copy)
     assert reason is not None
-    assert f"{int(len(data) * keep):,} of" in reason
+    assert f"{int(len(data) * keep):,} of at least" in reason
 
 
 def test_an_empty_file_is_named_so(tmp_path):
@@ -59,4 +59,4 @@ def test_an_avi_of_two_riff_chunks(tmp_path):
     path.write_bytes(chunk + chunk)
     assert find_truncation(path) is None
     path.write_bytes(chunk + chunk[:-1])
-    assert find_truncation(path) == "it is truncated: 39 of 40 bytes are there"
+    assert find_truncation(path) == "it is truncated: 39 of at least 40 bytes are there"
