@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 _ISO_FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"pnot")
+# The top-level boxes of ISO/IEC 14496-12 and QuickTime.
+_ISO_BOXES = frozenset(
+    b"ftyp moov mdat free wide skip pnot moof mfra meta styp sidx".split()
+    + b"ssix prft uuid pdin emsg udta meco imda".split()
+)
 _EBML_HEADER, _EBML_SEGMENT = 0x1A45DFA3, 0x18538067
 
 
@@ -48,6 +53,8 @@ def _riff_end(file: BinaryIO, size: int) -> int:
         kind, length = struct.unpack("<4sI", file.read(8))
         if kind != b"RIFF":
             break  # what follows the last chunk is padding
+        if length in (0, 0xFFFFFFFF):
+            return size  # written to a pipe: the length was never filled in
         end += 8 + length
     return end
 
@@ -57,7 +64,9 @@ def _iso_end(file: BinaryIO, size: int) -> int:
     end = 0
     while end + 8 <= size:
         file.seek(end)
-        length, _ = struct.unpack(">I4s", file.read(8))
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if kind not in _ISO_BOXES:
+            break  # not a box: trailing bytes of no meaning to a player
         if length == 1:
             wide = file.read(8)
             if len(wide) < 8:
@@ -66,7 +75,7 @@ def _iso_end(file: BinaryIO, size: int) -> int:
         if length == 0:
             return size
         if length < 8:
-            break  # not a box: trailing bytes of no meaning to a player
+            break
         end += length
     return end
 

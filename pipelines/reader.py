@@ -5,7 +5,7 @@ only VP8, VP9 and MJPEG, so a store is faster wherever videos are used more than
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ import torch
 
 from pipelines.errors import FastrotError
 from pipelines.graph import build_reader_pipeline
-from pipelines.layouts import read_layout
 from pipelines.loader import Batch
 from pipelines.plan import ClipSpec, crop_of_samples
+from pipelines.transcode import display_rotation
 
 
 class ReaderLoader:
-    """Iterates without end over shuffled windows of the videos below ``source``; a context manager.
+    """Iterates without end over shuffled windows of video files; a context manager.
 
     A window of T frames at stride s begins every ``step`` frames of a video, as long as T * s frames
     are left (DALI's rule: one video of fewer frames gives none). Frames are stretched to ``size`` x
@@ -32,12 +32,13 @@ class ReaderLoader:
         waited_s: seconds that the consumer has waited for batches so far.
 
     Raises:
-        FastrotError: no videos, DALI is not installed or cannot read them.
+        FastrotError: DALI is not installed or cannot read the videos, or one of them has to be turned
+            to be upright, which DALI does not do: its label would be wrong.
     """
 
     def __init__(
         self,
-        source: Path,
+        videos: Sequence[Path],
         spec: ClipSpec,
         *,
         size: int,
@@ -62,7 +63,13 @@ class ReaderLoader:
         self._fed = self._taken = first
         self.waited_s = 0.0
         gpu = device.type == "cuda"
-        files = [str(entry.path.resolve()) for entry in read_layout(source, "folder").entries]
+        turned = [path for path in videos if display_rotation(path)]
+        if turned:
+            raise FastrotError(
+                f"{len(turned)} videos, such as {turned[0]}, are stored on their side and say so in their "
+                "header, which DALI's reader does not heed: prepare the videos (fastrot prepare) instead"
+            )
+        files = [str(path.resolve()) for path in videos]
         try:
             self._pipeline = build_reader_pipeline(
                 self._feed,
@@ -83,7 +90,7 @@ class ReaderLoader:
             self.windows = int(self._pipeline.reader_meta("reader")["epoch_size"])
         except RuntimeError as error:
             raise FastrotError(
-                f"DALI's reader cannot use the videos below {source}: {_first_line(error)}; "
+                f"DALI's reader cannot use the videos, such as {videos[0]}: {_first_line(error)}; "
                 "prepare them (fastrot prepare) and train on the store"
             ) from None
 

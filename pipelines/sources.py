@@ -91,7 +91,7 @@ class MjpegSource:
     ) -> int:
         """Read from the first frame's packet to the last one's at once."""
         assert isinstance(into, list)
-        starts = self._packet_starts(video, int(numbers.min()), int(numbers.max()))
+        starts = self.packet_starts(video, int(numbers.min()), int(numbers.max()))
         packets = np.empty(int(starts[-1] - starts[0]), dtype=np.uint8)
         store = self._store
         self._files.read_into(store.shard_path(video), packets, int(starts[0]), store.name(video))
@@ -100,7 +100,7 @@ class MjpegSource:
             into[row * self._frames + i] = packets[starts[number] : starts[number + 1]]
         return len(packets)
 
-    def _packet_starts(self, video: int, first: int, last: int) -> NDArray[np.int64]:
+    def packet_starts(self, video: int, first: int, last: int) -> NDArray[np.int64]:
         """Return where the packets of frames first..last begin in the shard, and where the last one ends."""
         store = self._store
         begin, end = int(store.offset[video]), int(store.offset[video] + store.bytes[video])
@@ -242,7 +242,10 @@ class ShardFiles:
             while view:
                 got = os.preadv(file.descriptor, [view], offset)
                 if got == 0:
-                    raise FastrotError(f"{path} ends before video {video!r} does: it was truncated")
+                    raise FastrotError(
+                        f"{path} ends before video {video!r} does: it was truncated. "
+                        "`fastrot store verify --fix` lists and drops what is lost"
+                    )
                 view, offset = view[got:], offset + got
         except OSError as error:
             raise FastrotError(

@@ -1,5 +1,6 @@
 """Care of a store: verify checksums, merge what several nodes wrote, take a video out again."""
 
+import contextlib
 import difflib
 import json
 import os
@@ -16,7 +17,7 @@ from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
 from pipelines.sources import Bytes, MjpegSource, ShardFiles
 from pipelines.store import Store, line_files, read_lines
-from pipelines.store_writer import write_atomically
+from pipelines.store_writer import lock, write_atomically
 
 
 def verify(
@@ -35,7 +36,7 @@ def verify(
             return str(error)
         found = zlib.crc32(data.data)
         if found == store.crc32[video]:
-            return None
+            return _check_offsets(store, video, data)
         return f"its checksum is {found:08x}, the manifest has {int(store.crc32[video]):08x}"
 
     if progress is not None:
@@ -48,11 +49,30 @@ def verify(
                 progress(video + 1, len(store))
 
 
+def _check_offsets(store: Store, video: int, data: Bytes) -> str | None:
+    """Compare an mjpeg video's frame offsets, which have no checksum, with where its JPEGs begin."""
+    if store.codec != "mjpeg":
+        return None
+    try:
+        starts = MjpegSource(store, 1).packet_starts(video, 0, int(store.frames[video]) - 1)
+    except FastrotError as error:
+        return str(error)
+    places = starts[:-1] - int(store.offset[video])
+    if places[0] or (data[places] != 0xFF).any() or (data[places + 1] != 0xD8).any():
+        return "its frame offsets do not point at JPEGs"
+    return None
+
+
 def drop(store: Store, broken: dict[str, str]) -> None:
     """Take videos out of the manifests and list them, with their reasons, as rejected.
 
     Their bytes stay in the shards. ``prepare --retry-rejected`` makes them again.
     """
+    with lock(store.path):
+        _drop(store, broken)
+
+
+def _drop(store: Store, broken: dict[str, str]) -> None:
     for manifest in line_files(store.path, "manifest"):
         kept = [line for line in read_lines(manifest) if line["name"] not in broken]
         if manifest.exists():
@@ -74,6 +94,15 @@ def merge(path: Path) -> int:
     """
     Store.open(path)  # refuses what is no store, or damaged
     parts = line_files(path, "manifest")[1:]
+    names = [manifest.stem.removeprefix("manifest-") for manifest in parts]
+    with contextlib.ExitStack() as locks:
+        for part in ["", *names]:
+            locks.enter_context(lock(path, part))
+        _merge(path)
+    return len(parts)
+
+
+def _merge(path: Path) -> None:
     try:
         for kind in ("manifest", "rejected"):
             files = line_files(path, kind)
@@ -85,7 +114,6 @@ def merge(path: Path) -> int:
                 part.unlink()
     except OSError as error:
         raise FastrotError(f"the store {path} cannot be written: {error}") from None
-    return len(parts)
 
 
 def extract(store: Store, name: str, out: Path) -> Path:
@@ -96,20 +124,20 @@ def extract(store: Store, name: str, out: Path) -> Path:
 
     Raises:
         UsageError: the store has no such video.
-        FastrotError: it cannot be read or written.
+        FastrotError: it cannot be read or written, or the file is there already.
     """
     video = find(store, name)
-    target = out / Path(name).stem if out.is_dir() else out
+    suffix = {"raw": ".mkv", "mjpeg": ".avi"}.get(store.codec, ".mp4")
+    target = out / (Path(name).stem + suffix) if out.is_dir() else out.with_name(out.name + suffix)
+    if target.exists():
+        raise FastrotError(f"{target} is there already: choose another place by --out")
     temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:
         if CODECS[store.codec].video:
-            target = target.with_suffix(".mp4")
             temporary.write_bytes(_read(store, video).tobytes())
         elif store.codec == "mjpeg":
-            target = target.with_suffix(".avi")
             _write_packets(store, video, temporary)
         else:
-            target = target.with_suffix(".mkv")
             _write_lossless(store, video, temporary)
         temporary.replace(target)
     except OSError as error:

@@ -5,6 +5,8 @@ whatever lies beyond the last line of the manifest, and goes on from there.
 """
 
 import contextlib
+import dataclasses
+import fcntl
 import io
 import json
 import os
@@ -72,6 +74,7 @@ class StoreWriter:
         self._prefix = f"{part}-" if part else ""
         (path / "shards").mkdir(parents=True, exist_ok=True)
         self._settle_settings()
+        self._lock = lock(path, part)
         self._manifest = _open_lines(path / f"manifest{self._suffix}.jsonl")
         self._rejects = _open_lines(path / f"rejected{self._suffix}.jsonl")
         lines = [line for file in line_files(path, "manifest") for line in read_lines(file)]
@@ -109,9 +112,12 @@ class StoreWriter:
                 f"the store {self.path} was made with other settings ({changes}): "
                 "ask for the same, or choose another --out"
             )
-        if there["classes"] != wanted["classes"]:
-            # Labels are stored by name, so a grown list of classes only needs to be said.
-            write_atomically(self.path / "store.json", self.settings.to_json())
+        new = [name for name in wanted["classes"] if name not in there["classes"]]
+        if new:
+            # Old classes keep their numbers: networks may have been trained with them.
+            classes = (*there["classes"], *new)
+            settings = dataclasses.replace(self.settings, classes=classes)
+            write_atomically(self.path / "store.json", settings.to_json())
 
     def add(
         self, name: str, video: EncodedVideo, *, label: str | None, splits: tuple[str, ...]
@@ -156,7 +162,7 @@ class StoreWriter:
 
     def close(self) -> None:
         """Close the files; every video added is already safe."""
-        for file in (self._shard, self._manifest, self._rejects):
+        for file in (self._shard, self._manifest, self._rejects, self._lock):
             if file is not None:
                 file.close()
 
@@ -179,8 +185,14 @@ class _Shard:
         self.frames = 0 if last is None else last.index + last.frames
         header = NPY_HEADER_BYTES if self._raw else 0
         self.bytes = header if last is None else last.offset + last.bytes
-        if os.fstat(self._file.fileno()).st_size < self.bytes and last is not None:
-            raise FastrotError(f"{self.path} is shorter than the manifest says: it was truncated")
+        short = os.fstat(self._file.fileno()).st_size < self.bytes
+        if self._offsets is not None:
+            short |= os.fstat(self._offsets.fileno()).st_size < 8 * self.frames
+        if short and last is not None:
+            raise FastrotError(
+                f"{self.path} or its offsets are shorter than the manifest says: run "
+                f"`fastrot store verify {self.path.parents[1]} --fix` first"
+            )
         self._file.truncate(self.bytes)
         self._write_header()
         if self._offsets is not None:
@@ -211,6 +223,26 @@ class _Shard:
         self._file.close()
         if self._offsets is not None:
             self._offsets.close()
+
+
+def lock(store: Path, part: str = "") -> BinaryIO:
+    """Take the lock of one part of a store, and return the open file that holds it until it is closed.
+
+    Raises:
+        FastrotError: another process is writing this part.
+    """
+    file = _open_binary(store / f".lock{f'-{part}' if part else ''}")
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise FastrotError(
+            f"another process is writing to {store}: wait for it, or give each process its share "
+            "by --shard I/N"
+        ) from None
+    except OSError:
+        pass  # a file system without locks: nothing guards it there
+    return file
 
 
 def offsets_path(shard: Path) -> Path:
@@ -255,7 +287,12 @@ def _open_lines(path: Path) -> BinaryIO:
 
 
 def _append_line(file: BinaryIO, value: dict[str, Any]) -> None:
-    file.write(json.dumps(value).encode() + b"\n")
+    start = os.lseek(file.fileno(), 0, os.SEEK_END)
+    try:
+        _write_at(file, start, json.dumps(value).encode() + b"\n")
+    except OSError:
+        file.truncate(start)  # half a line would spoil the next one
+        raise
     os.fdatasync(file.fileno())
 
 

@@ -66,6 +66,21 @@ def read_frames(
         total = decoded
 
 
+def display_rotation(path: Path) -> int:
+    """Return the degrees, counter-clockwise, by which a player turns a video, from its first frame.
+
+    Raises:
+        FastrotError: it has no decodable video frame.
+    """
+    try:
+        with av.open(str(path)) as container:
+            for frame in container.decode(_video_stream(container)):
+                return round(frame.rotation / 90) * 90 % 360
+    except av.FFmpegError as error:
+        raise FastrotError(f"{path}: FFmpeg cannot decode it: {error.strerror}") from None
+    raise FastrotError(f"{path}: it has no decodable video frame")
+
+
 def even_indices(total: int, count: int | None) -> list[int]:
     """Return which of ``total`` frames to keep for ``count`` evenly spaced ones (None: all)."""
     if count is None or total <= count:

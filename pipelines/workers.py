@@ -106,7 +106,8 @@ def _ready(pool: list[_Worker[Item, Result]]) -> list[_Worker[Item, Result]]:
 
 
 def _collect(worker: _Worker[Any, Result], time_limit: float) -> Result | Exception:
-    with contextlib.suppress(EOFError, ConnectionResetError):
+    # A worker that dies in the middle of its answer leaves a plain OSError.
+    with contextlib.suppress(EOFError, OSError):
         if worker.pipe.poll():
             return cast(Result | Exception, worker.pipe.recv())
     if time.monotonic() >= worker.deadline:

@@ -1,5 +1,6 @@
 """Videos made on the spot, with content that differs in every frame and pixel, and their truth."""
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -57,3 +58,16 @@ def decode_with_pyav(path: Path, size: int) -> np.ndarray:
                 for frame in container.decode(video=0)
             ]
         )
+
+
+def turn_on_its_side(path: Path, clockwise: int) -> None:
+    """Write the display matrix that a telephone writes: show the picture turned by ``clockwise``."""
+    matrices = {
+        90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0),
+    }  # fmt: skip
+    a, b, c, d = (value * 65536 for value in matrices[clockwise])
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 4 + 20 + 8 + 8  # version, times and ids, reserved, layer..volume
+    assert data[at : at + 4] == struct.pack(">i", 65536)
+    data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)

@@ -1,7 +1,6 @@
 """What each codec does to pixels, colours and orientation."""
 
 import io
-import struct
 
 import av
 import numpy as np
@@ -15,7 +14,7 @@ from pipelines.graph import build_pipeline
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan, frame_numbers, train_ranges
 from pipelines.transcode import read_frames
-from tests.helpers import decode_with_pyav, moving_frames, write_video
+from tests.helpers import decode_with_pyav, moving_frames, turn_on_its_side, write_video
 
 BARS = [
     (255, 255, 255), (255, 255, 0), (0, 255, 255), (0, 255, 0),
@@ -166,19 +165,6 @@ def test_good_sizes_and_qualities_pass():
         check_quality("mjpeg", 40)
 
 
-def turn_on_its_side(path, clockwise: int) -> None:
-    """Write the display matrix that a telephone writes: show the picture turned by ``clockwise``."""
-    matrices = {
-        90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0),
-    }  # fmt: skip
-    a, b, c, d = (value * 65536 for value in matrices[clockwise])
-    data = bytearray(path.read_bytes())
-    at = data.index(b"tkhd") + 4 + 4 + 20 + 8 + 8  # version, times and ids, reserved, layer..volume
-    assert data[at : at + 4] == struct.pack(">i", 65536)
-    data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    path.write_bytes(data)
-
-
 @pytest.mark.parametrize("clockwise", [90, 180, 270])
 @pytest.mark.parametrize("fit", ["stretch", "crop"])
 def test_the_display_matrix_is_applied(tmp_path, clockwise, fit):
@@ -210,3 +196,17 @@ def test_fit_crop_keeps_the_aspect_and_the_centre(tmp_path, height, width):
     assert tall == pytest.approx(40 * 2 / 3, abs=1.5)
     tall, wide = extents("stretch")
     assert tall / wide == pytest.approx(width / height, rel=0.1)
+
+
+@pytest.mark.parametrize("modality", ["rgb", "dif"])
+def test_the_same_plan_gives_the_same_clips_through_every_codec(make_store, modality):
+    spec = ClipSpec(frames=6, stride=2, crop=101, modality=modality)
+    clips = {}
+    for codec in ("raw", "mjpeg", "vp9"):
+        store = make_store(codec, size=128)
+        plan = TrainPlan(store, store.select("all"), spec, seed=4)
+        with Loader(store, plan, [(0, 12)], batch=12, device=torch.device("cpu")) as loader:
+            clips[codec] = next(loader).clips.numpy().astype(int)
+    for codec, most in (("mjpeg", 2), ("vp9", 3)):
+        assert np.abs(clips[codec] - clips["raw"]).mean() < most
+    assert clips["raw"].std() > 5

@@ -46,6 +46,19 @@ def test_bytes_after_the_last_chunk_do_no_harm(whole, tmp_path):
     assert find_truncation(copy) is None
 
 
+def test_text_after_an_mp4_is_no_box(tmp_path):
+    path = write_video(tmp_path / "video.mp4", moving_frames(5, 48, 64))
+    path.write_bytes(path.read_bytes() + b"tagged by some old program")
+    assert find_truncation(path) is None
+
+
+@pytest.mark.parametrize("length", [0, 0xFFFFFFFF])
+def test_an_avi_written_to_a_pipe_does_not_know_its_length(tmp_path, length):
+    path = tmp_path / "video.avi"
+    path.write_bytes(b"RIFF" + length.to_bytes(4, "little") + b"AVI " + bytes(100))
+    assert find_truncation(path) is None
+
+
 def test_a_file_that_tells_nothing_passes(tmp_path):
     noise = tmp_path / "video.ts"
     noise.write_bytes(np.random.default_rng(0).bytes(1000))

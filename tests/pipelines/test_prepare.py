@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ import pytest
 
 from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
-from pipelines.layouts import read_layout
+from pipelines.layouts import Listing, read_layout
 from pipelines.prepare import prepare
 from pipelines.store import Settings, Store
 from pipelines.store_writer import offsets_path, writing
@@ -92,6 +93,33 @@ def test_other_settings_are_refused_by_name(videos, tmp_path):
     prepare_folder(video, tmp_path / "store")
     with pytest.raises(UsageError, match=r"codec: raw there, mjpeg asked"):
         prepare_folder(video, tmp_path / "store", settings=settings("mjpeg"))
+
+
+def test_classes_grow_and_old_ones_keep_their_numbers(videos, tmp_path):
+    def of(label):
+        return read_layout(videos / label, "folder").entries
+
+    def listing(*labels):
+        entries = [
+            dataclasses.replace(entry, name=f"{label}/{entry.name}", label=label)
+            for label in labels
+            for entry in of(label)
+        ]
+        return Listing(entries, sorted(labels))
+
+    out = tmp_path / "store"
+    for labels in (["class1"], ["class0", "class1"], ["class0"], []):
+        found = listing(*labels)
+        chosen = settings(classes=tuple(found.classes))
+        if labels:
+            prepare(found, out, chosen)
+        else:
+            with writing(out, chosen):
+                pass
+    store = Store.open(out)
+    assert store.classes == ["class1", "class0"]
+    assert [store.name(i).split("/")[0] for i in range(6)] == ["class0"] * 3 + ["class1"] * 3
+    assert store.labels.tolist() == [1, 1, 1, 0, 0, 0]
 
 
 def test_a_header_that_lies_about_the_length_is_not_believed(tmp_path):

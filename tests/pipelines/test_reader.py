@@ -6,7 +6,8 @@ from pipelines.errors import FastrotError
 from pipelines.graph import build_reader_pipeline
 from pipelines.plan import ClipSpec
 from pipelines.reader import ReaderLoader
-from tests.helpers import moving_frames, write_video
+from pipelines.transcode import display_rotation
+from tests.helpers import moving_frames, turn_on_its_side, write_video
 
 SPEC = ClipSpec(frames=5, stride=2, crop=49)
 
@@ -27,7 +28,7 @@ def films(tmp_path_factory):
 
 def loader(films, spec=SPEC, **options):
     settings = {"size": 64, "step": 4, "seed": 3, "batch": 4, "device": torch.device("cpu")}
-    return ReaderLoader(films, spec, **{**settings, **options})
+    return ReaderLoader(sorted(films.glob("*.mp4")), spec, **{**settings, **options})
 
 
 def test_every_window_comes_once_an_epoch(films):
@@ -88,6 +89,18 @@ def test_codecs_that_the_cpu_cannot_decode_say_what_to_do(tmp_path):
         loader(tmp_path) as windows,
     ):
         next(windows)
+
+
+def test_a_video_on_its_side_is_refused(tmp_path):
+    """DALI's reader does not turn it, and its rotation label would be wrong."""
+    path = write_video(tmp_path / "phone.mp4", moving_frames(20, 48, 64))
+    assert display_rotation(path) == 0
+    turn_on_its_side(path, 90)
+    assert display_rotation(path) == 270  # 90 degrees clockwise
+    with pytest.raises(
+        FastrotError, match=r"1 videos, such as .*phone\.mp4, are stored on their side"
+    ):
+        loader(tmp_path)
 
 
 def test_the_gpu_reader_builds_and_serializes_without_a_gpu(films):

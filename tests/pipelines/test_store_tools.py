@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from pipelines.codecs import CODECS
-from pipelines.errors import UsageError
+from pipelines.errors import FastrotError, UsageError
 from pipelines.layouts import read_layout
 from pipelines.prepare import prepare
 from pipelines.store import Settings, Store
 from pipelines.store_tools import drop, extract, merge, verify
+from pipelines.store_writer import offsets_path, writing
 from tests.helpers import decode_with_pyav
 
 
@@ -71,6 +72,40 @@ def test_extract_gives_a_file_with_the_stored_frames(make_store, videos, tmp_pat
     error = np.abs(np.stack(frames).astype(int) - expected)
     assert error.max() == 0 if codec == "raw" else error.mean() < 2
     assert list(tmp_path.iterdir()) == [path]  # no temporary file stays
+
+
+def test_extract_overwrites_nothing_and_keeps_dots_in_names(copy, tmp_path):
+    original = tmp_path / "video0.avi"
+    original.write_bytes(b"the only copy")
+    with pytest.raises(FastrotError, match=r"video0\.avi is there already"):
+        extract(copy, "class0/video0.avi", tmp_path)
+    assert original.read_bytes() == b"the only copy"
+    assert extract(copy, "class0/video0.avi", tmp_path / "film.part1").name == "film.part1.avi"
+
+
+def test_verify_finds_offsets_that_point_elsewhere(copy):
+    path = offsets_path(copy.shard_path(0))
+    starts = np.fromfile(path, "<u8")
+    video = 3
+    starts[copy.index[video] + 2] += 1
+    starts.tofile(path)
+    assert dict(verify(copy)) == {copy.name(video): "its frame offsets do not point at JPEGs"}
+
+
+def test_two_writers_of_one_part_are_kept_apart(copy):
+    with (
+        writing(copy.path, copy.settings),
+        pytest.raises(FastrotError, match=r"another process is writing.*--shard"),
+        writing(copy.path, copy.settings),
+    ):
+        pass
+    with writing(copy.path, copy.settings), writing(copy.path, copy.settings, "1of2"):
+        pass  # parts do not wait for each other
+    with (
+        writing(copy.path, copy.settings),
+        pytest.raises(FastrotError, match=r"another process is writing"),
+    ):
+        merge(copy.path)
 
 
 def test_extract_names_a_near_video(copy, tmp_path):
