@@ -42,17 +42,26 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
     Raises:
         FastrotError: the file cannot be read, is damaged, or is no checkpoint of ours.
     """
+    values = load_plain(path)
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise FastrotError(f"{path} is no fastrot checkpoint of format {FORMAT}")
+    return values
+
+
+def load_plain(path: Path | str) -> Any:
+    """Read any file of tensors and plain values onto the CPU.
+
+    Raises:
+        FastrotError: the file cannot be read, is damaged, or holds anything else.
+    """
     try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise FastrotError(f"there is no checkpoint {path}") from None
     # A torn file ends in any of these, an OSError of a seek beyond the end among them.
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise FastrotError(f"{path} is damaged, or no fastrot checkpoint: {reason}") from None
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise FastrotError(f"{path} is no fastrot checkpoint of format {FORMAT}")
-    return values
 
 
 def _sync_folder(folder: Path) -> None:

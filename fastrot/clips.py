@@ -62,9 +62,11 @@ def few_shot(store: Store, videos: Ints, shots: int, seed: int) -> Ints:
 
 
 def digest(store: Store, videos: Ints) -> int:
-    """Return a checksum of the chosen videos' names and lengths: what a resumed run must find again."""
-    names = "\n".join(f"{store.name(int(i))} {store.frames[i]}" for i in videos)
-    return zlib.crc32(names.encode())
+    """Return a checksum of the chosen videos' names, bytes and labels: what a resumed run must find again."""
+    text = "\n".join(store.name(int(i)) for i in videos)
+    text += f"\n{store.codec} {store.size} {store.classes}"
+    content = np.stack([store.frames[videos], store.crc32[videos], store.labels[videos]])
+    return zlib.crc32(content.astype("<i8").tobytes(), zlib.crc32(text.encode()))
 
 
 def train_loader(

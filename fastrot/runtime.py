@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from fastrot.config.schema import Precision
 from pipelines.errors import FastrotError, UsageError
+from pipelines.machine import cores
 
 T = TypeVar("T")
 
@@ -62,7 +63,7 @@ class Runtime:
         local_world = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
         device = _device(int(os.environ.get("LOCAL_RANK", 0)))
         # torchrun sets OMP_NUM_THREADS=1, which would leave most cores idle.
-        threads = max(1, _cores() // local_world)
+        threads = max(1, cores() // local_world)
         torch.set_num_threads(threads)
         keep_freed_memory()
         runtime = cls(device, rank, world, threads, _precision(precision, device))
@@ -96,10 +97,24 @@ class Runtime:
         network.to(device=self.device)
         nn.utils.convert_conv3d_weight_memory_format(network, MEMORY_FORMAT)
 
-    def distribute(self, network: nn.Module) -> nn.Module:
-        """Return the network to train: gradients are averaged over the processes where there are several."""
+    def distribute(self, network: nn.Module, *, sync_bn: bool = False) -> nn.Module:
+        """Return the network to train: gradients are averaged over the processes where there are several.
+
+        Args:
+            network: on the device already.
+            sync_bn: take BatchNorm's statistics over all processes.
+
+        Raises:
+            UsageError: ``sync_bn`` on a CPU, where torch has none.
+        """
+        if sync_bn and self.device.type != "cuda":
+            raise UsageError(
+                "train.sync_bn needs GPUs: torch's SyncBatchNorm does not run on a CPU"
+            )
         if self.world == 1:
             return network
+        if sync_bn:
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         ids = [self.device.index] if self.device.type == "cuda" else None
         return DistributedDataParallel(network, device_ids=ids)
 
@@ -192,13 +207,6 @@ def _device(local_rank: int) -> torch.device:
             f"{torch.cuda.device_count()}; start torchrun with --nproc-per-node at most that"
         )
     return torch.device("cuda", local_rank)
-
-
-def _cores() -> int:
-    """Return the cores that this process may use, which a container may have limited."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _precision(asked: Precision, device: torch.device) -> Precision:

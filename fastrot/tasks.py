@@ -6,16 +6,22 @@ Training and evaluation are the same for both but for what stands here.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fastrot.config import Config, ModelConfig
 from fastrot.models.network import Network, pretext_network, transfer_network
+from fastrot.rotation.angles import rotate_all, rotate_each
 from fastrot.rotation.op import normalize, rotate
 from fastrot.rotation.sets import RotationSet, rotation_set
 from pipelines.errors import UsageError
 from pipelines.loader import Batch
+from pipelines.plan import hash_below
+
+_ANGLE = 16  # this choice's stream of hashes, beside those of the clip plan
 
 
 class Task(ABC):
@@ -51,7 +57,7 @@ class Task(ABC):
         return F.cross_entropy(outputs, targets)
 
     def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return how many of the batch are right, a scalar on the device."""
+        """Return how many of the batch count as right, a scalar on the device."""
         return (outputs.argmax(dim=1) == targets).sum()
 
 
@@ -70,21 +76,96 @@ class RotationTask(Task):
 
     def prepare(self, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Rotate; the order is rotation-major: row r * B + b is rotation r of clip b."""
-        inputs = rotate(batch.clips, self.rotations, mean=self.mean, std=self.std, dtype=dtype)
-        return inputs, self.rotations.labels(len(batch.clips), batch.clips.device)
+        labels = self.rotations.labels(len(batch.clips), batch.clips.device)
+        if self.rotations.exact:
+            return rotate(
+                batch.clips, self.rotations, mean=self.mean, std=self.std, dtype=dtype
+            ), labels
+        degrees = self.rotations.degrees
+        return rotate_all(batch.clips, degrees, mean=self.mean, std=self.std, dtype=dtype), labels
+
+
+class RegressionTask(Task):
+    """The pretext task with a continuous answer: any of 360 degrees (eq. 1 and section 4.6).
+
+    The network has one output. The circle is scaled to [-1, 1): the target of an angle d is
+    d / 180 - 1, so 0 degrees is -1 and 180 is 0 (the paper leaves the scale open). The loss is eq. 1 as
+    it stands, squared or absolute, without wrapping around; errors are reported around the circle.
+    A clip is seen in ``views`` rotations by whole degrees, drawn by a hash of its sample's number.
+    """
+
+    RIGHT_WITHIN = 22.5
+    """Degrees of error up to which an answer counts as right: the width of the eight classes."""
+
+    def __init__(
+        self, loss: str, views: int, seed: int, mean: Sequence[float], std: Sequence[float]
+    ):
+        super().__init__(1, views, mean, std)
+        self._loss = F.l1_loss if loss == "l1" else F.mse_loss
+        self._seed = seed
+
+    def network(self, model: ModelConfig) -> Network:
+        """Return a network with the pretext head."""
+        return pretext_network(
+            self.outputs, depth=model.depth, width=model.width, shortcut=model.shortcut
+        )
+
+    def prepare(self, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Rotate every clip by its own angles; targets are (views * B,) float32 in [-1, 1)."""
+        degrees = self._degrees(batch.samples)
+        inputs = rotate_each(batch.clips, degrees, mean=self.mean, std=self.std, dtype=dtype)
+        return inputs, (degrees / 180 - 1).flatten().to(batch.clips.device)
+
+    def _degrees(self, samples: NDArray[np.int64]) -> Tensor:
+        """Return (views, B) float32 whole degrees, on the CPU."""
+        sample, view = np.broadcast_arrays(samples[None], np.arange(self.views)[:, None])
+        turns = np.full(view.shape, 360)
+        return torch.from_numpy(hash_below(self._seed, _ANGLE, view, sample, turns)).float()
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return eq. 1 over the batch, a scalar."""
+        return self._loss(outputs[:, 0].float(), targets)
+
+    def degrees_of(self, values: Tensor) -> Tensor:
+        """Return the angles in [0, 360) that outputs or targets stand for."""
+        return ((values + 1) * 180) % 360
+
+    def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return each answer's error around the circle in degrees, 0 to 180, (N,)."""
+        away = (self.degrees_of(outputs[:, 0].float()) - self.degrees_of(targets)).abs()
+        return torch.minimum(away, 360 - away)
+
+    def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return how many answers are within 22.5 degrees."""
+        return (self.errors(outputs, targets) <= self.RIGHT_WITHIN).sum()
 
 
 class ActionTask(Task):
     """Action recognition: which of the store's classes is it?"""
 
-    def __init__(self, classes: Sequence[str], mean: Sequence[float], std: Sequence[float]):
+    def __init__(
+        self,
+        classes: Sequence[str],
+        mean: Sequence[float],
+        std: Sequence[float],
+        label_smoothing: float = 0.0,
+    ):
         super().__init__(len(classes), 1, mean, std)
         self.classes = list(classes)
+        self._label_smoothing = label_smoothing
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean cross entropy, with smoothed labels where the config says so."""
+        return F.cross_entropy(outputs, targets, label_smoothing=self._label_smoothing)
 
     def network(self, model: ModelConfig) -> Network:
         """Return a network with the transfer head."""
         return transfer_network(
-            self.outputs, depth=model.depth, width=model.width, shortcut=model.shortcut
+            self.outputs,
+            depth=model.depth,
+            width=model.width,
+            shortcut=model.shortcut,
+            dropout=model.dropout,
         )
 
     def prepare(self, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -100,6 +181,10 @@ def make_task(config: Config, classes: Sequence[str]) -> Task:
     """
     mean, std = config.data.statistics
     if config.task == "rotation":
+        if config.rotation.kind == "regress":
+            return RegressionTask(
+                config.rotation.loss, config.rotation.views, config.seed, mean, std
+            )
         try:
             return RotationTask(rotation_set(config.rotation.degrees), mean, std)
         except UsageError as error:
@@ -109,4 +194,4 @@ def make_task(config: Config, classes: Sequence[str]) -> Task:
             f"the store {config.data.store} has no action labels: prepare it with a layout that has "
             "classes, such as --layout ucf101, or a folder with one sub-folder per class"
         )
-    return ActionTask(classes, mean, std)
+    return ActionTask(classes, mean, std, config.train.label_smoothing)

@@ -41,6 +41,10 @@ class BatchLoader(Protocol):
 
     waited_s: float
 
+    @property
+    def stats(self) -> "LoaderStats":
+        """What the loader has done so far."""
+
     def __iter__(self) -> Iterator[Batch]: ...
 
     def __next__(self) -> Batch: ...

@@ -96,7 +96,7 @@ def prepare(
     if in_store == 0:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in rejected[:3])
         raise FastrotError(
-            f"none of the {len(entries)} videos could be prepared: see {out}/rejected.jsonl"
+            f"none of the {len(entries)} videos could be prepared: see {out}/rejected*.jsonl"
             + (f" ({reasons})" if reasons else "")
         )
     return Prepared(

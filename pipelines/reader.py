@@ -14,7 +14,7 @@ import torch
 
 from pipelines.errors import FastrotError
 from pipelines.graph import build_reader_pipeline
-from pipelines.loader import Batch
+from pipelines.loader import Batch, LoaderStats
 from pipelines.plan import ClipSpec, crop_of_samples
 from pipelines.transcode import display_rotation
 
@@ -60,8 +60,10 @@ class ReaderLoader:
         self._batch = batch
         self._device = device
         self._rank, self._world = rank, world
-        self._fed = self._taken = first
+        self._fed = self._taken = self._first = first
         self.waited_s = 0.0
+        self._began: float | None = None
+        self._ended = 0.0
         gpu = device.type == "cuda"
         turned = [path for path in videos if display_rotation(path)]
         if turned:
@@ -99,12 +101,14 @@ class ReaderLoader:
 
     def __next__(self) -> Batch:
         began = time.perf_counter()
+        self._began = self._began or began
         try:
             clips, file = self._pipeline.run()
         except RuntimeError as error:
             raise FastrotError(f"DALI's reader failed: {_first_line(error)}") from None
         tensor = torch.utils.dlpack.from_dlpack(clips.as_tensor())
-        self.waited_s += time.perf_counter() - began
+        self._ended = time.perf_counter()
+        self.waited_s += self._ended - began
         samples = self._samples(self._taken)
         self._taken += 1
         files = file.as_cpu() if hasattr(file, "as_cpu") else file
@@ -114,6 +118,19 @@ class ReaderLoader:
             labels=torch.full((self._batch,), -1, dtype=torch.int64, device=self._device),
             videos=videos,
             samples=samples,
+        )
+
+    @property
+    def stats(self) -> LoaderStats:
+        """What the loader has done so far; DALI's reader does not tell its bytes or its queue."""
+        batches = self._taken - self._first
+        return LoaderStats(
+            batches=batches,
+            clips=batches * self._batch,
+            bytes_read=0,
+            seconds=0.0 if self._began is None else self._ended - self._began,
+            waited_s=self.waited_s,
+            queue_depth=0.0,
         )
 
     def _samples(self, number: int) -> "np.ndarray[Any, np.dtype[np.int64]]":

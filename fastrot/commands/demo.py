@@ -1,6 +1,7 @@
 """``fastrot demo``: the whole line on the built-in set, or on the user's own videos."""
 
 import argparse
+import time
 from pathlib import Path
 
 from pipelines.layouts import LAYOUTS
@@ -16,7 +17,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "print both: under 10 minutes on two CPU cores. Run it again to go on after an interruption.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--out", type=Path, default=Path("demo"), help="where everything goes")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="where everything goes; None: demo, or demo-NAME for your own videos",
+    )
     parser.add_argument("--source", type=Path, help="your own videos instead of the built-in set")
     parser.add_argument(
         "--layout", choices=sorted(LAYOUTS), default="folder", help="how SOURCE lies on disk"
@@ -49,20 +54,22 @@ def run(args: argparse.Namespace) -> int:
 
     if args.seeds < 1:
         raise UsageError(f"--seeds is {args.seeds}: it must be at least 1")
+    began = time.monotonic()
+    out = args.out or Path("demo" if args.source is None else f"demo-{args.source.resolve().stem}")
     try:
         if args.source is None:
-            data = builtin_data(args.out, DemoSpec())
+            data = builtin_data(out, DemoSpec())
         else:
-            data = own_data(args.source, args.layout, args.out)
-        report = run_demo(
+            data = own_data(args.source, args.layout, out)
+        run_demo(
             data,
-            args.out,
+            out,
             seeds=range(args.seeds),
             overrides={"pretrain": args.pretrain, "finetune": args.finetune},
         )
     except KeyboardInterrupt:
-        say(f"What is done is in {args.out}: the same command goes on from there.")
+        say(f"What is done is in {out}: the same command goes on from there.")
         raise
-    minutes = report.seconds / 60
-    say(f"\n{minutes:.1f} minutes; results in {args.out}/results.json, runs in {args.out}/runs")
+    minutes = (time.monotonic() - began) / 60
+    say(f"\n{minutes:.1f} minutes; results in {out}/results.json, runs in {out}/runs")
     return 0

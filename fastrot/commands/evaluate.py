@@ -1,94 +1,289 @@
-"""``fastrot evaluate``: rotation or action accuracy of a checkpoint, always with its protocol."""
+"""``fastrot evaluate``: what a network has learned, always with the protocol of the measurement."""
 
 import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastrot.evaluation.results import Result
+    from fastrot.evaluation.trained import Trained
+    from fastrot.runtime import Runtime
+    from pipelines.store import Store
+
+Run = Callable[[argparse.Namespace], int]
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command's parser, with one sub-command per measure."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="measure a checkpoint's rotation or action accuracy",
-        description="Measure a checkpoint's accuracy on a split of a store.",
+        help="measure accuracies, fuse two networks, probe and retrieve by features",
+        description="Measure what a network has learned, and fuse the scores of two.",
     )
     measures = parser.add_subparsers(dest="measure", required=True, metavar="MEASURE")
-    for name, clips, about in (
-        ("rotation", 1, "accuracy over all rotations of deterministic centre clips"),
-        ("action", 10, "top-1 and top-5, per clip and per video"),
-    ):
-        measure = measures.add_parser(
-            name,
-            help=about,
-            description=f"Measure {about}.",
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        )
-        measure.add_argument(
-            "checkpoint", type=Path, metavar="CHECKPOINT", help="such as last.pt of a run"
-        )
-        measure.add_argument("--store", required=True, help="a store made by fastrot prepare")
+
+    rotation = _of_checkpoint(
+        measures, "rotation", "accuracy over all rotations of deterministic centre clips", _rotation
+    )
+    action = _of_checkpoint(measures, "action", "top-1 and top-5, per clip and per video", _action)
+    for measure, clips in ((rotation, 1), (action, 10)):
         measure.add_argument(
             "--split", required=True, help="a split of the store, or all for every video"
         )
-        measure.add_argument(
-            "--clips",
-            type=_positive,
-            default=clips,
-            metavar="K",
-            help="uniform clips of each video",
+        _add_clips(measure, clips)
+
+    probe = _of_checkpoint(
+        measures, "probe", "top-1 of linear probes on each block's frozen features", _probe
+    )
+    retrieval = _of_checkpoint(
+        measures,
+        "retrieval",
+        "how often nearest neighbours in feature space share a class",
+        _retrieval,
+    )
+    for measure, train, test in (
+        (probe, "fits the probes", "tests them"),
+        (retrieval, "is searched", "queries it"),
+    ):
+        measure.add_argument("--train-split", required=True, help=f"the split that {train}")
+        measure.add_argument("--test-split", required=True, help=f"the split that {test}")
+        _add_clips(measure, 10)
+    probe.add_argument(
+        "--shots", type=_positive, metavar="N", help="training videos of each class; None: all"
+    )
+    retrieval.add_argument(
+        "--block", default="layer4", help="the features' block: conv1, layer1, ... layer4"
+    )
+    retrieval.add_argument(
+        "--k",
+        type=_positive,
+        nargs="+",
+        default=[1, 5, 10, 20, 50],
+        metavar="K",
+        help="neighbours among which one of the class is a hit",
+    )
+
+    about = "the geometric mean of two networks' scores, such as RGB's and DIF's"
+    fuse = _add(measures, "fuse", about, _fuse)
+    for name, which in (("first", "A"), ("second", "B")):
+        fuse.add_argument(
+            name, type=Path, metavar=which, help="scores.npz, or an evaluation's or run's folder"
         )
-        measure.add_argument(
-            "--batch", type=_positive, default=16, help="clips at a time and process"
-        )
-        measure.add_argument(
-            "--precision",
-            choices=("auto", "fp32", "bf16", "fp16"),
-            default="auto",
-            help="auto: bf16 on a GPU that has it, fp32 on a CPU",
-        )
-        measure.add_argument(
-            "--out",
-            type=Path,
-            default=None,
-            metavar="DIR",
-            help="where results.json goes; None: evaluation/MEASURE-STORE-SPLIT in the run's folder",
-        )
+    _add_out(fuse, "runs/fusion/A+B")
+
+
+def _add(
+    measures: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str, run: Run
+) -> argparse.ArgumentParser:
+    parser = measures.add_parser(
+        name,
+        help=about,
+        description=f"{about[0].upper()}{about[1:]}.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.set_defaults(run=run)
+    return parser
 
 
-def run(args: argparse.Namespace) -> int:
-    """Evaluate, print the result with its protocol, and write results.json."""
-    from fastrot.console import say
-    from fastrot.evaluation.action import evaluate_action
-    from fastrot.evaluation.results import write_results
-    from fastrot.evaluation.rotation import evaluate_rotation
+def _of_checkpoint(
+    measures: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str, run: Run
+) -> argparse.ArgumentParser:
+    parser = _add(measures, name, about, run)
+    parser.add_argument(
+        "checkpoint", type=Path, metavar="CHECKPOINT", help="such as last.pt of a run"
+    )
+    parser.add_argument("--store", required=True, help="a store made by fastrot prepare")
+    parser.add_argument("--batch", type=_positive, default=16, help="clips at a time and process")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "bf16", "fp16"),
+        default="auto",
+        help="auto: bf16 on a GPU that has it, fp32 on a CPU",
+    )
+    _add_out(parser, "evaluation/MEASURE-STORE-SPLIT-CHECKPOINT in the run's folder")
+    return parser
+
+
+def _add_clips(parser: argparse.ArgumentParser, default: int) -> None:
+    parser.add_argument(
+        "--clips", type=_positive, default=default, metavar="K", help="uniform clips of each video"
+    )
+
+
+def _add_out(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help=f"where results.json and other files go; None: {default}",
+    )
+
+
+def _rotation(args: argparse.Namespace) -> int:
+    import numpy as np
+
+    from fastrot.evaluation.angles import evaluate_pretext
+    from fastrot.evaluation.confusion import write_confusion
+    from fastrot.evaluation.rotation import RotationResult
+
+    with _started(args) as (trained, store, runtime):
+        result = evaluate_pretext(
+            trained, store, args.split, runtime, clips_per_video=args.clips, batch=args.batch
+        )
+
+        def files(out: Path) -> list[str]:
+            if not isinstance(result, RotationResult):
+                return []  # a regression has no classes to confuse
+            degrees = [str(turn) for turn in result.degrees]
+            return write_confusion(out, degrees, np.array(result.confusion))
+
+        _report_checkpoint(args, args.split, result, runtime, files)
+    return 0
+
+
+def _action(args: argparse.Namespace) -> int:
+    from fastrot.evaluation.action import score_action
+    from fastrot.evaluation.confusion import write_confusion, write_per_class
+    from fastrot.evaluation.scores import FILE
+
+    with _started(args) as (trained, store, runtime):
+        result, scores = score_action(
+            trained, store, args.split, runtime, clips_per_video=args.clips, batch=args.batch
+        )
+
+        def files(out: Path) -> list[str]:
+            scores.save(out / FILE)
+            counts = scores.confusion()
+            write_per_class(out, scores.classes, counts)
+            return [FILE, "per_class.csv", *write_confusion(out, scores.classes, counts)]
+
+        _report_checkpoint(args, args.split, result, runtime, files)
+    return 0
+
+
+def _probe(args: argparse.Namespace) -> int:
+    from fastrot.evaluation.probe import probe_blocks
+
+    with _started(args) as (trained, store, runtime):
+        result = probe_blocks(
+            trained,
+            store,
+            args.train_split,
+            args.test_split,
+            runtime,
+            shots=args.shots or 0,
+            clips_per_video=args.clips,
+            batch=args.batch,
+        )
+        splits = f"{args.train_split}-{args.test_split}"
+        if args.shots:
+            splits += f"-{args.shots}-shots"
+        _report_checkpoint(
+            args, splits, result, runtime, train_split=args.train_split, shots=args.shots
+        )
+    return 0
+
+
+def _retrieval(args: argparse.Namespace) -> int:
+    from fastrot.evaluation.retrieval import retrieve
+
+    with _started(args) as (trained, store, runtime):
+        result = retrieve(
+            trained,
+            store,
+            args.train_split,
+            args.test_split,
+            runtime,
+            block=args.block,
+            ks=args.k,
+            clips_per_video=args.clips,
+            batch=args.batch,
+        )
+        splits = f"{args.train_split}-{args.test_split}-{args.block}"
+        _report_checkpoint(args, splits, result, runtime, train_split=args.train_split)
+    return 0
+
+
+def _fuse(args: argparse.Namespace) -> int:
+    from fastrot.evaluation.fusion import fuse, label_of
+    from fastrot.evaluation.scores import FILE, find_scores
+    from fastrot.runtime import Runtime
+
+    first, second = find_scores(args.first), find_scores(args.second)
+    result, scores = fuse(first, second)
+    out = args.out or Path("runs") / "fusion" / f"{label_of(first)}+{label_of(second)}"
+
+    def files(out: Path) -> list[str]:
+        scores.save(out / FILE)
+        return [FILE]
+
+    with Runtime.start() as runtime:
+        _report(out, "fuse", {}, result, runtime, files)
+    return 0
+
+
+@contextmanager
+def _started(args: argparse.Namespace) -> "Iterator[tuple[Trained, Store, Runtime]]":
+    """Open the store, start the process and load the network."""
     from fastrot.evaluation.trained import load_trained
     from fastrot.runtime import Runtime
     from pipelines.store import Store
 
     store = Store.open(args.store)
-    evaluate = evaluate_rotation if args.measure == "rotation" else evaluate_action
     with Runtime.start(args.precision) as runtime:
-        result = evaluate(
-            load_trained(args.checkpoint, runtime),
-            store,
-            args.split,
-            runtime,
-            clips_per_video=args.clips,
-            batch=args.batch,
-        )
-        if runtime.is_main:
-            for line in result.lines():
-                say(line)
-            out = args.out or _default_out(args.checkpoint, args.measure, store.path, args.split)
-            say(f"written to {write_results(out, args.measure, args.checkpoint, result, runtime)}")
-    return 0
+        yield load_trained(args.checkpoint, runtime), store, runtime
 
 
-def _default_out(checkpoint: Path, measure: str, store: Path, split: str) -> Path:
+def _no_files(out: Path) -> list[str]:
+    return []
+
+
+def _report_checkpoint(
+    args: argparse.Namespace,
+    splits: str,
+    result: "Result",
+    runtime: "Runtime",
+    files: Callable[[Path], list[str]] = _no_files,
+    **settings: Any,
+) -> None:
+    """Report an evaluation of a checkpoint, by default in the folder of its run or beside it."""
+    of = {"checkpoint": str(args.checkpoint), **settings}
+    out = args.out or _default_out(args.checkpoint, args.measure, Path(args.store), splits)
+    _report(out, args.measure, of, result, runtime, files)
+
+
+def _report(
+    out: Path,
+    measure: str,
+    of: dict[str, Any],
+    result: "Result",
+    runtime: "Runtime",
+    files: Callable[[Path], list[str]],
+) -> None:
+    """Print the result and write its files in the first process; its error is raised in all."""
+    from fastrot.console import say
+    from fastrot.evaluation.results import write_results
+
+    def report() -> None:
+        for line in result.lines():
+            say(line)
+        write_results(out, measure, of, result, runtime)
+        written = ["results.json", *files(out)]
+        say(f"written to {out}: {', '.join(written)}")
+        if "confusion.csv" in written and "confusion.png" not in written:
+            say("no confusion.png, for want of matplotlib: pip install matplotlib")
+
+    runtime.on_main(report)
+
+
+def _default_out(checkpoint: Path, measure: str, store: Path, splits: str) -> Path:
     """Return a folder in the run that the checkpoint is of, or beside a checkpoint that stands alone."""
     in_run = checkpoint.resolve().parent.name == "checkpoints"
     run = checkpoint.resolve().parents[1] if in_run else checkpoint.resolve().parent
-    return run / "evaluation" / f"{measure}-{store.resolve().name}-{split}-{checkpoint.stem}"
+    return run / "evaluation" / f"{measure}-{store.resolve().name}-{splits}-{checkpoint.stem}"
 
 
 def _positive(text: str) -> int:

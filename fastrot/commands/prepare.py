@@ -1,12 +1,13 @@
 """``fastrot prepare``: a folder of videos in, a store out."""
 
 import argparse
-import os
 from pathlib import Path
 
 from pipelines.codecs import CODECS, check_quality, check_size
 from pipelines.layouts import LAYOUTS, read_layout
+from pipelines.machine import cores
 from pipelines.store import Settings
+from pipelines.store_writer import write_atomically
 
 SHOWN = 20
 
@@ -54,12 +55,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         type=int,
         help="on FFmpeg's scale, lower is better: mjpeg 1..31 (2), h264 0..51 (18), vp9 0..63 (20)",
     )
-    parser.add_argument(
-        "--workers", type=_positive, default=os.cpu_count() or 1, help="decoding processes"
-    )
+    parser.add_argument("--workers", type=_positive, default=cores(), help="decoding processes")
     parser.add_argument(
         "--time-limit",
-        type=float,
+        type=_seconds,
         default=600.0,
         metavar="SECONDS",
         help="set a video aside that takes longer",
@@ -113,10 +112,12 @@ def run(args: argparse.Namespace) -> int:
     for name, reason in result.rejected[:SHOWN]:
         say(f"set aside: {name}: {reason}")
     if len(result.rejected) > SHOWN:
-        say(f"set aside: {len(result.rejected) - SHOWN} more, see {args.out}/rejected.jsonl")
+        say(f"set aside: {len(result.rejected) - SHOWN} more, see {args.out}/rejected*.jsonl")
     if result.missing:
         shown = ", ".join(result.missing[:3]) + (", ..." if len(result.missing) > 3 else "")
-        say(f"not on disk: {len(result.missing)} of the listed videos ({shown})")
+        missing = args.out / "missing.txt"
+        write_atomically(missing, "".join(f"{name}\n" for name in result.missing))
+        say(f"not on disk: {len(result.missing)} of the listed videos ({shown}), see {missing}")
     say(
         f"{result.found} videos found = {result.already} done before + {result.added} added "
         f"+ {len(result.rejected)} set aside; {result.in_store} videos in {args.out}"
@@ -128,6 +129,13 @@ def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{value} is not above 0")
     return value
 
 

@@ -1,4 +1,4 @@
-"""``fastrot pretrain``: train a network to tell rotations, from a config."""
+"""``fastrot pretrain``: train a network to tell rotations, or actions for a supervised rival."""
 
 import argparse
 
@@ -10,7 +10,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_training_parser(
         subparsers,
         "pretrain",
-        task="rotation",
-        help="pre-train a network by rotation prediction",
+        tasks=("rotation", "action"),
+        help="pre-train a network by rotation prediction, or by labels (task=action)",
         example="fastrot pretrain configs/pretrain/kinetics_rgb_16.yaml data.store=STORE",
     )

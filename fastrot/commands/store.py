@@ -2,10 +2,10 @@
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from pipelines.machine import cores
 from pipelines.store import Store
 
 
@@ -99,7 +99,7 @@ def run_verify(args: argparse.Namespace) -> int:
 
     store = Store.open(args.store)
     with progress(len(store), "verify", "videos") as advance:
-        broken = dict(verify(store, threads=os.cpu_count() or 1, progress=advance.to))
+        broken = dict(verify(store, threads=cores(), progress=advance.to))
     for name, reason in broken.items():
         say(f"broken: {name}: {reason}")
     if broken and args.fix:

@@ -12,11 +12,11 @@ def add_training_parser(
     subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
     name: str,
     *,
-    task: str,
+    tasks: tuple[str, ...],
     help: str,
     example: str,
 ) -> None:
-    """Add the parser of a command that trains; ``task`` is the config's that it takes."""
+    """Add the parser of a command that trains; ``tasks`` are the configs' that it takes."""
     parser = subparsers.add_parser(
         name,
         help=help,
@@ -40,7 +40,7 @@ def add_training_parser(
         action="store_true",
         help="go on from the run's last checkpoint, or begin if there is none yet",
     )
-    parser.set_defaults(run=run, task=task)
+    parser.set_defaults(run=run, tasks=tasks)
     _options_first(parser)
 
 
@@ -60,11 +60,10 @@ def _options_first(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, or print the config."""
     config = load_config(args.config, args.overrides)
-    if config.task != args.task:
-        right = "finetune" if config.task == "action" else "pretrain"
+    if config.task not in args.tasks:
         raise UsageError(
-            f"{args.config}: task is {config.task}, which `fastrot {right}` trains; "
-            f"this command trains {args.task}"
+            f"{args.config}: task is {config.task}, which `fastrot pretrain` trains; "
+            f"this command trains {' and '.join(args.tasks)}"
         )
     if args.print_config:
         sys.stdout.write(to_yaml(config))

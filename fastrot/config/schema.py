@@ -14,8 +14,11 @@ Source = Literal["store", "reader"]
 Depth = Literal[10, 18, 34]
 Modality = Literal["rgb", "dif"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Schedule = Literal["constant", "step", "onecycle"]
+Schedule = Literal["constant", "step", "onecycle", "cosine"]
+StepUnit = Literal["iterations", "epochs"]
 Shortcut = Literal["A", "B"]
+RotationKind = Literal["classify", "regress"]
+RegressionLoss = Literal["l1", "l2"]
 TaskName = Literal["rotation", "action"]
 
 SCRATCH = "scratch"
@@ -84,20 +87,40 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class RotationConfig:
-    """The pretext task's classes, in degrees counter-clockwise."""
+    """The pretext task.
 
+    ``kind`` classify tells ``degrees`` (counter-clockwise) apart; regress predicts any of 360 degrees by
+    the ``loss`` l1 or l2 (eq. 1), from ``views`` rotations of each clip.
+    """
+
+    kind: RotationKind = "classify"
     degrees: list[int] = field(default_factory=lambda: [0, 90, 180, 270])
+    loss: RegressionLoss = "l2"
+    views: int = 4
+
+    def __post_init__(self) -> None:
+        _choice("rotation.kind", self.kind, get_args(RotationKind))
+        _choice("rotation.loss", self.loss, get_args(RegressionLoss))
+        _at_least("rotation.views", self.views, 1)
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The 3D ResNet: its depth, kernels of the first block, and kind of shortcut (Hara et al.)."""
+    """The 3D ResNet: its depth, kernels of the first block, and kind of shortcut (Hara et al.).
+
+    ``freeze`` is how many of the five convolution blocks training leaves as they are (figure 4a), and
+    ``dropout`` the probability of dropping a feature before the transfer head.
+    """
 
     depth: Depth = 18
     width: int = 64
     shortcut: Shortcut = "A"
+    freeze: int = 0
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        _between("model.freeze", self.freeze, 0, 5)
+        _between("model.dropout", self.dropout, 0, 0.99)
         _choice("model.depth", self.depth, get_args(Depth))
         _at_least("model.width", self.width, 1)
         _choice("model.shortcut", self.shortcut, get_args(Shortcut))
@@ -107,8 +130,12 @@ class ModelConfig:
 class OptimConfig:
     """SGD and its learning rate's schedule, which moves every iteration.
 
-    ``step`` multiplies ``lr`` by ``gamma`` every ``step_size`` iterations; ``onecycle`` rises from
-    lr / 25 to ``lr`` in the first 30 % and falls to almost 0 by the end; ``constant`` stays.
+    ``step`` multiplies ``lr`` by ``gamma`` every ``step_size`` iterations, or epochs where ``step_unit``
+    says so; ``onecycle`` rises from lr / 25 to ``lr`` in the first 30 % and falls to almost 0 by the
+    end; ``cosine`` falls to 0 along a half cosine; ``constant`` stays. ``warmup`` iterations rise
+    linearly to ``lr`` before any but onecycle. ``lr_batch`` scales ``lr`` by train.batch / lr_batch (0:
+    it is as given, for whatever batch). ``clip_norm`` bounds the norm of all gradients (0: no bound).
+    ``decay_norms: false`` exempts BatchNorm and biases from ``weight_decay``.
     """
 
     lr: float = 0.1
@@ -117,7 +144,12 @@ class OptimConfig:
     nesterov: bool = False
     schedule: Schedule = "step"
     step_size: int = 24_000
+    step_unit: StepUnit = "iterations"
     gamma: float = 0.1
+    warmup: int = 0
+    lr_batch: int = 0
+    clip_norm: float = 0.0
+    decay_norms: bool = True
 
     def __post_init__(self) -> None:
         if not self.lr > 0:
@@ -125,7 +157,12 @@ class OptimConfig:
         _between("optim.momentum", self.momentum, 0, 1)
         _at_least("optim.weight_decay", self.weight_decay, 0)
         _choice("optim.schedule", self.schedule, get_args(Schedule))
+        _choice("optim.step_unit", self.step_unit, get_args(StepUnit))
         _at_least("optim.step_size", self.step_size, 1)
+        for key in ("warmup", "lr_batch", "clip_norm"):
+            _at_least(f"optim.{key}", getattr(self, key), 0)
+        if self.warmup and self.schedule == "onecycle":
+            raise UsageError("optim.warmup is part of the one-cycle schedule already: set it to 0")
         _between("optim.gamma", self.gamma, 0, 1)
         if self.nesterov and self.momentum == 0:
             raise UsageError("optim.nesterov needs optim.momentum above 0")
@@ -139,7 +176,8 @@ class TrainConfig:
     of ``iterations`` and ``epochs`` is given. ``precision`` auto is bf16 on a GPU that has it, fp16
     on an older one, fp32 on a CPU. The ``*_every`` count iterations; ``eval_every`` and
     ``checkpoint_every`` 0 mean at the end only. ``keep`` is the number of newest checkpoints kept
-    under their step's number beside ``last.pt`` and ``best.pt``.
+    under their step's number beside ``last.pt`` and ``best.pt``. ``sync_bn`` takes BatchNorm's statistics
+    over all processes (GPUs only). ``label_smoothing`` is for actions.
     """
 
     batch: int = 32
@@ -151,12 +189,15 @@ class TrainConfig:
     eval_every: int = 0
     checkpoint_every: int = 1000
     keep: int = 0
+    sync_bn: bool = False
+    label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         for key in ("batch", "accumulate", "log_every"):
             _at_least(f"train.{key}", getattr(self, key), 1)
         for key in ("eval_every", "checkpoint_every", "keep"):
             _at_least(f"train.{key}", getattr(self, key), 0)
+        _between("train.label_smoothing", self.label_smoothing, 0, 1)
         if self.iterations is not None:
             _at_least("train.iterations", self.iterations, 1)
         if self.epochs is not None and not self.epochs > 0:
@@ -182,7 +223,8 @@ class Config:
 
     ``task`` is ``rotation`` (pretext) or ``action`` (transfer); the run's folder is ``out``/``name``;
     ``seed`` decides the first weights, the clips and the few-shot subset; ``init`` is a checkpoint
-    whose network is started from (all but its last layers), or ``scratch``.
+    whose network is started from (all but its last layers), or ``scratch``. Files in Hara's or
+    torchvision's form do too; ``init_partial`` takes of a file what fits, and leaves the rest as it is.
     """
 
     task: TaskName = "rotation"
@@ -190,6 +232,7 @@ class Config:
     out: str = "runs"
     seed: int = 0
     init: str = SCRATCH
+    init_partial: bool = False
     data: DataConfig = field(default_factory=DataConfig)
     rotation: RotationConfig = field(default_factory=RotationConfig)
     model: ModelConfig = field(default_factory=ModelConfig)

@@ -205,19 +205,19 @@ def walk(cycles: Array, vigour: float) -> Pose:
 
 def wave(cycles: Array, vigour: float) -> Pose:
     """Wave one lifted hand from side to side."""
-    swing = 0.65 * vigour * np.sin(2 * np.pi * cycles)
+    swing = 0.9 * vigour * np.sin(2 * np.pi * cycles)
     return pose(
         len(cycles),
         shoulder_spread=(0.12, 2.0 + 0.3 * swing),
         elbow=(0.25, 0.0),
         elbow_spread=(0.0, 0.7 + swing),
-        lean=-0.05 * swing,
+        lean=-0.15 * swing,
     )
 
 
 ACTIONS = {
     "Bow": Action(bow, (17, 24)),
-    "Cartwheel": Action(cartwheel, (20, 28)),
+    "Cartwheel": Action(cartwheel, (24, 32)),
     "Crawl": Action(crawl, (15, 22)),
     "Fall": Action(fall, (24, 32)),
     "Jump": Action(jump, (15, 21)),

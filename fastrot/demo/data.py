@@ -2,15 +2,17 @@
 
 import dataclasses
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from fastrot.console import progress, say
 from fastrot.demo.dataset import DemoSpec, make_dataset
+from pipelines.errors import FastrotError
 from pipelines.layouts import Entry, Listing, read_layout
+from pipelines.machine import cores
 from pipelines.prepare import prepare
 from pipelines.store import Settings, Store
+from pipelines.store_writer import write_atomically
 
 SIZE = 64
 OWN_FRAMES = 64
@@ -44,7 +46,7 @@ def builtin_data(out: Path, spec: DemoSpec) -> DemoData:
     Raises:
         FastrotError: ``out`` cannot be written, or holds a set of another make.
     """
-    workers = os.cpu_count() or 1
+    workers = cores()
     total = spec.unlabelled  # the true total comes with the first call
     with progress(total, "make videos", "videos") as advance:
         paths = make_dataset(out / "videos", spec, workers=workers, progress=advance.to)
@@ -67,6 +69,7 @@ def own_data(source: Path, layout: str, out: Path) -> DemoData:
     Raises:
         FastrotError: the source is not of the layout, or nothing could be prepared.
     """
+    _claim(out, source, layout)
     listing = read_layout(source, layout)
     train, test = _splits(listing)
     about = f"{source}: splits {train} and {test}"
@@ -81,11 +84,28 @@ def own_data(source: Path, layout: str, out: Path) -> DemoData:
     return DemoData(store, train, store, train, test, about)
 
 
+def _claim(out: Path, source: Path, layout: str) -> None:
+    """Keep one folder for one source: two would end up in one store."""
+    stamp = out / "source.txt"
+    text = f"{source.resolve()} {layout}\n"
+    if stamp.exists() and stamp.read_text() != text:
+        raise FastrotError(
+            f"{out} holds the demo of {stamp.read_text().strip()}: choose another --out for {source}"
+        )
+    if (out / "videos").exists():
+        raise FastrotError(f"{out} holds the built-in demo: choose another --out for {source}")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomically(stamp, text)
+    except OSError as error:
+        raise FastrotError(f"{out} cannot be written: {error}") from None
+
+
 def _prepare(listing: Listing, out: Path, layout: str, frames: int | None) -> None:
     # raw: the demo's videos are small, and decoding would take time from training.
     settings = Settings("raw", SIZE, frames, layout, tuple(listing.classes))
     with progress(len(listing.entries), "prepare", "videos") as advance:
-        result = prepare(listing, out, settings, workers=os.cpu_count() or 1, progress=advance.to)
+        result = prepare(listing, out, settings, workers=cores(), progress=advance.to)
     for name, reason in result.rejected:
         say(f"set aside: {name}: {reason}")
 

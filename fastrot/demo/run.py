@@ -2,7 +2,6 @@
 
 import json
 import statistics
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,7 +45,6 @@ class DemoReport:
     transfer: Transfer | None
     probe: ProbeResult | None
     pretrain_seconds: float
-    seconds: float
 
 
 def run_demo(
@@ -63,7 +61,6 @@ def run_demo(
     Raises:
         FastrotError: a stage cannot run.
     """
-    began = time.monotonic()
     pretrained = _pretrain(data, out, overrides["pretrain"])
     with Runtime.start() as runtime:
         network = load_trained(pretrained.last, runtime)
@@ -83,9 +80,7 @@ def run_demo(
                 quiet=True,
             )
     transfer = _transfer(data, out, pretrained.last, seeds, overrides["finetune"])
-    report = DemoReport(
-        rotation, transfer, probe, pretrained.seconds, round(time.monotonic() - began, 1)
-    )
+    report = DemoReport(rotation, transfer, probe, pretrained.seconds)
     write_atomically(out / "results.json", json.dumps(_plain(report, data, seeds), indent=1) + "\n")
     _print(report, data)
     return report

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from fastrot.clips import select_videos
-from fastrot.evaluation.trained import Protocol, Trained, each_batch, evaluating, protocol
+from fastrot.evaluation.scores import Scores, in_top
+from fastrot.evaluation.trained import Protocol, Trained, each_output, evaluating, protocol
 from fastrot.runtime import Runtime
 from fastrot.tasks import ActionTask
 from pipelines.errors import UsageError
@@ -32,13 +32,7 @@ class ActionResult:
         ]
 
 
-def in_top(scores: Tensor, labels: Tensor, k: int) -> Tensor:
-    """Return whether each row's label is among its ``k`` highest scores: (N,) bool from (N, C), (N,)."""
-    best = scores.topk(min(k, scores.shape[1]), dim=1).indices
-    return (best == labels[:, None]).any(dim=1)
-
-
-def evaluate_action(
+def score_action(
     trained: Trained,
     store: Store,
     split: str,
@@ -47,7 +41,7 @@ def evaluate_action(
     clips_per_video: int = 10,
     batch: int = 16,
     quiet: bool = False,
-) -> ActionResult:
+) -> tuple[ActionResult, Scores]:
     """Classify uniform centre clips of each video, BatchNorm in eval mode.
 
     Args:
@@ -58,6 +52,9 @@ def evaluate_action(
         clips_per_video: uniform clips of each video.
         batch: clips at a time and process.
         quiet: show no progress.
+
+    Returns:
+        The accuracies, and the scores of the videos in the store's order.
 
     Raises:
         UsageError: the network is of another task or has other classes, the store lacks the split,
@@ -73,10 +70,10 @@ def evaluate_action(
         )
     videos = select_videos(store, split, labelled=True, shots=0, seed=0)
     # Sums over the clips of each video; a video may be shared by two processes.
-    scores = torch.zeros(len(videos), task.outputs, device=runtime.device)
+    sums = torch.zeros(len(videos), task.outputs, device=runtime.device)
     hits = torch.zeros(2, dtype=torch.int64, device=runtime.device)
     with evaluating(trained.network):
-        for loaded in each_batch(
+        for loaded, outputs, labels in each_output(
             trained,
             store,
             videos,
@@ -86,24 +83,50 @@ def evaluate_action(
             what="evaluate action",
             quiet=quiet,
         ):
-            inputs, labels = task.prepare(loaded, runtime.dtype)
-            with runtime.autocast():
-                outputs = trained.network(inputs)
-            softmax = outputs.float().softmax(dim=1)
+            softmax = outputs.softmax(dim=1)
             hits += torch.stack([in_top(softmax, labels, k).sum() for k in (1, 5)])
             rows = torch.from_numpy(loaded.samples // clips_per_video).to(runtime.device)
-            scores.index_add_(0, rows, softmax)
+            sums.index_add_(0, rows, softmax)
     clip_top1, clip_top5 = (runtime.all_sum(hits) / (len(videos) * clips_per_video)).tolist()
-    mean = runtime.all_sum(scores).cpu() / clips_per_video
-    labels = torch.from_numpy(store.labels[videos])
-    video_top1, video_top5 = (in_top(mean, labels, k).float().mean().item() for k in (1, 5))
-    return ActionResult(
+    measured = protocol(trained, store, split, videos, clips_per_video=clips_per_video)
+    scores = Scores(
+        names=[store.name(int(i)) for i in videos],
+        labels=store.labels[videos],
+        softmax=(runtime.all_sum(sums).cpu() / clips_per_video).numpy(),
+        classes=list(task.classes),
+        protocol=str(measured),
+    )
+    result = ActionResult(
         clip_top1=clip_top1,
         clip_top5=clip_top5,
-        video_top1=video_top1,
-        video_top5=video_top5,
-        protocol=protocol(trained, store, split, videos, clips_per_video=clips_per_video),
+        video_top1=scores.top(1),
+        video_top5=scores.top(5),
+        protocol=measured,
     )
+    return result, scores
+
+
+def evaluate_action(
+    trained: Trained,
+    store: Store,
+    split: str,
+    runtime: Runtime,
+    *,
+    clips_per_video: int = 10,
+    batch: int = 16,
+    quiet: bool = False,
+) -> ActionResult:
+    """Return the accuracies of ``score_action`` alone."""
+    result, _ = score_action(
+        trained,
+        store,
+        split,
+        runtime,
+        clips_per_video=clips_per_video,
+        batch=batch,
+        quiet=quiet,
+    )
+    return result
 
 
 def _some(names: list[str]) -> str:

@@ -4,16 +4,13 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from fastrot.clips import Ints, select_videos
-from fastrot.evaluation.trained import Protocol, Trained, each_batch, evaluating, protocol
-from fastrot.models.network import Network
+from fastrot.clips import select_videos
+from fastrot.evaluation.features import BLOCKS, block_features, untrained
+from fastrot.evaluation.trained import Protocol, Trained, protocol
 from fastrot.runtime import Runtime
 from pipelines.store import Store
-
-BLOCKS = ("conv1", "layer1", "layer2", "layer3", "layer4")
-WIDTHS = (1, 1, 2, 4, 8)  # channels of each block, in the network's width
 
 
 @dataclass(frozen=True)
@@ -81,45 +78,6 @@ def linear_probe(
         return F.linear(test, weight, bias)
 
 
-def block_features(
-    trained: Trained,
-    store: Store,
-    videos: Ints,
-    runtime: Runtime,
-    *,
-    clips_per_video: int = 1,
-    batch: int = 16,
-    quiet: bool = False,
-) -> list[Tensor]:
-    """Return each block's activations, averaged over space, time and a video's clips.
-
-    Unrotated uniform centre clips, BatchNorm in eval mode. Every process gets all rows.
-
-    Returns:
-        Five (videos, channels) float32 tensors on the CPU, rows in the order of ``videos``.
-    """
-    width = trained.config.model.width
-    sums = [torch.zeros(len(videos), width * factor, device=runtime.device) for factor in WIDTHS]
-    with evaluating(trained.network):
-        for loaded in each_batch(
-            trained,
-            store,
-            videos,
-            runtime,
-            clips_per_video=clips_per_video,
-            batch=batch,
-            what="extract features",
-            quiet=quiet,
-        ):
-            inputs = trained.task.upright(loaded, runtime.dtype)
-            with runtime.autocast():
-                outputs = trained.network.stages(inputs)
-            rows = torch.from_numpy(loaded.samples // clips_per_video).to(runtime.device)
-            for total, block in zip(sums, outputs, strict=True):
-                total.index_add_(0, rows, block.float().mean(dim=(2, 3, 4)))
-    return [runtime.all_sum(total).cpu() / clips_per_video for total in sums]
-
-
 def probe_blocks(
     trained: Trained,
     store: Store,
@@ -171,42 +129,3 @@ def probe_blocks(
         train_videos=len(train),
         protocol=replace(measured, weights="frozen features"),
     )
-
-
-def untrained(
-    trained: Trained, store: Store, videos: Ints, runtime: Runtime, *, batch: int
-) -> Trained:
-    """Return the same network with fresh weights, its BatchNorm statistics measured on ``videos``.
-
-    Without them a random network's activations would grow from block to block, and the comparison
-    would be with a straw man.
-    """
-    torch.manual_seed(trained.config.seed)
-    network = trained.task.network(trained.config.model)
-    runtime.place(network)
-    fresh = Trained(network, trained.task, trained.config)
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm3d)]
-    for norm in norms:
-        norm.momentum = None  # a plain average over the batches
-    _measure(fresh, network, store, videos, runtime, batch)
-    runtime.share_buffers(network)
-    return fresh
-
-
-def _measure(
-    fresh: Trained, network: Network, store: Store, videos: Ints, runtime: Runtime, batch: int
-) -> None:
-    network.train()
-    with torch.no_grad():
-        for loaded in each_batch(
-            fresh,
-            store,
-            videos,
-            runtime,
-            clips_per_video=1,
-            batch=batch,
-            what="measure",
-            quiet=True,
-        ):
-            with runtime.autocast():
-                network(fresh.task.upright(loaded, runtime.dtype))

@@ -1,38 +1,48 @@
 """The file of an evaluation's numbers: what was measured, of what, how, and where."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import Field, asdict
 from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
-from fastrot.evaluation.action import ActionResult
-from fastrot.evaluation.rotation import RotationResult
+from fastrot.evaluation.files import write_file
 from fastrot.runs import environment
 from fastrot.runtime import Runtime
-from pipelines.errors import FastrotError
+
+
+class Result(Protocol):
+    """What an evaluation found: a dataclass of plain values."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def lines(self) -> list[str]:
+        """Return what to print, the protocol included."""
 
 
 def write_results(
     out: Path,
     measure: str,
-    checkpoint: Path,
-    result: RotationResult | ActionResult,
+    of: Mapping[str, Any],
+    result: Result,
     runtime: Runtime,
-) -> Path:
-    """Write ``results.json`` into the folder ``out``, made if absent, and return its path.
+) -> None:
+    """Write ``results.json`` into the folder ``out``, made if absent.
+
+    Args:
+        out: the folder.
+        measure: the kind of evaluation.
+        of: what was evaluated and with which settings, plain values.
+        result: the evaluation's result, its protocol included.
+        runtime: where it was measured.
 
     Raises:
         FastrotError: it cannot be written.
     """
     values = {
         "measure": measure,
-        "checkpoint": str(checkpoint),
+        **of,
         **asdict(result),
         "environment": environment(runtime),
     }
-    path = out / "results.json"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(values, indent=1) + "\n")
-    except OSError as error:
-        raise FastrotError(f"{path} cannot be written: {error}") from None
-    return path
+    write_file(out / "results.json", (json.dumps(values, indent=1) + "\n").encode())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from fastrot.clips import select_videos
-from fastrot.evaluation.trained import Protocol, Trained, each_batch, evaluating, protocol
+from fastrot.evaluation.trained import Protocol, Trained, each_output, evaluating, protocol
 from fastrot.runtime import Runtime
 from fastrot.tasks import RotationTask
 from pipelines.errors import UsageError
@@ -71,7 +71,7 @@ def evaluate_rotation(
     classes = len(task.rotations)
     confusion = torch.zeros(classes * classes, dtype=torch.int64, device=runtime.device)
     with evaluating(trained.network):
-        for loaded in each_batch(
+        for _, outputs, targets in each_output(
             trained,
             store,
             videos,
@@ -81,9 +81,6 @@ def evaluate_rotation(
             what="evaluate rotation",
             quiet=quiet,
         ):
-            inputs, targets = task.prepare(loaded, runtime.dtype)
-            with runtime.autocast():
-                outputs = trained.network(inputs)
             cells = targets * classes + outputs.argmax(dim=1)
             confusion += torch.bincount(cells, minlength=classes * classes)
     counts = runtime.all_sum(confusion).view(classes, classes).cpu()

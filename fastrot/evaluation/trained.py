@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from fastrot import console
 from fastrot.checkpoint import load_checkpoint
 from fastrot.clips import Ints, test_loader
 from fastrot.config import Config, from_mapping
+from fastrot.config.schema import SCRATCH
 from fastrot.models.network import Network
 from fastrot.runtime import Runtime
 from fastrot.tasks import Task, make_task
@@ -61,7 +63,6 @@ def protocol(
 ) -> Protocol:
     """Return the protocol of an evaluation of ``trained`` on these videos."""
     data = trained.config.data
-    scratch = trained.config.init == "scratch"
     return Protocol(
         store=str(store.path),
         split=split,
@@ -72,8 +73,14 @@ def protocol(
         modality=data.modality,
         crop=data.crop,
         size=store.size,
-        weights="all weights trained from scratch" if scratch else "full fine-tuning",
+        weights=_trained_weights(trained.config),
     )
+
+
+def _trained_weights(config: Config) -> str:
+    if config.model.freeze:
+        return f"first {config.model.freeze} of 5 convolution blocks frozen"
+    return "all weights trained from scratch" if config.init == SCRATCH else "full fine-tuning"
 
 
 def load_trained(path: Path | str, runtime: Runtime) -> Trained:
@@ -131,3 +138,31 @@ def each_batch(
         for loaded in loader:
             yield loaded
             advance(len(loaded.samples))
+
+
+def each_output(
+    trained: Trained,
+    store: Store,
+    videos: Ints,
+    runtime: Runtime,
+    *,
+    clips_per_video: int,
+    batch: int,
+    what: str,
+    quiet: bool,
+) -> Iterator[tuple[Batch, Tensor, Tensor]]:
+    """Yield this process's batches with the network's float32 outputs and the task's targets."""
+    for loaded in each_batch(
+        trained,
+        store,
+        videos,
+        runtime,
+        clips_per_video=clips_per_video,
+        batch=batch,
+        what=what,
+        quiet=quiet,
+    ):
+        inputs, targets = trained.task.prepare(loaded, runtime.dtype)
+        with runtime.autocast():
+            outputs = trained.network(inputs)
+        yield loaded, outputs.float(), targets

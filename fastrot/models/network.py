@@ -19,16 +19,44 @@ class Network(ResNet3D):
         depth: 10, 18 or 34.
         width: Kernels of the stem.
         shortcut: "A" or "B".
+        dropout: Probability with which a feature is dropped before the head, while training.
     """
 
-    def __init__(self, head: nn.Module, depth: int, width: int, shortcut: Shortcut) -> None:
+    def __init__(
+        self, head: nn.Module, depth: int, width: int, shortcut: Shortcut, dropout: float = 0.0
+    ) -> None:
         super().__init__(depth, width, shortcut)
+        self.dropout = nn.Dropout(dropout)
         self.fc = head
+        self._frozen_blocks = 0
 
     def forward(self, x: Tensor) -> Tensor:
         """Map clips (N, 3, T, H, W) to logits (N, classes)."""
-        logits: Tensor = self.fc(self.embed(x))
+        logits: Tensor = self.fc(self.dropout(self.embed(x)))
         return logits
+
+    def freeze(self, blocks: int) -> None:
+        """Freeze the first ``blocks`` of the five convolution blocks (figure 4a: ">Cn" is n - 1 of them).
+
+        Their weights get no gradient, and their BatchNorm stays in eval mode whatever ``train`` says, so
+        that its statistics stay as they are too.
+        """
+        self._frozen_blocks = blocks
+        for part in self._frozen():
+            part.requires_grad_(False)
+        self.train(self.training)
+
+    def _frozen(self) -> list[nn.Module]:
+        blocks: list[tuple[nn.Module, ...]] = [(self.conv1, self.bn1)]
+        blocks += [(layer,) for layer in self.layers()]
+        return [part for block in blocks[: self._frozen_blocks] for part in block]
+
+    def train(self, mode: bool = True) -> "Network":
+        """Set the mode of all but the frozen blocks."""
+        super().train(mode)
+        for part in self._frozen():
+            part.eval()
+        return self
 
 
 def pretext_network(
@@ -54,7 +82,12 @@ def pretext_network(
 
 
 def transfer_network(
-    classes: int, *, depth: int = 18, width: int = 64, shortcut: Shortcut = "A"
+    classes: int,
+    *,
+    depth: int = 18,
+    width: int = 64,
+    shortcut: Shortcut = "A",
+    dropout: float = 0.0,
 ) -> Network:
     """Make the network that recognises actions: one linear layer follows the backbone.
 
@@ -63,11 +96,12 @@ def transfer_network(
         depth: As in ResNet3D.
         width: As in ResNet3D.
         shortcut: As in ResNet3D.
+        dropout: Probability with which a feature is dropped before that layer, while training.
 
     Returns:
         The network, freshly initialised.
     """
-    return Network(nn.Linear(8 * width, classes), depth, width, shortcut)
+    return Network(nn.Linear(8 * width, classes), depth, width, shortcut, dropout)
 
 
 def load_backbone(network: Network, state: Mapping[str, Tensor]) -> list[str]:

@@ -131,6 +131,10 @@ class ResNet3D(nn.Module):
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
+    def layers(self) -> tuple[nn.Sequential, ...]:
+        """Return the four residual blocks: the paper's convolution blocks 2 to 5."""
+        return self.layer1, self.layer2, self.layer3, self.layer4
+
     def stages(self, x: Tensor) -> list[Tensor]:
         """Give the outputs of the paper's five convolution blocks, the first one after its max-pool.
 
@@ -141,7 +145,7 @@ class ResNet3D(nn.Module):
             Five tensors with width * (1, 1, 2, 4, 8) channels.
         """
         outputs = [self.maxpool(self.relu(self.bn1(self.conv1(x))))]
-        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+        for layer in self.layers():
             outputs.append(layer(outputs[-1]))
         return outputs
 

@@ -1,6 +1,9 @@
 """The rotation op: a batch of clips in, all its rotations out, normalised and ready for the network."""
 
+import warnings
 from collections.abc import Sequence
+from functools import cache
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -9,6 +12,7 @@ from fastrot.rotation import reference
 from fastrot.rotation.sets import RotationSet
 
 _OUTPUTS = (torch.float32, torch.bfloat16, torch.float16)
+_CHANNELS = (3, 4, 8)
 
 
 def rotate(
@@ -18,11 +22,13 @@ def rotate(
     mean: Sequence[float],
     std: Sequence[float],
     dtype: torch.dtype,
+    channels: int = 3,
 ) -> Tensor:
     """Normalise clips and rotate them by every angle of a set (the paper's section 3).
 
     A rotation is counter-clockwise as the viewer sees it, rows down and columns right. Values are
-    `(clip - 255 * mean) / (255 * std)`, computed in float32 and rounded once to `dtype`.
+    `(clip - 255 * mean) / (255 * std)`, computed in float32 and rounded once to `dtype`. On a GPU one
+    Triton kernel does it; `torch.compile` sees a single op. Pixels are integers: there is no gradient.
 
     Args:
         clips: (B, T, H, W, 3) uint8 RGB or int16 frame differences; any strides.
@@ -30,39 +36,101 @@ def rotate(
         mean: Per channel, in units where 255 is 1.
         std: Per channel, in the same units.
         dtype: float32, bfloat16 or float16.
+        channels: C of the result, 3, 4 or 8: those beyond the colours are zero.
 
     Returns:
-        (R*B, 3, T, H, W) in channels_last_3d memory, rotation-major: row r*B + b is rotation r of
+        (R*B, C, T, H, W) in channels_last_3d memory, rotation-major: row r*B + b is rotation r of
         clip b.
 
     Raises:
         ValueError: Where a shape or dtype is another, or where a quarter turn is asked of frames
             that are not square.
     """
-    return _rotate(clips, rotations.degrees, mean=mean, std=std, dtype=dtype)
+    _check(clips, rotations.degrees, mean, std, dtype, channels)
+    rotated: Tensor = _rotate(clips, rotations.degrees, mean, std, dtype, channels)
+    return rotated
 
 
 def normalize(
-    clips: Tensor, *, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype
-) -> Tensor:
-    """Normalise clips without rotating them, for transfer learning.
-
-    The arguments, the (B, 3, T, H, W) channels_last_3d result and what is raised are those of `rotate`
-    for the one rotation by 0 degrees.
-    """
-    return _rotate(clips, (0,), mean=mean, std=std, dtype=dtype)
-
-
-def _rotate(
     clips: Tensor,
-    degrees: tuple[int, ...],
     *,
     mean: Sequence[float],
     std: Sequence[float],
     dtype: torch.dtype,
+    channels: int = 3,
 ) -> Tensor:
-    _check(clips, degrees, mean, std, dtype)
-    return reference.rotate(clips, degrees, mean=mean, std=std, dtype=dtype)
+    """Normalise clips without rotating them, for transfer learning.
+
+    The arguments, the (B, C, T, H, W) channels_last_3d result and what is raised are those of `rotate`
+    for the one rotation by 0 degrees.
+    """
+    _check(clips, (0,), mean, std, dtype, channels)
+    rotated: Tensor = _rotate(clips, (0,), mean, std, dtype, channels)
+    return rotated
+
+
+def _rotate_by_torch(
+    clips: Tensor,
+    degrees: Sequence[int],
+    mean: Sequence[float],
+    std: Sequence[float],
+    dtype: torch.dtype,
+    channels: int,
+) -> Tensor:
+    return reference.rotate(clips, degrees, mean=mean, std=std, dtype=dtype, channels=channels)
+
+
+def _rotate_by_triton(
+    clips: Tensor,
+    degrees: Sequence[int],
+    mean: Sequence[float],
+    std: Sequence[float],
+    dtype: torch.dtype,
+    channels: int,
+) -> Tensor:
+    kernel = _kernel()
+    rotate = reference.rotate if kernel is None else kernel.rotate
+    rotated: Tensor = rotate(clips, degrees, mean=mean, std=std, dtype=dtype, channels=channels)
+    return rotated
+
+
+@cache
+def _kernel() -> ModuleType | None:
+    """Import the kernel where a GPU first needs it; without Triton say so, once, and return None.
+
+    torch has no Triton on some systems (Windows). The result is the same without it, only later, so
+    a run that would otherwise work goes on.
+    """
+    try:
+        from fastrot.rotation import kernel
+    except ImportError as error:
+        warnings.warn(
+            f"The rotation op runs as many small torch operations, which is slow on a GPU: {error}. "
+            "Install the triton version that your torch asks for.",
+            stacklevel=2,
+        )
+        return None
+    return kernel
+
+
+def _empty_result(
+    clips: Tensor,
+    degrees: Sequence[int],
+    mean: Sequence[float],
+    std: Sequence[float],
+    dtype: torch.dtype,
+    channels: int,
+) -> Tensor:
+    batch, frames, height, width, _ = clips.shape
+    shape = (len(degrees) * batch, frames, height, width, channels)
+    return clips.new_empty(shape, dtype=dtype).permute(0, 4, 1, 2, 3)
+
+
+_rotate = torch.library.custom_op(
+    "fastrot::rotate", _rotate_by_torch, mutates_args=(), device_types="cpu"
+)
+_rotate.register_kernel("cuda", _rotate_by_triton)
+_rotate.register_fake(_empty_result)
 
 
 def _check(
@@ -71,6 +139,7 @@ def _check(
     mean: Sequence[float],
     std: Sequence[float],
     dtype: torch.dtype,
+    channels: int,
 ) -> None:
     shape = tuple(clips.shape)
     if clips.ndim != 5 or shape[4] != 3:
@@ -79,6 +148,8 @@ def _check(
         raise ValueError(f"Clips must be uint8 or int16, these are {clips.dtype}.")
     if dtype not in _OUTPUTS:
         raise ValueError(f"The output must be float32, bfloat16 or float16, not {dtype}.")
+    if channels not in _CHANNELS:
+        raise ValueError(f"The output may have 3, 4 or 8 channels, not {channels}.")
     if len(mean) != 3 or len(std) != 3:
         raise ValueError(f"mean and std need 3 values each, got {len(mean)} and {len(std)}.")
     if min(std) <= 0:

@@ -9,13 +9,14 @@ from torch import Tensor
 from pipelines.errors import UsageError
 
 QUARTER_TURNS = (0, 90, 180, 270)
+EIGHTH_TURNS = (0, 45, 90, 135, 180, 225, 270, 315)
 
 
 @dataclass(frozen=True)
 class RotationSet:
-    """Two or more of the four quarter turns: the classes of the pretext task.
+    """The classes of the pretext task: two or more of the quarter turns, or all eight steps of 45 degrees.
 
-    The paper's sets are (0, 90), (0, 90, 180), (90, 180, 270) and (0, 90, 180, 270).
+    The paper's sets are (0, 90), (0, 90, 180), (90, 180, 270), (0, 90, 180, 270), and the eight steps.
 
     Attributes:
         degrees: Counter-clockwise angles in ascending order. A rotation's index is its class label.
@@ -25,6 +26,11 @@ class RotationSet:
 
     def __len__(self) -> int:
         return len(self.degrees)
+
+    @property
+    def exact(self) -> bool:
+        """Whether every rotation is a permutation of the pixels; if not, all are resampled alike."""
+        return all(turn in QUARTER_TURNS for turn in self.degrees)
 
     def labels(self, clips: int, device: torch.device | str = "cpu") -> Tensor:
         """Give the labels of a rotated batch, rotation-major: every clip's first rotation comes first.
@@ -43,7 +49,7 @@ def rotation_set(degrees: Sequence[int]) -> RotationSet:
     """Check the angles of a pretext task.
 
     Args:
-        degrees: At least two of 0, 90, 180 and 270, in ascending order.
+        degrees: At least two of 0, 90, 180 and 270, or 0, 45, ... 315, in ascending order.
 
     Returns:
         The set.
@@ -52,9 +58,11 @@ def rotation_set(degrees: Sequence[int]) -> RotationSet:
         UsageError: Where the angles are others, repeated, too few or out of order.
     """
     chosen = tuple(degrees)
-    if len(chosen) < 2 or chosen != tuple(turn for turn in QUARTER_TURNS if turn in chosen):
+    quarters = tuple(turn for turn in QUARTER_TURNS if turn in chosen)
+    if chosen != EIGHTH_TURNS and (len(chosen) < 2 or chosen != quarters):
         raise UsageError(
             f"The rotations {list(chosen)} are not a set of quarter turns. "
-            f"Give at least two of {list(QUARTER_TURNS)} in ascending order."
+            f"Give at least two of {list(QUARTER_TURNS)} in ascending order, "
+            f"or all of {list(EIGHTH_TURNS)}."
         )
     return RotationSet(chosen)

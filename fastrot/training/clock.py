@@ -44,6 +44,11 @@ class Clock:
         self._lap = now
         return Lap(int(steps), max(seconds, 1e-9), waited)
 
+    def loader_figures(self) -> dict[str, float]:
+        """Return what the loader says of itself: its mean rates so far, and how full its queue was."""
+        stats = self._loader.stats
+        return {"read_mb_per_s": stats.bytes_per_s / 1e6, "queue_depth": stats.queue_depth}
+
     @contextmanager
     def stopped(self) -> Iterator[None]:
         """Do not count what happens within."""

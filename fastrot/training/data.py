@@ -75,6 +75,7 @@ class ReaderData:
             "task=action": config.task == "action",
             f"data.split={data.split}": data.split != "all",
             f"data.eval_split={data.eval_split}": data.eval_split is not None,
+            f"data.shots={data.shots}": data.shots > 0,
             "train.epochs": config.train.epochs is not None,
         }
         for what, asked in refused.items():
@@ -84,11 +85,11 @@ class ReaderData:
                     "(give train.iterations)"
                 )
         self._config = config
-        files = [entry.path for entry in read_layout(Path(data.store), "folder").entries]
+        self._files = [entry.path for entry in read_layout(Path(data.store), "folder").entries]
         self.store: Store | None = None
         self.classes: list[str] = []
-        self.videos = len(files)
-        self.digest = zlib.crc32("\n".join(path.name for path in files).encode())
+        self.videos = len(self._files)
+        self.digest = zlib.crc32("\n".join(path.name for path in self._files).encode())
 
     def loader(self, runtime: Runtime, *, start_step: int, steps: int) -> BatchLoader:
         """Return an endless loader; the trainer takes as many batches as it needs."""
@@ -100,7 +101,7 @@ class ReaderData:
                 "(processes x train.accumulate)"
             )
         return ReaderLoader(
-            Path(data.store),
+            self._files,
             clip_spec(data),
             size=data.size,
             step=data.step,

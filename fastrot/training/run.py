@@ -10,17 +10,17 @@ from fastrot import __version__, console
 from fastrot.checkpoint import load_checkpoint, save_checkpoint
 from fastrot.config import Config, to_mapping
 from fastrot.config.schema import SCRATCH
-from fastrot.evaluation.action import evaluate_action
-from fastrot.evaluation.rotation import evaluate_rotation
+from fastrot.evaluation.action import ActionResult, evaluate_action
+from fastrot.evaluation.angles import evaluate_pretext
 from fastrot.evaluation.trained import Trained
-from fastrot.models.network import Network, load_backbone
+from fastrot.models.weights import start_from
 from fastrot.runs import RunFolder, versions
 from fastrot.runtime import Runtime
 from fastrot.tasks import ActionTask, make_task
 from fastrot.training.clock import Clock
 from fastrot.training.data import training_data
 from fastrot.training.interrupt import Interrupt
-from fastrot.training.optim import count_steps
+from fastrot.training.optim import count_steps, scaled_lr
 from fastrot.training.result import Standing, TrainResult
 from fastrot.training.resume import check_resumable
 from fastrot.training.trainer import Trainer
@@ -72,6 +72,7 @@ class _Run:
             "slots": runtime.world * config.train.accumulate,
         }
         self._standing = Standing()
+        self._report = ""
 
     def train(self, *, resume: bool) -> TrainResult:
         saved = self._saved(resume)
@@ -118,9 +119,17 @@ class _Run:
         torch.manual_seed(self._config.seed)
         network = self._task.network(self._config.model)
         if saved is None and self._config.init != SCRATCH:
-            _start_from(self._config.init, network)
+            self._report = start_from(self._config.init, network, partial=self._config.init_partial)
+        network.freeze(self._config.model.freeze)
         self._runtime.place(network)
-        trainer = Trainer(self._config, self._task, network, self._runtime, self._steps)
+        trainer = Trainer(
+            self._config,
+            self._task,
+            network,
+            self._runtime,
+            steps=self._steps,
+            steps_per_epoch=self._data.videos / self._config.train.batch,
+        )
         if saved is not None:
             trainer.load(saved)
         return trainer
@@ -133,6 +142,14 @@ class _Run:
             f"(split {config.data.split}), batch {config.train.batch} videos = "
             f"{config.train.batch * task.views} clips a step, {self._steps} steps, init {config.init}"
         )
+        optim, batch = config.optim, config.train.batch
+        if optim.lr_batch:
+            self._folder.log(
+                f"learning rate {scaled_lr(optim, batch):g} = optim.lr {optim.lr:g} x batch {batch} / "
+                f"optim.lr_batch {optim.lr_batch}, a batch of {batch // self._runtime.world} a process"
+            )
+        if self._report:
+            self._folder.log(self._report)
         if trainer.step:
             self._folder.log(f"going on after step {trainer.step}")
 
@@ -174,6 +191,7 @@ class _Run:
 
     def _log(self, trainer: Trainer, clock: Clock) -> None:
         """Record the averages since the last line. Clips count as the network sees them: rotated."""
+        self._stop_if_broken(trainer)
         window = trainer.close_window()
         lap = clock.lap(trainer.step)
         self._standing.loss, self._standing.accuracy = window.loss, window.accuracy
@@ -188,6 +206,7 @@ class _Run:
             "clips_per_s": videos_per_s * self._task.views,
             "videos_per_s": videos_per_s,
             "data_wait_share": lap.waited / lap.seconds,
+            **clock.loader_figures(),
             "seconds": clock.seconds,
         }
         self._folder.record(values)
@@ -206,36 +225,45 @@ class _Run:
         assert store is not None
         self._runtime.share_buffers(trainer.network)
         trained = Trained(trainer.network, self._task, config)
-        clips = config.eval.clips_per_video
-        if isinstance(self._task, ActionTask):
-            accuracy = evaluate_action(
-                trained,
-                store,
-                split,
-                self._runtime,
-                clips_per_video=clips,
-                batch=config.eval.batch,
-                quiet=True,
-            ).video_top1
-        else:
-            accuracy = evaluate_rotation(
-                trained,
-                store,
-                split,
-                self._runtime,
-                clips_per_video=clips,
-                batch=config.eval.batch,
-                quiet=True,
-            ).accuracy
-        self._folder.record({"step": trainer.step, "split": split, "eval_accuracy": accuracy})
-        self._folder.log(f"step {trainer.step}  {split} accuracy {100 * accuracy:.2f} %")
+        evaluate = evaluate_action if isinstance(self._task, ActionTask) else evaluate_pretext
+        result = evaluate(
+            trained,
+            store,
+            split,
+            self._runtime,
+            clips_per_video=config.eval.clips_per_video,
+            batch=config.eval.batch,
+            quiet=True,
+        )
+        accuracy = result.video_top1 if isinstance(result, ActionResult) else result.accuracy
+        values = {key: value for key, value in asdict(result).items() if key != "protocol"}
+        self._folder.record(
+            {"step": trainer.step, "split": split, "eval_accuracy": accuracy, "evaluation": values}
+        )
+        for line in result.lines():
+            self._folder.log(f"step {trainer.step}  {line}")
         standing = self._standing
         standing.eval_accuracy = accuracy
         if standing.best_accuracy is None or accuracy > standing.best_accuracy:
             standing.best_accuracy = accuracy
             self._save(trainer, self._folder.best)
 
+    def _stop_if_broken(self, trainer: Trainer) -> None:
+        """Refuse to log, evaluate or save a network whose loss is not finite any more."""
+        step = trainer.broken_step
+        if step is None:
+            return
+        last = self._folder.last
+        kept = (
+            f"the last good checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
+        )
+        raise FastrotError(
+            f"the loss was not finite at step {step}: {kept}. A lower optim.lr, optim.clip_norm, or "
+            "train.precision=bf16 or fp32 instead of fp16 may help"
+        )
+
     def _save(self, trainer: Trainer, path: Path) -> None:
+        self._stop_if_broken(trainer)
         state = trainer.state()  # by every process: they exchange their totals
         if self._runtime.is_main:
             save_checkpoint(
@@ -263,15 +291,6 @@ class _Run:
             steps=trainer.step,
             **asdict(self._standing),
         )
-
-
-def _start_from(path: str, network: Network) -> None:
-    """Copy a checkpoint's network into ``network``, all but its last layers."""
-    values = load_checkpoint(path)
-    try:
-        load_backbone(network, values["model"])
-    except (KeyError, FastrotError) as error:
-        raise FastrotError(f"init={path}: {error}") from None
 
 
 def _due(step: int, every: int) -> bool:

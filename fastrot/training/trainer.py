@@ -12,8 +12,10 @@ from fastrot.config import Config
 from fastrot.models.network import Network
 from fastrot.runtime import Runtime, accumulating
 from fastrot.tasks import Task
-from fastrot.training.optim import make_optimizer, make_scheduler
+from fastrot.training.optim import clip_gradients, make_optimizer, make_scheduler, scaled_lr
 from pipelines.loader import Batch
+
+_NEVER = 2**62
 
 
 @dataclass(frozen=True)
@@ -36,20 +38,34 @@ class Trainer:
         step: iterations done.
     """
 
-    def __init__(self, config: Config, task: Task, network: Network, runtime: Runtime, steps: int):
+    def __init__(
+        self,
+        config: Config,
+        task: Task,
+        network: Network,
+        runtime: Runtime,
+        *,
+        steps: int,
+        steps_per_epoch: float,
+    ):
         self.network = network
         self.step = 0
         self._task = task
         self._runtime = runtime
         self._accumulate = config.train.accumulate
-        self._model = runtime.distribute(network)
-        self._optimizer = make_optimizer(network, config.optim)
-        self._scheduler = make_scheduler(self._optimizer, config.optim, steps)
+        self._clip_norm = config.optim.clip_norm
+        self._model = runtime.distribute(network, sync_bn=config.train.sync_bn)
+        lr = scaled_lr(config.optim, config.train.batch)
+        self._optimizer = make_optimizer(network, config.optim, lr)
+        self._scheduler = make_scheduler(
+            self._optimizer, config.optim, lr, steps=steps, steps_per_epoch=steps_per_epoch
+        )
         self._scaler = runtime.grad_scaler()
-        self._lr = config.optim.lr
+        self._lr = lr
         # Loss, right answers, clips and micro-batches since the last window: on the device, so that
         # the host waits for it only when a window is closed.
         self._totals = torch.zeros(4, dtype=torch.float64, device=runtime.device)
+        self._broken = torch.full((), _NEVER, dtype=torch.int64, device=runtime.device)
 
     def advance(self, batches: Iterator[Batch]) -> None:
         """Make one step of ``accumulate`` micro-batches."""
@@ -63,6 +79,8 @@ class Trainer:
                 self._scaler.scale(loss / self._accumulate).backward()  # type: ignore[no-untyped-call]
             self._count(loss.detach(), self._task.correct(outputs.detach(), targets), len(targets))
         self._lr = self._optimizer.param_groups[0]["lr"]
+        if self._clip_norm:
+            clip_gradients(self.network, self._scaler, self._optimizer, self._clip_norm)
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self._optimizer.zero_grad()
@@ -74,12 +92,20 @@ class Trainer:
         self._totals[1] += correct
         self._totals[2] += clips
         self._totals[3] += 1
+        broken = torch.where(loss.isfinite(), _NEVER, self.step + 1)
+        self._broken = torch.minimum(self._broken, broken)
 
     def close_window(self) -> Window:
         """Return the averages since the last call. The host waits for the device here."""
         loss, correct, clips, micros = self._runtime.all_sum(self._totals).tolist()
         self._totals.zero_()
         return Window(loss / micros, correct / clips, float(self._lr))
+
+    @property
+    def broken_step(self) -> int | None:
+        """The first step whose loss was not finite, in any process. The host waits for the device here."""
+        step = int(self._runtime.all_rows(self._broken).min())
+        return None if step == _NEVER else step
 
     def state(self) -> dict[str, Any]:
         """Return everything that going on needs, as tensors and plain values; called by every process."""

@@ -17,7 +17,7 @@ TinyConfig = Callable[..., Config]
 @pytest.fixture
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let torch use one thread: several wait for each other where the cores are taken."""
-    monkeypatch.setattr(runtime_module, "_cores", lambda: 1)
+    monkeypatch.setattr(runtime_module, "cores", lambda: 1)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from fastrot.config import Config, DataConfig, from_mapping, load_config, to_mapping, to_yaml
-from fastrot.config.schema import Depth
+from fastrot.config.schema import STATISTICS, Depth
 from fastrot.models.resnet3d import BLOCKS
 from pipelines.errors import FastrotError, UsageError
 
@@ -148,11 +148,27 @@ def test_the_papers_values_are_in_the_configs() -> None:
     assert (pretrain.train.iterations, pretrain.train.batch) == (104_000, 32)
     assert (pretrain.optim.lr, pretrain.optim.step_size, pretrain.optim.gamma) == (0.1, 24_000, 0.1)
     assert (pretrain.data.frames, pretrain.data.crop, pretrain.data.flip) == (16, 112, 0.5)
-    assert load_config(CONFIGS / "pretrain" / "kinetics_dif_16.yaml").data.modality == "dif"
-    for name in ("ucf101_rgb_16", "ucf101_dif_16", "hmdb51_rgb_16", "hmdb51_dif_16"):
-        config = load_config(CONFIGS / "finetune" / f"{name}.yaml")
-        assert (config.task, config.name) == ("action", name)
+
+
+SETTINGS = [(modality, frames) for modality in ("rgb", "dif") for frames in (16, 32, 64)]
+
+
+@pytest.mark.parametrize(("modality", "frames"), SETTINGS)
+@pytest.mark.parametrize("data_set", ["kinetics", "moments", "ucf101", "hmdb51"])
+def test_every_setting_has_its_config(data_set: str, modality: str, frames: int) -> None:
+    folder = "pretrain" if data_set in ("kinetics", "moments") else "finetune"
+    name = f"{data_set}_{modality}_{frames}"
+    config = load_config(CONFIGS / folder / f"{name}.yaml")
+    assert config.name == name
+    assert config.data.store == f"stores/{data_set}"
+    assert (config.data.modality, config.data.frames) == (modality, frames)
+    assert config.data.statistics[0] == STATISTICS[modality][0]
+    assert config.data.statistics[1] == STATISTICS[modality][1]
+    if folder == "pretrain":
+        assert config.task == "rotation"
+        assert config.data.split == ("all" if data_set == "kinetics" else "train")
+    else:
+        assert config.task == "action"
+        assert config.init == f"runs/kinetics_{modality}_{frames}/checkpoints/last.pt"
         assert (config.optim.lr, config.optim.step_size, config.train.epochs) == (0.008, 4000, 100)
-        assert config.data.modality == name.split("_")[1]
-        assert name.rsplit("_", 2)[0] in config.data.store
-        assert config.data.modality in config.init
+        assert (config.data.split, config.data.eval_split) == ("train1", "test1")

@@ -59,7 +59,7 @@ def test_a_cpu_computes_in_fp32_unless_told(on_cpu: None) -> None:
 def test_processes_of_a_machine_share_its_cores(
     monkeypatch: pytest.MonkeyPatch, on_cpu: None
 ) -> None:
-    monkeypatch.setattr(runtime_module, "_cores", lambda: 6)
+    monkeypatch.setattr(runtime_module, "cores", lambda: 6)
     before = torch.get_num_threads()
     try:
         for processes, threads in ((1, 6), (2, 3), (8, 1)):

@@ -60,7 +60,6 @@ def test_from_pretext_to_accuracies(
     ("arguments", "says"),
     [
         (["pretrain", "FILE", "data.crpo=3"], "did you mean data.crop?"),
-        (["pretrain", "FILE", "task=action"], "task is action, which `fastrot finetune` trains"),
         (["finetune", "FILE"], "task is rotation, which `fastrot pretrain` trains"),
         (["pretrain", "FILE", "data.split=train7"], "has no split 'train7'"),
         (["pretrain", "FILE", "train.epochs=1"], "both are given"),

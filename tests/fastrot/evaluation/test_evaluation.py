@@ -9,8 +9,9 @@ from sklearn.metrics import accuracy_score, confusion_matrix, top_k_accuracy_sco
 from torch import Tensor
 
 from fastrot.config import Config
-from fastrot.evaluation.action import evaluate_action, in_top
+from fastrot.evaluation.action import evaluate_action, score_action
 from fastrot.evaluation.rotation import evaluate_rotation
+from fastrot.evaluation.scores import in_top
 from fastrot.evaluation.trained import Trained, load_trained
 from fastrot.runtime import Runtime
 from fastrot.tasks import make_task
@@ -82,7 +83,7 @@ def test_action_accuracy_is_that_of_every_clip_by_itself(
 ) -> None:
     trained = trained_network(tiny_config(task="action"), runtime)
     store = Store.open(trained.config.data.store)
-    result = evaluate_action(trained, store, "all", runtime, clips_per_video=3, batch=batch)
+    result, found = score_action(trained, store, "all", runtime, clips_per_video=3, batch=batch)
     assert trained.network.training
 
     trained.network.eval()
@@ -97,6 +98,14 @@ def test_action_accuracy_is_that_of_every_clip_by_itself(
         accuracy_score(store.labels, of_videos.argmax(axis=1))
     )
     assert (result.clip_top5, result.video_top5) == (1.0, 1.0)  # of two classes
+    np.testing.assert_allclose(found.softmax, of_videos, rtol=1e-4)
+    assert (
+        found.confusion().tolist()
+        == confusion_matrix(store.labels, of_videos.argmax(axis=1), labels=range(2)).tolist()
+    )
+    assert found.names == [store.name(i) for i in range(6)]
+    assert found.labels.tolist() == store.labels.tolist()
+    assert (found.classes, found.protocol) == (CLASSES, str(result.protocol))
     assert "all weights trained from scratch" in str(result.protocol)
 
 
@@ -107,6 +116,25 @@ def test_top_k_agrees_with_scikit_learn(k: int) -> None:
     hits = in_top(torch.from_numpy(scores), torch.from_numpy(labels), k)
     expected = top_k_accuracy_score(labels, scores, k=k, labels=range(12)) if k < 12 else 1.0
     assert hits.float().mean().item() == pytest.approx(expected)
+
+
+def test_of_equal_scores_the_first_is_the_higher() -> None:
+    scores, labels = torch.tensor([[0.2, 0.4, 0.4]] * 3), torch.tensor([0, 1, 2])
+    assert in_top(scores, labels, 1).tolist() == [False, True, False]
+    assert in_top(scores, labels, 2).tolist() == [False, True, True]
+
+
+def test_the_protocol_says_which_weights_were_trained(
+    tiny_config: TinyConfig, runtime: Runtime
+) -> None:
+    store = Store.open(tiny_config().data.store)
+    for changes, says in (
+        ({"model": {"freeze": 3}}, "first 3 of 5 convolution blocks frozen"),
+        ({"init": "some.pt"}, "full fine-tuning"),
+    ):
+        trained = trained_network(tiny_config(task="action", **changes), runtime)
+        result = evaluate_action(trained, store, "test1", runtime, clips_per_video=1)
+        assert str(result.protocol).endswith(says)
 
 
 def test_networks_are_loaded_with_all_that_feeds_them(

@@ -2,13 +2,22 @@ import pytest
 import torch
 
 from fastrot.config import OptimConfig, TrainConfig
-from fastrot.training.optim import count_steps, make_optimizer, make_scheduler
+from fastrot.models.network import transfer_network
+from fastrot.training.optim import (
+    clip_gradients,
+    count_steps,
+    make_optimizer,
+    make_scheduler,
+    scaled_lr,
+)
 
 
-def rates(config: OptimConfig, steps: int) -> list[float]:
+def rates(config: OptimConfig, steps: int, steps_per_epoch: float = 1.0) -> list[float]:
     """Return the learning rate that each step uses."""
-    optimizer = make_optimizer(torch.nn.Linear(1, 1), config)
-    scheduler = make_scheduler(optimizer, config, steps)
+    optimizer = make_optimizer(torch.nn.Linear(1, 1), config, config.lr)
+    scheduler = make_scheduler(
+        optimizer, config, config.lr, steps=steps, steps_per_epoch=steps_per_epoch
+    )
     found = []
     for _ in range(steps):
         found.append(optimizer.param_groups[0]["lr"])
@@ -36,8 +45,8 @@ def test_one_cycle_rises_and_falls() -> None:
 
 def test_one_cycle_leaves_the_momentum_alone() -> None:
     config = OptimConfig(schedule="onecycle", momentum=0.7)
-    optimizer = make_optimizer(torch.nn.Linear(1, 1), config)
-    make_scheduler(optimizer, config, 10)
+    optimizer = make_optimizer(torch.nn.Linear(1, 1), config, config.lr)
+    make_scheduler(optimizer, config, config.lr, steps=10, steps_per_epoch=1.0)
     assert optimizer.param_groups[0]["momentum"] == 0.7
 
 
@@ -45,3 +54,60 @@ def test_epochs_are_rounded_up_to_iterations() -> None:
     assert count_steps(TrainConfig(iterations=7), 100) == 7
     assert count_steps(TrainConfig(batch=32, epochs=100), 9537) == 29_804  # 29,803.1
     assert count_steps(TrainConfig(batch=50, epochs=0.5), 100) == 1
+
+
+def test_steps_may_be_counted_in_epochs() -> None:
+    config = OptimConfig(lr=1.0, step_size=2, step_unit="epochs")
+    found = rates(config, 8, steps_per_epoch=1.5)  # two epochs are three iterations
+    assert found == pytest.approx([1.0] * 3 + [0.1] * 3 + [0.01] * 2)
+
+
+def test_cosine_by_hand() -> None:
+    found = rates(OptimConfig(lr=2.0, schedule="cosine"), 4)
+    assert found == pytest.approx([2.0, 1 + 0.5**0.5, 1.0, 1 - 0.5**0.5])
+
+
+@pytest.mark.parametrize("schedule", ["step", "cosine", "constant"])
+def test_warmup_rises_linearly_and_then_the_schedule_begins(schedule: str) -> None:
+    config = OptimConfig(lr=1.0, schedule=schedule, step_size=3)  # type: ignore[arg-type]
+    warm = OptimConfig(lr=1.0, schedule=schedule, step_size=3, warmup=3)  # type: ignore[arg-type]
+    found = rates(warm, 9)
+    assert found[:3] == pytest.approx([0.25, 0.5, 0.75])
+    assert found[3:] == pytest.approx(rates(config, 6))
+
+
+def test_the_learning_rate_scales_with_the_batch_where_asked() -> None:
+    assert scaled_lr(OptimConfig(lr=0.1), 256) == 0.1
+    assert scaled_lr(OptimConfig(lr=0.1, lr_batch=32), 256) == pytest.approx(0.8)
+
+
+def test_batchnorm_and_biases_can_be_exempt_from_decay() -> None:
+    network = transfer_network(3, depth=10, width=2)
+    optimizer = make_optimizer(network, OptimConfig(weight_decay=0.1, decay_norms=False), 0.1)
+    decays = {
+        id(weight): group["weight_decay"]
+        for group in optimizer.param_groups
+        for weight in group["params"]
+    }
+    for name, weight in network.named_parameters():
+        exempt = ".bn" in f".{name}" or name.endswith(".bias")
+        assert decays[id(weight)] == (0.0 if exempt else 0.1), name
+
+
+def test_frozen_weights_are_not_the_optimisers() -> None:
+    network = transfer_network(3, depth=10, width=2)
+    network.freeze(1)
+    optimizer = make_optimizer(network, OptimConfig(), 0.1)
+    held = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
+    assert id(network.conv1.weight) not in held
+    assert id(network.fc.weight) in held
+
+
+@pytest.mark.parametrize(("most", "expected"), [(1.0, 1.0), (100.0, 5.0)])
+def test_gradients_are_clipped_by_their_common_norm(most: float, expected: float) -> None:
+    layer = torch.nn.Linear(2, 1)
+    optimizer = make_optimizer(layer, OptimConfig(), 0.1)
+    layer.weight.grad, layer.bias.grad = torch.tensor([[3.0, 0.0]]), torch.tensor([4.0])
+    clip_gradients(layer, torch.amp.GradScaler("cpu", enabled=False), optimizer, most)
+    norm = torch.cat([layer.weight.grad.flatten(), layer.bias.grad]).norm()
+    assert norm.item() == pytest.approx(expected)

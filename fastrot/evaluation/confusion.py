@@ -1,0 +1,90 @@
+"""The confusion matrix, what follows from it for each class, and their files."""
+
+import importlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrot.clips import Ints
+from fastrot.evaluation.files import write_csv, write_file
+
+LABELS_UP_TO = 150  # classes; beyond it nobody reads their names in the picture
+NUMBERS_UP_TO = 12
+
+
+def confusion_counts(labels: Ints, found: Ints, classes: int) -> Ints:
+    """Return the (classes, classes) counts by true class (rows) and found class (columns)."""
+    cells = np.bincount(labels * classes + found, minlength=classes * classes)
+    return cells.reshape(classes, classes).astype(np.int64)
+
+
+def write_per_class(out: Path, names: Sequence[str], counts: Ints) -> None:
+    """Write ``per_class.csv``: each class, its videos, and its top-1 in 0..1, empty without videos.
+
+    Raises:
+        FastrotError: it cannot be written.
+    """
+    rows = [
+        (name, total, round(right / total, 6) if total else "")
+        for name, total, right in zip(
+            names, counts.sum(axis=1).tolist(), counts.diagonal().tolist(), strict=True
+        )
+    ]
+    write_csv(out / "per_class.csv", ("class", "videos", "top1"), rows)
+
+
+def write_confusion(out: Path, names: Sequence[str], counts: Ints) -> list[str]:
+    """Write ``confusion.csv`` and, where matplotlib is installed, ``confusion.png``.
+
+    Args:
+        out: the folder.
+        names: of the classes.
+        counts: (C, C) by true class (rows) and found class (columns).
+
+    Returns:
+        The names of the files written; the picture may be missing.
+
+    Raises:
+        FastrotError: they cannot be written.
+    """
+    rows = [(name, *row) for name, row in zip(names, counts.tolist(), strict=True)]
+    write_csv(out / "confusion.csv", ("true / found", *names), rows)
+    picture = draw_confusion(names, counts)
+    if picture is None:
+        # One of an earlier evaluation would tell of other numbers.
+        (out / "confusion.png").unlink(missing_ok=True)
+        return ["confusion.csv"]
+    write_file(out / "confusion.png", picture)
+    return ["confusion.csv", "confusion.png"]
+
+
+def draw_confusion(names: Sequence[str], counts: Ints) -> bytes | None:
+    """Return a PNG of the matrix, each row as shares of its class; None without matplotlib."""
+    try:
+        # By name: neither running nor type checking needs the optional package.
+        library = importlib.import_module("matplotlib.figure")
+    except ImportError:
+        return None
+    shares: NDArray[np.float64] = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = float(np.clip(3 + 0.16 * len(names), 4, 24))  # inches
+    figure = library.Figure(figsize=(side + 1.5, side), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_xlabel("found")
+    axes.set_ylabel("true")
+    if len(names) <= LABELS_UP_TO:
+        style = {"fontsize": 8 if len(names) <= 40 else 6, "parse_math": False}
+        axes.set_xticks(range(len(names)), labels=names, rotation=90, **style)
+        axes.set_yticks(range(len(names)), labels=names, **style)
+    if len(names) <= NUMBERS_UP_TO:
+        for (row, column), share in np.ndenumerate(shares):
+            colour = "white" if share > 0.5 else "black"
+            place = {"ha": "center", "va": "center", "fontsize": 7}
+            axes.text(column, row, f"{100 * share:.0f}", color=colour, **place)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=150)
+    return content.getvalue()

@@ -1,0 +1,153 @@
+"""Rotations that are no quarter turns: by 45 degree steps, and by any angle (section 4.6).
+
+Such a rotation resamples, and resampling leaves traces that a network could read instead of the
+picture. So every angle, 0 included, passes through the same steps: an isotropic Gaussian, read at
+the rotated positions, then rounding to whole grey levels.
+
+The Gaussian removes the corners of the spectrum, which would turn with the picture. What is left of
+the pixels' grid is strongest at half the sampling frequency, where the spectrum meets its own copy
+(at 0 degrees in step, at 45 out of step). There the Gaussian leaves exp(-pi^2 sigma^2 / 2) = 0.0008 of
+the amplitude, and rounding, which adds the same white noise to every angle, drowns it. Bilinear
+reading does nothing of the kind: it leaves 0 degrees sharp and blurs 45.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+SIGMA = 1.2
+"""Of the Gaussian, in pixels."""
+
+RADIUS = 5
+"""Pixels that the Gaussian reaches on either side; beyond, it is below 0.0002 of its peak."""
+
+
+def inscribed_size(size: int) -> int:
+    """Return the side of the centre patch that no rotation takes beyond a frame of ``size`` pixels.
+
+    That is (size - 2 * RADIUS) / sqrt(2), rounded down: 72 of 112. The patch is cut from every
+    rotation, so that there are no empty corners (the paper does so too and does not say its size).
+
+    Raises:
+        ValueError: nothing of so small a frame is left.
+    """
+    patch = math.floor((size - 2 * RADIUS) / math.sqrt(2))
+    if patch < 1:
+        raise ValueError(f"frames of {size} pixels are too small to be rotated by any angle")
+    return patch
+
+
+def rotate_all(
+    clips: Tensor,
+    degrees: Sequence[float],
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    dtype: torch.dtype,
+) -> Tensor:
+    """Rotate every clip by every angle, counter-clockwise, and normalise.
+
+    Args:
+        clips: (B, T, S, S, 3) uint8 or int16.
+        degrees: R angles.
+        mean: Per channel, in units where 255 is 1.
+        std: In the same units.
+        dtype: Of the result; computed in float32.
+
+    Returns:
+        (R*B, 3, T, P, P) in channels_last_3d memory, rotation-major; P is ``inscribed_size(S)``.
+
+    Raises:
+        ValueError: the frames are not square.
+    """
+    pixels, shape = _pixels_first(clips)
+    turned = [_weights(float(angle), shape[2], clips.device) @ pixels for angle in degrees]
+    return _finish(torch.stack(turned), len(degrees) * shape[0], shape, mean, std, dtype)
+
+
+def rotate_each(
+    clips: Tensor,
+    degrees: Tensor,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    dtype: torch.dtype,
+) -> Tensor:
+    """Rotate every clip by angles of its own; the arguments are those of ``rotate_all``.
+
+    Args:
+        clips: (B, T, S, S, 3) uint8 or int16.
+        degrees: (V, B), V views of each clip.
+        mean: Per channel, in units where 255 is 1.
+        std: In the same units.
+        dtype: Of the result.
+
+    Returns:
+        (V*B, 3, T, P, P) in channels_last_3d memory, view-major.
+
+    Raises:
+        ValueError: the frames are not square.
+    """
+    _, shape = _pixels_first(clips[:1])
+    turned = []
+    for view in degrees.tolist():
+        for clip, angle in zip(clips, view, strict=True):
+            pixels, _ = _pixels_first(clip[None])
+            turned.append(_make_weights(float(angle), shape[2], clips.device) @ pixels)
+    return _finish(torch.stack(turned), degrees.numel(), shape, mean, std, dtype)
+
+
+def _pixels_first(clips: Tensor) -> tuple[Tensor, torch.Size]:
+    """Return (S*S, B*T*3) float32: a column for each picture and channel."""
+    if clips.shape[2] != clips.shape[3]:
+        raise ValueError(f"frames must be square, these are {clips.shape[2]}x{clips.shape[3]}")
+    return clips.float().permute(2, 3, 0, 1, 4).flatten(2).flatten(0, 1).contiguous(), clips.shape
+
+
+def _finish(
+    turned: Tensor,
+    count: int,
+    shape: torch.Size,
+    mean: Sequence[float],
+    std: Sequence[float],
+    dtype: torch.dtype,
+) -> Tensor:
+    """Take (groups, P*P, columns) to (count, 3, T, P, P), normalised."""
+    patch = inscribed_size(shape[2])
+    frames = turned.view(len(turned), patch, patch, -1, shape[1], 3)
+    frames = frames.permute(0, 3, 4, 1, 2, 5).reshape(count, shape[1], patch, patch, 3)
+    mean255 = torch.tensor([255 * m for m in mean], device=turned.device)
+    scale = torch.tensor([1 / (255 * s) for s in std], device=turned.device)
+    return ((frames.round() - mean255) * scale).to(dtype).permute(0, 4, 1, 2, 3)
+
+
+def _make_weights(degrees: float, size: int, device: torch.device) -> Tensor:
+    """Return the (P*P, S*S) sparse matrix that rotates a flattened picture, float32."""
+    patch, angle = inscribed_size(size), math.radians(degrees)
+    offset = torch.arange(patch, device=device, dtype=torch.float64) - (patch - 1) / 2
+    y, x = torch.meshgrid(offset, offset, indexing="ij")
+    centre = (size - 1) / 2
+    rows, row_weights = _taps(centre + y * math.cos(angle) + x * math.sin(angle))
+    columns, column_weights = _taps(centre + x * math.cos(angle) - y * math.sin(angle))
+    index = (rows[:, :, None] * size + columns[:, None, :]).flatten(1)
+    weight = (row_weights[:, :, None] * column_weights[:, None, :]).flatten(1)
+    starts = torch.arange(0, index.numel() + 1, index.shape[1], device=device)
+    return torch.sparse_csr_tensor(
+        starts, index.flatten(), weight.flatten().float(), (patch * patch, size * size)
+    )
+
+
+def _taps(position: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the pixels along one axis that each position reads, and their weights: (P*P, 2 RADIUS) each."""
+    around = torch.arange(1 - RADIUS, RADIUS + 1, device=position.device)
+    taps = position.flatten().floor().long()[:, None] + around
+    distance = (position.flatten()[:, None] - taps).abs()
+    # On a pixel, the tap at RADIUS on one side has no partner on the other: without it all is symmetric.
+    weight = torch.exp(-(distance**2) / (2 * SIGMA**2)) * (distance < RADIUS - 1e-9)
+    return taps, weight / weight.sum(dim=1, keepdim=True)
+
+
+_weights = functools.lru_cache(maxsize=64)(_make_weights)

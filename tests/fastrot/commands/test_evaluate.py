@@ -1,0 +1,155 @@
+"""``fastrot evaluate`` as people use it: files, printed lines, exit codes."""
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score
+
+from fastrot.cli import main
+from fastrot.config import Config
+from fastrot.evaluation.scores import Scores
+from fastrot.training import train
+
+TinyConfig = Callable[..., Config]
+
+
+def results_in(folder: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return values
+
+
+@pytest.fixture
+def network(tiny_config: TinyConfig) -> Callable[..., tuple[str, str]]:
+    """Return a function that trains a tiny network and gives its checkpoint and its store."""
+
+    def make(**changes: Any) -> tuple[str, str]:
+        config = tiny_config(train={"iterations": 2}, **changes)
+        return str(train(config, quiet=True).last), config.data.store
+
+    return make
+
+
+def test_rotations_of_all_videos_of_a_store(
+    network: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    checkpoint, store = network()
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    out = tmp_path / "out"
+    command = ["evaluate", "rotation", checkpoint, "--store", store, "--split", "all"]
+    assert main([*command, "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    results = results_in(out)
+    assert (results["clips"], results["protocol"]["videos"]) == (6, 6)
+    assert results["checkpoint"] == checkpoint
+    table = list(csv.reader((out / "confusion.csv").open()))
+    assert table[0][1:] == ["0", "90", "180", "270"]
+    assert [[int(cell) for cell in row[1:]] for row in table[1:]] == results["confusion"]
+    assert f"written to {out}: results.json, confusion.csv\n" in printed
+    assert "no confusion.png, for want of matplotlib: pip install matplotlib" in printed
+
+
+def test_actions_leave_scores_that_are_fused_twice(
+    network: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    for name, modality in (("rgb", "rgb"), ("dif", "dif")):
+        checkpoint, store = network(task="action", name=name, data={"modality": modality})
+        assert main(
+            ["evaluate", "action", checkpoint, "--store", store, "--split", "all", "--clips", "2"]
+        ) == 0  # fmt: skip
+    runs = tmp_path / "runs"
+    scores = {}
+    for name in ("rgb", "dif"):
+        folder = runs / name / "evaluation" / "action-raw-all-last"
+        scores[name] = Scores.load(folder / "scores.npz")
+        found = scores[name].softmax.argmax(axis=1)
+        accuracy = accuracy_score(scores[name].labels, found)
+        assert results_in(folder)["video_top1"] == pytest.approx(accuracy)
+        rows = list(csv.DictReader((folder / "per_class.csv").open()))
+        assert [row["class"] for row in rows] == ["class0", "class1"]
+        assert [row["videos"] for row in rows] == ["3", "3"]
+        assert np.mean([float(row["top1"]) for row in rows]) == pytest.approx(accuracy, abs=1e-5)
+        assert (folder / "confusion.csv").exists()
+
+    capsys.readouterr()
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", "fuse", str(runs / "rgb"), str(runs / "dif")]) == 0
+    printed = capsys.readouterr().out
+    fusion = Path("runs/fusion/rgb-action-raw-all-last+dif-action-raw-all-last")
+    results = results_in(fusion)
+    product = scores["rgb"].softmax * scores["dif"].softmax  # has the mean's order
+    accuracy = accuracy_score(scores["rgb"].labels, product.argmax(axis=1))
+    assert results["video_top1"] == pytest.approx(accuracy)
+    assert f"fusion  top-1 {100 * accuracy:.2f} %" in printed
+    assert "RGB frames" in results["inputs"][0]["protocol"]
+    assert "DIF frames" in results["inputs"][1]["protocol"]
+    out = tmp_path / "third"
+    assert main(["evaluate", "fuse", str(fusion), str(runs / "rgb"), "--out", str(out)]) == 0
+    assert Scores.load(out / "scores.npz").names == scores["rgb"].names
+
+
+def test_probe_and_retrieval_stand_beside_the_random_network(
+    network: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint, store = network()
+    splits = ["--store", store, "--train-split", "train1", "--test-split", "test1", "--clips", "2"]
+    assert main(["evaluate", "probe", checkpoint, *splits, "--shots", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("random") == 5
+    assert "linear probe on 2 videos, tested on" in printed
+    evaluation = tmp_path / "runs" / "tiny" / "evaluation"
+    results = results_in(evaluation / "probe-raw-train1-test1-1-shots-last")
+    assert len(results["trained"]) == len(results["random"]) == 5
+    assert (results["train_split"], results["shots"], results["train_videos"]) == ("train1", 1, 2)
+    assert results["protocol"]["clips_per_video"] == 2
+
+    neighbours = ["--k", "1", "4", "--block", "layer3"]
+    assert main(["evaluate", "retrieval", checkpoint, *splits, *neighbours]) == 0
+    assert "hit at 4    100.0 %  random 100.0 %" in capsys.readouterr().out
+    results = results_in(evaluation / "retrieval-raw-train1-test1-layer3-last")
+    assert (results["k"], results["block"]) == ([1, 4], "layer3")
+    assert results["trained"][1] == results["random"][1] == 1.0
+    assert results["protocol"]["split"] == "test1"
+
+
+def test_errors_exit_with_a_code_and_a_line(
+    network: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint, store = network()
+    splits = ["--store", store, "--train-split", "train1", "--test-split", "test1"]
+    file = tmp_path / "file"
+    file.write_text("")
+    split = ["--store", store, "--split", "all", "--out", str(file / "out")]
+    for arguments, code, says in (
+        (["fuse", "nowhere.npz", "nowhere.npz"], 1, "nowhere.npz cannot be read as scores"),
+        (["fuse", str(tmp_path / "runs" / "tiny"), "b.npz"], 1, "holds no scores.npz"),
+        (["retrieval", checkpoint, *splits, "--block", "conv9"], 2, "no block 'conv9'"),
+        (["probe", checkpoint, *splits, "--shots", "9"], 2, "9"),
+        (["rotation", checkpoint, *split], 1, "cannot be written"),
+    ):
+        assert main(["evaluate", *arguments]) == code
+        assert says in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="compares CPU processes")
+def test_two_processes_retrieve_what_one_does(network: Any, tmp_path: Path) -> None:
+    checkpoint, store = network()
+    arguments = ["evaluate", "retrieval", checkpoint, "--store", store, "--train-split", "train1"]
+    # The shares end in the middle of a video.
+    arguments += ["--test-split", "test1", "--clips", "3", "--batch", "2", "--k", "1", "2", "--out"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", "-m", "fastrot", *arguments, str(tmp_path / "two")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("written to") == 1
+    assert main([*arguments, str(tmp_path / "one")]) == 0
+    one, two = results_in(tmp_path / "one"), results_in(tmp_path / "two")
+    for key in ("trained", "k", "protocol", "train_videos"):
+        assert one[key] == two[key]

@@ -1,0 +1,49 @@
+"""Regression of the rotation, against an independent computation."""
+
+import numpy as np
+import pytest
+import torch
+
+from fastrot.evaluation.angles import AngleResult, evaluate_pretext
+from fastrot.evaluation.rotation import RotationResult
+from fastrot.evaluation.trained import Trained
+from fastrot.tasks import make_task
+
+
+def trained(tiny_config, **rotation):
+    config = tiny_config(rotation=rotation)
+    task = make_task(config, [])
+    torch.manual_seed(3)
+    return Trained(task.network(config.model), task, config)
+
+
+def test_the_mean_error_goes_around_the_circle(tiny_config, make_store, runtime, monkeypatch):
+    of = trained(tiny_config, kind="regress", views=3)
+    seen = []
+    errors = of.task.errors
+
+    def spy(outputs, targets):
+        seen.append((outputs[:, 0].numpy(), targets.numpy()))
+        return errors(outputs, targets)
+
+    monkeypatch.setattr(of.task, "errors", spy)
+    result = evaluate_pretext(
+        of, make_store(), "all", runtime, clips_per_video=2, batch=5, quiet=True
+    )
+    assert isinstance(result, AngleResult)
+    calls = seen[::2]  # `correct` asks for the errors again
+    outputs, targets = (np.concatenate(values) for values in zip(*calls, strict=True))
+    assert len(outputs) == 6 * 2 * 3
+    answer, truth = np.exp(1j * np.pi * outputs), np.exp(1j * np.pi * targets)
+    away = np.abs(np.angle(answer / truth, deg=True))
+    assert result.mean_error_degrees == pytest.approx(away.mean(), abs=1e-3)
+    assert result.accuracy == pytest.approx((away <= 22.5).mean())
+    assert (result.clips, result.views) == (12, 3)
+    assert "around the circle" in result.lines()[0]
+
+
+def test_classes_are_measured_as_classes(tiny_config, make_store, runtime):
+    of = trained(tiny_config, degrees=[0, 45, 90, 135, 180, 225, 270, 315])
+    result = evaluate_pretext(of, make_store(), "test1", runtime, quiet=True)
+    assert isinstance(result, RotationResult)
+    assert np.sum(result.confusion) == 2 * 8

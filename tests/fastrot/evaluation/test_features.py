@@ -1,0 +1,58 @@
+from collections.abc import Callable
+
+import torch
+
+from fastrot.config import Config
+from fastrot.evaluation.features import block_features, untrained
+from fastrot.evaluation.trained import load_trained
+from fastrot.runtime import Runtime
+from fastrot.training import train
+from pipelines.loader import Loader
+from pipelines.plan import ClipSpec, TestPlan
+from pipelines.store import Store
+
+TinyConfig = Callable[..., Config]
+
+
+def test_features_are_each_blocks_average_over_a_videos_clips(
+    tiny_config: TinyConfig, runtime: Runtime
+) -> None:
+    trained = load_trained(train(tiny_config(train={"iterations": 2})).last, runtime)
+    store = Store.open(trained.config.data.store)
+    videos = store.select("test1")
+    found = block_features(trained, store, videos, runtime, clips_per_video=3, batch=4)
+    assert [tuple(block.shape) for block in found] == [(2, 4), (2, 4), (2, 8), (2, 16), (2, 32)]
+
+    plan = TestPlan(store, videos, ClipSpec(frames=4, crop=32), clips_per_video=3)
+    trained.network.eval()
+    with Loader(store, plan, [(0, 6)], batch=6, device=torch.device("cpu")) as loader:
+        clips = trained.task.upright(next(loader), torch.float32)
+    with torch.no_grad():
+        expected = trained.network(clips)
+        pooled = found[-1]
+        for index, block in enumerate(trained.network.stages(clips)):
+            mean = block.mean(dim=(2, 3, 4)).view(2, 3, -1).mean(dim=1)
+            torch.testing.assert_close(found[index], mean, rtol=1e-4, atol=1e-5)
+        # The last block's features are what the head reads (its first layer is linear).
+        hidden = trained.network.fc[0](trained.network.embed(clips)).view(2, 3, -1).mean(dim=1)
+        torch.testing.assert_close(trained.network.fc[0](pooled), hidden, rtol=1e-4, atol=1e-5)
+    assert expected.shape == (6, 4)
+
+
+def test_a_random_networks_activations_are_normalised(
+    tiny_config: TinyConfig, runtime: Runtime
+) -> None:
+    trained = load_trained(train(tiny_config(train={"iterations": 1})).last, runtime)
+    store = Store.open(trained.config.data.store)
+    videos = store.select("all")
+    network = untrained(trained, store, videos, runtime, batch=6).network
+    torch.manual_seed(trained.config.seed)
+    fresh = trained.task.network(trained.config.model)
+    assert torch.equal(network.conv1.weight, fresh.conv1.weight)
+    plan = TestPlan(store, videos, ClipSpec(frames=4, crop=32), clips_per_video=1)
+    with Loader(store, plan, [(0, 6)], batch=6, device=torch.device("cpu")) as loader:
+        clips = trained.task.upright(next(loader), torch.float32)
+    with torch.no_grad():
+        out = network.eval().bn1(network.conv1(clips))
+    torch.testing.assert_close(out.mean(dim=(0, 2, 3, 4)), torch.zeros(4), atol=1e-3, rtol=0)
+    torch.testing.assert_close(out.std(dim=(0, 2, 3, 4)), torch.ones(4), atol=1e-2, rtol=0)

@@ -1,0 +1,92 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from sklearn.neighbors import NearestNeighbors
+
+from fastrot.config import Config
+from fastrot.evaluation import retrieval
+from fastrot.evaluation.features import block_features, untrained
+from fastrot.evaluation.retrieval import hits_at, retrieve
+from fastrot.evaluation.trained import load_trained
+from fastrot.runtime import Runtime
+from fastrot.training import train
+from pipelines.errors import UsageError
+from pipelines.store import Store
+
+TinyConfig = Callable[..., Config]
+
+
+def scikit_learns_hits(gallery, labels, queries, truth, ks):
+    """Return the hits at each k of scikit-learn's neighbours by cosine distance."""
+    search = NearestNeighbors(n_neighbors=max(ks), metric="cosine", algorithm="brute")
+    nearest = search.fit(gallery).kneighbors(queries, return_distance=False)
+    return [
+        float(np.mean([truth[i] in labels[row[:k]] for i, row in enumerate(nearest)])) for k in ks
+    ]
+
+
+@pytest.mark.parametrize("at_once", [7, 1024])
+def test_hits_are_scikit_learns(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrieval, "QUERIES_AT_ONCE", at_once)
+    rng = np.random.default_rng(0)
+    gallery, queries = rng.normal(size=(150, 6)), rng.normal(size=(60, 6))
+    gallery *= rng.uniform(0.1, 10, size=(150, 1))  # lengths must not matter
+    labels, truth = rng.integers(20, size=150), rng.integers(20, size=60)
+    ks = [1, 5, 10, 20, 50]
+    found = hits_at(*map(torch.from_numpy, (gallery, labels, queries, truth)), ks)
+    assert found == pytest.approx(scikit_learns_hits(gallery, labels, queries, truth, ks))
+    assert 0 < found[0] < found[2] < 1
+
+
+def test_more_neighbours_than_videos_are_all_videos() -> None:
+    gallery, queries = torch.eye(2), torch.tensor([[2.0, 1.0], [2.0, 1.0], [2.0, 1.0]])
+    found = hits_at(gallery, torch.tensor([0, 1]), queries, torch.tensor([0, 1, 2]), [1, 2, 50])
+    assert found == pytest.approx([1 / 3, 2 / 3, 2 / 3])
+
+
+@pytest.mark.parametrize("block", ["layer2", "layer4"])
+def test_test_videos_query_the_training_videos(
+    tiny_config: TinyConfig, runtime: Runtime, block: str
+) -> None:
+    trained = load_trained(train(tiny_config(train={"iterations": 2})).last, runtime)
+    store = Store.open(trained.config.data.store)
+    ks = [1, 2, 3, 4]
+    result = retrieve(
+        trained,
+        store,
+        "train1",
+        "test1",
+        runtime,
+        block=block,
+        ks=ks,
+        clips_per_video=2,
+        quiet=True,
+    )
+    gallery, queries = store.select("train1"), store.select("test1")
+    index = ["conv1", "layer1", "layer2", "layer3", "layer4"].index(block)
+    random = untrained(trained, store, gallery, runtime, batch=16)
+    for network, found in ((trained, result.trained), (random, result.random)):
+        known, asked = (
+            block_features(network, store, videos, runtime, clips_per_video=2, quiet=True)[index]
+            for videos in (gallery, queries)
+        )
+        assert found == scikit_learns_hits(
+            known.double(), store.labels[gallery], asked.double(), store.labels[queries], ks
+        )
+        assert found[-1] == 1.0  # among all four are both classes
+    assert (result.k, result.block, result.train_videos) == (ks, block, 4)
+    assert result.protocol.videos == 2
+    assert result.protocol.weights == "frozen features"
+    assert "random" in result.lines()[0]
+    assert "nearest of 4 videos by cosine similarity" in result.lines()[-1]
+
+
+def test_what_cannot_be_retrieved_is_refused(tiny_config: TinyConfig, runtime: Runtime) -> None:
+    trained = load_trained(train(tiny_config(train={"iterations": 1})).last, runtime)
+    store = Store.open(trained.config.data.store)
+    with pytest.raises(UsageError, match=r"no block 'fc': the blocks are conv1, .*layer4"):
+        retrieve(trained, store, "train1", "test1", runtime, block="fc")
+    with pytest.raises(UsageError, match="2 videos are in both splits, 'all' and 'test1'"):
+        retrieve(trained, store, "all", "test1", runtime)

@@ -1,0 +1,50 @@
+"""The loader on a GPU gives what it gives on a CPU, codec by codec."""
+
+import numpy as np
+import pytest
+import torch
+
+from pipelines.loader import Loader
+from pipelines.plan import ClipSpec, TestPlan, TrainPlan
+
+pytestmark = pytest.mark.gpu
+
+
+def load(store, plan, device):
+    with Loader(store, plan, [(0, 6)], batch=6, device=torch.device(device)) as loader:
+        batch = next(loader)
+        assert batch.clips.device.type == batch.labels.device.type == device
+        return batch.clips.cpu().numpy().astype(int)
+
+
+@pytest.mark.parametrize("modality", ["rgb", "dif"])
+@pytest.mark.parametrize(
+    ("codec", "most"), [("raw", 0), ("mjpeg", 1.0), ("vp9", 2.0), ("h264", 3.0)]
+)
+@pytest.mark.parametrize("frames", [6, 20])  # the shortest video has 12: it loops
+def test_gpu_clips_are_those_of_the_cpu(make_store, codec, most, modality, frames):
+    store = make_store(codec, size=128)
+    truth = make_store("raw", size=128) if codec == "h264" else store
+    spec = ClipSpec(frames=frames, stride=2, crop=101, modality=modality)
+
+    def plan(of):
+        return TrainPlan(of, of.select("all"), spec, seed=1)
+
+    difference = np.abs(load(store, plan(store), "cuda") - load(truth, plan(truth), "cpu"))
+    assert difference.mean() <= most
+
+
+def test_clips_stay_valid_while_held(make_store):
+    store = make_store("raw", size=128)
+    plan = TestPlan(store, store.select("all"), ClipSpec(frames=4, crop=101), clips_per_video=4)
+    device = torch.device("cuda")
+    with Loader(store, plan, [(i, 2) for i in range(24)][:20:2], batch=2, device=device) as loader:
+        held = [batch.clips for batch in loader]
+    alone = [load_one(store, plan, i) for i in range(0, 20, 2)]
+    for kept, expected in zip(held, alone, strict=True):
+        torch.testing.assert_close(kept, expected)
+
+
+def load_one(store, plan, first):
+    with Loader(store, plan, [(first, 2)], batch=2, device=torch.device("cuda")) as loader:
+        return next(loader).clips
