@@ -1,6 +1,7 @@
 """The benchmark of cheap cues: one tiny case from end to end, and the table's arithmetic by hand."""
 
 import json
+import sys
 
 import pytest
 
@@ -88,6 +89,11 @@ def test_nothing_measured_is_said_plainly(tmp_path):
 
 
 def test_figure_is_drawn_of_what_there_is(tmp_path):
-    pytest.importorskip("matplotlib")
     draw(RESULTS, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_figure_without_matplotlib_is_said_plainly(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(FastrotError, match="needs matplotlib"):
+        draw(RESULTS, tmp_path / "figure.png")
