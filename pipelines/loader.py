@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipelines.errors import FastrotError
 from pipelines.graph import build_pipeline
-from pipelines.plan import Clips, Plan, frame_numbers
-from pipelines.sources import Bytes, ClipReader
+from pipelines.plan import Clips, ClipSpec, Plan, frame_numbers
+from pipelines.sources import Bytes, ClipReader, damaged
 from pipelines.store import Store
 
 
@@ -155,7 +156,10 @@ class Loader:
     def __next__(self) -> Batch:
         began = time.perf_counter()
         self._began = self._began or began
-        (output,) = self._pipeline.run()
+        try:
+            (output,) = self._pipeline.run()
+        except RuntimeError as error:
+            raise FastrotError(self._blame(error)) from None
         clips = torch.utils.dlpack.from_dlpack(output.as_tensor())
         planned = self._planned.popleft()
         self._ended = time.perf_counter()
@@ -187,6 +191,20 @@ class Loader:
             waited_s=self.waited_s,
             queue_depth=sum(ready) / len(ready) if ready else 0.0,
         )
+
+    def _blame(self, error: RuntimeError) -> str:
+        """Say which video DALI could not decode; it does not, so each clip in hand is tried alone."""
+        store = self._store
+        for clips in self._planned:
+            for row in range(len(clips)):
+                try:
+                    with Loader(
+                        store, _Fixed(self._spec, clips), [(row, 1)], batch=1, device=self._device
+                    ) as alone:
+                        alone._pipeline.run()
+                except RuntimeError:
+                    return damaged(store, int(clips.video[row]), "DALI cannot decode it")
+        return f"DALI failed on clips of {store.path}, though it decodes each alone: {error}"
 
     def _next_read(self) -> tuple[Clips, Bytes | list[Bytes]]:
         clips, data = next(self._reader)
@@ -229,6 +247,20 @@ class Loader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _Fixed:
+    """A plan of clips that were planned before; sample g is row g of them."""
+
+    def __init__(self, spec: ClipSpec, clips: Clips):
+        self.spec = spec
+        self._clips = clips
+
+    def clips(self, first: int, count: int) -> Clips:
+        """Return rows ``first`` to ``first + count - 1``."""
+        rows = slice(first, first + count)
+        columns = {name: value[rows] for name, value in vars(self._clips).items()}
+        return Clips(**columns)
 
 
 def _corners(clips: Clips) -> NDArray[np.int32]:

@@ -97,7 +97,11 @@ class MjpegSource:
         self._files.read_into(store.shard_path(video), packets, int(starts[0]), store.name(video))
         starts -= starts[0]
         for i, number in enumerate(numbers - numbers.min()):
-            into[row * self._frames + i] = packets[starts[number] : starts[number + 1]]
+            packet = packets[starts[number] : starts[number + 1]]
+            # DALI 2.4 ends the process with a segmentation fault on some of what is no JPEG at all.
+            if packet[:2].tobytes() != b"\xff\xd8":
+                raise FastrotError(damaged(store, video, "a frame is no JPEG"))
+            into[row * self._frames + i] = packet
         return len(packets)
 
     def packet_starts(self, video: int, first: int, last: int) -> NDArray[np.int64]:
@@ -114,9 +118,7 @@ class MjpegSource:
         )
         starts = starts.astype(np.int64)
         if starts[0] < begin or starts[-1] > end or (np.diff(starts) <= 0).any():
-            raise FastrotError(
-                f"{offsets_path(store.shard_path(video))} is damaged at video {store.name(video)!r}"
-            )
+            raise FastrotError(damaged(store, video, "its frame offsets are out of order"))
         return starts
 
 
@@ -222,6 +224,14 @@ class ClipReader:
     def close(self) -> None:
         """Stop the threads."""
         self._pool.shutdown(cancel_futures=True)
+
+
+def damaged(store: Store, video: int, what: str) -> str:
+    """Return the message about a video whose stored bytes are not what was written."""
+    return (
+        f"video {store.name(video)!r} in {store.shard_path(video)} is damaged: {what}. "
+        f"`fastrot store verify {store.path} --fix` lists and drops what is broken"
+    )
 
 
 class ShardFiles:

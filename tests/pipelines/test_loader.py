@@ -235,3 +235,48 @@ def test_statistics_count_what_was_delivered(make_store, codec):
         clips = plan.clips(0, 12)
         first = store.index[clips.video] + clips.start
         assert stats.bytes_read == (starts[first + 4] - starts[first]).sum()
+
+
+def damaged_copy(make_store, tmp_path, codec, size, video, damage):
+    shutil.copytree(make_store(codec, size=size).path, tmp_path / "store")
+    store = Store.open(tmp_path / "store")
+    with store.shard_path(video).open("r+b") as file:
+        file.seek(int(store.offset[video]))
+        data = bytearray(file.read(int(store.bytes[video])))
+        damage(data)
+        file.seek(int(store.offset[video]))
+        file.write(data)
+    return store
+
+
+def zero_everything(data):
+    data[:] = bytes(len(data))
+
+
+def cut_every_picture_short(data):
+    """Leave each JPEG its first bytes only, so that it has no picture."""
+    keep = data.startswith(b"\xff\xd8")
+    assert keep
+    at = 0
+    while (at := data.find(b"\xff\xd8", at)) >= 0:
+        end = data.find(b"\xff\xd9", at)
+        data[at + 4 : end] = bytes(end - at - 4)
+        at = end
+
+
+@pytest.mark.parametrize(
+    ("codec", "size", "damage"),
+    [
+        ("mjpeg", 40, zero_everything),
+        ("mjpeg", 40, cut_every_picture_short),
+        ("vp9", 128, zero_everything),
+    ],
+)
+def test_a_damaged_video_is_named_with_the_remedy(make_store, tmp_path, codec, size, damage):
+    store = damaged_copy(make_store, tmp_path, codec, size, 2, damage)
+    plan = TestPlan(store, store.select("all"), ClipSpec(frames=4, crop=31), clips_per_video=1)
+    with (
+        Loader(store, plan, [(0, 6)], batch=6, device=CPU) as loader,
+        pytest.raises(FastrotError, match=rf"{store.name(2)}.*is damaged.*store verify .* --fix"),
+    ):
+        next(loader)
