@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test lint format clean
+.PHONY: install demo test test-gpu lint format clean
 
 install: $(STAMP)
 
@@ -24,6 +24,10 @@ lint: install
 
 test: lint
 	$(BIN)/pytest
+
+# On a machine with a GPU: what is marked gpu must run there, not skip.
+test-gpu: install
+	FASTROT_REQUIRE_GPU=1 $(BIN)/pytest -m gpu
 
 format: install
 	$(BIN)/ruff check --fix .
