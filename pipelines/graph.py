@@ -160,7 +160,7 @@ def _raw_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
         num_outputs=3,
         batch=True,
         batch_info=True,  # makes the position part of DALI's own bookkeeping
-        no_copy=True,  # the reader keeps each buffer alive until the pipeline is past it
+        no_copy=True,  # the loader keeps what it feeds alive until the pipeline is past it
         layout=["FHWC", "", ""],
     )
     return _augment(frames.gpu() if gpu else frames, corner, flip, spec)
@@ -170,7 +170,7 @@ def _video_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
     from nvidia.dali import fn
 
     files, numbers, corner, flip = fn.external_source(
-        source=feed, num_outputs=4, batch=True, batch_info=True
+        source=feed, num_outputs=4, batch=True, batch_info=True, no_copy=True
     )
     frames = fn.decoders.video(
         files,
@@ -199,7 +199,7 @@ def _mjpeg_frames(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
     dif = spec.modality == "dif"
     # An output that nothing reads is not only a waste: DALI 2.4 crashes on it.
     packets, y, x, flip, *following = fn.external_source(
-        source=feed, num_outputs=5 if dif else 4, batch=True, batch_info=True
+        source=feed, num_outputs=5 if dif else 4, batch=True, batch_info=True, no_copy=True
     )
     frames = fn.decoders.image_crop(
         packets,

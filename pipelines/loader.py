@@ -133,9 +133,9 @@ class Loader:
         # What DALI reads without a copy must outlive its reading.
         self._lent: deque[Any] = deque(maxlen=prefetch + 2)
         feeds = {"raw": self._feed_raw, "mjpeg": self._feed_mjpeg}
-        feed = feeds.get(store.codec, self._feed_video)
+        self._next_fed = feeds.get(store.codec, self._feed_video)
         self._pipeline = build_pipeline(
-            feed,
+            self._feed,
             codec=store.codec,
             spec=self._spec,
             size=store.size,
@@ -211,18 +211,21 @@ class Loader:
         self._planned.append(clips)
         return clips, data
 
-    def _feed_raw(self, _: Any) -> Any:
-        clips, frames = self._next_read()
-        fed = (frames, _corners(clips), clips.flip.astype(np.int32))
+    def _feed(self, _: Any) -> tuple[Any, ...]:
+        fed = self._next_fed()
         self._lent.append(fed)
         return fed
 
-    def _feed_video(self, _: Any) -> Any:
+    def _feed_raw(self) -> tuple[Any, ...]:
+        clips, frames = self._next_read()
+        return frames, _corners(clips), clips.flip.astype(np.int32)
+
+    def _feed_video(self) -> tuple[Any, ...]:
         clips, files = self._next_read()
         numbers = frame_numbers(clips, self._spec, self._store.frames).astype(np.int32)
         return files, numbers, _corners(clips), clips.flip.astype(np.int32)
 
-    def _feed_mjpeg(self, _: Any) -> Any:
+    def _feed_mjpeg(self) -> tuple[Any, ...]:
         clips, packets = self._next_read()
         each = self._spec.decoded_frames
         margin = max(self._margin, 1)  # without a margin every position is 0
