@@ -78,8 +78,11 @@ def _our_name(name: str) -> str:
 
 
 def _load_matching(network: Network, state: Mapping[str, Tensor]) -> str:
+    # Counters of batches have a shape that always fits, and say nothing of the weights.
     wanted = {
-        name: value for name, value in network.state_dict().items() if not name.startswith("fc.")
+        name: value
+        for name, value in network.state_dict().items()
+        if not name.startswith("fc.") and not name.endswith(".num_batches_tracked")
     }
     fits = [name for name in wanted if name in state and state[name].shape == wanted[name].shape]
     if not fits:

@@ -14,9 +14,12 @@ class FakeStore:
     """Nine videos of class 0, five of class 1, six of class 2; the last two without a label."""
 
     path: Path = Path("store")
+    codec: str = "raw"
+    size: int = 136
     classes: list[str] = field(default_factory=lambda: ["a", "b", "c"])
     labels: Any = field(default_factory=lambda: np.array([0] * 9 + [1] * 5 + [2] * 6 + [-1] * 2))
     frames: Any = field(default_factory=lambda: np.arange(10, 32))
+    crc32: Any = field(default_factory=lambda: np.arange(100, 122))
 
     def name(self, i: int) -> str:
         return f"video{i}"
@@ -69,4 +72,12 @@ def test_the_digest_tells_videos_apart_not_places() -> None:
     videos = np.arange(5)
     assert digest(store, videos) == digest(moved, videos)  # type: ignore[arg-type]
     assert digest(store, videos) != digest(recut, videos)  # type: ignore[arg-type]
+    for other in (
+        FakeStore(size=64),
+        FakeStore(codec="mjpeg"),
+        FakeStore(classes=["b", "a", "c"]),
+        FakeStore(crc32=np.arange(22)),
+        FakeStore(labels=np.ones(22, dtype=int)),
+    ):
+        assert digest(store, videos) != digest(other, videos)  # type: ignore[arg-type]
     assert digest(store, videos) != digest(store, np.arange(6))  # type: ignore[arg-type]

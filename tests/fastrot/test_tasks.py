@@ -53,7 +53,7 @@ def test_loss_and_metric() -> None:
 
 def test_what_cannot_be_a_task_is_refused() -> None:
     with pytest.raises(UsageError, match=r"rotation\.degrees"):
-        make_task(Config(rotation=RotationConfig([0, 17])), [])
+        make_task(Config(rotation=RotationConfig(degrees=[0, 17])), [])
     with pytest.raises(UsageError, match="no action labels"):
         make_task(Config(task="action"), [])
 

@@ -1,7 +1,7 @@
 import json
 import signal
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -225,7 +225,7 @@ def test_transfer_starts_from_the_pretext_networks_backbone(tiny_config: TinyCon
     assert after["fc.weight"].shape == (2, 32)
     assert load_checkpoint(transfer.last)["classes"] == ["class0", "class1"]
     misfit = tiny_config(name="wide", task="action", init=str(pretext.last), model={"width": 8})
-    with pytest.raises(FastrotError, match=r"init=.*last\.pt: .*shape"):
+    with pytest.raises(FastrotError, match=r"init=.*last\.pt \(fastrot\): .*shape"):
         train(misfit)
 
 
@@ -233,13 +233,19 @@ def test_the_best_network_on_the_eval_split_is_kept(
     tiny_config: TinyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accuracies = iter([0.5, 0.75, 0.25])
-    evaluate = "fastrot.training.run.evaluate_rotation"
+    evaluate = "fastrot.training.run.evaluate_pretext"
 
+    @dataclass
     class Result:
-        def __init__(self, *_: Any, **__: Any):
-            self.accuracy = next(accuracies)
+        accuracy: float
 
-    monkeypatch.setattr(evaluate, Result)
+        def lines(self) -> list[str]:
+            return [f"accuracy {self.accuracy}"]
+
+    def measured(*_: Any, **__: Any) -> Result:
+        return Result(next(accuracies))
+
+    monkeypatch.setattr(evaluate, measured)
     result = train(tiny_config(data={"eval_split": "test1"}, train={"eval_every": 2}))
     assert (result.eval_accuracy, result.best_accuracy) == (0.25, 0.75)
     assert result.best is not None
