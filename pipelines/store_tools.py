@@ -68,7 +68,7 @@ def drop(store: Store, broken: dict[str, str]) -> None:
 
     Their bytes stay in the shards. ``prepare --retry-rejected`` makes them again.
     """
-    with lock(store.path):
+    with _every_part_locked(store.path):
         _drop(store, broken)
 
 
@@ -94,12 +94,21 @@ def merge(path: Path) -> int:
     """
     Store.open(path)  # refuses what is no store, or damaged
     parts = line_files(path, "manifest")[1:]
-    names = [manifest.stem.removeprefix("manifest-") for manifest in parts]
+    with _every_part_locked(path):
+        _merge(path)
+    return len(parts)
+
+
+@contextlib.contextmanager
+def _every_part_locked(path: Path) -> Iterator[None]:
+    """Keep every writer of a store away while its manifests are rewritten."""
+    names = [
+        manifest.stem.removeprefix("manifest-") for manifest in line_files(path, "manifest")[1:]
+    ]
     with contextlib.ExitStack() as locks:
         for part in ["", *names]:
             locks.enter_context(lock(path, part))
-        _merge(path)
-    return len(parts)
+        yield
 
 
 def _merge(path: Path) -> None:

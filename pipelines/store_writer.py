@@ -73,8 +73,8 @@ class StoreWriter:
         self._suffix = f"-{part}" if part else ""
         self._prefix = f"{part}-" if part else ""
         (path / "shards").mkdir(parents=True, exist_ok=True)
-        self._settle_settings()
         self._lock = lock(path, part)
+        self._settle_settings()
         self._manifest = _open_lines(path / f"manifest{self._suffix}.jsonl")
         self._rejects = _open_lines(path / f"rejected{self._suffix}.jsonl")
         lines = [line for file in line_files(path, "manifest") for line in read_lines(file)]

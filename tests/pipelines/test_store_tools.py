@@ -106,6 +106,12 @@ def test_two_writers_of_one_part_are_kept_apart(copy):
         pytest.raises(FastrotError, match=r"another process is writing"),
     ):
         merge(copy.path)
+    with (
+        writing(copy.path, copy.settings, "1of2"),
+        pytest.raises(FastrotError, match=r"another process is writing"),
+    ):
+        drop(copy, {copy.name(0): "broken"})
+    assert len(Store.open(copy.path)) == 6
 
 
 def test_extract_names_a_near_video(copy, tmp_path):
