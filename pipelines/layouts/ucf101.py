@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipelines.errors import FastrotError
 from pipelines.layouts.entry import Listed, Listing, index_videos, match, walk
+from pipelines.layouts.lists import read_lines
 
 
 def read(source: Path) -> Listing:
@@ -38,7 +39,7 @@ def read(source: Path) -> Listing:
 
 def _read_classes(path: Path) -> list[str]:
     """Read lines such as "1 ApplyEyeMakeup"; labels are the numbers less one."""
-    rows = [line.split() for line in path.read_text().splitlines() if line.strip()]
+    rows = [line.split() for _, line in read_lines(path)]
     if not rows or any(len(row) != 2 for row in rows):
         raise FastrotError(f"{path}: each line must be a number and a class, such as '1 Archery'")
     if [row[0] for row in rows] != [str(i) for i in range(1, len(rows) + 1)]:
@@ -48,7 +49,7 @@ def _read_classes(path: Path) -> list[str]:
 
 def _read_list(path: Path, classes: list[str]) -> list[str]:
     """Read lines such as "Archery/v_Archery_g08_c01.avi 3" (test lists have no number)."""
-    names = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+    names = [line.split()[0] for _, line in read_lines(path)]
     known = set(classes)
     for name in names:
         if name.count("/") != 1 or name.split("/")[0] not in known:

@@ -42,3 +42,9 @@ def test_ucf101_with_a_broken_list_names_the_file_and_the_line(ucf101):
     (ucf101 / "ucfTrainTestlist" / "testlist01.txt").write_text("Swimming/v_Swimming_g01_c01.avi\n")
     with pytest.raises(FastrotError, match=r"testlist01\.txt: 'Swimming/v_Swimming_g01_c01\.avi'"):
         read_layout(ucf101, "ucf101")
+
+
+def test_a_list_that_is_no_text_is_named(ucf101):
+    (ucf101 / "ucfTrainTestlist" / "testlist01.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(FastrotError, match=r"testlist01\.txt is not UTF-8 text"):
+        read_layout(ucf101, "ucf101")
