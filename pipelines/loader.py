@@ -182,14 +182,13 @@ class Loader:
     @property
     def stats(self) -> LoaderStats:
         """What the loader has done so far."""
-        ready = self._reader.ready
         return LoaderStats(
             batches=self._batches,
             clips=self._clips,
             bytes_read=self._reader.bytes_read,
             seconds=0.0 if self._began is None else self._ended - self._began,
             waited_s=self.waited_s,
-            queue_depth=sum(ready) / len(ready) if ready else 0.0,
+            queue_depth=self._reader.queue_depth,
         )
 
     def _blame(self, error: RuntimeError) -> str:

@@ -163,7 +163,6 @@ class ClipReader:
 
     Attributes:
         bytes_read: bytes of the batches given so far.
-        ready: of each batch given, how many whole batches lay ready when it was asked for.
     """
 
     def __init__(
@@ -188,7 +187,7 @@ class ClipReader:
         self._pending: deque[tuple[Clips, Bytes | list[Bytes], list[Future[int]]]] = deque()
         self._ahead = ahead
         self.bytes_read = 0
-        self.ready: list[int] = []
+        self._asked = self._ready = 0
 
     def __iter__(self) -> Iterator[tuple[Clips, Bytes | list[Bytes]]]:
         return self
@@ -199,10 +198,16 @@ class ClipReader:
             pass
         if not self._pending:
             raise StopIteration
-        self.ready.append(sum(all(r.done() for r in reads) for _, _, reads in self._pending))
+        self._asked += 1
+        self._ready += sum(all(r.done() for r in reads) for _, _, reads in self._pending)
         clips, buffer, reads = self._pending.popleft()
         self.bytes_read += sum(read.result() for read in reads)
         return clips, buffer
+
+    @property
+    def queue_depth(self) -> float:
+        """Whole batches that lay ready when one was asked for, on average."""
+        return self._ready / self._asked if self._asked else 0.0
 
     def _start_one(self) -> bool:
         first_count = next(self._ranges, None)
