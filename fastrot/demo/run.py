@@ -66,7 +66,7 @@ def run_demo(
         network = load_trained(pretrained.last, runtime)
         labelled = Store.open(data.labelled)
         rotation = evaluate_rotation(network, labelled, data.test_split, runtime, quiet=True)
-        say(f"rotation accuracy on unseen videos: {100 * rotation.accuracy:.1f} % (chance 25 %)")
+        say(_rotation_line(rotation))
         probe = None
         if data.has_actions:
             shots = min(PROBE_SHOTS, _fewest(labelled, data.train_split))
@@ -151,15 +151,7 @@ def _fewest(store: Store, split: str) -> int:
 
 def _print(report: DemoReport, data: DemoData) -> None:
     say(f"\nData: {data.about}")
-    rotation = report.rotation
-    each = ", ".join(
-        f"{degrees}: {100 * accuracy:.0f}"
-        for degrees, accuracy in zip(rotation.degrees, rotation.per_class, strict=True)
-    )
-    say(
-        f"Rotation accuracy on {rotation.protocol.videos} unseen videos: "
-        f"{100 * rotation.accuracy:.1f} % ({each}; chance 25 %)"
-    )
+    say(_rotation_line(report.rotation))
     if report.transfer is None or report.probe is None:
         say(
             "The videos have no classes, so there is nothing to transfer to: put them in a folder each."
@@ -167,6 +159,17 @@ def _print(report: DemoReport, data: DemoData) -> None:
         return
     show(_transfer_table(report.transfer))
     show(_probe_table(report.probe))
+
+
+def _rotation_line(rotation: RotationResult) -> str:
+    each = ", ".join(
+        f"{degrees}: {100 * accuracy:.0f}"
+        for degrees, accuracy in zip(rotation.degrees, rotation.per_class, strict=True)
+    )
+    return (
+        f"Rotation accuracy on {rotation.protocol.videos} unseen videos: "
+        f"{100 * rotation.accuracy:.1f} % ({each}; chance {100 / len(rotation.degrees):.0f} %)"
+    )
 
 
 def _transfer_table(transfer: Transfer) -> Table:
