@@ -14,13 +14,14 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import get_args
 
 from fastrot.demo.actions import ACTIONS
-from fastrot.demo.film import Shot, film, stream
+from fastrot.demo.film import CameraMotion, Shot, film, stream
 from fastrot.demo.video import write_video
 from pipelines.errors import FastrotError, UsageError
 
-VERSION = 1
+VERSION = 2
 """Of what the generator draws: raise it when equal specs give other videos."""
 
 SPLITS = 3
@@ -42,6 +43,9 @@ class DemoSpec:
             a square later: a stretch along one side would tell the rotation without any figure.
         fps: Frames a second.
         seed: Decides everything that is random.
+        camera: "static", or "moving" as if held in a hand (`fastrot.demo.moving.hand_held`).
+        horizon: Whether the scenes are ground below and sky above, which meet level with the
+            figure's feet. Either option lets the rotation be told without a look at the figure.
     """
 
     unlabelled: int = 1400
@@ -51,6 +55,8 @@ class DemoSpec:
     size: int = 80
     fps: int = 25
     seed: int = 0
+    camera: CameraMotion = "static"
+    horizon: bool = False
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -67,6 +73,8 @@ class DemoSpec:
             raise UsageError(f"demo groups is {self.groups}; it must be a multiple of {SPLITS}")
         if self.size % 2:
             raise UsageError(f"demo size is {self.size}; it must be even")
+        if self.camera not in get_args(CameraMotion):
+            raise UsageError(f"demo camera is {self.camera!r}; choose static or moving")
 
 
 @dataclass(frozen=True)
@@ -238,6 +246,13 @@ def _film_all(todo: list[tuple[Path, Shot]], spec: DemoSpec, workers: int) -> It
 
 def _film_chunk(chunk: list[tuple[Path, Shot]], spec: DemoSpec) -> int:
     for path, shot in chunk:
-        frames = film(shot, seed=spec.seed, frames=spec.frames, size=spec.size)
+        frames = film(
+            shot,
+            seed=spec.seed,
+            frames=spec.frames,
+            size=spec.size,
+            camera=spec.camera,
+            horizon=spec.horizon,
+        )
         write_video(path, frames, fps=spec.fps)
     return len(chunk)

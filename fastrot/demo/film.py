@@ -1,17 +1,26 @@
 """One video of the demo set: who does what, where, and how it is seen."""
 
 import hashlib
+import math
 from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from fastrot.demo.actions import ACTIONS
 from fastrot.demo.figure import PAIRED, Array, Body, Pose, joints
-from fastrot.demo.render import Camera, Clothes, Frames, capsules, render
+from fastrot.demo.moving import MARGIN, hand_held, seen
+from fastrot.demo.render import Camera, Clothes, Frames, capsules, draw, expose, place
 from fastrot.demo.scene import background
+
+CameraMotion = Literal["static", "moving"]
 
 NOISE = 1.5
 """Standard deviation of the sensor noise, in grey levels."""
+
+TARGETS = (0.2, 0.8), (0.3, 0.7)
+"""Where in the frame (right, down) the camera aims at a point of the figure, which may so be partly
+outside. The range across is the wider one since figures are taller than wide: so motion is spread alike."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +37,26 @@ class Shot:
     scene: str
 
 
-def film(shot: Shot, *, seed: int, frames: int, size: int) -> Frames:
+def film(
+    shot: Shot,
+    *,
+    seed: int,
+    frames: int,
+    size: int,
+    camera: CameraMotion = "static",
+    horizon: bool = False,
+    figure: bool = True,
+) -> Frames:
     """Render a shot: a pure function of its arguments.
+
+    Args:
+        shot: What to show.
+        seed: Decides everything that is random.
+        frames: How many frames.
+        size: Height and width in pixels.
+        camera: Whether the camera stands still or is held in a hand.
+        horizon: Whether the figure is on a ground below a sky, which meet level with its feet.
+        figure: False leaves the figure out, and all else as it is.
 
     Returns:
         (frames, size, size, 3) uint8 RGB.
@@ -41,9 +68,21 @@ def film(shot: Shot, *, seed: int, frames: int, size: int) -> Frames:
     if rng.integers(2):
         # Left-handed: mirrored in the plane between left and right.
         found = {name: position * [1, 1, -1] for name, position in found.items()}
-    drawn = capsules(body, found, clothes, _camera(rng), size)
-    scene = background(stream(seed, f"scene {shot.scene}"), size)
-    return render(scene, drawn, noise=NOISE, rng=rng)
+    view = _camera(rng)
+    placement = place(body, found, view, size)
+    margin = math.ceil(MARGIN * size) if camera == "moving" else 0
+    placement = replace(placement, origin=placement.origin + margin)
+    drawn = capsules(body, found, clothes, view.yaw, placement) if figure else []
+    scene = background(
+        stream(seed, f"scene {shot.scene}"),
+        size + 2 * margin,
+        frame=size,
+        horizon=float(placement.origin[1]) if horizon else None,
+    )
+    pictures = draw(scene, drawn, frames)
+    if camera == "moving":
+        pictures = seen(pictures, hand_held(stream(seed, f"hand {shot.name}"), frames), size)
+    return expose(pictures, noise=NOISE, rng=rng)
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
@@ -89,8 +128,9 @@ def _camera(rng: np.random.Generator) -> Camera:
     from_side = rng.choice([-1, 1]) * rng.uniform(0.3, 1.1)
     return Camera(
         yaw=from_side + np.pi * rng.integers(2),
-        height=rng.uniform(0.45, 0.75),
-        offset=(rng.uniform(), rng.uniform()),
+        height=rng.uniform(0.45, 0.6),
+        target=(rng.uniform(*TARGETS[0]), rng.uniform(*TARGETS[1])),
+        aim=rng.uniform(),
     )
 
 

@@ -24,17 +24,19 @@ class Clothes:
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera that stands still and looks level, without perspective.
+    """How the figure is seen: level, without perspective.
 
     ``yaw`` is the angle in radians by which the figure is turned from facing the right of the
     picture (0) to facing away from the viewer (pi/2), the left (pi) and the viewer (3 pi/2).
-    ``height`` is the figure's standing height, as a share of the frame's. ``offset`` (right, down)
-    places the box that its motion fills: each goes from 0 to 1 over what keeps it in the frame.
+    ``height`` is the figure's standing height, as a share of the frame's. ``target`` is the place in
+    the frame (right, down), in shares of its side, of one joint at one moment. ``aim`` (0..1) picks that
+    joint and moment; it picks those that move much more often than those that move little.
     """
 
     yaw: float
     height: float
-    offset: tuple[float, float]
+    target: tuple[float, float]
+    aim: float
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,36 @@ class Capsule:
     """How near it is to the viewer."""
 
 
+@dataclass(frozen=True)
+class Placement:
+    """Where a figure is in the picture: pixels per standing height, and a point on its ground.
+
+    ``origin`` is the place (right, down), in pixels, of what lies at height 0 where it started.
+    """
+
+    scale: float
+    origin: Array
+
+
+def place(body: Body, joints: dict[str, Array], camera: Camera, size: int) -> Placement:
+    """Find where a camera sees a figure in frames of ``size`` x ``size`` pixels.
+
+    A point with much motion is aimed at more often than one with little (by the square of its speed),
+    so that where motion is and where the camera aims are distributed alike, and motion is found above
+    the target as often as below it. Figures placed as a whole, each within the frame, would tell the
+    rotation by where in the frame they move: most of them move their feet, and are taller than wide.
+    """
+    points = np.stack([_project(at, camera.yaw)[0] for at in _crowned(body, joints).values()])
+    steps = np.diff(points, axis=1, append=points[:, -1:])
+    motion = np.cumsum(np.square(steps).sum(axis=-1) + 1e-12)  # all alike where nothing moves
+    aimed = np.searchsorted(motion, camera.aim * motion[-1])
+    scale = size * camera.height
+    origin = size * np.array(camera.target) - scale * points.reshape(-1, 2)[aimed]
+    return Placement(scale, origin)
+
+
 def capsules(
-    body: Body, joints: dict[str, Array], clothes: Clothes, camera: Camera, size: int
+    body: Body, joints: dict[str, Array], clothes: Clothes, yaw: float, placement: Placement
 ) -> list[Capsule]:
     """Project a figure's limbs to the picture, the farthest first.
 
@@ -58,8 +88,8 @@ def capsules(
         body: Gives the radii.
         joints: Joint name to (T, 3) positions, as `fastrot.demo.figure.joints` gives them.
         clothes: Gives the colours.
-        camera: Where it is seen from.
-        size: Height and width of the frame in pixels.
+        yaw: The camera's.
+        placement: Where the figure is in the picture.
     """
     arm, leg, torso = body.arm_radius, body.leg_radius, body.torso_radius
     parts = [
@@ -78,16 +108,8 @@ def capsules(
             (f"{side}_knee", f"{side}_ankle", 0.85 * leg, clothes.trousers),
             (f"{side}_ankle", f"{side}_toe", 0.7 * leg, clothes.shoes),
         ]
-    up = joints["head"] - joints["neck"]
-    joints = joints | {"crown": joints["head"] + 0.4 * body.head / body.neck * up}
-    flat = {name: _project(position, camera.yaw) for name, position in joints.items()}
-    points = np.concatenate([picture for picture, _ in flat.values()])
-    margin = body.head
-    low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
-    # Figures that jump, stretch or travel farther than the frame are seen from farther away.
-    scale = size * min(camera.height, 0.98 / float((high - low).max()))
-    room = size - scale * (high - low)
-    origin = room * np.array(camera.offset) - scale * low
+    flat = {name: _project(at, yaw) for name, at in _crowned(body, joints).items()}
+    scale, origin = placement.scale, placement.origin
     drawn = []
     for start, end, radius, colour in parts:
         depth = float(np.mean(flat[start][1] + flat[end][1])) / 2
@@ -114,14 +136,34 @@ def _project(position: Array, yaw: float) -> tuple[Array, Array]:
     return np.stack([right, -y], axis=-1), z * np.cos(yaw) - x * np.sin(yaw)
 
 
-def render(
-    background: Image, drawn: list[Capsule], *, noise: float, rng: np.random.Generator
-) -> Frames:
-    """Draw capsules over a still background, with sensor noise.
+def _crowned(body: Body, joints: dict[str, Array]) -> dict[str, Array]:
+    """Add the crown of the head, where the hair is."""
+    up = joints["head"] - joints["neck"]
+    return joints | {"crown": joints["head"] + 0.4 * body.head / body.neck * up}
+
+
+def draw(background: Image, drawn: list[Capsule], frames: int) -> Image:
+    """Draw capsules over a still background.
 
     Args:
         background: (size, size, 3) RGB in 0..255.
         drawn: The capsules, the farthest first.
+        frames: The number of frames T, that of the capsules' places.
+
+    Returns:
+        (T, size, size, 3) float32 RGB.
+    """
+    canvas = np.repeat(background[None], frames, axis=0)
+    for capsule in drawn:
+        _draw(canvas, capsule)
+    return canvas
+
+
+def expose(pictures: Image, *, noise: float, rng: np.random.Generator) -> Frames:
+    """Turn what is seen into frames, with sensor noise; ``pictures`` is changed.
+
+    Args:
+        pictures: (T, size, size, 3) float32 RGB.
         noise: Standard deviation of the noise on each pixel of each frame, in grey levels. Without
             it the differences of frames would be exactly zero where nothing moves.
         rng: Where the noise comes from.
@@ -129,13 +171,9 @@ def render(
     Returns:
         (T, size, size, 3) RGB frames.
     """
-    size, frames = len(background), len(drawn[0].start)
-    canvas = np.repeat(background[None], frames, axis=0)
-    for capsule in drawn:
-        _draw(canvas, capsule)
-    canvas += noise * rng.standard_normal((frames, size, size, 1), dtype=np.float32)
-    np.clip(np.rint(canvas, out=canvas), 0, 255, out=canvas)
-    return canvas.astype(np.uint8)
+    pictures += noise * rng.standard_normal((*pictures.shape[:3], 1), dtype=np.float32)
+    np.clip(np.rint(pictures, out=pictures), 0, 255, out=pictures)
+    return pictures.astype(np.uint8)
 
 
 def _draw(canvas: Image, capsule: Capsule) -> None:

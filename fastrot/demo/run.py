@@ -179,7 +179,7 @@ def _transfer_table(transfer: Transfer) -> Table:
     table = Table(
         title=f"Action recognition, {transfer.shots} labelled videos a class, every weight trained",
         caption=f"top-1 in %, mean +- standard deviation over {count} seeds; {protocol.videos} test videos, "
-        f"{protocol.clips_per_video} clips each, {protocol.frames} {protocol.modality.upper()} frames at "
+        f"{protocol.clips_per_video} clips each, {protocol.frames} {protocol.input} frames at "
         f"stride {protocol.stride}, centre crop {protocol.crop} of {protocol.size}",
     )
     table.add_column("Models")

@@ -1,4 +1,4 @@
-"""What stands behind the figure: clutter that does not tell up from down."""
+"""What stands behind the figure: clutter that does not tell up from down, unless it lies on a ground."""
 
 import math
 
@@ -8,30 +8,58 @@ from numpy.typing import NDArray
 Image = NDArray[np.float32]
 
 
-def background(rng: np.random.Generator, size: int, shapes: tuple[int, int] = (14, 30)) -> Image:
+def background(
+    rng: np.random.Generator,
+    size: int,
+    shapes: tuple[int, int] = (14, 30),
+    *,
+    frame: int | None = None,
+    horizon: float | None = None,
+) -> Image:
     """Draw a cluttered scene.
 
     The picture is turned by a random quarter turn and mirrored at random in the end, so that its
     four rotations are equally likely whatever was drawn: nothing but the figure tells the rotation.
+    A horizon, drawn over all that, does tell it.
 
     Args:
         rng: Where the scene comes from.
         size: Height and width in pixels.
-        shapes: Smallest and largest number of shapes.
+        shapes: Smallest and largest number of shapes in a frame.
+        frame: Height and width of the frame that looks around in the scene, the unit of the shapes'
+            sizes and number; None where it sees the whole.
+        horizon: Pixels from the upper edge to a level line, above which the scene is brightened
+            into a sky and below which it is darkened into a rough ground; it may lie outside.
 
     Returns:
         (size, size, 3) RGB in 0..255.
     """
-    y, x = (np.mgrid[:size, :size].astype(np.float32) + 0.5) / size
+    frame = size if frame is None else frame
+    extent = size / frame
+    y, x = (np.mgrid[:size, :size].astype(np.float32) + 0.5) / frame
     image = _gradient(rng, x, y)
-    for _ in range(rng.integers(*shapes, endpoint=True)):
-        cover = _shape(rng, x, y, soft=1 / size)[..., None]
+    for _ in range(round(extent**2 * rng.integers(*shapes, endpoint=True))):
+        cover = _shape(rng, x, y, extent, soft=1 / frame)[..., None]
         image += cover * (_paint(rng, x, y) - image)
     image += _speckle(rng, size)
     image = np.rot90(image, int(rng.integers(4)))
     if rng.integers(2):
         image = image.swapaxes(0, 1)
+    if horizon is not None:
+        image = _outdoors(rng, image, horizon)
     return np.ascontiguousarray(image.clip(0, 255))
+
+
+def _outdoors(rng: np.random.Generator, image: Image, horizon: float) -> Image:
+    """Blend a bright, even sky into what is above a row of pixels, and a dark, rough ground below."""
+    size = len(image)
+    sky = rng.uniform((150, 165, 180), (200, 215, 240)).astype(np.float32)
+    ground = rng.uniform((40, 40, 20), (110, 95, 80)).astype(np.float32)
+    rough = rng.normal(0, rng.uniform(15, 30), (size, size, 1)).astype(np.float32)
+    below = (np.arange(size, dtype=np.float32) + 1 - horizon).clip(0, 1)[:, None, None]
+    outdoors: Image = (1 - below) * (0.25 * image + 0.75 * sky)
+    outdoors += below * (0.5 * image + 0.5 * (ground + rough))
+    return outdoors
 
 
 def _colour(rng: np.random.Generator) -> Image:
@@ -49,7 +77,7 @@ def _along(rng: np.random.Generator, x: Image, y: Image) -> Image:
 
 
 def _gradient(rng: np.random.Generator, x: Image, y: Image) -> Image:
-    share = (_along(rng, x, y) / math.sqrt(2) + 0.5)[..., None]
+    share: Image = (_along(rng, x, y) / math.sqrt(2) + 0.5).clip(0, 1)[..., None]
     return (1 - share) * _colour(rng) + share * _colour(rng)
 
 
@@ -65,10 +93,10 @@ def _paint(rng: np.random.Generator, x: Image, y: Image) -> Image:
     return (1 - share) * _colour(rng) + share * _colour(rng)
 
 
-def _shape(rng: np.random.Generator, x: Image, y: Image, *, soft: float) -> Image:
+def _shape(rng: np.random.Generator, x: Image, y: Image, extent: float, *, soft: float) -> Image:
     """Cover in 0..1 of a turned rectangle, an ellipse or a bar; ``soft`` is the edge's width."""
     # Plain floats here and below: NumPy's own would make the pictures float64.
-    centre_x, centre_y = rng.uniform(-0.05, 1.05, 2).tolist()
+    centre_x, centre_y = rng.uniform(-0.05, extent + 0.05, 2).tolist()
     angle = rng.uniform(0, math.pi)
     half_u, half_v = rng.uniform(0.03, 0.22, 2).tolist()
     kind = rng.integers(3)

@@ -42,3 +42,15 @@ def test_scenes_differ_and_are_pictures():
     assert 0 <= one.min() <= one.max() <= 255
     assert np.abs(one - other).mean() > 20
     np.testing.assert_array_equal(one, background(np.random.default_rng(0), SIZE))
+
+
+def test_horizon_parts_a_bright_sky_from_a_dark_ground():
+    for seed in range(20):
+        scene = background(np.random.default_rng(seed), 64, horizon=40.0)
+        assert scene[:39].mean() > scene[41:].mean() + 20
+        rough = np.abs(np.diff(scene, axis=1)).mean(axis=(1, 2))
+        assert rough[41:].mean() > 2 * rough[:39].mean()
+    plain = background(np.random.default_rng(0), 64)
+    below = background(np.random.default_rng(0), 64, horizon=-5.0)
+    above = background(np.random.default_rng(0), 64, horizon=70.0)
+    assert below.mean() < plain.mean() < above.mean()
