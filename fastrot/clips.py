@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from fastrot.config import Config, DataConfig
 from fastrot.runtime import Runtime
 from pipelines.errors import UsageError
-from pipelines.loader import Loader
+from pipelines.loader import BatchLoader, Loader
+from pipelines.motion import DifferenceLoader
 from pipelines.plan import ClipSpec, TestPlan, TrainPlan, test_ranges, train_ranges
 from pipelines.store import Store
 
@@ -16,8 +17,18 @@ Ints = NDArray[np.int64]
 
 
 def clip_spec(data: DataConfig) -> ClipSpec:
-    """Return what the config's clips look like."""
+    """Return what a store's clips look like; `finished` makes the config's clips of them."""
+    if data.camera_motion == "remove":
+        return ClipSpec(frames=data.frames + 1, stride=data.stride, crop=data.crop, modality="rgb")
     return ClipSpec(frames=data.frames, stride=data.stride, crop=data.crop, modality=data.modality)
+
+
+def finished(loader: BatchLoader, data: DataConfig) -> BatchLoader:
+    """Return a loader of the config's clips, given one of clips as `clip_spec` says."""
+    compensate = data.camera_motion == "remove"
+    if not compensate and not data.dead_zone:
+        return loader
+    return DifferenceLoader(loader, compensate=compensate, dead_zone=data.dead_zone)
 
 
 def select_videos(store: Store, split: str, *, labelled: bool, shots: int, seed: int) -> Ints:
@@ -71,14 +82,14 @@ def digest(store: Store, videos: Ints) -> int:
 
 def train_loader(
     config: Config, store: Store, videos: Ints, runtime: Runtime, *, start_step: int, steps: int
-) -> Loader:
+) -> BatchLoader:
     """Return this process's micro-batches of the steps after ``start_step`` up to ``steps``.
 
     Raises:
         UsageError: the batch does not divide among processes and micro-batches, or the crop is too big.
     """
     data, train = config.data, config.train
-    return Loader(
+    loader = Loader(
         store,
         TrainPlan(store, videos, clip_spec(data), seed=config.seed, flip=data.flip),
         train_ranges(
@@ -94,6 +105,7 @@ def train_loader(
         threads=data.threads or runtime.threads,
         prefetch=data.prefetch,
     )
+    return finished(loader, data)
 
 
 def test_loader(
@@ -104,7 +116,7 @@ def test_loader(
     *,
     clips_per_video: int,
     batch: int,
-) -> tuple[Loader, int]:
+) -> tuple[BatchLoader, int]:
     """Return this process's share of the videos' uniform clips, and how many clips these are."""
     plan = TestPlan(store, videos, clip_spec(data), clips_per_video=clips_per_video)
     ranges = list(test_ranges(total=len(plan), batch=batch, rank=runtime.rank, world=runtime.world))
@@ -117,4 +129,4 @@ def test_loader(
         threads=data.threads or runtime.threads,
         prefetch=data.prefetch,
     )
-    return loader, sum(count for _, count in ranges)
+    return finished(loader, data), sum(count for _, count in ranges)

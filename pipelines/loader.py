@@ -34,13 +34,11 @@ class Batch:
 
 
 class BatchLoader(Protocol):
-    """What training asks of a loader.
+    """What training asks of a loader."""
 
-    Attributes:
-        waited_s: seconds that the consumer has waited for batches so far.
-    """
-
-    waited_s: float
+    @property
+    def waited_s(self) -> float:
+        """Seconds that the consumer has waited for batches so far."""
 
     @property
     def stats(self) -> "LoaderStats":

@@ -13,6 +13,7 @@ from pipelines.errors import UsageError
 Source = Literal["store", "reader"]
 Depth = Literal[10, 18, 34]
 Modality = Literal["rgb", "dif"]
+CameraMotion = Literal["keep", "remove"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Schedule = Literal["constant", "step", "onecycle", "cosine"]
 StepUnit = Literal["iterations", "epochs"]
@@ -42,6 +43,9 @@ class DataConfig:
     the loader (0: as many as the process has), which prepares ``prefetch`` batches ahead. ``shots``
     keeps that many videos of each class (0: all), drawn by the seed such that few are among many.
 
+    For DIF, ``camera_motion: remove`` lays each frame over the next one before it is taken away, and
+    ``dead_zone`` brings differences nearer to 0 by so many of their 255 levels (docs/cheap_cues.md).
+
     ``source: reader`` makes ``store`` a folder of unprepared videos instead: every window of each is
     read, a new one beginning each ``step`` frames, and stretched to ``size`` x ``size`` pixels.
     """
@@ -54,6 +58,8 @@ class DataConfig:
     frames: int = 16
     stride: int = 1
     crop: int = 112
+    camera_motion: CameraMotion = "keep"
+    dead_zone: int = 0
     flip: float = 0.5
     mean: list[float] | None = None
     std: list[float] | None = None
@@ -71,6 +77,17 @@ class DataConfig:
         for key in ("threads", "shots"):
             _at_least(f"data.{key}", getattr(self, key), 0)
         _between("data.flip", self.flip, 0, 1)
+        _choice("data.camera_motion", self.camera_motion, get_args(CameraMotion))
+        _between("data.dead_zone", self.dead_zone, 0, 254)
+        for key, asked in (
+            ("camera_motion", self.camera_motion == "remove"),
+            ("dead_zone", self.dead_zone > 0),
+        ):
+            if asked and self.modality != "dif":
+                raise UsageError(
+                    f"data.{key} is {getattr(self, key)!r}, which is for differences: "
+                    "give data.modality=dif too"
+                )
         for key in ("mean", "std"):
             values = getattr(self, key)
             if values is not None and len(values) != 3:

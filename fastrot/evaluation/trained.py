@@ -48,12 +48,22 @@ class Protocol:
     crop: int
     size: int
     weights: str = "full fine-tuning"
+    camera_motion: str = "keep"
+    dead_zone: int = 0
+
+    @property
+    def input(self) -> str:
+        """What the network saw, such as "DIF, camera motion removed"."""
+        name = self.modality.upper()
+        if self.camera_motion == "remove":
+            name += ", camera motion removed"
+        return f"{name}, dead zone {self.dead_zone}" if self.dead_zone else name
 
     def __str__(self) -> str:
         clips = "clip" if self.clips_per_video == 1 else "clips"
         return (
             f"{self.store}, split {self.split}, {self.videos} videos, {self.clips_per_video} uniform "
-            f"{clips} a video, {self.frames} {self.modality.upper()} frames at stride {self.stride}, "
+            f"{clips} a video, {self.frames} {self.input} frames at stride {self.stride}, "
             f"centre crop {self.crop} of {self.size}, {self.weights}"
         )
 
@@ -74,6 +84,8 @@ def protocol(
         crop=data.crop,
         size=store.size,
         weights=_trained_weights(trained.config),
+        camera_motion=data.camera_motion,
+        dead_zone=data.dead_zone,
     )
 
 

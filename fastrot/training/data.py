@@ -4,7 +4,7 @@ import zlib
 from pathlib import Path
 from typing import Protocol
 
-from fastrot.clips import clip_spec, digest, select_videos, train_loader
+from fastrot.clips import clip_spec, digest, finished, select_videos, train_loader
 from fastrot.config import Config
 from fastrot.runtime import Runtime
 from pipelines.errors import UsageError
@@ -100,7 +100,7 @@ class ReaderData:
                 f"train.batch is {train.batch}: it must divide by {slots} "
                 "(processes x train.accumulate)"
             )
-        return ReaderLoader(
+        loader = ReaderLoader(
             self._files,
             clip_spec(data),
             size=data.size,
@@ -115,6 +115,7 @@ class ReaderData:
             threads=data.threads or runtime.threads,
             prefetch=data.prefetch,
         )
+        return finished(loader, data)
 
 
 def training_data(config: Config) -> TrainingData:

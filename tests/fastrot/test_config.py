@@ -172,3 +172,10 @@ def test_every_setting_has_its_config(data_set: str, modality: str, frames: int)
         assert config.init == f"runs/kinetics_{modality}_{frames}/checkpoints/last.pt"
         assert (config.optim.lr, config.optim.step_size, config.train.epochs) == (0.008, 4000, 100)
         assert (config.data.split, config.data.eval_split) == ("train1", "test1")
+
+
+@pytest.mark.parametrize(("key", "value"), [("camera_motion", "remove"), ("dead_zone", 8)])
+def test_options_of_differences_are_refused_for_rgb(key: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=rf"data\.{key} is .*data\.modality=dif"):
+        DataConfig(**{key: value})
+    assert DataConfig(modality="dif", **{key: value})
