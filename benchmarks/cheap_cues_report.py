@@ -1,0 +1,153 @@
+"""The cases of the cheap cues' benchmark, and its results as a Markdown table and as a figure."""
+
+import importlib
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from fastrot.demo.film import CameraMotion
+from fastrot.demo.run import spread
+from pipelines.errors import FastrotError
+
+Input = Literal["dif", "rgb", "compensated"]
+"""What the network sees; compensated is DIF with `REMEDY`."""
+
+REMEDY = ("data.camera_motion=remove", "data.dead_zone=16")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line: which demo set, seen as what."""
+
+    camera: CameraMotion
+    horizon: bool
+    input: Input
+
+    @property
+    def changes(self) -> list[str]:
+        """The changes to a config that make its clips this input."""
+        if self.input == "compensated":
+            return ["data.modality=dif", *REMEDY]
+        return [f"data.modality={self.input}"]
+
+    @property
+    def combination(self) -> str:
+        """The name of the demo set, such as ``moving-horizon``."""
+        return f"{self.camera}-{'horizon' if self.horizon else 'plain'}"
+
+    @property
+    def key(self) -> str:
+        """The name of the case, such as ``moving-horizon-dif``."""
+        return f"{self.combination}-{self.input}"
+
+
+CASES = tuple(
+    Case(camera, horizon, seen)
+    for camera in get_args(CameraMotion)
+    for horizon in (False, True)
+    for seen in get_args(Input)
+)
+COMBINATIONS = tuple(dict.fromkeys(case.combination for case in CASES))
+
+
+_NAMES = {"dif": "DIF", "rgb": "RGB", "compensated": "DIF, camera motion removed"}
+_MARKERS = {"dif": ("o", "-"), "rgb": ("s", "--"), "compensated": ("^", ":")}
+
+
+def gains(case: Mapping[str, Any]) -> list[float]:
+    """Points by which fine-tuning beats training from scratch, for each seed."""
+    return [ours - none for none, ours in zip(case["scratch"], case["ours"], strict=True)]
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """Return the measured cases as a Markdown table, in the order of `CASES`, under its conditions."""
+    rows = [
+        "| camera | scene | input | rotation | scratch | ours | gain | probe layer2 | probe layer4 |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    measured = [results["cases"][case.key] for case in CASES if case.key in results["cases"]]
+    for case in measured:
+        cells = [
+            case["camera"],
+            "horizon" if case["horizon"] else "plain",
+            _NAMES[case["input"]],
+            f"{case['rotation']:.1f}",
+            spread(case["scratch"]),
+            spread(case["ours"]),
+            spread(gains(case), sign="+"),
+            _probed(case, "layer2"),
+            _probed(case, "layer4"),
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    if measured:
+        rows += ["", _conditions(results["settings"], measured[0])]
+    return "\n".join(rows) + "\n"
+
+
+def _probed(case: Mapping[str, Any], block: str) -> str:
+    """Such as "41.0 (-2.5)": top-1 of a block's probe, and by how much it beats a random network's."""
+    at = case["blocks"].index(block)
+    ours, none = case["probe"][at], case["probe_random"][at]
+    return f"{ours:.1f} ({ours - none:+.1f})"
+
+
+def _conditions(settings: Mapping[str, Any], case: Mapping[str, Any]) -> str:
+    return (
+        f"In %, all on {case['rotation_videos']} videos of unseen subjects and scenes: rotation of one clip "
+        f"(chance 25); action top-1 per video (chance 8.3) after fine-tuning on {case['shots']} videos a "
+        f"class, mean +- standard deviation over {len(case['ours'])} paired seeds; linear probes of frozen "
+        f"features, and in brackets their lead over a random network's. Pre-trained on "
+        f"{settings['unlabelled']} videos for {settings['epochs']:g} epochs."
+    )
+
+
+def draw(results: Mapping[str, Any], path: Path) -> None:
+    """Draw gain against rotation accuracy, and the probes' lead by block.
+
+    Raises:
+        FastrotError: matplotlib is not installed, or the file cannot be written.
+    """
+    try:
+        figure_of = importlib.import_module("matplotlib.figure")
+    except ImportError:
+        raise FastrotError("the figure needs matplotlib: pip install matplotlib") from None
+    colours = dict(
+        zip(COMBINATIONS, ("tab:green", "tab:olive", "tab:blue", "tab:red"), strict=True)
+    )
+    figure = figure_of.Figure(figsize=(10, 4.2), layout="constrained")
+    transfer, probe = figure.subplots(1, 2)
+    for case in CASES:
+        if case.key not in results["cases"]:
+            continue
+        found = results["cases"][case.key]
+        marker, line = _MARKERS[case.input]
+        style = {"color": colours[case.combination], "label": case.key.replace("-", ", ")}
+        transfer.errorbar(
+            found["rotation"],
+            statistics.fmean(gains(found)),
+            yerr=_standard_error(gains(found)),
+            marker=marker,
+            markerfacecolor="none" if case.input == "rgb" else style["color"],
+            linestyle="none",
+            capsize=3,
+            **style,
+        )
+        lead = [a - b for a, b in zip(found["probe"], found["probe_random"], strict=True)]
+        probe.plot(found["blocks"], lead, linestyle=line, **style)
+    transfer.set_xlabel("rotation accuracy on unseen scenes, %")
+    transfer.set_ylabel("gain of fine-tuning over scratch, points")
+    probe.set_ylabel("linear probe's lead over a random network, points")
+    for axes in (transfer, probe):
+        axes.axhline(0, color="grey", linewidth=0.8)
+    transfer.legend(fontsize="small")
+    try:
+        figure.savefig(path, dpi=150)
+    except (OSError, ValueError) as error:  # ValueError: a suffix that is no picture's
+        raise FastrotError(f"{path} cannot be written: {error}") from None
+
+
+def _standard_error(values: Sequence[float]) -> float:
+    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
