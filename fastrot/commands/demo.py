@@ -26,6 +26,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--layout", choices=sorted(LAYOUTS), default="folder", help="how SOURCE lies on disk"
     )
+    parser.add_argument(
+        "--camera",
+        choices=("static", "moving"),
+        default="static",
+        help="the built-in set's camera: standing still, or held in a hand (docs/cheap_cues.md)",
+    )
+    parser.add_argument(
+        "--horizon",
+        action="store_true",
+        help="put the built-in set's figures on a ground below a sky",
+    )
     parser.add_argument("--seeds", type=int, default=3, help="fine-tunings of each kind")
     parser.add_argument(
         "--pretrain",
@@ -52,13 +63,15 @@ def run(args: argparse.Namespace) -> int:
     from fastrot.demo.run import run_demo
     from pipelines.errors import UsageError
 
+    if args.source is not None and (args.camera != "static" or args.horizon):
+        raise UsageError("--camera and --horizon are of the built-in set: leave --source out")
     if args.seeds < 1:
         raise UsageError(f"--seeds is {args.seeds}: it must be at least 1")
     began = time.monotonic()
     out = args.out or Path("demo" if args.source is None else f"demo-{args.source.resolve().stem}")
     try:
         if args.source is None:
-            data = builtin_data(out, DemoSpec())
+            data = builtin_data(out, DemoSpec(camera=args.camera, horizon=args.horizon))
         else:
             data = own_data(args.source, args.layout, out)
         run_demo(
