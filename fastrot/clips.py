@@ -104,6 +104,7 @@ def train_loader(
         device=runtime.device,
         threads=data.threads or runtime.threads,
         prefetch=data.prefetch,
+        hw_decoder_load=data.hw_decoder_load,
     )
     return finished(loader, data)
 
@@ -128,5 +129,6 @@ def test_loader(
         device=runtime.device,
         threads=data.threads or runtime.threads,
         prefetch=data.prefetch,
+        hw_decoder_load=data.hw_decoder_load,
     )
     return finished(loader, data), sum(count for _, count in ranges)

@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from fastrot import affinity as affinities
 from fastrot.config.schema import Precision
 from pipelines.errors import FastrotError, UsageError
 from pipelines.machine import cores
@@ -41,7 +42,7 @@ class Runtime:
         device: where tensors live.
         rank: this process among all, 0 the one that writes.
         world: processes in all.
-        threads: of torch and of the loader: cores / processes on this machine.
+        threads: of torch and of the loader: this process's cores, or an even share of the machine's.
         precision: what the network computes in: fp32, bf16 or fp16.
     """
 
@@ -52,8 +53,12 @@ class Runtime:
     precision: Precision
 
     @classmethod
-    def start(cls, precision: Precision = "auto") -> "Runtime":
+    def start(cls, precision: Precision = "auto", *, affinity: bool = True) -> "Runtime":
         """Read torchrun's environment, join the process group if there is one, set up the process.
+
+        Args:
+            precision: what the network is to compute in.
+            affinity: keep each of several processes on this machine to cores of its own.
 
         Raises:
             UsageError: the precision does not exist on the device.
@@ -61,9 +66,12 @@ class Runtime:
         """
         rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         local_world = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-        device = _device(int(os.environ.get("LOCAL_RANK", 0)))
+        local_rank = int(os.environ.get("LOCAL_RANK", 0))
+        device = _device(local_rank)
+        # Before any thread is started, for threads stay where they are.
+        own = affinities.bind(local_rank, local_world) if affinity else None
         # torchrun sets OMP_NUM_THREADS=1, which would leave most cores idle.
-        threads = max(1, cores() // local_world)
+        threads = len(own) if own else max(1, cores() // local_world)
         torch.set_num_threads(threads)
         keep_freed_memory()
         runtime = cls(device, rank, world, threads, _precision(precision, device))
@@ -71,7 +79,9 @@ class Runtime:
             torch.cuda.set_device(device)
             torch.backends.cudnn.benchmark = True
         if world > 1:
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            # Named, the GPU's communicator is made now, and errors of NCCL show here, not in a step.
+            backend, bound = ("nccl", device) if device.type == "cuda" else ("gloo", None)
+            dist.init_process_group(backend, device_id=bound)
         return runtime
 
     @property
@@ -97,12 +107,16 @@ class Runtime:
         network.to(device=self.device)
         nn.utils.convert_conv3d_weight_memory_format(network, MEMORY_FORMAT)
 
-    def distribute(self, network: nn.Module, *, sync_bn: bool = False) -> nn.Module:
+    def distribute(
+        self, network: nn.Module, *, sync_bn: bool = False, static_graph: bool = False
+    ) -> nn.Module:
         """Return the network to train: gradients are averaged over the processes where there are several.
 
         Args:
-            network: on the device already.
+            network: on the device already, its frozen weights frozen.
             sync_bn: take BatchNorm's statistics over all processes.
+            static_graph: every backward pass is followed by an exchange of the same gradients. That does
+                not hold where micro-batches are accumulated, nor where the network is compiled in parts.
 
         Raises:
             UsageError: ``sync_bn`` on a CPU, where torch has none.
@@ -116,7 +130,11 @@ class Runtime:
         if sync_bn:
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         ids = [self.device.index] if self.device.type == "cuda" else None
-        return DistributedDataParallel(network, device_ids=ids)
+        # As views of the buckets that are exchanged, gradients are neither copied there and back nor
+        # held twice.
+        return DistributedDataParallel(
+            network, device_ids=ids, gradient_as_bucket_view=True, static_graph=static_graph
+        )
 
     def all_sum(self, tensor: Tensor) -> Tensor:
         """Add a tensor up over all processes, in place, and return it."""

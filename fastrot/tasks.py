@@ -5,6 +5,7 @@ Training and evaluation are the same for both but for what stands here.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from fastrot.config import Config, ModelConfig
 from fastrot.models.network import Network, pretext_network, transfer_network
-from fastrot.rotation.angles import rotate_all, rotate_each
+from fastrot.rotation.angles import inscribed_size, rotate_all, rotate_each
 from fastrot.rotation.op import normalize, rotate
 from fastrot.rotation.sets import RotationSet, rotation_set
 from pipelines.errors import UsageError
@@ -32,6 +33,7 @@ class Task(ABC):
         views: clips that the network sees for each clip of the batch.
         mean: of the pixels, per channel, in units where 255 is 1.
         std: in the same units.
+        channels: of the network's inputs: 3, or 4 or 8 of which those beyond the colours are zero.
     """
 
     def __init__(self, outputs: int, views: int, mean: Sequence[float], std: Sequence[float]):
@@ -39,6 +41,7 @@ class Task(ABC):
         self.views = views
         self.mean = mean
         self.std = std
+        self.channels = 3
 
     @abstractmethod
     def network(self, model: ModelConfig) -> Network:
@@ -46,11 +49,17 @@ class Task(ABC):
 
     @abstractmethod
     def prepare(self, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Return inputs (views * B, 3, T, H, W) in channels_last_3d and targets (views * B,) int64."""
+        """Return inputs (views * B, channels, T, H, W) in channels_last_3d and targets (views * B,) int64."""
+
+    def input_size(self, crop: int) -> int:
+        """Return the side of the network's inputs in pixels, from that of the clips."""
+        return crop
 
     def upright(self, batch: Batch, dtype: torch.dtype) -> Tensor:
-        """Return the batch's clips as they are, normalised: (B, 3, T, H, W) in channels_last_3d."""
-        return normalize(batch.clips, mean=self.mean, std=self.std, dtype=dtype)
+        """Return the batch's clips as they are, normalised: (B, channels, T, H, W) in channels_last_3d."""
+        return normalize(
+            batch.clips, mean=self.mean, std=self.std, dtype=dtype, channels=self.channels
+        )
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean loss over the batch, a scalar: cross entropy (sections 3.3 and 4.2)."""
@@ -77,12 +86,19 @@ class RotationTask(Task):
     def prepare(self, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Rotate; the order is rotation-major: row r * B + b is rotation r of clip b."""
         labels = self.rotations.labels(len(batch.clips), batch.clips.device)
+        how: dict[str, Any] = {
+            "mean": self.mean,
+            "std": self.std,
+            "dtype": dtype,
+            "channels": self.channels,
+        }
         if self.rotations.exact:
-            return rotate(
-                batch.clips, self.rotations, mean=self.mean, std=self.std, dtype=dtype
-            ), labels
-        degrees = self.rotations.degrees
-        return rotate_all(batch.clips, degrees, mean=self.mean, std=self.std, dtype=dtype), labels
+            return rotate(batch.clips, self.rotations, **how), labels
+        return rotate_all(batch.clips, self.rotations.degrees, **how), labels
+
+    def input_size(self, crop: int) -> int:
+        """Return the side of what is left of a clip in every rotation."""
+        return crop if self.rotations.exact else inscribed_size(crop)
 
 
 class RegressionTask(Task):
@@ -113,8 +129,20 @@ class RegressionTask(Task):
     def prepare(self, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Rotate every clip by its own angles; targets are (views * B,) float32 in [-1, 1)."""
         degrees = self._degrees(batch.samples)
-        inputs = rotate_each(batch.clips, degrees, mean=self.mean, std=self.std, dtype=dtype)
-        return inputs, (degrees / 180 - 1).flatten().to(batch.clips.device)
+        inputs = rotate_each(
+            batch.clips,
+            degrees,
+            mean=self.mean,
+            std=self.std,
+            dtype=dtype,
+            channels=self.channels,
+        )
+        targets = (degrees / 180 - 1).flatten()
+        return inputs, targets.to(batch.clips.device, non_blocking=True)
+
+    def input_size(self, crop: int) -> int:
+        """Return the side of what is left of a clip in every rotation."""
+        return inscribed_size(crop)
 
     def _degrees(self, samples: NDArray[np.int64]) -> Tensor:
         """Return (views, B) float32 whole degrees, on the CPU."""
@@ -179,6 +207,12 @@ def make_task(config: Config, classes: Sequence[str]) -> Task:
     Raises:
         UsageError: the rotations are no known set, or the store has no classes.
     """
+    task = _make_task(config, classes)
+    task.channels = config.model.stem_channels
+    return task
+
+
+def _make_task(config: Config, classes: Sequence[str]) -> Task:
     mean, std = config.data.statistics
     if config.task == "rotation":
         if config.rotation.kind == "regress":

@@ -22,6 +22,7 @@ def build_pipeline(
     prefetch: int,
     gpu: bool,
     device_id: int | None,
+    hw_decoder_load: float = 0.65,
 ) -> Any:
     """Return a built DALI pipeline whose one output is a batch of clips.
 
@@ -46,6 +47,7 @@ def build_pipeline(
         prefetch: batches that DALI prepares before they are asked for.
         gpu: whether operators run on the GPU.
         device_id: the GPU; None builds without one (the graph of a GPU can be built so, but not run).
+        hw_decoder_load: share of the JPEGs that a GPU's hardware decoder takes, where there is one.
 
     Raises:
         FastrotError: DALI is not installed.
@@ -65,9 +67,14 @@ def build_pipeline(
         exec_dynamic=True,  # its outputs are views that stay valid while held
         prefetch_queue_depth=prefetch,
     )
-    graph = {"raw": _raw_clips, "mjpeg": _mjpeg_frames}.get(codec, _video_clips)
     with pipeline:
-        pipeline.set_outputs(graph(feed, spec, gpu))
+        if codec == "raw":
+            output = _raw_clips(feed, spec, gpu)
+        elif codec == "mjpeg":
+            output = _mjpeg_frames(feed, spec, gpu, hw_decoder_load)
+        else:
+            output = _video_clips(feed, spec, gpu)
+        pipeline.set_outputs(output)
     if device_id is not None or not gpu:
         pipeline.build()
     return pipeline
@@ -193,7 +200,9 @@ def _augment(frames: Any, corner: Any, flip: Any, spec: ClipSpec) -> Any:
     return signed[1:] - signed[:-1]
 
 
-def _mjpeg_frames(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
+def _mjpeg_frames(
+    feed: Callable[..., Any], spec: ClipSpec, gpu: bool, hw_decoder_load: float
+) -> Any:
     from nvidia.dali import fn, types
 
     dif = spec.modality == "dif"
@@ -207,6 +216,7 @@ def _mjpeg_frames(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
         crop=(spec.crop, spec.crop),
         crop_pos_y=y,
         crop_pos_x=x,
+        hw_decoder_load=hw_decoder_load,
         output_type=types.DALIImageType.RGB,
     )
     frames = fn.flip(frames, horizontal=flip)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError
 from pipelines.graph import build_pipeline
+from pipelines.handover import Handover, pinned
 from pipelines.plan import Clips, ClipSpec, Plan, frame_numbers
-from pipelines.sources import Bytes, ClipReader, damaged
+from pipelines.sources import Bytes, ClipReader, damaged, pageable
 from pipelines.store import Store
 
 
@@ -91,6 +92,7 @@ class Loader:
         device: where tensors are wanted: a CUDA device runs DALI's GPU operators.
         threads: of DALI, and the most that read.
         prefetch: batches prepared before they are asked for.
+        hw_decoder_load: share of an mjpeg store's frames that a GPU's hardware JPEG decoder takes.
         labels: (N,) labels by the store's index, in place of the store's own.
 
     Attributes:
@@ -110,6 +112,7 @@ class Loader:
         device: torch.device,
         threads: int = 2,
         prefetch: int = 2,
+        hw_decoder_load: float = 0.65,
         labels: NDArray[np.int64] | None = None,
     ):
         self._spec = plan.spec
@@ -127,7 +130,9 @@ class Loader:
             threads=min(threads, 4),
             ahead=prefetch,
             held=prefetch + 1,  # DALI works on `prefetch` batches; the one before them is returned
+            allocate=pinned if gpu else pageable,
         )
+        self._handover = Handover(device)
         # What DALI reads without a copy must outlive its reading.
         self._lent: deque[Any] = deque(maxlen=prefetch + 2)
         feeds = {"raw": self._feed_raw, "mjpeg": self._feed_mjpeg}
@@ -142,6 +147,7 @@ class Loader:
             prefetch=prefetch,
             gpu=gpu,
             device_id=(device.index or 0) if gpu else None,
+            hw_decoder_load=hw_decoder_load,
         )
         self.waited_s = 0.0
         self._began: float | None = None
@@ -158,7 +164,7 @@ class Loader:
             (output,) = self._pipeline.run()
         except RuntimeError as error:
             raise FastrotError(self._blame(error)) from None
-        clips = torch.utils.dlpack.from_dlpack(output.as_tensor())
+        clips = self._handover.take(output)
         planned = self._planned.popleft()
         self._ended = time.perf_counter()
         self.waited_s += self._ended - began

@@ -14,6 +14,7 @@ import torch
 
 from pipelines.errors import FastrotError
 from pipelines.graph import build_reader_pipeline
+from pipelines.handover import Handover
 from pipelines.loader import Batch, LoaderStats
 from pipelines.plan import ClipSpec, crop_of_samples
 from pipelines.transcode import display_rotation
@@ -64,6 +65,7 @@ class ReaderLoader:
         self.waited_s = 0.0
         self._began: float | None = None
         self._ended = 0.0
+        self._handover = Handover(device)
         gpu = device.type == "cuda"
         turned = [path for path in videos if display_rotation(path)]
         if turned:
@@ -106,7 +108,7 @@ class ReaderLoader:
             clips, file = self._pipeline.run()
         except RuntimeError as error:
             raise FastrotError(f"DALI's reader failed: {_first_line(error)}") from None
-        tensor = torch.utils.dlpack.from_dlpack(clips.as_tensor())
+        tensor = self._handover.take(clips)
         self._ended = time.perf_counter()
         self.waited_s += self._ended - began
         samples = self._samples(self._taken)

@@ -9,7 +9,7 @@ import functools
 import itertools
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +23,7 @@ from pipelines.store import Store
 from pipelines.store_writer import offsets_path
 
 Bytes = NDArray[np.uint8]
+Allocate = Callable[[tuple[int, ...]], Bytes]
 OPEN_FILES = 256
 
 
@@ -44,14 +45,14 @@ class Source(Protocol):
 class RawSource:
     """Whole uint8 frames, read straight into the batch handed to DALI, (B, T, size, size, 3).
 
-    A batch's memory is used again ``buffers`` batches later.
+    A batch's memory, which ``allocate`` gives, is used again ``buffers`` batches later.
     """
 
-    def __init__(self, store: Store, frames: int, *, batch: int, buffers: int):
+    def __init__(self, store: Store, frames: int, *, batch: int, buffers: int, allocate: Allocate):
         self._store = store
         self._files = ShardFiles()
         shape = (batch, frames, store.size, store.size, 3)
-        self._ring = itertools.cycle([np.empty(shape, dtype=np.uint8) for _ in range(buffers)])
+        self._ring = itertools.cycle([allocate(shape) for _ in range(buffers)])
 
     def buffer(self, count: int) -> Bytes:
         """Return the ring's next array, cut to ``count`` clips."""
@@ -147,10 +148,17 @@ class VideoSource:
         return len(data)
 
 
-def make_source(store: Store, frames: int, *, batch: int, buffers: int) -> Source:
+def pageable(shape: tuple[int, ...]) -> Bytes:
+    """Return ordinary memory."""
+    return np.empty(shape, dtype=np.uint8)
+
+
+def make_source(
+    store: Store, frames: int, *, batch: int, buffers: int, allocate: Allocate = pageable
+) -> Source:
     """Return the store's source for clips of ``frames`` decoded frames, ``batch`` at the most at once."""
     if store.codec == "raw":
-        return RawSource(store, frames, batch=batch, buffers=buffers)
+        return RawSource(store, frames, batch=batch, buffers=buffers, allocate=allocate)
     if store.codec == "mjpeg":
         return MjpegSource(store, frames)
     return VideoSource(store)
@@ -159,7 +167,8 @@ def make_source(store: Store, frames: int, *, batch: int, buffers: int) -> Sourc
 class ClipReader:
     """Reads the clips of ``ranges``, batch by batch and in order, ``ahead`` batches before they are due.
 
-    The memory of a batch may be filled again once ``held`` more have been asked for.
+    The memory of a batch may be filled again once ``held`` more have been asked for. ``allocate`` gives
+    the memory of raw frames.
 
     Attributes:
         bytes_read: bytes of the batches given so far.
@@ -175,12 +184,17 @@ class ClipReader:
         threads: int,
         ahead: int,
         held: int,
+        allocate: Allocate = pageable,
     ):
         self._store = store
         self._plan = plan
         self._ranges = iter(ranges)
         self._source = make_source(
-            store, plan.spec.decoded_frames, batch=batch, buffers=ahead + 1 + held
+            store,
+            plan.spec.decoded_frames,
+            batch=batch,
+            buffers=ahead + 1 + held,
+            allocate=allocate,
         )
         self._batch = batch
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fastrot-read")

@@ -7,6 +7,7 @@ from fastrot.config.schema import (
     EvalConfig,
     ModelConfig,
     OptimConfig,
+    ProfileConfig,
     RotationConfig,
     TrainConfig,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "EvalConfig",
     "ModelConfig",
     "OptimConfig",
+    "ProfileConfig",
     "RotationConfig",
     "TrainConfig",
     "from_mapping",

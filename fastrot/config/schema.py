@@ -18,6 +18,8 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Schedule = Literal["constant", "step", "onecycle", "cosine"]
 StepUnit = Literal["iterations", "epochs"]
 Shortcut = Literal["A", "B"]
+StemChannels = Literal[3, 4, 8]
+OptimBackend = Literal["torch", "apex", "auto"]
 RotationKind = Literal["classify", "regress"]
 RegressionLoss = Literal["l1", "l2"]
 TaskName = Literal["rotation", "action"]
@@ -42,6 +44,8 @@ class DataConfig:
     per channel in units of the full range 0..255, null for those of the modality. ``threads`` serve
     the loader (0: as many as the process has), which prepares ``prefetch`` batches ahead. ``shots``
     keeps that many videos of each class (0: all), drawn by the seed such that few are among many.
+    ``hw_decoder_load`` is the share of an mjpeg store's frames that a GPU's hardware JPEG decoder takes,
+    0 to 1, where there is one.
 
     For DIF, ``camera_motion: remove`` lays each frame over the next one before it is taken away, and
     ``dead_zone`` brings differences nearer to 0 by so many of their 255 levels (docs/cheap_cues.md).
@@ -65,6 +69,7 @@ class DataConfig:
     std: list[float] | None = None
     threads: int = 0
     prefetch: int = 2
+    hw_decoder_load: float = 0.65
     shots: int = 0
     size: int = 136
     step: int = 8
@@ -77,6 +82,7 @@ class DataConfig:
         for key in ("threads", "shots"):
             _at_least(f"data.{key}", getattr(self, key), 0)
         _between("data.flip", self.flip, 0, 1)
+        _between("data.hw_decoder_load", self.hw_decoder_load, 0, 1)
         _choice("data.camera_motion", self.camera_motion, get_args(CameraMotion))
         _between("data.dead_zone", self.dead_zone, 0, 254)
         for key, asked in (
@@ -126,7 +132,9 @@ class ModelConfig:
     """The 3D ResNet: its depth, kernels of the first block, and kind of shortcut (Hara et al.).
 
     ``freeze`` is how many of the five convolution blocks training leaves as they are (figure 4a), and
-    ``dropout`` the probability of dropping a feature before the transfer head.
+    ``dropout`` the probability of dropping a feature before the transfer head. ``stem_channels`` 4 or 8
+    pads the clips' 3 colours by zeros, for GPUs whose kernels want that: the first convolution's
+    weights stay 3 channels wide, and the results the same but for rounding.
     """
 
     depth: Depth = 18
@@ -134,6 +142,7 @@ class ModelConfig:
     shortcut: Shortcut = "A"
     freeze: int = 0
     dropout: float = 0.0
+    stem_channels: StemChannels = 3
 
     def __post_init__(self) -> None:
         _between("model.freeze", self.freeze, 0, 5)
@@ -141,6 +150,7 @@ class ModelConfig:
         _choice("model.depth", self.depth, get_args(Depth))
         _at_least("model.width", self.width, 1)
         _choice("model.shortcut", self.shortcut, get_args(Shortcut))
+        _choice("model.stem_channels", self.stem_channels, get_args(StemChannels))
 
 
 @dataclass(frozen=True)
@@ -152,7 +162,8 @@ class OptimConfig:
     end; ``cosine`` falls to 0 along a half cosine; ``constant`` stays. ``warmup`` iterations rise
     linearly to ``lr`` before any but onecycle. ``lr_batch`` scales ``lr`` by train.batch / lr_batch (0:
     it is as given, for whatever batch). ``clip_norm`` bounds the norm of all gradients (0: no bound).
-    ``decay_norms: false`` exempts BatchNorm and biases from ``weight_decay``.
+    ``decay_norms: false`` exempts BatchNorm and biases from ``weight_decay``. ``backend`` is whose SGD:
+    torch's (fused on a GPU), NVIDIA apex's FusedSGD, or auto: apex's where it is installed and works.
     """
 
     lr: float = 0.1
@@ -167,6 +178,7 @@ class OptimConfig:
     lr_batch: int = 0
     clip_norm: float = 0.0
     decay_norms: bool = True
+    backend: OptimBackend = "torch"
 
     def __post_init__(self) -> None:
         if not self.lr > 0:
@@ -175,6 +187,7 @@ class OptimConfig:
         _at_least("optim.weight_decay", self.weight_decay, 0)
         _choice("optim.schedule", self.schedule, get_args(Schedule))
         _choice("optim.step_unit", self.step_unit, get_args(StepUnit))
+        _choice("optim.backend", self.backend, get_args(OptimBackend))
         _at_least("optim.step_size", self.step_size, 1)
         for key in ("warmup", "lr_batch", "clip_norm"):
             _at_least(f"optim.{key}", getattr(self, key), 0)
@@ -194,7 +207,9 @@ class TrainConfig:
     on an older one, fp32 on a CPU. The ``*_every`` count iterations; ``eval_every`` and
     ``checkpoint_every`` 0 mean at the end only. ``keep`` is the number of newest checkpoints kept
     under their step's number beside ``last.pt`` and ``best.pt``. ``sync_bn`` takes BatchNorm's statistics
-    over all processes (GPUs only). ``label_smoothing`` is for actions.
+    over all processes (GPUs only). ``label_smoothing`` is for actions. ``compile`` trains the network
+    through torch.compile, which takes a minute or more at the start. ``affinity`` gives each of several
+    processes of a machine cores of its own, near its GPU.
     """
 
     batch: int = 32
@@ -208,6 +223,8 @@ class TrainConfig:
     keep: int = 0
     sync_bn: bool = False
     label_smoothing: float = 0.0
+    compile: bool = False
+    affinity: bool = True
 
     def __post_init__(self) -> None:
         for key in ("batch", "accumulate", "log_every"):
@@ -235,6 +252,23 @@ class EvalConfig:
 
 
 @dataclass(frozen=True)
+class ProfileConfig:
+    """A window of torch's profiler, written into the run's folder as profile.json, a Chrome trace.
+
+    It records ``steps`` steps (0: it is off) after ``wait`` steps that run as ever and ``warmup`` that
+    are profiled and forgotten, in the first process.
+    """
+
+    steps: int = 0
+    wait: int = 10
+    warmup: int = 2
+
+    def __post_init__(self) -> None:
+        for key in ("steps", "wait", "warmup"):
+            _at_least(f"profile.{key}", getattr(self, key), 0)
+
+
+@dataclass(frozen=True)
 class Config:
     """One training run.
 
@@ -256,6 +290,7 @@ class Config:
     optim: OptimConfig = field(default_factory=OptimConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
+    profile: ProfileConfig = field(default_factory=ProfileConfig)
 
     def __post_init__(self) -> None:
         _choice("task", self.task, get_args(TaskName))

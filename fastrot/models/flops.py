@@ -21,31 +21,62 @@ def forward_flops(
     Returns:
         FLOP per clip.
     """
-    total = stem_flops(width, frames, size)
+    return sum(sum(block) for block in _blocks(depth, width, frames, size, shortcut))
+
+
+def train_flops(
+    depth: int = 18,
+    width: int = 64,
+    frames: int = 16,
+    size: int = 112,
+    shortcut: Shortcut = "A",
+    *,
+    frozen: int = 0,
+) -> int:
+    """Count the forward and backward pass of one clip; what is not said here is `forward_flops`'s.
+
+    Backward costs each convolution its forward twice, once for the input's gradient and once for the
+    weight's. Nobody needs the clip's own gradient, so the stem pays once. Frozen blocks pay nothing, and
+    behind them the convolutions that read their output pay once.
+
+    Args:
+        depth: 10, 18 or 34.
+        width: Kernels of the stem.
+        frames: Frames of the clip.
+        size: Height and width in pixels.
+        shortcut: "A" or "B".
+        frozen: How many of the five convolution blocks are not trained.
+
+    Returns:
+        FLOP per clip.
+    """
+    blocks = _blocks(depth, width, frames, size, shortcut)
+    total = sum(sum(block) for block in blocks)
+    for index, (first, others) in enumerate(blocks[frozen:]):
+        total += (1 if index == 0 else 2) * first + 2 * others
+    return total
+
+
+def _blocks(
+    depth: int, width: int, frames: int, size: int, shortcut: Shortcut
+) -> list[tuple[int, int]]:
+    """Count the forward pass of the five convolution blocks.
+
+    Each is told in two parts: the convolutions that read the block's input, and the others.
+    """
+    blocks = [(stem_flops(width, frames, size), 0)]
     frames, size = _halve(frames), _halve(_halve(size))
     channels = width
-    for index, (blocks, stride) in enumerate(zip(BLOCKS[depth], STRIDES, strict=True)):
+    for index, (count, stride) in enumerate(zip(BLOCKS[depth], STRIDES, strict=True)):
         channels_in, channels = channels, width << index
         if stride == 2:
             frames, size = _halve(frames), _halve(size)
         positions = frames * size * size
-        total += _conv(positions, channels_in, channels, kernel=27)
-        total += (2 * blocks - 1) * _conv(positions, channels, channels, kernel=27)
+        first = _conv(positions, channels_in, channels, kernel=27)
         if shortcut == "B" and channels_in != channels:
-            total += _conv(positions, channels_in, channels, kernel=1)
-    return total
-
-
-def train_flops(
-    depth: int = 18, width: int = 64, frames: int = 16, size: int = 112, shortcut: Shortcut = "A"
-) -> int:
-    """Count the forward and backward pass of one clip; the arguments are `forward_flops`'s.
-
-    Backward costs each convolution its forward twice, once for the input's gradient and once for the
-    weight's. Nobody needs the clip's own gradient, so the stem pays once.
-    """
-    forward = forward_flops(depth, width, frames, size, shortcut)
-    return 3 * forward - stem_flops(width, frames, size)
+            first += _conv(positions, channels_in, channels, kernel=1)
+        blocks.append((first, (2 * count - 1) * _conv(positions, channels, channels, kernel=27)))
+    return blocks
 
 
 def stem_flops(width: int, frames: int, size: int) -> int:

@@ -22,6 +22,26 @@ STRIDES = (1, 2, 2, 2)
 """Stride of each stage's first block, in time, height and width alike."""
 
 
+class Stem(nn.Conv3d):
+    """The 7x7x7 convolution of 3 colours; of clips that were padded to more channels too.
+
+    GPU kernels want channels in fours or eights. Clips are padded where they are rotated, which costs
+    nothing; here the weights get zeros for the same channels, on their way to the kernel only, so that
+    what is trained and saved stays 3 channels wide.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(3, width, 7, stride=(1, 2, 2), padding=3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, T, H, W), C at least 3, to (N, width, T, H/2, W/2), rounded up."""
+        weight = self.weight
+        if x.shape[1] > 3:
+            weight = F.pad(weight, (0, 0, 0, 0, 0, 0, 0, x.shape[1] - 3))
+        out: Tensor = self._conv_forward(x, weight, None)
+        return out
+
+
 class ShortcutA(nn.Module):
     """The parameter-free shortcut: take every `stride`-th position, append channels of zeros.
 
@@ -37,10 +57,10 @@ class ShortcutA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, T, H, W) to (N, channels, T/stride, H/stride, W/stride), rounded up."""
         s = self.stride
-        out = F.pad(x[:, :, ::s, ::s, ::s], (0, 0, 0, 0, 0, 0, 0, self.channels - x.shape[1]))
-        # pad mistakes the memory format where an axis of length 1 was strided: one frame left, say.
-        # Elsewhere this copies nothing.
-        return out.contiguous(memory_format=torch.channels_last_3d)
+        # With the channels last by name too, all is in channels_last_3d: slicing makes its gradient
+        # in the default format, and pad mistakes the format where an axis of length 1 was strided.
+        out = x.permute(0, 2, 3, 4, 1)[:, ::s, ::s, ::s]
+        return F.pad(out, (0, self.channels - x.shape[1])).permute(0, 4, 1, 2, 3)
 
 
 def shortcut_b(channels_in: int, channels: int, stride: int) -> nn.Sequential:
@@ -105,7 +125,7 @@ class ResNet3D(nn.Module):
         if shortcut not in ("A", "B"):
             raise ValueError(f"Shortcut {shortcut!r} is not supported. Shortcuts are A, B.")
         self.features = 8 * width
-        self.conv1 = nn.Conv3d(3, width, 7, stride=(1, 2, 2), padding=3, bias=False)
+        self.conv1 = Stem(width)
         self.bn1 = nn.BatchNorm3d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool3d(3, stride=2, padding=1)
@@ -139,7 +159,8 @@ class ResNet3D(nn.Module):
         """Give the outputs of the paper's five convolution blocks, the first one after its max-pool.
 
         Args:
-            x: (N, 3, T, H, W). Memory stays channels_last_3d throughout where x is.
+            x: (N, 3, T, H, W), or more channels that are zero. Memory stays channels_last_3d throughout
+                where x is.
 
         Returns:
             Five tensors with width * (1, 1, 2, 4, 8) channels.
@@ -151,7 +172,8 @@ class ResNet3D(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """Average the last block's output: (N, 3, T, H, W) to (N, 8 * width)."""
-        return self.stages(x)[-1].mean(dim=(2, 3, 4))
+        # Of a view with the channels last by name, so that the gradient comes in channels_last_3d.
+        return self.stages(x)[-1].permute(0, 2, 3, 4, 1).flatten(1, 3).mean(dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map clips (N, 3, T, H, W) to feature vectors (N, 8 * width)."""

@@ -16,6 +16,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 SIGMA = 1.2
@@ -47,6 +48,7 @@ def rotate_all(
     mean: Sequence[float],
     std: Sequence[float],
     dtype: torch.dtype,
+    channels: int = 3,
 ) -> Tensor:
     """Rotate every clip by every angle, counter-clockwise, and normalise.
 
@@ -56,16 +58,17 @@ def rotate_all(
         mean: Per channel, in units where 255 is 1.
         std: In the same units.
         dtype: Of the result; computed in float32.
+        channels: C of the result: those beyond the 3 colours are zero.
 
     Returns:
-        (R*B, 3, T, P, P) in channels_last_3d memory, rotation-major; P is ``inscribed_size(S)``.
+        (R*B, C, T, P, P) in channels_last_3d memory, rotation-major; P is ``inscribed_size(S)``.
 
     Raises:
         ValueError: the frames are not square.
     """
     pixels, shape = _pixels_first(clips)
     turned = [_weights(float(angle), shape[2], clips.device) @ pixels for angle in degrees]
-    return _finish(torch.stack(turned), len(degrees) * shape[0], shape, mean, std, dtype)
+    return _finish(torch.stack(turned), len(degrees) * shape[0], shape, mean, std, dtype, channels)
 
 
 def rotate_each(
@@ -75,6 +78,7 @@ def rotate_each(
     mean: Sequence[float],
     std: Sequence[float],
     dtype: torch.dtype,
+    channels: int = 3,
 ) -> Tensor:
     """Rotate every clip by angles of its own; the arguments are those of ``rotate_all``.
 
@@ -84,9 +88,10 @@ def rotate_each(
         mean: Per channel, in units where 255 is 1.
         std: In the same units.
         dtype: Of the result.
+        channels: C of the result.
 
     Returns:
-        (V*B, 3, T, P, P) in channels_last_3d memory, view-major.
+        (V*B, C, T, P, P) in channels_last_3d memory, view-major.
 
     Raises:
         ValueError: the frames are not square.
@@ -97,7 +102,7 @@ def rotate_each(
         for clip, angle in zip(clips, view, strict=True):
             pixels, _ = _pixels_first(clip[None])
             turned.append(_make_weights(float(angle), shape[2], clips.device) @ pixels)
-    return _finish(torch.stack(turned), degrees.numel(), shape, mean, std, dtype)
+    return _finish(torch.stack(turned), degrees.numel(), shape, mean, std, dtype, channels)
 
 
 def _pixels_first(clips: Tensor) -> tuple[Tensor, torch.Size]:
@@ -114,14 +119,24 @@ def _finish(
     mean: Sequence[float],
     std: Sequence[float],
     dtype: torch.dtype,
+    channels: int,
 ) -> Tensor:
-    """Take (groups, P*P, columns) to (count, 3, T, P, P), normalised."""
+    """Take (groups, P*P, columns) to (count, channels, T, P, P), normalised."""
     patch = inscribed_size(shape[2])
     frames = turned.view(len(turned), patch, patch, -1, shape[1], 3)
     frames = frames.permute(0, 3, 4, 1, 2, 5).reshape(count, shape[1], patch, patch, 3)
-    mean255 = torch.tensor([255 * m for m in mean], device=turned.device)
-    scale = torch.tensor([1 / (255 * s) for s in std], device=turned.device)
-    return ((frames.round() - mean255) * scale).to(dtype).permute(0, 4, 1, 2, 3)
+    mean255, scale = _statistics(tuple(mean), tuple(std), turned.device)
+    values = ((frames.round() - mean255) * scale).to(dtype)
+    return F.pad(values, (0, channels - 3)).permute(0, 4, 1, 2, 3)
+
+
+@functools.lru_cache(maxsize=8)
+def _statistics(
+    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return 255 * mean and 1 / (255 * std), (3,) each; made once, for the host waits for the copy."""
+    mean255 = torch.tensor([255 * m for m in mean], device=device)
+    return mean255, torch.tensor([1 / (255 * s) for s in std], device=device)
 
 
 def _make_weights(degrees: float, size: int, device: torch.device) -> Tensor:

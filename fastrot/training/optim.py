@@ -1,6 +1,8 @@
 """SGD and the learning rate's schedules (section 4.2)."""
 
 import math
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -15,6 +17,12 @@ from torch.optim.lr_scheduler import (
 )
 
 from fastrot.config import OptimConfig, TrainConfig
+from fastrot.training.apex_optim import ApexKind, find_apex, fused_sgd, trial
+from pipelines.errors import UsageError
+
+# Of a parameter group's entries, those that say how the step is computed, not what: they are this
+# machine's, whatever a checkpoint says.
+_HOW = ("foreach", "fused", "differentiable", "maximize")
 
 
 def count_steps(train: TrainConfig, videos: int) -> int:
@@ -30,26 +38,84 @@ def scaled_lr(optim: OptimConfig, batch: int) -> float:
     return optim.lr * batch / optim.lr_batch if optim.lr_batch else optim.lr
 
 
-def make_optimizer(network: nn.Module, config: OptimConfig, lr: float) -> SGD:
-    """Return SGD over the network's trained weights.
+def choose_backend(
+    config: OptimConfig, device: torch.device
+) -> tuple[Literal["torch", "apex"], str]:
+    """Return whose SGD ``optim.backend`` means on this device, and a line for the log that says why.
+
+    Raises:
+        UsageError: apex is asked for, and is not NVIDIA's, lacks its extensions, or does not work here.
+    """
+    fused = "fused" if device.type == "cuda" else "plain, for a CPU gains nothing by fusing"
+    if config.backend == "torch":
+        return "torch", f"optimizer: torch SGD ({fused})"
+    kind = find_apex()
+    fault: str | None = kind.describe()
+    if kind is ApexKind.NVIDIA:
+        fault = trial(device) if device.type == "cuda" else "NVIDIA apex needs a GPU"
+    if fault is None:
+        return "apex", "optimizer: NVIDIA apex FusedSGD"
+    if config.backend == "apex":
+        raise UsageError(f"optim.backend is apex, but {fault}; optim.backend=torch needs no apex")
+    return "torch", f"optimizer: torch SGD ({fused}); {fault}"
+
+
+def make_optimizer(
+    network: nn.Module,
+    config: OptimConfig,
+    lr: float,
+    *,
+    backend: Literal["torch", "apex"] = "torch",
+) -> Optimizer:
+    """Return SGD over the network's trained weights, fused where they are on a GPU.
 
     BatchNorm's weights and all biases are a group of their own, without decay, where
     ``config.decay_norms`` says so. One-dimensional weights are exactly these.
     """
     trained = [weight for weight in network.parameters() if weight.requires_grad]
-    groups: list[dict[str, object]] = [{"params": trained}]
+    groups: list[dict[str, Any]] = [{"params": trained}]
     if not config.decay_norms:
         groups = [
             {"params": [weight for weight in trained if weight.ndim > 1]},
             {"params": [weight for weight in trained if weight.ndim <= 1], "weight_decay": 0.0},
         ]
-    return SGD(
-        groups,
-        lr=lr,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=config.nesterov,
-    )
+    options: dict[str, Any] = {
+        "lr": lr,
+        "momentum": config.momentum,
+        "weight_decay": config.weight_decay,
+        "nesterov": config.nesterov,
+    }
+    if backend == "apex":
+        return fused_sgd(groups, **options)
+    # Fused, the step under fp16's scaler does not ask the GPU whether the gradients are finite.
+    optimizer = SGD(groups, **options, fused=all(weight.is_cuda for weight in trained) or None)
+    if optimizer.defaults["fused"]:
+        start_momenta(optimizer)
+    return optimizer
+
+
+def start_momenta(optimizer: SGD) -> None:
+    """Let momenta begin as zeros, which is what SGD's first step comes to.
+
+    torch's fused SGD leaves them uninitialised where the scaler skips the first step, as it does
+    whenever its first scale is too high (torch 2.13), and goes on from what lay in memory.
+    """
+    for group in optimizer.param_groups:
+        for weight in group["params"] if group["momentum"] else ():
+            optimizer.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+
+
+def load_optimizer(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
+    """Load momenta and rates, of torch's SGD or of apex's alike, and step as this optimizer does.
+
+    A checkpoint also says whether the step was fused, which the next machine may not be able to.
+    """
+    ours = [{key: group[key] for key in _HOW if key in group} for group in optimizer.param_groups]
+    optimizer.load_state_dict(dict(state))
+    for group, how in zip(optimizer.param_groups, ours, strict=True):
+        for key in _HOW:
+            group.pop(key, None)
+        group.update(how)
 
 
 def make_scheduler(
@@ -81,7 +147,7 @@ def make_scheduler(
 
 
 def clip_gradients(
-    network: torch.nn.Module, scaler: torch.amp.GradScaler, optimizer: SGD, most: float
+    network: torch.nn.Module, scaler: torch.amp.GradScaler, optimizer: Optimizer, most: float
 ) -> None:
     """Scale all gradients down so that their norm is at most ``most``."""
     scaler.unscale_(optimizer)

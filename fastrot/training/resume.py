@@ -7,19 +7,28 @@ from typing import Any
 from fastrot.config import Config, to_mapping
 from pipelines.errors import UsageError
 
-# What may differ between a run and its continuation, for it does not change what is computed. The
-# store may have moved (its videos are compared instead), and micro-batches may be shared out otherwise
-# (their number is compared). A run may be made longer where no schedule depends on its length.
+# What may differ between a run and its continuation, for it does not change what is computed (whose
+# kernels do it changes the rounding, as another machine does). The store may have moved (its videos
+# are compared instead), and micro-batches may be shared out otherwise (their number is compared). A
+# run may be made longer where no schedule depends on its length.
 FREE = frozenset(
     [
         "name",
         "out",
         "data.store",
+        "data.hw_decoder_load",
         "data.threads",
         "data.prefetch",
         "eval.batch",
+        "model.stem_channels",
+        "optim.backend",
+        "profile.steps",
+        "profile.wait",
+        "profile.warmup",
         "train.accumulate",
+        "train.affinity",
         "train.checkpoint_every",
+        "train.compile",
         "train.eval_every",
         "train.keep",
         "train.log_every",

@@ -1,5 +1,6 @@
 """A training run from its config to its last checkpoint, for both tasks."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,14 @@ import torch
 
 from fastrot import __version__, console
 from fastrot.checkpoint import load_checkpoint, save_checkpoint
-from fastrot.config import Config, to_mapping
+from fastrot.config import Config, ProfileConfig, to_mapping
 from fastrot.config.schema import SCRATCH
 from fastrot.evaluation.action import ActionResult, evaluate_action
 from fastrot.evaluation.angles import evaluate_pretext
 from fastrot.evaluation.trained import Trained
+from fastrot.models.flops import train_flops
 from fastrot.models.weights import start_from
+from fastrot.profiling import profiled
 from fastrot.runs import RunFolder, versions
 from fastrot.runtime import Runtime
 from fastrot.tasks import ActionTask, make_task
@@ -50,7 +53,7 @@ def train(
         KeyboardInterrupt: after the checkpoint was written.
     """
     config.check_runnable()
-    with Runtime.start(config.train.precision) as runtime:
+    with Runtime.start(config.train.precision, affinity=config.train.affinity) as runtime:
         return _Run(config, runtime, quiet=quiet, what=what or config.name).train(resume=resume)
 
 
@@ -71,6 +74,14 @@ class _Run:
             "videos": self._data.digest,
             "slots": runtime.world * config.train.accumulate,
         }
+        self._flops = train_flops(
+            config.model.depth,
+            config.model.width,
+            config.data.frames,
+            self._task.input_size(config.data.crop),
+            config.model.shortcut,
+            frozen=config.model.freeze,
+        )
         self._standing = Standing()
         self._report = ""
 
@@ -93,9 +104,19 @@ class _Run:
                 console.progress(
                     self._steps, self._what, "steps", shown=shown, lines=self._quiet
                 ) as advance,
+                profiled(
+                    self._config.profile if shown else ProfileConfig(),
+                    self._folder.path / "profile.json",
+                    done=self._folder.log,
+                ) as profile_step,
             ):
                 advance.to(trainer.step, self._steps)
-                self._loop(trainer, loader, interrupt, advance)
+
+                def stepped() -> None:
+                    advance()
+                    profile_step()
+
+                self._loop(trainer, loader, interrupt, stepped)
         return self._result(trainer)
 
     def _saved(self, resume: bool) -> dict[str, Any] | None:
@@ -148,19 +169,24 @@ class _Run:
                 f"learning rate {scaled_lr(optim, batch):g} = optim.lr {optim.lr:g} x batch {batch} / "
                 f"optim.lr_batch {optim.lr_batch}, a batch of {batch // self._runtime.world} a process"
             )
+        self._folder.log(trainer.optimizer_note)
         if self._report:
             self._folder.log(self._report)
         if trainer.step:
             self._folder.log(f"going on after step {trainer.step}")
 
     def _loop(
-        self, trainer: Trainer, loader: BatchLoader, interrupt: Interrupt, advance: console.Advance
+        self,
+        trainer: Trainer,
+        loader: BatchLoader,
+        interrupt: Interrupt,
+        stepped: Callable[[], None],
     ) -> None:
         train = self._config.train
         clock = Clock(loader, trainer.step, self._standing.seconds)
         while trainer.step < self._steps:
             trainer.advance(loader)
-            advance()
+            stepped()
             step, at_end = trainer.step, trainer.step == self._steps
             logging = at_end or _due(step, train.log_every)
             if logging:
@@ -205,6 +231,8 @@ class _Run:
             "lr": window.lr,
             "clips_per_s": videos_per_s * self._task.views,
             "videos_per_s": videos_per_s,
+            # Of all processes; padded channels and recomputation do not count.
+            "useful_tflop_per_s": videos_per_s * self._task.views * self._flops / 1e12,
             "data_wait_share": lap.waited / lap.seconds,
             **clock.loader_figures(),
             "seconds": clock.seconds,
@@ -213,7 +241,8 @@ class _Run:
         self._folder.log(
             f"step {trainer.step}/{self._steps}  loss {window.loss:.4f}  "
             f"accuracy {100 * window.accuracy:.1f} %  lr {window.lr:.3g}  "
-            f"{values['clips_per_s']:.1f} clips/s  data wait {100 * values['data_wait_share']:.0f} %"
+            f"{values['clips_per_s']:.1f} clips/s  data wait {100 * values['data_wait_share']:.0f} %  "
+            f"{values['useful_tflop_per_s']:.3g} TFLOP/s"
         )
 
     def _evaluate(self, trainer: Trainer) -> None:

@@ -10,9 +10,18 @@ from torch import Tensor
 
 from fastrot.config import Config
 from fastrot.models.network import Network
+from fastrot.profiling import span
 from fastrot.runtime import Runtime, accumulating
 from fastrot.tasks import Task
-from fastrot.training.optim import clip_gradients, make_optimizer, make_scheduler, scaled_lr
+from fastrot.training.compiling import compiled
+from fastrot.training.optim import (
+    choose_backend,
+    clip_gradients,
+    load_optimizer,
+    make_optimizer,
+    make_scheduler,
+    scaled_lr,
+)
 from pipelines.loader import Batch
 
 _NEVER = 2**62
@@ -36,6 +45,7 @@ class Trainer:
     Attributes:
         network: the bare network, for evaluation and checkpoints.
         step: iterations done.
+        optimizer_note: a line for the log about whose optimiser this is.
     """
 
     def __init__(
@@ -54,9 +64,17 @@ class Trainer:
         self._runtime = runtime
         self._accumulate = config.train.accumulate
         self._clip_norm = config.optim.clip_norm
-        self._model = runtime.distribute(network, sync_bn=config.train.sync_bn)
+        self._parallel = runtime.distribute(
+            network,
+            sync_bn=config.train.sync_bn,
+            static_graph=self._accumulate == 1 and not config.train.compile,
+        )
+        self._model = (
+            compiled(self._parallel, runtime.device) if config.train.compile else self._parallel
+        )
         lr = scaled_lr(config.optim, config.train.batch)
-        self._optimizer = make_optimizer(network, config.optim, lr)
+        backend, self.optimizer_note = choose_backend(config.optim, runtime.device)
+        self._optimizer = make_optimizer(network, config.optim, lr, backend=backend)
         self._scheduler = make_scheduler(
             self._optimizer, config.optim, lr, steps=steps, steps_per_epoch=steps_per_epoch
         )
@@ -70,20 +88,25 @@ class Trainer:
     def advance(self, batches: Iterator[Batch]) -> None:
         """Make one step of ``accumulate`` micro-batches."""
         for micro in range(self._accumulate):
-            inputs, targets = self._task.prepare(next(batches), self._runtime.dtype)
+            with span("data"):
+                batch = next(batches)
+            with span("rotate"):
+                inputs, targets = self._task.prepare(batch, self._runtime.dtype)
             last = micro == self._accumulate - 1
-            with nullcontext() if last else accumulating(self._model):
-                with self._runtime.autocast():
+            with nullcontext() if last else accumulating(self._parallel):
+                with span("forward"), self._runtime.autocast():
                     outputs = self._model(inputs)
                     loss = self._task.loss(outputs, targets)
-                self._scaler.scale(loss / self._accumulate).backward()  # type: ignore[no-untyped-call]
+                with span("backward"):
+                    self._scaler.scale(loss / self._accumulate).backward()  # type: ignore[no-untyped-call]
             self._count(loss.detach(), self._task.correct(outputs.detach(), targets), len(targets))
         self._lr = self._optimizer.param_groups[0]["lr"]
-        if self._clip_norm:
-            clip_gradients(self.network, self._scaler, self._optimizer, self._clip_norm)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
-        self._optimizer.zero_grad()
+        with span("optimizer"):
+            if self._clip_norm:
+                clip_gradients(self.network, self._scaler, self._optimizer, self._clip_norm)
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+            self._optimizer.zero_grad()
         self._scheduler.step()
         self.step += 1
 
@@ -125,7 +148,7 @@ class Trainer:
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from a state: bit-identical on a CPU."""
         self.network.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        load_optimizer(self._optimizer, state["optimizer"])
         self._scheduler.load_state_dict(state["scheduler"])
         self._scaler.load_state_dict(state["scaler"])
         self.step = state["step"]
