@@ -6,9 +6,11 @@ from fastrot.models.network import transfer_network
 from fastrot.training.optim import (
     clip_gradients,
     count_steps,
+    load_optimizer,
     make_optimizer,
     make_scheduler,
     scaled_lr,
+    start_momenta,
 )
 
 
@@ -111,3 +113,36 @@ def test_gradients_are_clipped_by_their_common_norm(most: float, expected: float
     clip_gradients(layer, torch.amp.GradScaler("cpu", enabled=False), optimizer, most)
     norm = torch.cat([layer.weight.grad.flatten(), layer.bias.grad]).norm()
     assert norm.item() == pytest.approx(expected)
+
+
+def test_a_checkpoint_does_not_decide_how_the_step_is_computed() -> None:
+    layer = torch.nn.Linear(2, 2)
+    fused = torch.optim.SGD(layer.parameters(), lr=0.5, momentum=0.9, fused=True)
+    layer(torch.ones(1, 2)).sum().backward()
+    fused.step()
+    ours = make_optimizer(layer, OptimConfig(), 0.1)
+    load_optimizer(ours, fused.state_dict())
+    (group,) = ours.param_groups
+    assert not group["fused"]
+    assert group["lr"] == 0.5
+    for weight in layer.parameters():
+        momentum = fused.state[weight]["momentum_buffer"]
+        assert torch.equal(ours.state[weight]["momentum_buffer"], momentum)
+
+
+def test_a_first_step_that_the_scaler_skips_leaves_no_momentum(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # torch's fused SGD takes uninitialised memory for the momentum there.
+    monkeypatch.setattr(torch, "empty_like", lambda like: torch.full_like(like, float("nan")))
+    weight = torch.nn.Parameter(torch.ones(4))
+    optimizer = torch.optim.SGD([weight], lr=1.0, momentum=0.5, fused=True)
+    start_momenta(optimizer)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    for gradient in (float("inf"), 1.0):
+        scaler.scale((weight * gradient).sum()).backward()  # type: ignore[no-untyped-call]
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+    assert torch.equal(weight.detach(), torch.zeros(4))
+    assert torch.equal(optimizer.state[weight]["momentum_buffer"], torch.ones(4))
