@@ -1,5 +1,7 @@
 """torch.compile for the network that is trained, and whether it works here."""
 
+import warnings
+
 import torch
 from torch import nn
 
@@ -34,8 +36,9 @@ def _try(device: torch.device) -> None:
     def function(x: torch.Tensor) -> torch.Tensor:
         return (x * 2 + 1).relu()
 
-    # Not from the cache of an earlier run, when there was a compiler.
-    with torch.compiler.config.patch(force_disable_caches=True):  # type: ignore[attr-defined]
+    # Not from the cache of an earlier run, when there was a compiler; torch warns that there is none.
+    with warnings.catch_warnings(), torch.compiler.config.patch(force_disable_caches=True):  # type: ignore[attr-defined]
+        warnings.simplefilter("ignore")
         torch.compile(function, backend=BACKEND)(torch.ones(2, 2, device=device))
 
 

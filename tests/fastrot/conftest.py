@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch.distributed as dist
 
 from fastrot import runtime as runtime_module
 from fastrot.config import Config, from_mapping
@@ -25,6 +26,14 @@ def runtime(one_thread: None) -> Iterator[Runtime]:
     """Return the runtime of a single process on the CPU or GPU."""
     with Runtime.start("fp32") as started:
         yield started
+
+
+@pytest.fixture
+def group() -> Iterator[None]:
+    """Make a process group of this process alone."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
 
 
 @pytest.fixture

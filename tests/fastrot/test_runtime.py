@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from fastrot import affinity
 from fastrot import runtime as runtime_module
 from fastrot.runtime import Runtime
 from pipelines.errors import FastrotError, UsageError
@@ -61,11 +62,27 @@ def test_processes_of_a_machine_share_its_cores(
     monkeypatch: pytest.MonkeyPatch, on_cpu: None
 ) -> None:
     monkeypatch.setattr(runtime_module, "cores", lambda: 6)
+    monkeypatch.setattr(affinity, "bind", lambda rank, processes: None)
     before = torch.get_num_threads()
     try:
         for processes, threads in ((1, 6), (2, 3), (8, 1)):
             monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
             with Runtime.start() as runtime:
+                assert runtime.threads == threads == torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_process_with_cores_of_its_own_has_a_thread_for_each(
+    monkeypatch: pytest.MonkeyPatch, on_cpu: None
+) -> None:
+    monkeypatch.setattr(affinity, "bind", lambda rank, processes: [4, 5, 6][:processes])
+    monkeypatch.setattr(runtime_module, "cores", lambda: 8)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    before = torch.get_num_threads()
+    try:
+        for asked, threads in ((True, 3), (False, 2)):
+            with Runtime.start(affinity=asked) as runtime:
                 assert runtime.threads == threads == torch.get_num_threads()
     finally:
         torch.set_num_threads(before)
@@ -77,6 +94,23 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("LOCAL_RANK", "2")
     with pytest.raises(FastrotError, match="process 2 of this machine has no GPU: there are 2"):
         Runtime.start()
+
+
+def test_nccl_is_told_the_processs_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    for name, value in (("is_available", True), ("device_count", 2), ("is_bf16_supported", True)):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value, **__: value)
+    monkeypatch.setattr(torch.cuda, "set_device", made.append)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    monkeypatch.setattr(
+        torch.distributed, "init_process_group", lambda *args, **named: made.append((args, named))
+    )
+    for key in ("RANK", "LOCAL_RANK"):
+        monkeypatch.setenv(key, "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    Runtime.start(affinity=False)
+    gpu = torch.device("cuda", 1)
+    assert made == [gpu, (("nccl",), {"device_id": gpu})]
 
 
 def test_a_single_process_is_all_there_is(runtime: Runtime) -> None:

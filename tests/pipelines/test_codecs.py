@@ -1,6 +1,7 @@
 """What each codec does to pixels, colours and orientation."""
 
 import io
+import struct
 
 import av
 import numpy as np
@@ -129,6 +130,7 @@ def test_the_gpu_graph_builds_and_serializes_without_a_gpu(codec, modality):
         prefetch=2,
         gpu=True,
         device_id=None,
+        hw_decoder_load=0.28125,
     )
     graph = pipeline.serialize()
     decoder = {
@@ -140,6 +142,8 @@ def test_the_gpu_graph_builds_and_serializes_without_a_gpu(codec, modality):
     assert decoder[codec] in graph
     assert b"mixed" in graph or codec == "raw"
     assert (b"Cast" in graph) == (modality == "dif")
+    # The value itself, as protobuf writes it.
+    assert (struct.pack("<f", 0.28125) in graph) == (codec == "mjpeg")
 
 
 @pytest.mark.parametrize(

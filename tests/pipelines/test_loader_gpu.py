@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipelines.handover import pinned
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TestPlan, TrainPlan
 
@@ -48,3 +49,44 @@ def test_clips_stay_valid_while_held(make_store):
 def load_one(store, plan, first):
     with Loader(store, plan, [(first, 2)], batch=2, device=torch.device("cuda")) as loader:
         return next(loader).clips
+
+
+@pytest.mark.parametrize("codec", ["raw", "mjpeg"])
+def test_a_batch_is_not_written_over_before_its_kernels_have_run(make_store, codec):
+    """The host drops every batch at once, while the GPU still sleeps before it reads the first one."""
+    store = make_store(codec, size=128)
+    plan = TrainPlan(store, store.select("all"), ClipSpec(frames=4, crop=101), seed=0)
+    ranges = [(6 * i, 6) for i in range(12)]
+
+    def sums(sleep):
+        found = []
+        device = torch.device("cuda")
+        with Loader(store, plan, ranges, batch=6, device=device, prefetch=2) as loader:
+            for batch in loader:
+                torch.cuda._sleep(sleep)
+                found.append(batch.clips.sum(dim=(1, 2, 3, 4), dtype=torch.int64))
+                del batch
+        return torch.stack(found).cpu()
+
+    assert torch.equal(sums(50_000_000), sums(0))
+
+
+def test_raw_frames_are_read_into_pinned_memory(make_store):
+    assert torch.from_numpy(pinned((2, 3))).is_pinned()
+    store = make_store("raw", size=128)
+    plan = TrainPlan(store, store.select("all"), ClipSpec(frames=4, crop=101), seed=0)
+    with Loader(store, plan, [(0, 2)], batch=2, device=torch.device("cuda")) as loader:
+        next(loader)
+        frames = loader._lent[0][0]
+        assert torch.from_numpy(frames).is_pinned()
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_hardware_decoders_share_does_not_change_what_is_seen(make_store, share):
+    store = make_store("mjpeg", size=128)
+    plan = TestPlan(store, store.select("all"), ClipSpec(frames=4, crop=101), clips_per_video=1)
+    device = torch.device("cuda")
+    with Loader(store, plan, [(0, 6)], batch=6, device=device, hw_decoder_load=share) as loader:
+        got = next(loader).clips.cpu().int()
+    expected = torch.from_numpy(load(store, plan, "cpu"))
+    assert (got - expected).abs().float().mean() <= 1

@@ -3,6 +3,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from fastrot.models.flops import forward_flops, stem_flops, train_flops
+from fastrot.models.network import transfer_network
 from fastrot.models.resnet3d import ResNet3D, Shortcut
 
 # The standard network on 16x112x112, by hand: 2 * outputs * kernel volume * channels in * channels out.
@@ -52,3 +53,17 @@ def test_against_torchs_counter(
         network(x).sum().backward()
     assert features.shape == (1, 8 * width)
     assert counter.get_total_flops() == train_flops(depth, width, frames, size, shortcut)
+
+
+@pytest.mark.parametrize("frozen", range(6))
+@pytest.mark.parametrize("shortcut", ["A", "B"])
+def test_frozen_blocks_cost_no_backward_pass(frozen: int, shortcut: Shortcut) -> None:
+    with torch.device("meta"):
+        network = transfer_network(2, depth=10, width=5, shortcut=shortcut)
+        network.freeze(frozen)
+        x = torch.empty(1, 3, 7, 45, 45)
+    with FlopCounterMode(display=False) as counter:
+        network(x).sum().backward()
+    counted = counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
+    counted += counter.get_flop_counts()["Global"].get(torch.ops.aten.convolution_backward, 0)
+    assert counted == train_flops(10, 5, 7, 45, shortcut, frozen=frozen)

@@ -162,3 +162,20 @@ def test_the_layout_check_sees_a_contiguous_activation() -> None:
     seen = layouts(ResNet3D(depth=10, width=4), clips().contiguous())
     assert not seen["conv1"]
     assert not seen["layer2.0.conv2"]
+
+
+@pytest.mark.parametrize("channels", [4, 8])
+def test_padded_colours_change_neither_outputs_nor_gradients(channels: int) -> None:
+    network = ResNet3D(depth=10, width=4).eval()
+    x = clips(frames=4, size=24)
+    padded = F.pad(x, (0, 0, 0, 0, 0, 0, 0, channels - 3)).contiguous(memory_format=CHANNELS_LAST)
+    found = []
+    for inputs in (x, padded):
+        network.zero_grad()
+        out = network(inputs)
+        out.square().sum().backward()
+        gradient = network.conv1.weight.grad
+        assert gradient is not None
+        assert gradient.shape == network.conv1.weight.shape == (4, 3, 7, 7, 7)
+        found.append((out.detach(), gradient.clone()))
+    torch.testing.assert_close(found[0], found[1])

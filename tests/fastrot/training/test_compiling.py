@@ -6,16 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-import torch.distributed as dist
 
 from fastrot.config import Config
 from fastrot.rotation.op import rotate
 from fastrot.rotation.sets import rotation_set
 from fastrot.runtime import Runtime
-from fastrot.tasks import make_task
 from fastrot.training import compiling
-from fastrot.training.trainer import Trainer
-from tests.fastrot.training.test_memory_format import batch
+from tests.fastrot.training.steps import batch, losses
 
 TinyConfig = Callable[..., Config]
 
@@ -26,28 +23,6 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(compiling, "BACKEND", "aot_eager")
     yield
     torch._dynamo.reset()
-
-
-@pytest.fixture
-def group() -> Iterator[None]:
-    """Make a process group of this process alone."""
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    yield
-    dist.destroy_process_group()
-
-
-def losses(config: Config, runtime: Runtime, steps: int = 3) -> tuple[list[float], Trainer]:
-    torch.manual_seed(0)
-    task = make_task(config, ["a", "b"])
-    network = task.network(config.model)
-    network.freeze(config.model.freeze)
-    runtime.place(network)
-    trainer = Trainer(config, task, network, runtime, steps=steps, steps_per_epoch=1.0)
-    found = []
-    for _ in range(steps):
-        trainer.advance(iter([batch(2)] * config.train.accumulate))
-        found.append(trainer.close_window().loss)
-    return found, trainer
 
 
 def compare(config: Config, runtime: Runtime) -> None:
@@ -88,7 +63,7 @@ def test_the_rotation_op_is_one_node_of_the_graph(traced: None) -> None:
         turns = rotation_set([0, 90, 180, 270])
         return rotate(clips, turns, mean=(0, 0, 0), std=(1, 1, 1), dtype=torch.float32).relu()
 
-    clips = batch(1).clips
+    clips = batch().clips
     out = torch.compile(function, backend=keep, fullgraph=True)(clips)
     assert torch.equal(out, function(clips))
     calls = [str(node.target) for node in graphs[0].graph.nodes if node.op == "call_function"]

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from fastrot.checkpoint import load_checkpoint
 from fastrot.cli import main
 from fastrot.config import Config, to_yaml
+from fastrot.runtime import Runtime
 from fastrot.training import train
+from tests.fastrot.training.steps import losses
 
 TinyConfig = Callable[..., Config]
 
@@ -30,27 +33,67 @@ def lines(config: Config) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def last_of(config: Config) -> dict[str, Any]:
+    return load_checkpoint(Path(config.out) / config.name / "checkpoints" / "last.pt")
+
+
+def assert_same_training(one: Config, several: Config, *, slots: int) -> None:
+    """Compare the losses and weights of a run in one process with those of a run in several."""
+    for mine, theirs in zip(lines(one), lines(several), strict=True):
+        assert theirs["loss"] == pytest.approx(mine["loss"], rel=1e-4)
+        assert (theirs["accuracy"], theirs["samples"]) == (mine["accuracy"], mine["samples"])
+    shared = last_of(several)
+    assert shared["slots"] == slots
+    for name, weight in last_of(one)["model"].items():
+        if "running" not in name and "num_batches" not in name:  # those of one process's clips
+            torch.testing.assert_close(shared["model"][name], weight, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("train_keys", "model", "static"),
+    [
+        ({"accumulate": 1}, {"freeze": 2}, True),
+        (
+            {"accumulate": 2},
+            {},
+            False,
+        ),  # only every second backward pass is followed by an exchange
+    ],
+)
+def test_the_graph_is_static_unless_micro_batches_add_up(
+    tiny_config: TinyConfig,
+    runtime: Runtime,
+    group: None,
+    train_keys: dict[str, int],
+    model: dict[str, int],
+    static: bool,
+) -> None:
+    config = tiny_config(train=train_keys, model=model)
+    alone, before = losses(config, runtime)
+    # Claiming two processes wraps the network as for several; the group has one.
+    shared, after = losses(config, replace(runtime, world=2))
+    wrapped = after._parallel
+    assert isinstance(wrapped, DistributedDataParallel)
+    assert wrapped.gradient_as_bucket_view
+    assert wrapped.static_graph == static
+    assert shared == pytest.approx(alone, rel=1e-6)
+    for mine, theirs in zip(before.network.parameters(), after.network.parameters(), strict=True):
+        torch.testing.assert_close(theirs, mine, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="compares CPU processes")
 def test_two_processes_equal_one_that_accumulates_two_micro_batches(
     tiny_config: TinyConfig, tmp_path: Path
 ) -> None:
     one = tiny_config(name="one", train={"accumulate": 2, "log_every": 2})
-    single = train(one)
+    train(one)
     two = replace(one, name="two", train=replace(one.train, accumulate=1))
     file = tmp_path / "two.yaml"
     file.write_text(to_yaml(two))
     torchrun("pretrain", str(file))
 
     assert [line["step"] for line in lines(two)] == [2, 4, 6]
-    for mine, theirs in zip(lines(one), lines(two), strict=True):
-        assert theirs["loss"] == pytest.approx(mine["loss"], rel=1e-4)
-        assert theirs["accuracy"] == mine["accuracy"]
-        assert theirs["samples"] == mine["samples"]
-    shared = load_checkpoint(Path(two.out) / "two" / "checkpoints" / "last.pt")
-    for name, weight in load_checkpoint(single.last)["model"].items():
-        if "running" not in name and "num_batches" not in name:  # those of one process's clips
-            torch.testing.assert_close(shared["model"][name], weight, rtol=1e-3, atol=1e-4)
-    assert shared["slots"] == 2
+    assert_same_training(one, two, slots=2)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="compares CPU processes")

@@ -1,12 +1,19 @@
-"""Training on a GPU: mixed precision, and that the host does not wait between log lines."""
+"""Training on a GPU: precision, compiling, optimisers, and that the host does not wait between log lines."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
+from fastrot.config import OptimConfig
+from fastrot.runtime import Runtime
 from fastrot.training import train
+from fastrot.training.apex_optim import ApexKind, find_apex, trial
+from fastrot.training.optim import choose_backend, make_optimizer
 from fastrot.training.trainer import Trainer
+from tests.fastrot.test_profiling import events
+from tests.fastrot.training.steps import losses
 
 pytestmark = pytest.mark.gpu
 
@@ -18,7 +25,21 @@ def test_a_short_run_ends_with_a_finite_loss(tiny_config, precision, task):
     assert math.isfinite(result.loss)
 
 
-def test_no_step_waits_for_the_device_between_log_lines(tiny_config, monkeypatch):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"task": "action"},
+        {"train": {"precision": "fp16"}},
+        {"train": {"precision": "fp16"}, "optim": {"clip_norm": 1.0}},
+        {"train": {"accumulate": 2}},
+        {"model": {"stem_channels": 8}},
+        {"rotation": {"degrees": list(range(0, 360, 45))}},
+        {"rotation": {"kind": "regress"}},
+    ],
+    ids=str,
+)
+def test_no_step_waits_for_the_device_between_log_lines(tiny_config, monkeypatch, changes):
     advance = Trainer.advance
 
     def watched(self, batches):
@@ -31,4 +52,64 @@ def test_no_step_waits_for_the_device_between_log_lines(tiny_config, monkeypatch
             torch.cuda.set_sync_debug_mode("default")
 
     monkeypatch.setattr(Trainer, "advance", watched)
-    train(tiny_config(train={"log_every": 100}), quiet=True)
+    changes = {**changes, "train": {**changes.get("train", {}), "log_every": 100}}
+    train(tiny_config(**changes), quiet=True)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("stem_channels", [3, 8])
+def test_a_compiled_step_equals_an_eager_one(tiny_config, precision, stem_channels):
+    config = tiny_config(model={"width": 16, "stem_channels": stem_channels})
+    with Runtime.start(precision) as runtime:
+        eager, _ = losses(config, runtime)
+        compiled, _ = losses(replace(config, train=replace(config.train, compile=True)), runtime)
+    # The rounding of half precision, in another order.
+    assert compiled == pytest.approx(eager, rel=0.05)
+
+
+def test_sgd_is_fused_and_goes_on_from_its_checkpoint(tiny_config):
+    weight = torch.nn.Parameter(torch.ones(2, 2, device="cuda"))
+    layer = torch.nn.Module()
+    layer.weight = weight
+    assert make_optimizer(layer, OptimConfig(), 0.1).param_groups[0]["fused"]
+    straight = tiny_config(name="straight", train={"precision": "fp32"})
+    parts = replace(straight, name="parts")
+    whole = train(straight, quiet=True)
+    train(replace(parts, train=replace(parts.train, iterations=3)), quiet=True)
+    resumed = train(parts, resume=True, quiet=True)
+    assert resumed.loss == pytest.approx(whole.loss, rel=1e-2)
+
+
+def test_apex_steps_as_torch_does(tiny_config):
+    """apex is optional: this skips without it also where a GPU is required."""
+    kind = find_apex()
+    if kind is not ApexKind.NVIDIA:
+        pytest.skip(kind.describe())
+    fault = trial(torch.device("cuda"))
+    if fault is not None:
+        pytest.skip(f"this build of apex does not work here: {fault}")
+    assert choose_backend(OptimConfig(backend="auto"), torch.device("cuda"))[0] == "apex"
+    config = tiny_config()
+    apex = replace(config, optim=replace(config.optim, backend="apex"))
+    with Runtime.start("fp32") as runtime:
+        ours, first = losses(config, runtime)
+        theirs, second = losses(apex, runtime)
+    assert theirs == pytest.approx(ours, rel=1e-3)
+    for mine, other in zip(first.network.parameters(), second.network.parameters(), strict=True):
+        torch.testing.assert_close(other, mine, rtol=1e-2, atol=1e-4)
+
+
+def test_decoding_runs_beside_training_on_streams_of_its_own(tiny_config, make_store):
+    store = make_store("raw", size=128)
+    config = tiny_config(
+        data={"store": str(store.path), "crop": 112, "prefetch": 2},
+        train={"iterations": 12},
+        profile={"steps": 6, "wait": 4, "warmup": 1},
+    )
+    found = events(train(config, quiet=True).folder / "profile.json")
+    kernels = [event for event in found if event["cat"] in ("kernel", "gpu_memcpy")]
+    training = {event["args"]["stream"] for event in kernels if "rotate_tile" in event["name"]}
+    assert len(training) == 1
+    assert {event["args"]["stream"] for event in kernels} - training
+    names = {event["name"] for event in found if event["cat"] == "gpu_user_annotation"}
+    assert {"rotate", "forward"} <= names

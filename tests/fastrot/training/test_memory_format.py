@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -12,9 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from fastrot.config import Config
 from fastrot.runtime import Runtime
-from fastrot.tasks import make_task
-from fastrot.training.trainer import Trainer
-from pipelines.loader import Batch
+from tests.fastrot.training.steps import batch, make_trainer
 
 TinyConfig = Callable[..., Config]
 
@@ -55,17 +52,6 @@ class Walk(TorchDispatchMode):
             self.fallen.append(f"{name} {tuple(tensor.shape)} {tensor.stride()}")
 
 
-def batch(count: int) -> Batch:
-    generator = torch.Generator().manual_seed(0)
-    shape = (count, FRAMES, CROP, CROP, 3)
-    return Batch(
-        clips=torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator),
-        labels=torch.arange(count) % 2,
-        videos=np.arange(count),
-        samples=np.arange(count),
-    )
-
-
 @pytest.mark.parametrize(
     "precision",
     # A CPU without instructions for bf16 has kernels for the default format only.
@@ -81,13 +67,8 @@ def test_no_activation_or_gradient_of_a_step_falls_back(
     model = {"width": WIDTH, "shortcut": shortcut, "stem_channels": stem_channels}
     config = tiny_config(task=task, model=model, data={"crop": CROP, "frames": FRAMES})
     with Runtime.start(precision) as runtime:  # type: ignore[arg-type]
-        made = make_task(config, ["a", "b"])
-        network = made.network(config.model)
-        runtime.place(network)
-        trainer = Trainer(config, made, network, runtime, steps=2, steps_per_epoch=1.0)
-        device = runtime.device
-        loaded = batch(2)
-        loaded.clips, loaded.labels = loaded.clips.to(device), loaded.labels.to(device)
+        trainer = make_trainer(config, runtime)
+        loaded = batch(2, FRAMES, CROP, runtime.device)
         trainer.advance(iter([loaded]))  # so that the optimiser has momenta
         with Walk(stem_channels) as walk:
             trainer.advance(iter([loaded]))

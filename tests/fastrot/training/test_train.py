@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from fastrot.checkpoint import load_checkpoint
 from fastrot.config import Config
 from fastrot.models.network import pretext_network
+from fastrot.models.resnet3d import ResNet3D
 from fastrot.rotation.op import rotate
 from fastrot.rotation.sets import rotation_set
 from fastrot.runs import RunFolder
@@ -88,6 +90,9 @@ def test_the_log_has_numbers_and_the_windows_averages(tiny_config: TinyConfig) -
     train(each)
     result = train(wide)
     single, windows = lines(each), lines(wide)
+    with FlopCounterMode(display=False) as counter:
+        ResNet3D(depth=10, width=4).eval()(torch.zeros(1, 3, 4, 32, 32)).sum().backward()
+    flops = counter.get_total_flops()
     assert [line["step"] for line in windows] == [4, 6]
     for key in ("loss", "accuracy"):
         values = [line[key] for line in single]
@@ -98,6 +103,8 @@ def test_the_log_has_numbers_and_the_windows_averages(tiny_config: TinyConfig) -
     for line in single:
         assert line["clips_per_s"] == pytest.approx(4 * line["videos_per_s"])
         assert 0 <= line["data_wait_share"] <= 1
+        # By torch's counter, for one clip of 4x32x32 forward and backward.
+        assert line["useful_tflop_per_s"] == pytest.approx(line["clips_per_s"] * flops / 1e12)
     assert (result.loss, result.accuracy) == (windows[-1]["loss"], windows[-1]["accuracy"])
     assert result.seconds == pytest.approx(windows[-1]["seconds"], abs=0.1)
 
@@ -269,3 +276,24 @@ def test_checkpoints_hold_what_going_on_needs(tiny_config: TinyConfig) -> None:
     assert values["config"]["data"]["mean"] == [0.4339, 0.4046, 0.3776]
     assert values["versions"]["torch"] == torch.__version__
     assert (result.last.parent / "step-00000002.pt").exists()
+
+
+@pytest.mark.parametrize("task", ["rotation", "action"])
+def test_a_padded_stem_learns_and_saves_the_same(tiny_config: TinyConfig, task: str) -> None:
+    # Slowly and for a few steps: rounding grows from step to step.
+    slow = {"task": task, "optim": {"lr": 0.005}, "train": {"iterations": 3}}
+    plain = tiny_config(name="plain", **slow)
+    padded = tiny_config(name="padded", **slow, model={"stem_channels": 4})
+    results = train(plain), train(padded)
+    assert [line["loss"] for line in lines(padded)] == pytest.approx(
+        [line["loss"] for line in lines(plain)], rel=1e-4
+    )
+    first, second = (load_checkpoint(result.last)["model"] for result in results)
+    assert {name: value.shape for name, value in first.items()} == {
+        name: value.shape for name, value in second.items()
+    }
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, rtol=1e-3, atol=1e-4)
+    # A run may go on either way.
+    longer = replace(padded, name="plain", train=replace(padded.train, iterations=4))
+    assert train(longer, resume=True).steps == 4
