@@ -5,7 +5,6 @@ CVPR 2018. Parameters carry the names of the authors' released code, so that the
 
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
