@@ -1,0 +1,69 @@
+"""Does DALI decode each codec of a store here? Found by doing it, on a few frames."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from fastrot.doctor.check import Check, good, missing
+from pipelines.codecs import CODECS
+
+SIZE = 144  # NVDEC decodes VP9 from 128 pixels
+FRAMES = 4
+
+
+def try_codec(codec: str) -> str:
+    """Write a store of one small video, load a clip of it, and return what went wrong, or "".
+
+    On the GPU where torch has one, else on the CPU.
+    """
+    import torch
+
+    from pipelines.encode import encode
+    from pipelines.errors import FastrotError
+    from pipelines.loader import Loader
+    from pipelines.plan import ClipSpec, TrainPlan
+    from pipelines.store import Settings, Store
+    from pipelines.store_writer import writing
+
+    if not torch.cuda.is_available() and not CODECS[codec].on_cpu:
+        return "DALI decodes it on a GPU only"
+    device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    ramp = np.linspace(0, 255, SIZE, dtype=np.uint8)
+    frames = [np.repeat(np.tile(ramp, (SIZE, 1))[..., None], 3, axis=2)] * FRAMES
+    quality = CODECS[codec].quality
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with writing(
+                Path(folder), Settings(codec, SIZE, None, "folder", (), quality)
+            ) as writer:
+                writer.add("ramp", encode(frames, codec, quality, 25.0), label=None, splits=())
+            store = Store.open(folder)
+            plan = TrainPlan(store, store.select("all"), ClipSpec(FRAMES, 1, SIZE), seed=0, flip=0)
+            with Loader(store, plan, [(0, 1)], batch=1, device=device, threads=1) as loader:
+                clips = next(loader).clips
+        # FFmpeg's, DALI's and CUDA's errors have no common base but these.
+        except (FastrotError, RuntimeError, ValueError, OSError) as error:
+            return str(error).splitlines()[0]
+    away = (clips[0, 0, :, :, 1].cpu().float() - torch.from_numpy(frames[0][..., 1])).abs().mean()
+    return "" if away < 8 else f"the decoded picture is wrong, {away:.0f} of 255 away on average"
+
+
+def check_codecs(errors: Mapping[str, str], store_codec: str | None = None) -> list[Check]:
+    """Judge what ``try_codec`` said of each codec.
+
+    Args:
+        errors: by codec; "" where it works.
+        store_codec: the codec that must work; None: any one must.
+    """
+    checks = []
+    none_works = all(errors.values())
+    for codec, error in errors.items():
+        if not error:
+            checks.append(good(f"codec {codec}", "decoded here"))
+            continue
+        stops = none_works if store_codec is None else codec == store_codec
+        cost = f"no training here from stores in {codec}: prepare them in another codec"
+        checks.append(missing(f"codec {codec}", error, cost, stops=stops))
+    return checks

@@ -1,0 +1,71 @@
+"""All checks in their order."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastrot.doctor.check import Check, good, missing, warning
+from fastrot.doctor.codecs import check_codecs, try_codec
+from fastrot.doctor.disk import check_disk, measure_disk
+from fastrot.doctor.gpus import Engines, check_engines, check_gpus, find_engines, find_gpus
+from fastrot.doctor.machine import check_machine, find_machine
+from fastrot.doctor.software import Software, check_software, find_software
+from pipelines.codecs import CODECS
+from pipelines.errors import FastrotError
+from pipelines.store import Store
+
+
+def diagnose(store_path: Path | None = None) -> list[Check]:
+    """Probe this machine, and a store's disk if one is given."""
+    software, gpus = find_software(), find_gpus()
+    checks = [*check_software(software, gpus), *check_gpus(gpus)]
+    if software.cuda_works:
+        checks += check_engines(_engines())
+    store, about = _open(store_path)
+    checks += _codecs(software, store)
+    if "torch" not in software.errors:
+        shards = len(store.shards) if store else None
+        checks += check_machine(find_machine(), gpus=len(gpus), shards=shards)
+    checks += about
+    if store is not None and "torch" not in software.errors:
+        checks.append(_disk(store, len(gpus)))
+    return checks
+
+
+def stops(checks: Sequence[Check]) -> bool:
+    """Whether any check says that training cannot run."""
+    return any(check.stops for check in checks)
+
+
+def _engines() -> Engines:
+    import torch
+
+    torch.zeros(1, device="cuda")  # makes the context that the libraries ask for
+    return find_engines()
+
+
+def _open(path: Path | None) -> tuple[Store | None, list[Check]]:
+    if path is None:
+        return None, []
+    try:
+        store = Store.open(path)
+    except FastrotError as error:
+        return None, [warning("store", str(error), "give a store that can be read", stops=True)]
+    if len(store) == 0:
+        return None, [warning("store", f"{path} has no videos", "prepare some", stops=True)]
+    return store, [good("store", f"{path}: {len(store):,} videos in {store.codec}")]
+
+
+def _codecs(software: Software, store: Store | None) -> list[Check]:
+    """Try the codecs, if what that takes can be imported."""
+    if software.errors:
+        return [missing("codecs", "not tried", f"see {', '.join(software.errors)}")]
+    errors = {codec: try_codec(codec) for codec in CODECS}
+    return check_codecs(errors, store.codec if store else None)
+
+
+def _disk(store: Store, gpus: int) -> Check:
+    try:
+        return check_disk(measure_disk(store), gpus=gpus)
+    except OSError as error:
+        remedy = "fastrot store verify --fix drops what is lost"
+        return warning("disk", f"a shard cannot be read: {error}", remedy, stops=True)

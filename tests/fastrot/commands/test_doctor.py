@@ -1,0 +1,48 @@
+"""``fastrot doctor`` as people run it."""
+
+import json
+
+import pytest
+
+from fastrot.cli import main
+from fastrot.doctor import diagnose
+from fastrot.doctor.software import Software
+
+
+@pytest.fixture
+def no_trials(monkeypatch):
+    monkeypatch.setattr(diagnose, "try_codec", lambda codec: "")
+
+
+def test_this_machine_can_train(make_store, no_trials, monkeypatch, capsys):
+    monkeypatch.setattr(
+        diagnose, "measure_disk", lambda store: diagnose_speed(bytes_per_s=1e9, clips_per_s=1e4)
+    )
+    assert main(["doctor", "--store", str(make_store("raw").path)]) == 0
+    out = capsys.readouterr().out
+    assert "training can run" in out
+    for name in ("Python", "torch", "DALI", "driver", "apex", "memory", "open files", "disk"):
+        assert name in out
+    assert "10,000 clips/s" in out
+
+
+def diagnose_speed(**values):
+    from fastrot.doctor.disk import DiskSpeed
+
+    return DiskSpeed(cached=False, **values)
+
+
+def test_without_dali_training_stops(monkeypatch, capsys):
+    broken = Software(python=(3, 12, 1), packages={"torch": "2.13.0"}, errors={"dali": "no module"})
+    monkeypatch.setattr(diagnose, "find_software", lambda: broken)
+    assert main(["doctor", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["can_train"] is False
+    (dali,) = [check for check in report["checks"] if check["name"] == "DALI"]
+    assert (dali["status"], dali["stops"]) == ("missing", True)
+    assert "pip install nvidia-dali" in dali["remedy"]
+
+
+def test_a_store_that_is_none_stops(tmp_path, no_trials, capsys):
+    assert main(["doctor", "--store", str(tmp_path)]) == 1
+    assert "is not a store" in capsys.readouterr().out

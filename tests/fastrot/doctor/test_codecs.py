@@ -1,0 +1,29 @@
+"""Codecs are tried for real, and judged by whether training needs them."""
+
+import pytest
+
+from fastrot.doctor.codecs import check_codecs, try_codec
+
+
+@pytest.mark.parametrize("codec", ["raw", "mjpeg", "vp9"])
+def test_what_dali_decodes_here_works(codec):
+    assert try_codec(codec) == ""
+
+
+def test_a_wrong_picture_is_no_success(monkeypatch):
+    import pipelines.encode
+
+    honest = pipelines.encode.encode
+
+    def inverted(frames, *rest):
+        return honest([255 - frame for frame in frames], *rest)
+
+    monkeypatch.setattr(pipelines.encode, "encode", inverted)
+    assert "the decoded picture is wrong" in try_codec("raw")
+
+
+def test_only_the_stores_codec_must_work():
+    errors = {"raw": "", "mjpeg": "no", "h264": "no"}
+    assert [check.stops for check in check_codecs(errors)] == [False] * 3
+    assert [check.stops for check in check_codecs(errors, "h264")] == [False, False, True]
+    assert all(check.stops for check in check_codecs({"raw": "no", "mjpeg": "no"}))

@@ -1,0 +1,39 @@
+"""NVIDIA's apex and the unrelated package of that name, by their files."""
+
+import sys
+
+import pytest
+
+from fastrot.apex import find_apex
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("apex", "amp_C"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return tmp_path
+
+
+def package(site, *files):
+    for file in files:
+        path = site / "apex" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("raise RuntimeError('nobody asked to be imported')")
+
+
+def test_nvidias_has_its_optimisers_and_perhaps_its_extension(site):
+    package(site, "__init__.py", "optimizers/__init__.py", "optimizers/fused_sgd.py")
+    assert (find_apex().kind, find_apex().fused) == ("nvidia", False)
+    (site / "amp_C.py").write_text("")
+    assert find_apex().fused
+
+
+def test_the_web_toolkit_is_not_nvidias(site):
+    package(site, "__init__.py", "lib/libapex.py")
+    assert find_apex().kind == "unrelated"
+
+
+def test_none_is_none(monkeypatch):
+    monkeypatch.setitem(sys.modules, "apex", None)
+    assert find_apex().kind == "none"
