@@ -16,6 +16,8 @@ COMMANDS = (
     "pretrain",
     "finetune",
     "evaluate",
+    "features",
+    "weights",
     "doctor",
 )
 

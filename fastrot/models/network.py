@@ -104,7 +104,7 @@ def transfer_network(
     return Network(nn.Linear(8 * width, classes), depth, width, shortcut, dropout)
 
 
-def load_backbone(network: Network, state: Mapping[str, Tensor]) -> list[str]:
+def copy_backbone(network: ResNet3D, state: Mapping[str, Tensor]) -> list[str]:
     """Copy everything but the head `fc` from a state dict into a network.
 
     A prefix `module.`, left by data-parallel training, is dropped. The network is left as it was where

@@ -1,7 +1,9 @@
-"""Starting a network from a file: a fastrot checkpoint, or one in Hara's or torchvision's form."""
+"""Reading weights, and starting a network from them: fastrot's own, or in Hara's or torchvision's form."""
 
+import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,8 @@ import torch
 from torch import Tensor
 
 from fastrot.checkpoint import FORMAT, load_plain
-from fastrot.models.network import Network, load_backbone
+from fastrot.models.network import Network, copy_backbone
+from fastrot.models.resnet3d import ResNet3D
 from pipelines.errors import FastrotError
 
 # torchvision's r3d_18 wraps each convolution with its BatchNorm: layer1.0.conv1.0 and layer1.0.conv1.1.
@@ -21,12 +24,33 @@ _TORCHVISION = (
 )
 
 
+ABOUT = "fastrot"
+"""Where an exported file says what its weights are of."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a file holds.
+
+    Attributes:
+        tensors: by our names, the head's (``fc.``) among them.
+        form: the file's form, for messages.
+        about: the sections ``model`` and ``data`` of the config that they were trained with, as far as
+            the file tells.
+    """
+
+    tensors: dict[str, Tensor]
+    form: str
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
 def start_from(path: Path | str, network: Network, *, partial: bool = False) -> str:
     """Copy a file's backbone into ``network`` and return a line about what matched.
 
     Args:
-        path: A fastrot checkpoint; Hara's form (``state_dict`` with names such as
-            ``module.layer1.0.conv1.weight``); or torchvision's ``r3d_18`` (``stem.0.weight``).
+        path: A fastrot checkpoint or export; Hara's form (``state_dict`` with names such as
+            ``module.layer1.0.conv1.weight``); torchvision's ``r3d_18`` (``stem.0.weight``); or any of
+            these names in a ``.safetensors`` file.
         network: Receives everything but its head.
         partial: Load what has the same name and shape and leave the rest as it is, instead of
             refusing a file that does not fit whole.
@@ -34,32 +58,35 @@ def start_from(path: Path | str, network: Network, *, partial: bool = False) -> 
     Raises:
         FastrotError: the file cannot be read, or does not fit; the network is then as it was.
     """
-    state, form = read_state(path)
+    weights = read_weights(path)
+    state, form = weights.tensors, weights.form
     try:
         if partial:
-            return f"init {path} ({form}): {_load_matching(network, state)}"
-        loaded = load_backbone(network, state)
+            fits, left = copy_matching(network, state)
+            return (
+                f"init {path} ({form}): {len(fits)} of {len(fits) + len(left)} tensors loaded, "
+                f"left as they were: {_some(left)}"
+            )
+        loaded = copy_backbone(network, state)
     except FastrotError as error:
-        raise FastrotError(f"init={path} ({form}): {error}{_stem_note(state, network)}") from None
+        raise FastrotError(f"init={path} ({form}): {error}{stem_note(state, network)}") from None
     unused = sorted(set(state) - set(loaded))
     return f"init {path} ({form}): {len(loaded)} tensors loaded, not used: {_some(unused)}"
 
 
-def read_state(path: Path | str) -> tuple[dict[str, Tensor], str]:
-    """Return a file's tensors by our names, and the name of its form.
+def read_weights(path: Path | str) -> Weights:
+    """Read a file's tensors, in whichever form.
 
     Raises:
         FastrotError: the file cannot be read, or holds no weights.
     """
-    values = load_plain(path)
-    form = "fastrot"
-    state: Any = values
-    if isinstance(values, Mapping) and values.get("format") == FORMAT:
-        state = values.get("model")
-    elif isinstance(values, Mapping) and "state_dict" in values:
-        state, form = values["state_dict"], "Hara's form"
+    state: Any
+    about: Mapping[str, Any] = {}
+    if Path(path).suffix == ".safetensors":
+        state, about = _read_safetensors(Path(path))
+        form = "safetensors"
     else:
-        form = "a bare state dict"
+        state, about, form = _read_torch(path)
     if not isinstance(state, Mapping) or not state:
         raise FastrotError(f"{path} holds no network's weights")
     tensors = {str(name).removeprefix("module."): value for name, value in state.items()}
@@ -68,7 +95,35 @@ def read_state(path: Path | str) -> tuple[dict[str, Tensor], str]:
     if "stem.0.weight" in tensors:
         form = "torchvision's form"
         tensors = {_our_name(name): value for name, value in tensors.items()}
-    return tensors, form
+    return Weights(tensors, form, about)
+
+
+def _read_torch(path: Path | str) -> tuple[Any, Mapping[str, Any], str]:
+    values = load_plain(path)
+    if not isinstance(values, Mapping):
+        return values, {}, "a bare state dict"
+    if values.get("format") == FORMAT:
+        return values.get("model"), values.get("config", {}), "fastrot"
+    if ABOUT in values:
+        return values.get("state_dict"), values[ABOUT], "a fastrot export"
+    if "state_dict" in values:
+        return values["state_dict"], {}, "Hara's form"
+    return values, {}, "a bare state dict"
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError:
+        raise FastrotError(f"{path} needs safetensors: pip install safetensors") from None
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads((file.metadata() or {}).get(ABOUT, "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
+    except FileNotFoundError:
+        raise FastrotError(f"there is no file {path}") from None
+    except (OSError, ValueError, SafetensorError) as error:
+        raise FastrotError(f"{path} is damaged, or no safetensors file: {error}") from None
 
 
 def _our_name(name: str) -> str:
@@ -77,7 +132,15 @@ def _our_name(name: str) -> str:
     return name
 
 
-def _load_matching(network: Network, state: Mapping[str, Tensor]) -> str:
+def copy_matching(network: ResNet3D, state: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
+    """Copy the backbone's weights that have the same name and shape.
+
+    Returns:
+        The names that were copied, and those that the network keeps as they were.
+
+    Raises:
+        FastrotError: Where there is nothing to copy.
+    """
     # Counters of batches have a shape that always fits, and say nothing of the weights.
     wanted = {
         name: value
@@ -90,11 +153,10 @@ def _load_matching(network: Network, state: Mapping[str, Tensor]) -> str:
     with torch.no_grad():
         for name in fits:
             wanted[name].copy_(state[name])
-    left = sorted(set(wanted) - set(fits))
-    return f"{len(fits)} of {len(wanted)} tensors loaded, left as they were: {_some(left)}"
+    return fits, sorted(set(wanted) - set(fits))
 
 
-def _stem_note(state: Mapping[str, Tensor], network: Network) -> str:
+def stem_note(state: Mapping[str, Tensor], network: ResNet3D) -> str:
     """Say what it means where the first convolution is another one."""
     theirs, ours = state.get("conv1.weight"), network.conv1.weight
     if theirs is None or theirs.ndim != 5 or theirs.shape[2:] == ours.shape[2:]:
@@ -102,7 +164,8 @@ def _stem_note(state: Mapping[str, Tensor], network: Network) -> str:
     kernel, own = ("x".join(map(str, weight.shape[2:])) for weight in (theirs, ours))
     return (
         f" Its stem is {kernel}, ours {own} with max-pooling behind it, so its blocks were trained on other "
-        "features. init_partial=true loads what fits all the same, and leaves the stem untrained."
+        "features. A partial load (init_partial=true, or --partial) takes what fits all the same, and leaves "
+        "the stem untrained."
     )
 
 

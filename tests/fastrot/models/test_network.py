@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fastrot.models.network import Network, load_backbone, pretext_network, transfer_network
+from fastrot.models.network import Network, copy_backbone, pretext_network, transfer_network
 from fastrot.models.resnet3d import Shortcut
 from pipelines.errors import FastrotError
 
@@ -110,7 +110,7 @@ def test_pretext_backbone_moves_to_the_transfer_network(prefix: str) -> None:
     pretext.eval()
     transfer = tiny(7, pretext=False).eval()
     head = transfer.fc.weight.clone()
-    loaded = load_backbone(transfer, {prefix + k: v for k, v in pretext.state_dict().items()})
+    loaded = copy_backbone(transfer, {prefix + k: v for k, v in pretext.state_dict().items()})
     assert loaded == [name for name in pretext.state_dict() if not name.startswith("fc.")]
     torch.testing.assert_close(transfer.embed(some_clips()), pretext.embed(some_clips()))
     assert torch.equal(transfer.fc.weight, head)
@@ -119,7 +119,7 @@ def test_pretext_backbone_moves_to_the_transfer_network(prefix: str) -> None:
 def test_files_without_batch_counters_load() -> None:
     state = {k: v for k, v in tiny().state_dict().items() if not k.endswith("num_batches_tracked")}
     target = tiny()
-    load_backbone(target, state)
+    copy_backbone(target, state)
     assert torch.equal(target.state_dict()["layer4.0.bn2.weight"], state["layer4.0.bn2.weight"])
 
 
@@ -140,7 +140,7 @@ def test_weights_of_another_network_are_refused(
     target = tiny()
     before = {name: value.clone() for name, value in target.state_dict().items()}
     with pytest.raises(FastrotError, match=message):
-        load_backbone(target, source().state_dict())
+        copy_backbone(target, source().state_dict())
     assert all(torch.equal(value, before[name]) for name, value in target.state_dict().items())
 
 
@@ -148,4 +148,4 @@ def test_missing_weights_are_named() -> None:
     state = tiny().state_dict()
     del state["layer3.0.bn1.bias"]
     with pytest.raises(FastrotError, match=r"they have no layer3.0.bn1.bias\. Are they of another"):
-        load_backbone(tiny(), state)
+        copy_backbone(tiny(), state)

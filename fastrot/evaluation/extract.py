@@ -1,0 +1,121 @@
+"""Feature vectors of a store's videos, as one file for other tools."""
+
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrot.checkpoint import FORMAT, load_plain
+from fastrot.config import Config
+from fastrot.evaluation.features import BLOCKS, block_features
+from fastrot.evaluation.files import write_file
+from fastrot.evaluation.trained import Trained, load_trained, protocol
+from fastrot.models.network import copy_backbone
+from fastrot.runtime import Runtime
+from fastrot.tasks import make_task
+from fastrot.weights import load_backbone
+from pipelines.errors import UsageError
+from pipelines.store import Store
+
+
+@dataclass(frozen=True)
+class Features:
+    """Videos' features, rows in the order of the store.
+
+    Attributes:
+        features: (videos, channels) float32.
+        names: (videos,) as the store has them.
+        labels: (videos,) int64, -1 where unlabelled.
+        classes: the labels' names.
+        protocol: how they were computed.
+    """
+
+    features: NDArray[np.float32]
+    names: list[str]
+    labels: NDArray[np.int64]
+    classes: list[str]
+    protocol: str
+
+    def save(self, path: Path) -> None:
+        """Write an ``.npz`` without pickles.
+
+        Raises:
+            FastrotError: it cannot be written.
+        """
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            features=self.features,
+            names=np.array(self.names, dtype=np.str_),
+            labels=self.labels,
+            classes=np.array(self.classes, dtype=np.str_),
+            protocol=np.array(self.protocol),
+        )
+        write_file(path, buffer.getvalue())
+
+
+def extract(
+    checkpoint: Path,
+    store: Store,
+    runtime: Runtime,
+    *,
+    split: str = "all",
+    block: str = "layer4",
+    clips_per_video: int = 10,
+    batch: int = 16,
+    quiet: bool = False,
+) -> Features:
+    """Compute the features of a split's videos; every process gets all.
+
+    Args:
+        checkpoint: a run's checkpoint, or any file that ``load_backbone`` reads.
+        store: the videos.
+        runtime: where to compute.
+        split: which of them.
+        block: one of the five convolution blocks.
+        clips_per_video: uniform centre clips, averaged.
+        batch: clips at a time.
+        quiet: show no progress.
+
+    Raises:
+        UsageError: there is no such block or split.
+        FastrotError: the file cannot be read, or the store's frames are smaller than the clips.
+    """
+    if block not in BLOCKS:
+        raise UsageError(f"there is no block {block!r}: the blocks are {', '.join(BLOCKS)}")
+    trained = _load(checkpoint, runtime)
+    videos = store.select(split)
+    blocks = block_features(
+        trained,
+        store,
+        videos,
+        runtime,
+        clips_per_video=clips_per_video,
+        batch=batch,
+        quiet=quiet,
+    )
+    measured = protocol(trained, store, split, videos, clips_per_video=clips_per_video)
+    return Features(
+        features=blocks[BLOCKS.index(block)].numpy(),
+        names=[store.name(int(i)) for i in videos],
+        labels=store.labels[videos],
+        classes=store.classes,
+        protocol=f"{block} of {checkpoint}: {replace(measured, weights='frozen features')}",
+    )
+
+
+def _load(path: Path, runtime: Runtime) -> Trained:
+    """Load a run's checkpoint; or a bare backbone as a pretext network, whose head nobody asks."""
+    if path.suffix != ".safetensors":
+        values = load_plain(path)
+        if isinstance(values, dict) and values.get("format") == FORMAT:
+            return load_trained(path, runtime)
+    backbone = load_backbone(path)
+    config = Config(data=backbone.data, model=backbone.model)
+    task = make_task(config, [])
+    network = task.network(config.model)
+    copy_backbone(network, backbone.state_dict())
+    runtime.place(network)
+    return Trained(network, task, config)

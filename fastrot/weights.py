@@ -1,0 +1,208 @@
+"""Backbones for people who want features: loading one from any file, and writing one for other tools."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from fastrot import __version__
+from fastrot.config import Config, DataConfig, ModelConfig, from_mapping
+from fastrot.evaluation.files import write_file
+from fastrot.models.network import copy_backbone
+from fastrot.models.resnet3d import BLOCKS, ResNet3D, Shortcut
+from fastrot.models.weights import ABOUT, Weights, copy_matching, read_weights, stem_note
+from fastrot.rotation.op import normalize
+from pipelines.errors import FastrotError, UsageError
+
+SUFFIXES = (".safetensors", ".pt", ".pth")
+_CLIPS = ("modality", "frames", "stride", "crop", "mean", "std")
+"""What a user of features must know of the clips that the weights were trained on."""
+
+
+class Backbone(ResNet3D):
+    """A pre-trained backbone that knows how its clips are to look; in eval mode when loaded.
+
+    Attributes:
+        model: depth, width and shortcut.
+        data: modality, frames, stride, crop, mean and std of the clips that it was trained on; for a
+            file that does not tell, those of the defaults.
+    """
+
+    def __init__(self, model: ModelConfig, data: DataConfig) -> None:
+        super().__init__(model.depth, model.width, model.shortcut)
+        self.model = model
+        self.data = data
+
+    @torch.inference_mode()
+    def embed_clips(self, clips: Tensor) -> Tensor:
+        """Turn clips as the loader gives them into feature vectors.
+
+        Args:
+            clips: (B, T, H, W, 3) uint8 RGB, or int16 differences of frames for ``dif``; on the
+                backbone's device. Any T, H and W; those of ``data`` are what it was trained on.
+
+        Returns:
+            (B, 8 * width) float32; 512 values a clip for the standard network.
+
+        Raises:
+            ValueError: the shape or dtype is another.
+        """
+        mean, std = self.data.statistics
+        dtype = self.conv1.weight.dtype
+        return self.embed(normalize(clips, mean=mean, std=std, dtype=dtype)).float()
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What came of converting a file: tensors written, those not used, and those left untrained."""
+
+    path: Path
+    form: str
+    model: ModelConfig
+    tensors: int
+    unused: list[str]
+    untrained: list[str]
+
+    def lines(self) -> list[str]:
+        """Return the report to print."""
+        model = self.model
+        lines = [
+            f"{self.path}: {self.tensors} tensors of a 3D ResNet-{model.depth}, width {model.width}, "
+            f"shortcut {model.shortcut}, from {self.form}"
+        ]
+        if self.unused:
+            lines.append(f"not used: {', '.join(self.unused)}")
+        if self.untrained:
+            lines.append(f"not in the file, so untrained: {', '.join(self.untrained)}")
+        return lines
+
+
+def load_backbone(path: Path | str, device: torch.device | str = "cpu") -> Backbone:
+    """Load the backbone of a file, ready for features: ``load_backbone("last.pt").embed_clips(clips)``.
+
+    Args:
+        path: a run's checkpoint, an export, Hara's or torchvision's form, or ``.safetensors``.
+        device: where it is to run.
+
+    Returns:
+        The backbone in eval mode, its weights in channels_last_3d memory.
+
+    Raises:
+        FastrotError: the file cannot be read, or is no 3D ResNet of basic blocks.
+    """
+    backbone = _fill(path, read_weights(path))
+    backbone.to(device)
+    nn.utils.convert_conv3d_weight_memory_format(backbone, torch.channels_last_3d)
+    return backbone.eval()
+
+
+def convert(source: Path, out: Path, *, partial: bool = False) -> Conversion:
+    """Write a file's backbone (no head) for other tools and for ``init=``.
+
+    Names are those of Hara's code. A ``.safetensors`` file has what it was trained on as metadata; a
+    ``.pt`` or ``.pth`` has the tensors under ``state_dict``, as Hara's files do.
+
+    Args:
+        source: as in ``load_backbone``.
+        out: the file to write; its suffix says in which form.
+        partial: write also what ``source`` lacks or has in another shape, untrained.
+
+    Raises:
+        UsageError: the suffix is another.
+        FastrotError: the source cannot be read or does not fit, or ``out`` cannot be written.
+    """
+    if out.suffix not in SUFFIXES:
+        raise UsageError(f"{out}: name it with one of {', '.join(SUFFIXES)}")
+    weights = read_weights(source)
+    if partial:
+        torch.manual_seed(0)
+        backbone = _backbone_of(source, weights)
+        untrained = copy_matching(backbone, weights.tensors)[1]
+    else:
+        backbone, untrained = _fill(source, weights), []
+    tensors = {name: value.contiguous() for name, value in backbone.state_dict().items()}
+    write_file(out, _serialize(out, tensors, _about(backbone)))
+    unused = sorted(set(weights.tensors) - set(tensors))
+    return Conversion(out, weights.form, backbone.model, len(tensors), unused, untrained)
+
+
+def find_model(tensors: Mapping[str, Tensor]) -> ModelConfig:
+    """Tell depth, width and shortcut from the tensors themselves.
+
+    Raises:
+        FastrotError: they are of another network.
+    """
+    stem = tensors.get("conv1.weight")
+    if stem is None or stem.ndim != 5:
+        raise FastrotError(
+            "there is no convolution conv1.weight of five axes: this is no 3D ResNet"
+        )
+    if any(".conv3." in name for name in tensors):
+        raise FastrotError(
+            "its blocks are bottlenecks (ResNet-50 and deeper): only 10, 18 and 34 are supported"
+        )
+    blocks = tuple(
+        len({name.split(".")[1] for name in tensors if name.startswith(f"layer{stage}.")})
+        for stage in (1, 2, 3, 4)
+    )
+    depths = [depth for depth, known in BLOCKS.items() if known == blocks]
+    if not depths:
+        raise FastrotError(f"{blocks} blocks in its four stages are no ResNet-10, 18 or 34")
+    shortcut: Shortcut = "B" if any(".downsample." in name for name in tensors) else "A"
+    return ModelConfig(depth=cast(Any, depths[0]), width=len(stem), shortcut=shortcut)
+
+
+def _backbone_of(path: Path | str, weights: Weights) -> Backbone:
+    """Return an untrained backbone of the file's shape."""
+    try:
+        model = find_model(weights.tensors)
+    except FastrotError as error:
+        raise FastrotError(f"{path}: {error}") from None
+    return Backbone(model, _clips_of(path, weights.about))
+
+
+def _fill(path: Path | str, weights: Weights) -> Backbone:
+    backbone = _backbone_of(path, weights)
+    try:
+        copy_backbone(backbone, weights.tensors)
+    except FastrotError as error:
+        note = stem_note(weights.tensors, backbone)
+        raise FastrotError(f"{path} ({weights.form}): {error}{note}") from None
+    return backbone
+
+
+def _clips_of(path: Path | str, about: Mapping[str, Any]) -> DataConfig:
+    data = about.get("data", {})
+    try:
+        config: Config = from_mapping({"data": {key: data[key] for key in _CLIPS if key in data}})
+    except (UsageError, TypeError) as error:
+        raise FastrotError(f"{path} says odd things of its clips: {error}") from None
+    return config.data
+
+
+def _about(backbone: Backbone) -> dict[str, Any]:
+    data = asdict(backbone.data)
+    data["mean"], data["std"] = backbone.data.statistics
+    model = asdict(backbone.model)
+    return {
+        "model": {key: model[key] for key in ("depth", "width", "shortcut")},
+        "data": {key: data[key] for key in _CLIPS},
+        "fastrot": __version__,
+    }
+
+
+def _serialize(out: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> bytes:
+    if out.suffix == ".safetensors":
+        try:
+            from safetensors.torch import save
+        except ImportError:
+            raise FastrotError(f"{out} needs safetensors: pip install safetensors") from None
+        return save(tensors, metadata={ABOUT: json.dumps(about)})
+    buffer = io.BytesIO()
+    torch.save({"state_dict": tensors, ABOUT: about}, buffer)
+    return buffer.getvalue()
