@@ -1,3 +1,59 @@
-"""fastrot: video pre-training by rotation prediction (3DRotNet, arXiv 1811.11387)."""
+"""fastrot: video pre-training by rotation prediction (3DRotNet, arXiv 1811.11387).
+
+The names below are what a notebook needs; each is imported when it is first used, so that
+``import fastrot`` loads neither torch nor DALI. ``docs/tutorial.py`` uses all of them.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastrot.config import load_config
+    from fastrot.notebook import extract_features, open_clips, prepare_videos
+    from fastrot.rotation.op import rotate
+    from fastrot.rotation.sets import rotation_set
+    from fastrot.training import train
+    from fastrot.weights import load_backbone
+    from pipelines.errors import FastrotError
+    from pipelines.store import Store
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "FastrotError",
+    "Store",
+    "extract_features",
+    "load_backbone",
+    "load_config",
+    "open_clips",
+    "prepare_videos",
+    "rotate",
+    "rotation_set",
+    "train",
+]
+
+_HOMES = {
+    "FastrotError": "pipelines.errors",
+    "Store": "pipelines.store",
+    "extract_features": "fastrot.notebook",
+    "load_backbone": "fastrot.weights",
+    "load_config": "fastrot.config",
+    "open_clips": "fastrot.notebook",
+    "prepare_videos": "fastrot.notebook",
+    "rotate": "fastrot.rotation.op",
+    "rotation_set": "fastrot.rotation.sets",
+    "train": "fastrot.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fastrot' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
