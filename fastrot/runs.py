@@ -7,6 +7,7 @@
                 metrics.jsonl   an object per line, numbers as numbers
                 train.log       the lines that people saw
                 checkpoints/    last.pt, best.pt
+                tensorboard/    the same measurements as curves, where log.tensorboard asks for them
 """
 
 import importlib.metadata
@@ -22,6 +23,7 @@ import torch
 
 from fastrot import __version__, console
 from fastrot.config import Config, to_yaml
+from fastrot.curves import Curves, require_tensorboard
 from fastrot.runtime import Runtime
 from pipelines.errors import FastrotError, UsageError
 
@@ -41,6 +43,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self._writes = writes
         self._quiet = quiet
+        self._curves: Curves | None = None
 
     @property
     def last(self) -> Path:
@@ -73,15 +76,20 @@ class RunFolder:
         """Make the folder and write config.yaml and env.json; forget metrics of steps after ``step``.
 
         Raises:
+            UsageError: log.tensorboard is true, and there is none; nothing is made then.
             FastrotError: it cannot be written.
         """
         if not self._writes:
             return
+        if config.log.tensorboard:
+            require_tensorboard()
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             (self.path / "config.yaml").write_text(to_yaml(config))
             (self.path / "env.json").write_text(json.dumps(environment(runtime), indent=1) + "\n")
             self._forget_after(step)
+            if config.log.tensorboard:
+                self._curves = Curves(self.path / "tensorboard", step=step)
         except OSError as error:
             raise FastrotError(f"the run's folder {self.path} cannot be written: {error}") from None
 
@@ -100,6 +108,13 @@ class RunFolder:
         if self._writes:
             with self.metrics.open("a") as file:
                 file.write(json.dumps(values) + "\n")
+        if self._curves is not None:
+            self._curves.add(values)
+
+    def close(self) -> None:
+        """Finish what is written in the background."""
+        if self._curves is not None:
+            self._curves.close()
 
     def keep(self, step: int, newest: int) -> None:
         """Keep the last checkpoint under its step's number too, and only the ``newest`` such ones."""

@@ -269,6 +269,13 @@ class ProfileConfig:
 
 
 @dataclass(frozen=True)
+class LogConfig:
+    """What a run writes besides ``metrics.jsonl``: ``tensorboard`` draws its numbers as curves."""
+
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True)
 class Config:
     """One training run.
 
@@ -291,6 +298,7 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
     profile: ProfileConfig = field(default_factory=ProfileConfig)
+    log: LogConfig = field(default_factory=LogConfig)
 
     def __post_init__(self) -> None:
         _choice("task", self.task, get_args(TaskName))

@@ -25,6 +25,7 @@ FREE = frozenset(
         "profile.steps",
         "profile.wait",
         "profile.warmup",
+        "log.tensorboard",
         "train.accumulate",
         "train.affinity",
         "train.checkpoint_every",

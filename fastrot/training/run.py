@@ -1,6 +1,7 @@
 """A training run from its config to its last checkpoint, for both tasks."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ class _Run:
             return self._result(trainer)
         # Made before the folder, so that a batch or crop that does not fit leaves nothing behind.
         loader = self._data.loader(self._runtime, start_step=trainer.step, steps=self._steps)
-        with loader:
+        with loader, closing(self._folder):
             self._runtime.on_main(
                 lambda: self._folder.open(self._config, self._runtime, step=trainer.step)
             )

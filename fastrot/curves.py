@@ -1,0 +1,56 @@
+"""The numbers of metrics.jsonl as curves in TensorBoard."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import UsageError
+
+_AXES = frozenset(["step", "samples"])
+
+
+def require_tensorboard() -> None:
+    """Check that curves can be written, before anything of a run is.
+
+    Raises:
+        UsageError: TensorBoard is not installed.
+    """
+    try:
+        import torch.utils.tensorboard  # noqa: F401
+    except ImportError:
+        raise UsageError(
+            "log.tensorboard is true, but TensorBoard is not installed: pip install tensorboard, "
+            "or set it to false (metrics.jsonl has the same numbers)"
+        ) from None
+
+
+class Curves:
+    """A run's curves.
+
+    Args:
+        folder: where TensorBoard is to look.
+        step: the run's steps before: curves of later ones, of a part that is done again, are cut off.
+    """
+
+    def __init__(self, folder: Path, *, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer: Any = SummaryWriter(str(folder), purge_step=step + 1)
+
+    def add(self, values: Mapping[str, Any]) -> None:
+        """Add a line of metrics.jsonl: each of its numbers to the curve of its name."""
+        for name, value in _numbers(values):
+            self._writer.add_scalar(name, value, values["step"])
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.close()
+
+
+def _numbers(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{prefix}{name}/")
+        elif isinstance(value, int | float) and name not in _AXES:
+            yield prefix + name, value
