@@ -10,6 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from fastrot.config.builtin import resolve
 from fastrot.config.schema import Config
 from pipelines.errors import FastrotError, UsageError
 
@@ -23,6 +24,7 @@ class _Text(str):
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     """Read a YAML file, the files that it ``extends``, and dotted ``key=value`` overrides, in rising order.
 
+    A relative path that does not exist here is looked for among the configs that come with fastrot.
     ``extends: other.yaml`` (relative to the file that says so) starts from the other file's values.
     A run without a name is called after the file.
 
@@ -30,7 +32,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
         FastrotError: a file cannot be read.
         UsageError: it is not YAML, a key is unknown, or a value is of a wrong type or range.
     """
-    path = Path(path)
+    path = resolve(Path(path))
     values = _read_with_bases(path, [])
     values.setdefault("name", path.stem)
     try:

@@ -179,3 +179,16 @@ def test_options_of_differences_are_refused_for_rgb(key: str, value: Any) -> Non
     with pytest.raises(UsageError, match=rf"data\.{key} is .*data\.modality=dif"):
         DataConfig(**{key: value})
     assert DataConfig(modality="dif", **{key: value})
+
+
+def test_configs_that_come_with_fastrot_are_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("pretrain/kinetics_rgb_16.yaml", "configs/pretrain/kinetics_rgb_16.yaml"):
+        assert load_config(name).name == "kinetics_rgb_16"
+    (tmp_path / "pretrain").mkdir()
+    write(tmp_path / "pretrain" / "kinetics_rgb_16.yaml", "name: mine")
+    assert load_config("pretrain/kinetics_rgb_16.yaml").name == "mine"
+    with pytest.raises(FastrotError, match=r"nowhere\.yaml cannot be read"):
+        load_config("nowhere.yaml")

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Does the wheel work where there is nothing else? Builds it, installs it into an empty environment, and
+# runs the demo from outside the checkout, at a fraction of its size. Needs the network, and some minutes.
+#   scripts/check_wheel.sh [CUDA=cuda12]      the extra with DALI's build
+set -euo pipefail
+cd "$(dirname "$0")/.."
+extra="${1:-cuda12}"
+constraints="$PWD/constraints.txt"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+python3 -m build --outdir "$work/dist" .
+python3 -m venv "$work/venv"
+wheel="$(echo "$work"/dist/fastrot-*.whl)"
+"$work/venv/bin/pip" install --quiet -c "$constraints" "${wheel}[${extra}]"
+mkdir "$work/elsewhere"
+cd "$work/elsewhere"
+unset PYTHONPATH
+"$work/venv/bin/fastrot" --version
+"$work/venv/bin/fastrot" doctor
+"$work/venv/bin/fastrot" pretrain pretrain/kinetics_rgb_16.yaml --print-config > /dev/null
+"$work/venv/bin/fastrot" demo --seeds 1 \
+    --pretrain train.epochs=0.1 --pretrain model.width=2 \
+    --finetune train.epochs=1 --finetune model.width=2
+echo "the wheel works"
