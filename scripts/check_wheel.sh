@@ -3,6 +3,7 @@
 # runs the demo from outside the checkout, at a fraction of its size. Needs the network, and some minutes.
 #   scripts/check_wheel.sh [CUDA=cuda12]      the extra with DALI's build
 set -euo pipefail
+unset PYTHONPATH # an empty environment sees nothing of the checkout
 cd "$(dirname "$0")/.."
 extra="${1:-cuda12}"
 constraints="$PWD/constraints.txt"
@@ -14,7 +15,6 @@ wheel="$(echo "$work"/dist/fastrot-*.whl)"
 "$work/venv/bin/pip" install --quiet -c "$constraints" "${wheel}[${extra}]"
 mkdir "$work/elsewhere"
 cd "$work/elsewhere"
-unset PYTHONPATH
 "$work/venv/bin/fastrot" --version
 "$work/venv/bin/fastrot" doctor
 "$work/venv/bin/fastrot" pretrain pretrain/kinetics_rgb_16.yaml --print-config > /dev/null

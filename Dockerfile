@@ -1,0 +1,41 @@
+# fastrot on NVIDIA's PyTorch image, whose torch, CUDA and cuDNN stay as they are.
+#   docker build -t fastrot .
+#   docker build -t fastrot --build-arg BASE=IMAGE --build-arg DALI=cuda12 .       for a driver before 580,
+#       IMAGE with torch 2.10 or newer for CUDA 12
+#   docker run --rm --gpus all --ipc host -v /data:/data fastrot fastrot doctor
+ARG BASE=nvcr.io/nvidia/pytorch:25.12-py3
+FROM ${BASE}
+
+# DALI's build, by the image's CUDA: cuda12 or cuda13. Only one may be installed.
+ARG DALI=cuda13
+# A commit or tag of NVIDIA's apex to build for FusedSGD; empty: what the image has, if anything.
+ARG APEX=
+
+# video: NVDEC, for stores in h264 and vp9.
+ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility,video \
+    OMP_WAIT_POLICY=PASSIVE
+
+RUN if [ -n "${APEX}" ]; then \
+        git clone --filter=blob:none https://github.com/NVIDIA/apex.git /tmp/apex \
+        && git -C /tmp/apex checkout --quiet "${APEX}" \
+        && APEX_CPP_EXT=1 APEX_CUDA_EXT=1 \
+            pip install --no-cache-dir --no-build-isolation --no-deps /tmp/apex \
+        && rm -rf /tmp/apex; \
+    fi
+
+COPY setup.cfg pyproject.toml README.md LICENSE /opt/fastrot/
+COPY configs /opt/fastrot/configs
+COPY pipelines /opt/fastrot/pipelines
+COPY benchmarks /opt/fastrot/benchmarks
+COPY fastrot /opt/fastrot/fastrot
+
+# The image's torch is the constraint: pip would otherwise replace NVIDIA's build by the index's.
+# PIP_CONSTRAINT is the image's own list, which may hold back DALI.
+RUN python -c "import torch; print('torch==' + torch.__version__)" > /tmp/keep.txt \
+    && PIP_CONSTRAINT= pip install --no-cache-dir -c /tmp/keep.txt \
+        "/opt/fastrot[${DALI},safetensors,tensorboard]" \
+    && python -c "import torch; print('torch==' + torch.__version__)" | diff - /tmp/keep.txt \
+    && fastrot --version
+
+WORKDIR /workspace
+CMD ["fastrot", "--help"]
