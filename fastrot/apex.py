@@ -1,41 +1,36 @@
 """Which apex is installed: NVIDIA's, with its fused optimisers, or the unrelated package on PyPI?"""
 
-import importlib.metadata
+import importlib
 import importlib.util
-from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Literal
 
 
-@dataclass(frozen=True)
-class Apex:
-    """What the name ``apex`` stands for here.
+class ApexKind(Enum):
+    """What the name apex stands for in this Python."""
 
-    Attributes:
-        kind: nvidia, unrelated (the web toolkit on PyPI), or none.
-        fused: whether NVIDIA's extension ``amp_C`` is built, without which FusedSGD does not run.
-        version: as the package says; empty where it does not.
+    NVIDIA = "NVIDIA's, with its CUDA extensions"
+    WITHOUT_EXTENSIONS = "NVIDIA's, but its extension amp_C cannot be imported"
+    UNRELATED = "an unrelated package of that name"
+    NONE = "not installed"
+
+
+def find_apex() -> ApexKind:
+    """Look for apex; nothing of an unrelated package is imported.
+
+    NVIDIA's extension links to torch: import that first.
     """
-
-    kind: Literal["nvidia", "unrelated", "none"]
-    fused: bool = False
-    version: str = ""
-
-
-def find_apex() -> Apex:
-    """Look at the files of ``apex``, importing nothing: the unrelated one may do anything then."""
     try:
         spec = importlib.util.find_spec("apex")
-        fused = importlib.util.find_spec("amp_C") is not None
     except (ImportError, ValueError):
-        return Apex("none")
+        spec = None
     if spec is None:
-        return Apex("none")
-    try:
-        version = importlib.metadata.version("apex")
-    except importlib.metadata.PackageNotFoundError:
-        version = ""
+        return ApexKind.NONE
     folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
-    if any((folder / "optimizers" / "fused_sgd.py").is_file() for folder in folders):
-        return Apex("nvidia", fused, version)
-    return Apex("unrelated", version=version)
+    if not any((folder / "optimizers" / "fused_sgd.py").is_file() for folder in folders):
+        return ApexKind.UNRELATED
+    try:
+        importlib.import_module("amp_C")
+    except ImportError:
+        return ApexKind.WITHOUT_EXTENSIONS
+    return ApexKind.NVIDIA

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastrot.apex import Apex, find_apex
+from fastrot.apex import ApexKind, find_apex
 from fastrot.doctor.check import Check, good, missing, warning
 from fastrot.doctor.gpus import Gpu
 
@@ -42,7 +42,7 @@ class Software:
     cuda: str | None = None
     cuda_works: bool = False
     cudnn: int | None = None
-    apex: Apex = field(default_factory=lambda: Apex("none"))
+    apex: ApexKind = ApexKind.NONE
 
 
 def find_software(load: Callable[[str], Any] = importlib.import_module) -> Software:
@@ -190,18 +190,16 @@ def _check_triton(software: Software, gpus: Sequence[Gpu]) -> Check:
     return missing("Triton", "not installed", cost)
 
 
-def _check_apex(apex: Apex, gpus: Sequence[Gpu]) -> Check:
-    version = f" {apex.version}" if apex.version else ""
-    if apex.kind == "unrelated":
-        remedy = "pip uninstall apex: a web toolkit of that name on PyPI, not NVIDIA's"
-        return warning("apex", f"the unrelated package{version}", remedy)
-    if apex.kind == "nvidia" and not apex.fused:
-        remedy = "built without its extensions (amp_C), so not used: build it with them"
-        return warning("apex", f"NVIDIA's{version}", remedy)
-    if apex.kind == "nvidia":
-        return good("apex", f"NVIDIA's{version}, with its extensions")
-    cost = "little: torch's own fused SGD serves" if gpus else "nothing without a GPU"
-    return missing("apex", "not installed", cost)
+def _check_apex(apex: ApexKind, gpus: Sequence[Gpu]) -> Check:
+    if apex is ApexKind.UNRELATED:
+        remedy = "pip uninstall apex: it is a web toolkit on PyPI; NVIDIA's is built from source"
+        return warning("apex", apex.value, remedy)
+    if apex is ApexKind.WITHOUT_EXTENSIONS:
+        return warning("apex", apex.value, "so it is not used: build it again for this torch")
+    if apex is ApexKind.NONE:
+        cost = "little: torch's own fused SGD serves" if gpus else "nothing without a GPU"
+        return missing("apex", apex.value, cost)
+    return good("apex", apex.value)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -1,10 +1,11 @@
 """NVIDIA's apex and the unrelated package of that name, by their files."""
 
+import importlib
 import sys
 
 import pytest
 
-from fastrot.apex import find_apex
+from fastrot.apex import ApexKind, find_apex
 
 
 @pytest.fixture
@@ -24,16 +25,17 @@ def package(site, *files):
 
 def test_nvidias_has_its_optimisers_and_perhaps_its_extension(site):
     package(site, "__init__.py", "optimizers/__init__.py", "optimizers/fused_sgd.py")
-    assert (find_apex().kind, find_apex().fused) == ("nvidia", False)
+    assert find_apex() is ApexKind.WITHOUT_EXTENSIONS
     (site / "amp_C.py").write_text("")
-    assert find_apex().fused
+    importlib.invalidate_caches()
+    assert find_apex() is ApexKind.NVIDIA
 
 
 def test_the_web_toolkit_is_not_nvidias(site):
     package(site, "__init__.py", "lib/libapex.py")
-    assert find_apex().kind == "unrelated"
+    assert find_apex() is ApexKind.UNRELATED
 
 
 def test_none_is_none(monkeypatch):
     monkeypatch.setitem(sys.modules, "apex", None)
-    assert find_apex().kind == "none"
+    assert find_apex() is ApexKind.NONE

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastrot.apex import Apex
+from fastrot.apex import ApexKind
 from fastrot.doctor.gpus import Gpu
 from fastrot.doctor.software import Software, check_software, find_software
 
@@ -21,7 +21,7 @@ def software(**changes):
         "cuda": "12.6",
         "cuda_works": True,
         "cudnn": 91002,
-        "apex": Apex("nvidia", fused=True),
+        "apex": ApexKind.NVIDIA,
     }
     return Software(**{**values, **changes})
 
@@ -42,7 +42,7 @@ def test_a_healthy_machine_has_nothing_that_stops_it():
 
 
 def test_a_cpu_build_without_a_gpu_stops_nothing():
-    here = software(cuda=None, cuda_works=False, cudnn=None, apex=Apex("none"))
+    here = software(cuda=None, cuda_works=False, cudnn=None, apex=ApexKind.NONE)
     assert not any(check.stops for check in check_software(here, []))
 
 
@@ -66,9 +66,9 @@ def test_a_cpu_build_without_a_gpu_stops_nothing():
         ),
         ({"errors": {"av": "no module"}}, [GPU], "PyAV", "missing", False, "pip install av"),
         ({"packages": {"torch": "2.13.0"}}, [GPU], "Triton", "missing", False, "by torch"),
-        ({"apex": Apex("unrelated")}, [GPU], "apex", "warning", False, "pip uninstall apex"),
-        ({"apex": Apex("nvidia", fused=False)}, [GPU], "apex", "warning", False, "amp_C"),
-        ({"apex": Apex("none")}, [GPU], "apex", "missing", False, "little"),
+        ({"apex": ApexKind.UNRELATED}, [GPU], "apex", "warning", False, "pip uninstall apex"),
+        ({"apex": ApexKind.WITHOUT_EXTENSIONS}, [GPU], "apex", "warning", False, "build it again"),
+        ({"apex": ApexKind.NONE}, [GPU], "apex", "missing", False, "little"),
     ],
 )
 def test_each_fault_has_its_status_and_remedy(changes, gpus, name, status, stops, word):
