@@ -13,7 +13,8 @@ def site(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("apex", "amp_C"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    return tmp_path
+    yield tmp_path
+    sys.modules.pop("amp_C", None)
 
 
 def package(site, *files):
