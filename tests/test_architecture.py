@@ -68,7 +68,17 @@ def test_help_works_without_torch_dali_triton_and_apex():
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "prepare", "pretrain", "finetune", "evaluate rotation", "doctor"]
+    "command",
+    [
+        "demo",
+        "prepare",
+        "pretrain",
+        "finetune",
+        "evaluate rotation",
+        "doctor",
+        "features",
+        "weights export",
+    ],
 )
 def test_every_commands_help_works_without_them(command):
     code = f"from fastrot.cli import main\nmain([*{command!r}.split(), '--help'])"

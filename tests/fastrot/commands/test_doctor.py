@@ -1,6 +1,8 @@
 """``fastrot doctor`` as people run it."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -46,3 +48,18 @@ def test_without_dali_training_stops(monkeypatch, capsys):
 def test_a_store_that_is_none_stops(tmp_path, no_trials, capsys):
     assert main(["doctor", "--store", str(tmp_path)]) == 1
     assert "is not a store" in capsys.readouterr().out
+
+
+def test_without_torch_it_still_reports():
+    code = """
+import sys
+sys.modules["torch"] = None
+from fastrot.cli import main
+sys.exit(main(["doctor"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "missing  torch " in done.stdout
+    assert "STOPS TRAINING: pip install torch" in done.stdout
+    assert "good     DALI" in done.stdout
+    assert "training would not run" in done.stdout
