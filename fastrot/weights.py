@@ -20,7 +20,10 @@ from fastrot.rotation.op import normalize
 from pipelines.errors import FastrotError, UsageError
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
-_CLIPS = ("modality", "frames", "stride", "crop", "mean", "std")
+_CLIPS = (
+    *("modality", "frames", "stride", "crop", "camera_motion", "dead_zone"),
+    *("mean", "std"),
+)
 """What a user of features must know of the clips that the weights were trained on."""
 
 

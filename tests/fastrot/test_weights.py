@@ -18,7 +18,8 @@ from pipelines.errors import FastrotError, UsageError
 
 @pytest.fixture
 def checkpoint(tiny_config):
-    config = tiny_config(train={"iterations": 1}, data={"modality": "dif", "stride": 2})
+    data = {"modality": "dif", "stride": 2, "dead_zone": 3}
+    config = tiny_config(train={"iterations": 1}, data=data)
     return train(config, quiet=True).last
 
 
@@ -46,7 +47,7 @@ def test_an_export_loads_as_it_was(checkpoint, tmp_path, name):
     report = convert(checkpoint, tmp_path / name).lines()
     again, first = load_backbone(tmp_path / name), load_backbone(checkpoint)
     assert again.data.statistics == first.data.statistics
-    assert (again.data.modality, again.data.stride) == ("dif", 2)
+    assert (again.data.modality, again.data.stride, again.data.dead_zone) == ("dif", 2, 3)
     for key, value in first.state_dict().items():
         assert torch.equal(again.state_dict()[key], value), key
     assert "3D ResNet-10, width 4, shortcut A, from fastrot" in report[0]
