@@ -1,18 +1,43 @@
-"""Which apex is installed: NVIDIA's, with its fused optimisers, or the unrelated package on PyPI?"""
+"""Which apex is it? NVIDIA's, with its fused optimisers, or something else of that name?
+
+NVIDIA's is built from source. The package of that name on PyPI is a web toolkit that has nothing to do with
+it, and a build without `--cuda_ext` lacks the kernels: both are told apart from the real thing.
+"""
 
 import importlib
 import importlib.util
 from enum import Enum
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+
+BUILD = (
+    "pip install --no-build-isolation --config-settings --build-option=--cpp_ext "
+    "--config-settings --build-option=--cuda_ext git+https://github.com/NVIDIA/apex"
+)
 
 
 class ApexKind(Enum):
     """What the name apex stands for in this Python."""
 
-    NVIDIA = "NVIDIA's, with its CUDA extensions"
-    WITHOUT_EXTENSIONS = "NVIDIA's, but its extension amp_C cannot be imported"
-    UNRELATED = "an unrelated package of that name"
-    NONE = "not installed"
+    NVIDIA = "nvidia"
+    WITHOUT_EXTENSIONS = "nvidia without extensions"
+    UNRELATED = "unrelated"
+    NONE = "none"
+
+    def describe(self) -> str:
+        """Return what a person should know of it."""
+        return {
+            ApexKind.NVIDIA: "NVIDIA apex is installed, with its CUDA extensions",
+            ApexKind.WITHOUT_EXTENSIONS: (
+                "NVIDIA apex is installed, but its CUDA extension amp_C cannot be imported: build it "
+                f"again for this torch ({BUILD})"
+            ),
+            ApexKind.UNRELATED: (
+                "the installed package apex is not NVIDIA's but an unrelated one of that name, such as "
+                f"PyPI's web toolkit: pip uninstall apex; NVIDIA's is built from source ({BUILD})"
+            ),
+            ApexKind.NONE: f"NVIDIA apex is not installed; it is built from source ({BUILD})",
+        }[self]
 
 
 def find_apex() -> ApexKind:
@@ -20,10 +45,7 @@ def find_apex() -> ApexKind:
 
     NVIDIA's extension links to torch: import that first.
     """
-    try:
-        spec = importlib.util.find_spec("apex")
-    except (ImportError, ValueError):
-        spec = None
+    spec = _spec("apex")
     if spec is None:
         return ApexKind.NONE
     folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
@@ -34,3 +56,11 @@ def find_apex() -> ApexKind:
     except ImportError:
         return ApexKind.WITHOUT_EXTENSIONS
     return ApexKind.NVIDIA
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        # A module in sys.modules without a spec: something put it there by hand.
+        return None

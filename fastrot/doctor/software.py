@@ -192,14 +192,13 @@ def _check_triton(software: Software, gpus: Sequence[Gpu]) -> Check:
 
 def _check_apex(apex: ApexKind, gpus: Sequence[Gpu]) -> Check:
     if apex is ApexKind.UNRELATED:
-        remedy = "pip uninstall apex: it is a web toolkit on PyPI; NVIDIA's is built from source"
-        return warning("apex", apex.value, remedy)
+        return warning("apex", "an unrelated package of that name", apex.describe())
     if apex is ApexKind.WITHOUT_EXTENSIONS:
-        return warning("apex", apex.value, "so it is not used: build it again for this torch")
+        return warning("apex", "NVIDIA's, without its extensions", apex.describe())
     if apex is ApexKind.NONE:
         cost = "little: torch's own fused SGD serves" if gpus else "nothing without a GPU"
-        return missing("apex", apex.value, cost)
-    return good("apex", apex.value)
+        return missing("apex", "not installed", cost)
+    return good("apex", "NVIDIA's, with its CUDA extensions")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -1,71 +1,11 @@
-"""NVIDIA apex's FusedSGD: is it there, is it NVIDIA's, and does it work?
-
-apex is built from source. The package of that name on PyPI is a web toolkit that has nothing to do with
-it, and a build without `--cuda_ext` lacks the kernels: both are told apart from the real thing.
-"""
+"""NVIDIA apex's FusedSGD: making one, and trying whether it works (`fastrot.apex` finds it)."""
 
 import importlib
-import importlib.util
 from collections.abc import Iterable
-from enum import Enum
-from importlib.machinery import ModuleSpec
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.optim import Optimizer
-
-BUILD = (
-    "pip install --no-build-isolation --config-settings --build-option=--cpp_ext "
-    "--config-settings --build-option=--cuda_ext git+https://github.com/NVIDIA/apex"
-)
-
-
-class ApexKind(Enum):
-    """What the name apex stands for in this Python."""
-
-    NVIDIA = "nvidia"
-    WITHOUT_EXTENSIONS = "nvidia without extensions"
-    UNRELATED = "unrelated"
-    NONE = "none"
-
-    def describe(self) -> str:
-        """Return what a person should know of it."""
-        return {
-            ApexKind.NVIDIA: "NVIDIA apex is installed, with its CUDA extensions",
-            ApexKind.WITHOUT_EXTENSIONS: (
-                "NVIDIA apex is installed, but its CUDA extension amp_C cannot be imported: build it "
-                f"again for this torch ({BUILD})"
-            ),
-            ApexKind.UNRELATED: (
-                "the installed package apex is not NVIDIA's but an unrelated one of that name, such as "
-                f"PyPI's web toolkit: pip uninstall apex; NVIDIA's is built from source ({BUILD})"
-            ),
-            ApexKind.NONE: f"NVIDIA apex is not installed; it is built from source ({BUILD})",
-        }[self]
-
-
-def find_apex() -> ApexKind:
-    """Look for apex; nothing of an unrelated package is imported."""
-    spec = _spec("apex")
-    if spec is None:
-        return ApexKind.NONE
-    folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
-    if not any((folder / "optimizers" / "fused_sgd.py").is_file() for folder in folders):
-        return ApexKind.UNRELATED
-    try:
-        importlib.import_module("amp_C")  # links to torch, which is imported above
-    except ImportError:
-        return ApexKind.WITHOUT_EXTENSIONS
-    return ApexKind.NVIDIA
-
-
-def _spec(name: str) -> ModuleSpec | None:
-    try:
-        return importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        # A module in sys.modules without a spec: something put it there by hand.
-        return None
 
 
 def fused_sgd(params: Iterable[Any], **options: float) -> Optimizer:

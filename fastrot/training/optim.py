@@ -16,8 +16,9 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
+from fastrot.apex import ApexKind, find_apex
 from fastrot.config import OptimConfig, TrainConfig
-from fastrot.training.apex_optim import ApexKind, find_apex, fused_sgd, trial
+from fastrot.training.apex_optim import fused_sgd, trial
 from pipelines.errors import UsageError
 
 # Of a parameter group's entries, those that say how the step is computed, not what: they are this

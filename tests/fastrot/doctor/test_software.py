@@ -67,7 +67,14 @@ def test_a_cpu_build_without_a_gpu_stops_nothing():
         ({"errors": {"av": "no module"}}, [GPU], "PyAV", "missing", False, "pip install av"),
         ({"packages": {"torch": "2.13.0"}}, [GPU], "Triton", "missing", False, "by torch"),
         ({"apex": ApexKind.UNRELATED}, [GPU], "apex", "warning", False, "pip uninstall apex"),
-        ({"apex": ApexKind.WITHOUT_EXTENSIONS}, [GPU], "apex", "warning", False, "build it again"),
+        (
+            {"apex": ApexKind.WITHOUT_EXTENSIONS},
+            [GPU],
+            "apex",
+            "warning",
+            False,
+            "build it again for this torch",
+        ),
         ({"apex": ApexKind.NONE}, [GPU], "apex", "missing", False, "little"),
     ],
 )

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fastrot.apex import ApexKind, find_apex
 from fastrot.config import OptimConfig
 from fastrot.runtime import Runtime
 from fastrot.training import train
-from fastrot.training.apex_optim import ApexKind, find_apex, trial
+from fastrot.training.apex_optim import trial
 from fastrot.training.optim import choose_backend, make_optimizer
 from fastrot.training.trainer import Trainer
 from tests.fastrot.test_profiling import events
