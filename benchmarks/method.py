@@ -228,12 +228,14 @@ class Options:
     Attributes:
         runtime: device and threads of this process, set up.
         store: a store to read instead of the built-in input, where the benchmark reads one.
+        input: videos to make stores of: "footage", "demo", or "auto" (see ``benchmarks.inputs``).
         quick: whether sizes are the smallest that exercise the code: the figures mean nothing then.
         shown: whether there is a progress display.
     """
 
     runtime: Runtime
     store: Path | None = None
+    input: str = "auto"
     quick: bool = False
     shown: bool = True
 
@@ -254,6 +256,7 @@ class Result:
         limits: measured in the same run: what no case can pass.
         goals: what was hoped for.
         notes: sentences that a reader of the figures must know.
+        broken: whether the benchmark failed as a whole.
     """
 
     benchmark: str
@@ -262,6 +265,12 @@ class Result:
     limits: Sequence[Outcome] = ()
     goals: Sequence[Goal] = ()
     notes: Sequence[str] = ()
+    broken: bool = False
+
+    @classmethod
+    def of_failure(cls, benchmark: str, error: Exception) -> "Result":
+        """Return the result of a benchmark that broke as a whole."""
+        return cls(benchmark, {}, [Outcome(benchmark, failed=_in_one_line(error))], broken=True)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from fastrot import __version__
 from pipelines.errors import FastrotError, UsageError
 
-COMMANDS = ("demo", "prepare", "store", "pretrain", "finetune", "evaluate")
+COMMANDS = ("demo", "prepare", "store", "pretrain", "finetune", "evaluate", "bench")
 
 INTERRUPTED = 130  # what shells report for a program that Ctrl-C stopped
 

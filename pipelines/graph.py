@@ -58,7 +58,7 @@ def build_pipeline(
             f"the store's codec is {codec}, which DALI decodes only on a GPU, and there is none here: "
             "prepare the videos again with `fastrot prepare ... --codec mjpeg` (or raw, or vp9)"
         )
-    dali = _import_dali()
+    dali = import_dali()
     samples = batch * (spec.decoded_frames if codec == "mjpeg" else 1)
     pipeline = dali.Pipeline(
         batch_size=samples,
@@ -119,7 +119,7 @@ def build_reader_pipeline(
     Raises:
         FastrotError: DALI is not installed.
     """
-    dali = _import_dali()
+    dali = import_dali()
     from nvidia.dali import fn, types
 
     pipeline = dali.Pipeline(
@@ -226,9 +226,11 @@ def _mjpeg_frames(
     return fn.permute_batch(signed, indices=following[0]) - signed
 
 
-def _import_dali() -> Any:
+def import_dali() -> Any:
+    """Return the package ``nvidia.dali``, with ``fn`` and ``types``; FastrotError if it is not installed."""
     try:
         from nvidia import dali
+        from nvidia.dali import fn, types  # noqa: F401  # makes dali.fn and dali.types
     except ImportError as error:
         raise FastrotError(
             f"NVIDIA DALI cannot be imported ({error}): pip install nvidia-dali-cuda120 "
