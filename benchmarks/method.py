@@ -113,6 +113,7 @@ def interleave(
     *,
     budget_s: float,
     repeats: int = REPEATS,
+    warm_up: bool = True,
     what: str = "bench",
     shown: bool = True,
     clock: Callable[[], float] = time.monotonic,
@@ -127,6 +128,7 @@ def interleave(
         cases: with different names.
         budget_s: seconds for everything.
         repeats: rounds to measure, at the most.
+        warm_up: whether there is that first round; without it, each measurement warms up by itself.
         what: named by the progress display.
         shown: whether there is one.
         clock: gives seconds.
@@ -138,8 +140,10 @@ def interleave(
     if len(trials) != len(cases):
         raise ValueError("two cases have the same name")
     ends = clock() + budget_s
-    with console.progress(len(cases) * (repeats + 1), what, "measurements", shown=shown) as advance:
-        for number in range(repeats + 1):
+    rounds = range(0 if warm_up else 1, repeats + 1)
+    total = len(cases) * len(rounds)
+    with console.progress(total, what, "measurements", shown=shown) as advance:
+        for number in rounds:
             running = [trial for trial in trials.values() if not trial.over]
             if number > 1 and clock() + sum(trial.took_s for trial in running) > ends:
                 break
