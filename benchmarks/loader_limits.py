@@ -67,10 +67,7 @@ def _decode_jpegs(store: Store, _: list[Path], threads: int) -> Iterator[int]:
     packets: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
     for video in range(min(DECODED, len(store))):
         count = int(store.frames[video])
-        source = MjpegSource(store, count)
-        buffer = source.buffer(1)
-        source.read(buffer, 0, video, np.arange(count))
-        packets += buffer
+        packets += MjpegSource(store, count).packets(video, np.arange(count))[0]
     batches = [packets[at : at + 256] for at in range(0, len(packets), 256)]
     yield from _endless(batches, threads, "image")
 

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from benchmarks.loader_limits import drop_from_cache, read_through
+from pipelines.clip_reader import ClipReader
 from pipelines.plan import ClipSpec, TrainPlan, train_ranges
-from pipelines.sources import ClipReader
 from pipelines.store import Store
 
 BATCH = 32

@@ -96,7 +96,7 @@ from pipelines.errors import FastrotError
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store import Store
-store = Store.open({str(make_store("raw").path)!r})
+store = Store.open({str(make_store("mjpeg").path)!r})
 plan = TrainPlan(store, store.select("all"), ClipSpec(frames=2, crop=31), seed=0)
 try:
     Loader(store, plan, [(0, 1)], batch=1, device=torch.device("cpu"))
