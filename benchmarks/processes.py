@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,18 @@ class Ended:
 
 
 def run_limited(
-    command: Sequence[str], *, seconds: float, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    seconds: float,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Ended:
     """Run a program to its end, or stop it and all that it started.
 
     Args:
         command: the program and its arguments.
         seconds: how long it may take.
+        folder: where it runs; this process's where None.
         environment: variables in addition to this process's.
     """
     process = subprocess.Popen(
@@ -32,6 +38,7 @@ def run_limited(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=folder,
         env={**os.environ, **(environment or {})},
         start_new_session=True,
     )
