@@ -31,8 +31,8 @@ class Grid:
         return table + "".join(f"\n{sentence}\n" for sentence in self.below)
 
     def to_rich(self) -> Table:
-        """Return the table for a terminal."""
-        table = Table(*self.header, title=self.title, caption="\n".join(self.below) or None)
+        """Return the table for a terminal, without what stands below it."""
+        table = Table(*self.header, title=self.title)
         for row in self.rows:
             table.add_row(*row)
         return table

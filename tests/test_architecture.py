@@ -63,12 +63,13 @@ def test_help_works_without_torch_dali_triton_and_apex():
     code = "from fastrot.cli import main\nmain(['--help'])"
     result = run(code, ("torch", "triton", "apex"))
     assert result.returncode == 0, result.stderr
-    for command in ("demo", "prepare", "store", "pretrain", "finetune", "evaluate"):
+    for command in ("demo", "prepare", "store", "pretrain", "finetune", "evaluate", "bench"):
         assert command in result.stdout
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "prepare", "pretrain", "finetune", "evaluate rotation"]
+    "command",
+    ["demo", "prepare", "pretrain", "finetune", "evaluate rotation", "bench", "bench loader"],
 )
 def test_every_commands_help_works_without_them(command):
     code = f"from fastrot.cli import main\nmain([*{command!r}.split(), '--help'])"
