@@ -10,7 +10,7 @@ import itertools
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -131,15 +131,19 @@ def _cases(sizes: Sizes, dtype: torch.dtype, device: torch.device) -> list[Case]
 
 
 class _Compiled:
-    """A function under torch.compile, where that works on this machine."""
+    """A function under torch.compile, from its first call on, where that works on this machine."""
 
     def __init__(self, function: Rotate, device: torch.device):
+        self._plain = function
         self._device = device
-        self._function = torch.compile(function, dynamic=False)
 
     def __call__(self, clips: Tensor) -> Tensor:
-        require_compiler(self._device)
         return self._function(clips)
+
+    @cached_property
+    def _function(self) -> Rotate:
+        require_compiler(self._device)
+        return torch.compile(self._plain, dynamic=False)
 
 
 def require_compiler(device: torch.device) -> None:

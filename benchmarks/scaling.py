@@ -134,7 +134,7 @@ def _case(kind: str, count: int, config: Config, seconds: float, *, gpu: bool) -
         nonlocal repeat
         require_dali()
         repeat += 1
-        return _launch(replace(config, name=f"{config.name}-{repeat}"), count, cores, seconds)
+        return launch(replace(config, name=f"{config.name}-{repeat}"), count, cores, seconds)
 
     facts: dict[str, Fact] = {
         "kind": kind,
@@ -144,7 +144,7 @@ def _case(kind: str, count: int, config: Config, seconds: float, *, gpu: bool) -
     return Case(f"{kind}, {count} process{'es' if count > 1 else ''}", measure, facts)
 
 
-def _launch(config: Config, count: int, cores: Sequence[int], seconds: float) -> dict[str, float]:
+def launch(config: Config, count: int, cores: Sequence[int], seconds: float) -> dict[str, float]:
     """Train in ``count`` processes on the given cores, within ``seconds``; return their log's figures."""
     out = Path(config.out)
     out.mkdir(exist_ok=True)

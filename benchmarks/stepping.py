@@ -104,13 +104,13 @@ class TrainerStep:
         self.marks = Marks(runtime.device)
         task = MarkedTask(config, self.marks, channels_last=channels_last)
         torch.manual_seed(config.seed)
-        network = task.network(config.model)
+        self.network = task.network(config.model)
         if channels_last:
-            runtime.place(network)
+            runtime.place(self.network)
         else:
-            place_contiguous(network, runtime.device)
+            place_contiguous(self.network, runtime.device)
         self._trainer = Trainer(
-            config, task, network, runtime, steps=_ENDLESS, steps_per_epoch=_ENDLESS
+            config, task, self.network, runtime, steps=_ENDLESS, steps_per_epoch=_ENDLESS
         )
 
     def __call__(self, batches: Iterator[Batch]) -> None:
@@ -128,10 +128,10 @@ class PlainStep:
         self._runtime = runtime
         self._task = MarkedTask(config, self.marks, channels_last=False)
         torch.manual_seed(config.seed)
-        self._network = self._task.network(config.model)
-        place_contiguous(self._network, runtime.device)
+        self.network = self._task.network(config.model)
+        place_contiguous(self.network, runtime.device)
         self._optimizer = torch.optim.SGD(
-            self._network.parameters(),
+            self.network.parameters(),
             lr=scaled_lr(config.optim, config.train.batch),
             momentum=config.optim.momentum,
             weight_decay=config.optim.weight_decay,
@@ -148,7 +148,7 @@ class PlainStep:
         targets = self._task.rotations.labels(len(clips), clips.device)
         marks.end("rotate")
         with self._runtime.autocast():
-            loss = F.cross_entropy(self._network(inputs), targets)
+            loss = F.cross_entropy(self.network(inputs), targets)
         marks.end("forward")
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         marks.end("backward")
