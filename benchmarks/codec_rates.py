@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import torch
 
+from benchmarks.consume import consume
 from benchmarks.inputs import Inputs, open_inputs
-from benchmarks.loader import consume
 from benchmarks.method import Case, NotHere, Options, Result, interleave
 from benchmarks.train import require_dali
 from pipelines.codecs import CODECS

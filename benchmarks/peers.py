@@ -6,8 +6,6 @@ whose data set has more files than a process may hold open.
 """
 
 import contextlib
-import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -159,14 +157,3 @@ def decoded_on_the_gpu(batches: PlannedBatches, threads: int) -> Iterator[torch.
             paths = [batches.files[int(video)] for video in clips.video]
             columns = (column.tolist() for column in (clips.start, clips.y, clips.x, clips.flip))
             yield torch.stack(list(pool.map(one, paths, *columns)))
-
-
-def cpu_s() -> float:
-    """Return CPU seconds of this process and its living children so far."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    total = sum(os.times()[:2])
-    for child in multiprocessing.active_children():
-        with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
-            total += (int(fields[11]) + int(fields[12])) / ticks
-    return total
