@@ -1,8 +1,9 @@
 """What no loader can pass: the memory's copy, decoding without seeking, the disk."""
 
+import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -54,16 +55,16 @@ def decode_sequentially(
     decoders = {"mjpeg": _decode_jpegs, "vp9": _decode_videos}
     decode = decoders.get(store.codec, _decode_with_pyav)
     done = 0
-    decoded = decode(store, files, threads)
-    next(decoded)  # the first batch comes with the making of the pipeline
-    began = time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        done += next(decoded)
-    rate = done / (time.perf_counter() - began)
+    with contextlib.closing(decode(store, files, threads)) as decoded:
+        next(decoded)  # the first batch comes with the making of the pipeline
+        began = time.perf_counter()
+        while time.perf_counter() - began < seconds:
+            done += next(decoded)
+        rate = done / (time.perf_counter() - began)
     return {"clips_per_s": rate / frames, "frames_per_s": rate}
 
 
-def _decode_jpegs(store: Store, _: list[Path], threads: int) -> Iterator[int]:
+def _decode_jpegs(store: Store, _: list[Path], threads: int) -> Generator[int, None, None]:
     packets: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
     for video in range(min(DECODED, len(store))):
         count = int(store.frames[video])
@@ -72,14 +73,14 @@ def _decode_jpegs(store: Store, _: list[Path], threads: int) -> Iterator[int]:
     yield from _endless(batches, threads, "image")
 
 
-def _decode_videos(_: Store, files: list[Path], threads: int) -> Iterator[int]:
+def _decode_videos(_: Store, files: list[Path], threads: int) -> Generator[int, None, None]:
     data = [np.fromfile(file, dtype=np.uint8) for file in files[:: max(1, len(files) // DECODED)]]
     yield from _endless([data[:DECODED]], threads, "video")
 
 
 def _endless(
     batches: list[list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]], threads: int, kind: str
-) -> Iterator[int]:
+) -> Generator[int, None, None]:
     dali = import_dali()
     fed = iter(range(1 << 62))
     pipeline = dali.Pipeline(
@@ -92,13 +93,16 @@ def _endless(
         decode = dali.fn.decoders.image if kind == "image" else dali.fn.decoders.video
         pipeline.set_outputs(decode(data, device="cpu"))
     pipeline.build()
-    while True:
-        (output,) = pipeline.run()
-        shapes = output.shape()
-        yield len(shapes) if kind == "image" else sum(shape[0] for shape in shapes)
+    try:
+        while True:
+            (output,) = pipeline.run()
+            shapes = output.shape()
+            yield len(shapes) if kind == "image" else sum(shape[0] for shape in shapes)
+    finally:
+        del pipeline  # before `batches`, which its threads may still be reading
 
 
-def _decode_with_pyav(_: Store, files: list[Path], threads: int) -> Iterator[int]:
+def _decode_with_pyav(_: Store, files: list[Path], threads: int) -> Generator[int, None, None]:
     import av
 
     def decode(path: Path) -> int:
