@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.limits import new_event
-from benchmarks.rotation import channels_first
+from benchmarks.rotation import channels_first, pixel_statistics
 from fastrot.config import Config
 from fastrot.models.network import Network
 from fastrot.models.resnet3d import ShortcutA
@@ -137,6 +137,7 @@ class PlainStep:
             weight_decay=config.optim.weight_decay,
         )
         self._scaler = runtime.grad_scaler()
+        self._statistics = pixel_statistics(runtime.device)
 
     def __call__(self, batches: Iterator[Batch]) -> None:
         """Make one step."""
@@ -144,7 +145,7 @@ class PlainStep:
         marks.begin()
         clips = next(batches).clips
         marks.end("data")
-        inputs = channels_first(clips, torch.float32)
+        inputs = channels_first(clips, *self._statistics, torch.float32)
         targets = self._task.rotations.labels(len(clips), clips.device)
         marks.end("rotate")
         with self._runtime.autocast():

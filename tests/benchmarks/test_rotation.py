@@ -3,7 +3,12 @@ import torch
 
 from benchmarks import rotation
 from benchmarks.method import NotHere, Options, interleave
-from benchmarks.rotation import channels_first, normalize_rot90_cat, rot90_cat_normalize
+from benchmarks.rotation import (
+    channels_first,
+    normalize_rot90_cat,
+    pixel_statistics,
+    rot90_cat_normalize,
+)
 from fastrot.runtime import Runtime
 
 CPU = Runtime(torch.device("cpu"), rank=0, world=1, threads=1, precision="fp32")
@@ -12,7 +17,7 @@ CPU = Runtime(torch.device("cpu"), rank=0, world=1, threads=1, precision="fp32")
 @pytest.mark.parametrize("way", [rot90_cat_normalize, normalize_rot90_cat, channels_first])
 def test_a_plain_way_turns_counter_clockwise_and_normalises(way):
     clips = torch.arange(2 * 2 * 2 * 3, dtype=torch.uint8).view(1, 2, 2, 2, 3)
-    found = way(clips, torch.float32)
+    found = way(clips, *pixel_statistics(CPU.device), torch.float32)
     assert found.shape == (4, 3, 2, 2, 2)
 
     def value(frame, row, column, channel):
@@ -57,7 +62,7 @@ def test_a_way_that_gives_something_else_is_a_failure():
     clips = torch.ones((1, 1, 4, 4, 3), dtype=torch.uint8)
 
     def right(batch):
-        return rot90_cat_normalize(batch, torch.float32)
+        return rot90_cat_normalize(batch, *pixel_statistics(batch.device), torch.float32)
 
     case = rotation._case(
         "wrong",
