@@ -48,7 +48,12 @@ def goals(cases: Sequence[Outcome], found: Mapping[str, Outcome], *, frames: int
         if (rate := ours(codec)) is not None
     ]
     hoped += [
-        Goal(f"{case.name}: growth in MB", case.median("growth_mb"), GROWTH_MB, at_most=True)
+        Goal(
+            f"{case.name}: MB of growth over {case.median('watched_clips'):,.0f}",
+            case.median("growth_mb"),
+            GROWTH_MB,
+            at_most=True,
+        )
         for case in cases
         if "growth_mb" in case.figures
     ]
