@@ -9,25 +9,16 @@ case, medians over interleaved repeats.
 
 import argparse
 import json
-import os
 import statistics
 import time
 from pathlib import Path
 
+from benchmarks.loader_limits import drop_from_cache, read_through
+from pipelines.clip_reader import ClipReader
 from pipelines.plan import ClipSpec, TrainPlan, train_ranges
-from pipelines.sources import ClipReader
 from pipelines.store import Store
 
 BATCH = 32
-
-
-def drop_from_cache(store: Store) -> None:
-    """Ask the kernel to forget the shards' pages."""
-    for path in (store.path / "shards").iterdir():
-        descriptor = os.open(path, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.close(descriptor)
 
 
 def read_clips(
@@ -46,19 +37,6 @@ def read_clips(
         "clips_per_s": BATCH * steps / seconds,
         "mb_per_s": reader.bytes_read / seconds / 1e6,
     }
-
-
-def read_through(store: Store) -> dict[str, float]:
-    """Read every shard from end to end: the limit."""
-    buffer = bytearray(1 << 22)
-    total = 0
-    began = time.perf_counter()
-    for path in sorted((store.path / "shards").iterdir()):
-        with path.open("rb", buffering=0) as file:
-            while got := file.readinto(buffer):
-                total += got
-    seconds = time.perf_counter() - began
-    return {"mb_per_s": total / seconds / 1e6}
 
 
 def main() -> None:

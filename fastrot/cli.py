@@ -19,6 +19,7 @@ COMMANDS = (
     "features",
     "weights",
     "doctor",
+    "bench",
 )
 
 INTERRUPTED = 130  # what shells report for a program that Ctrl-C stopped

@@ -1,6 +1,7 @@
-"""The DALI graph: decode, crop, flip and frame difference, on the GPU where there is one.
+"""The DALI graph: decode, and on a GPU also crop, flip and frame difference.
 
-One function serves both backends: what changes is where the operators run.
+On a CPU those are left to ``pipelines.finish``, which is several times faster than DALI's operators there;
+but for the reader of unprepared videos, where decoding is nearly all of the work.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,6 @@ def build_pipeline(
     *,
     codec: str,
     spec: ClipSpec,
-    size: int,
     batch: int,
     threads: int,
     prefetch: int,
@@ -28,20 +28,21 @@ def build_pipeline(
 
     ``feed`` is the callback of an external source; what it returns for a batch depends on the codec:
 
-    - ``raw``: (frames, corner, flip), a (B, T', size, size, 3) uint8 array, (B, 2) int32 top left
-      corners (y, x), and (B,) int32.
-    - ``h264``, ``vp9``: (files, numbers, corner, flip), B whole files and (B, T') int32 frame numbers.
-    - ``mjpeg``: (packets, y, x, flip), an item a frame: B*T' JPEGs, crop positions as fractions of the
-      margin, and flips; for DIF also the number of the frame that follows in the clip.
+    - ``raw``: (frames, flip), a (B, T', crop, crop, 3) uint8 array and (B,) int32. GPU only: on a CPU
+      there is nothing to do for DALI.
+    - ``h264``, ``vp9``: (files, numbers), B whole files and (B, T') int32 frame numbers; on a GPU also
+      (corner, flip), (B, 2) int32 top left corners (y, x), and (B,) int32.
+    - ``mjpeg``: (packets, y, x), an item a frame: B*T' JPEGs and crop positions as fractions of the
+      margin; on a GPU also flips, and for DIF the number of the frame that follows in the clip.
 
-    The output is (B, T, crop, crop, 3); for mjpeg it is (B*T', crop, crop, 3), for DIF with a
-    meaningless difference at each clip's last frame.
+    On a GPU the output is (B, T, crop, crop, 3); for mjpeg it is (B*T', crop, crop, 3), for DIF with a
+    meaningless difference at each clip's last frame. On a CPU it is what was decoded: (B, T', size, size, 3),
+    and (B*T', crop, crop, 3) for mjpeg.
 
     Args:
         feed: called once a batch; StopIteration ends the data.
         codec: a key of ``codecs.CODECS``.
         spec: the clips' shape and modality.
-        size: side of the stored frames in pixels.
         batch: the most clips in a batch.
         threads: DALI's CPU threads.
         prefetch: batches that DALI prepares before they are asked for.
@@ -58,7 +59,7 @@ def build_pipeline(
             f"the store's codec is {codec}, which DALI decodes only on a GPU, and there is none here: "
             "prepare the videos again with `fastrot prepare ... --codec mjpeg` (or raw, or vp9)"
         )
-    dali = _import_dali()
+    dali = import_dali()
     samples = batch * (spec.decoded_frames if codec == "mjpeg" else 1)
     pipeline = dali.Pipeline(
         batch_size=samples,
@@ -119,7 +120,7 @@ def build_reader_pipeline(
     Raises:
         FastrotError: DALI is not installed.
     """
-    dali = _import_dali()
+    dali = import_dali()
     from nvidia.dali import fn, types
 
     pipeline = dali.Pipeline(
@@ -162,22 +163,24 @@ def build_reader_pipeline(
 def _raw_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
     from nvidia.dali import fn
 
-    frames, corner, flip = fn.external_source(
+    assert gpu, "raw clips on a CPU come finished from their source"
+    frames, flip = fn.external_source(
         source=feed,
-        num_outputs=3,
+        num_outputs=2,
         batch=True,
         batch_info=True,  # makes the position part of DALI's own bookkeeping
         no_copy=True,  # the loader keeps what it feeds alive until the pipeline is past it
-        layout=["FHWC", "", ""],
+        layout=["FHWC", ""],
     )
-    return _augment(frames.gpu() if gpu else frames, corner, flip, spec)
+    return _flip_and_difference(frames.gpu(), flip, spec)
 
 
 def _video_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
     from nvidia.dali import fn
 
-    files, numbers, corner, flip = fn.external_source(
-        source=feed, num_outputs=4, batch=True, batch_info=True, no_copy=True
+    # An output that nothing reads is not only a waste: DALI 2.4 crashes on it.
+    files, numbers, *where = fn.external_source(
+        source=feed, num_outputs=4 if gpu else 2, batch=True, batch_info=True, no_copy=True
     )
     frames = fn.decoders.video(
         files,
@@ -185,15 +188,21 @@ def _video_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
         frames=numbers,
         pad_mode="none",  # a frame beyond the end is an error, not a black picture
     )
-    return _augment(frames, corner, flip, spec)
+    return _augment(frames, where[0], where[1], spec) if gpu else frames
 
 
 def _augment(frames: Any, corner: Any, flip: Any, spec: ClipSpec) -> Any:
     """Crop and flip whole sequences (FHWC), and take differences of successive frames for DIF."""
-    from nvidia.dali import fn, types
+    from nvidia.dali import fn
 
     crop = fn.slice(frames, start=corner, shape=(spec.crop, spec.crop), axes=(1, 2))
-    clips = fn.flip(crop, horizontal=flip)
+    return _flip_and_difference(crop, flip, spec)
+
+
+def _flip_and_difference(frames: Any, flip: Any, spec: ClipSpec) -> Any:
+    from nvidia.dali import fn, types
+
+    clips = fn.flip(frames, horizontal=flip)
     if spec.modality == "rgb":
         return clips
     signed = fn.cast(clips, dtype=types.DALIDataType.INT16)  # uint8 minus uint8 would wrap
@@ -206,9 +215,9 @@ def _mjpeg_frames(
     from nvidia.dali import fn, types
 
     dif = spec.modality == "dif"
-    # An output that nothing reads is not only a waste: DALI 2.4 crashes on it.
-    packets, y, x, flip, *following = fn.external_source(
-        source=feed, num_outputs=5 if dif else 4, batch=True, batch_info=True, no_copy=True
+    fed = 3 + gpu + (gpu and dif)
+    packets, y, x, *rest = fn.external_source(
+        source=feed, num_outputs=fed, batch=True, batch_info=True, no_copy=True
     )
     frames = fn.decoders.image_crop(
         packets,
@@ -219,16 +228,20 @@ def _mjpeg_frames(
         hw_decoder_load=hw_decoder_load,
         output_type=types.DALIImageType.RGB,
     )
-    frames = fn.flip(frames, horizontal=flip)
+    if not gpu:
+        return frames
+    frames = fn.flip(frames, horizontal=rest[0])
     if not dif:
         return frames
     signed = fn.cast(frames, dtype=types.DALIDataType.INT16)
-    return fn.permute_batch(signed, indices=following[0]) - signed
+    return fn.permute_batch(signed, indices=rest[1]) - signed
 
 
-def _import_dali() -> Any:
+def import_dali() -> Any:
+    """Return the package ``nvidia.dali``, with ``fn`` and ``types``; FastrotError if it is not installed."""
     try:
         from nvidia import dali
+        from nvidia.dali import fn, types  # noqa: F401  # makes dali.fn and dali.types
     except ImportError as error:
         raise FastrotError(
             f"NVIDIA DALI cannot be imported ({error}): pip install nvidia-dali-cuda120 "

@@ -1,4 +1,4 @@
-"""The loader: an iterator over batches of clips as torch tensors, decoded and augmented by DALI."""
+"""The loader: an iterator over batches of clips as torch tensors, decoded by DALI, on a GPU augmented too."""
 
 import math
 import time
@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipelines.clip_reader import ClipReader
 from pipelines.errors import FastrotError
+from pipelines.finish import finish_batch
 from pipelines.graph import build_pipeline
 from pipelines.handover import Handover, pinned
 from pipelines.plan import Clips, ClipSpec, Plan, frame_numbers
-from pipelines.sources import Bytes, ClipReader, damaged, pageable
+from pipelines.sources import damaged, pageable
 from pipelines.store import Store
 
 
@@ -23,8 +25,8 @@ from pipelines.store import Store
 class Batch:
     """A batch of clips.
 
-    ``clips`` is (B, T, crop, crop, 3), uint8 RGB or int16 DIF (-255..255), and for mjpeg DIF a view that is
-    not contiguous in B; ``labels`` is (B,) int64, -1 where unlabelled; both on the loader's device.
+    ``clips`` is (B, T, crop, crop, 3), uint8 RGB or int16 DIF (-255..255), and for mjpeg DIF on a GPU a view
+    that is not contiguous in B; ``labels`` is (B,) int64, -1 where unlabelled; both on the loader's device.
     ``videos`` and ``samples`` are (B,): the store's and the plan's indices.
     """
 
@@ -90,7 +92,7 @@ class Loader:
         ranges: (first sample, count) of each batch.
         batch: the most clips in a batch.
         device: where tensors are wanted: a CUDA device runs DALI's GPU operators.
-        threads: of DALI, and the most that read.
+        threads: of DALI, or of reading where there is nothing to decode.
         prefetch: batches prepared before they are asked for.
         hw_decoder_load: share of an mjpeg store's frames that a GPU's hardware JPEG decoder takes.
         labels: (N,) labels by the store's index, in place of the store's own.
@@ -99,7 +101,8 @@ class Loader:
         waited_s: seconds that the consumer has waited for batches so far.
 
     Raises:
-        FastrotError: DALI is not installed; while iterating: a clip cannot be read.
+        FastrotError: DALI is not installed, and the clips are not raw on a CPU; while iterating: a clip
+            cannot be read.
     """
 
     def __init__(
@@ -121,34 +124,38 @@ class Loader:
         self._labels = store.labels if labels is None else labels
         self._planned: deque[Clips] = deque()
         self._margin = store.size - self._spec.crop
-        gpu = device.type == "cuda"
+        self._gpu = device.type == "cuda"
+        # Raw clips need no decoder: on a CPU the reader's threads finish them.
+        finished = store.codec == "raw" and not self._gpu
         self._reader = ClipReader(
             store,
             plan,
             ranges,
             batch=batch,
-            threads=min(threads, 4),
+            threads=threads if finished else min(threads, 4),
             ahead=prefetch,
             held=prefetch + 1,  # DALI works on `prefetch` batches; the one before them is returned
-            allocate=pinned if gpu else pageable,
+            finished=finished,
+            allocate=pinned if self._gpu else pageable,
         )
         self._handover = Handover(device)
         # What DALI reads without a copy must outlive its reading.
         self._lent: deque[Any] = deque(maxlen=prefetch + 2)
         feeds = {"raw": self._feed_raw, "mjpeg": self._feed_mjpeg}
         self._next_fed = feeds.get(store.codec, self._feed_video)
-        self._pipeline = build_pipeline(
-            self._feed,
-            codec=store.codec,
-            spec=self._spec,
-            size=store.size,
-            batch=batch,
-            threads=threads,
-            prefetch=prefetch,
-            gpu=gpu,
-            device_id=(device.index or 0) if gpu else None,
-            hw_decoder_load=hw_decoder_load,
-        )
+        self._pipeline: Any = None
+        if not finished:
+            self._pipeline = build_pipeline(
+                self._feed,
+                codec=store.codec,
+                spec=self._spec,
+                batch=batch,
+                threads=threads,
+                prefetch=prefetch,
+                gpu=self._gpu,
+                device_id=(device.index or 0) if self._gpu else None,
+                hw_decoder_load=hw_decoder_load,
+            )
         self.waited_s = 0.0
         self._began: float | None = None
         self._ended = 0.0
@@ -160,28 +167,39 @@ class Loader:
     def __next__(self) -> Batch:
         began = time.perf_counter()
         self._began = self._began or began
-        try:
-            (output,) = self._pipeline.run()
-        except RuntimeError as error:
-            raise FastrotError(self._blame(error)) from None
-        clips = self._handover.take(output)
-        planned = self._planned.popleft()
+        planned, clips = self._decoded() if self._pipeline is not None else self._read()
         self._ended = time.perf_counter()
         self.waited_s += self._ended - began
         self._batches += 1
         self._clips += len(planned)
-        spec = self._spec
-        # mjpeg's DIF has one meaningless difference at the end of each clip.
-        given = spec.decoded_frames if self._store.codec == "mjpeg" else spec.frames
-        shape = (len(planned), given, spec.crop, spec.crop, 3)
-        assert clips.numel() == math.prod(shape), f"DALI gave {tuple(clips.shape)}, planned {shape}"
         labels = torch.from_numpy(self._labels[planned.video])
         return Batch(
-            clips=clips.view(shape)[:, : self._spec.frames],
+            clips=clips,
             labels=labels.to(self._device, non_blocking=True),
             videos=planned.video,
             samples=planned.sample,
         )
+
+    def _read(self) -> tuple[Clips, torch.Tensor]:
+        clips, finished = next(self._reader)
+        return clips, torch.from_numpy(finished)
+
+    def _decoded(self) -> tuple[Clips, torch.Tensor]:
+        try:
+            (output,) = self._pipeline.run()
+        except RuntimeError as error:
+            raise FastrotError(self._blame(error)) from None
+        tensor = self._handover.take(output)
+        planned = self._planned.popleft()
+        spec, count = self._spec, len(planned)
+        if not self._gpu:
+            frames = tensor.view(count, spec.decoded_frames, *tensor.shape[-3:]).numpy()
+            return planned, torch.from_numpy(finish_batch(frames, planned, spec))
+        # mjpeg's DIF has one meaningless difference at the end of each clip.
+        given = spec.decoded_frames if self._store.codec == "mjpeg" else spec.frames
+        shape = (count, given, spec.crop, spec.crop, 3)
+        assert tensor.numel() == math.prod(shape), f"DALI gave {tuple(tensor.shape)}, not {shape}"
+        return planned, tensor.view(shape)[:, : spec.frames]
 
     @property
     def stats(self) -> LoaderStats:
@@ -209,7 +227,7 @@ class Loader:
                     return damaged(store, int(clips.video[row]), "DALI cannot decode it")
         return f"DALI failed on clips of {store.path}, though it decodes each alone: {error}"
 
-    def _next_read(self) -> tuple[Clips, Bytes | list[Bytes]]:
+    def _next_read(self) -> tuple[Clips, Any]:
         clips, data = next(self._reader)
         self._planned.append(clips)
         return clips, data
@@ -221,11 +239,13 @@ class Loader:
 
     def _feed_raw(self) -> tuple[Any, ...]:
         clips, frames = self._next_read()
-        return frames, _corners(clips), clips.flip.astype(np.int32)
+        return frames, clips.flip.astype(np.int32)
 
     def _feed_video(self) -> tuple[Any, ...]:
         clips, files = self._next_read()
         numbers = frame_numbers(clips, self._spec, self._store.frames).astype(np.int32)
+        if not self._gpu:
+            return files, numbers
         return files, numbers, _corners(clips), clips.flip.astype(np.int32)
 
     def _feed_mjpeg(self) -> tuple[Any, ...]:
@@ -236,9 +256,10 @@ class Loader:
             packets,
             np.repeat((clips.y / margin).astype(np.float32), each),
             np.repeat((clips.x / margin).astype(np.float32), each),
-            np.repeat(clips.flip.astype(np.int32), each),
         ]
-        if self._spec.modality == "dif":
+        if self._gpu:
+            fed.append(np.repeat(clips.flip.astype(np.int32), each))
+        if self._gpu and self._spec.modality == "dif":
             last = len(packets) - 1
             fed.append(np.minimum(np.arange(1, last + 2, dtype=np.int32), last))
         return tuple(fed)

@@ -1,4 +1,4 @@
-"""Reads the bytes of planned clips, in threads that run ahead of the decoder.
+"""How each codec's clips are read from the shards.
 
 Reading is by ``pread``, never through a memory map: a shard that is truncated under a running job
 then gives an error that names the video, not a bus error. The system calls release the GIL, so
@@ -8,17 +8,17 @@ the threads read at the same time.
 import functools
 import itertools
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError
-from pipelines.plan import Clips, Plan, frame_numbers
+from pipelines.finish import crop_of, finish_clip, new_batch
+from pipelines.plan import Clips, ClipSpec
 from pipelines.store import Store
 from pipelines.store_writer import offsets_path
 
@@ -30,49 +30,80 @@ OPEN_FILES = 256
 class Source(Protocol):
     """Knows how one codec's clips lie on disk, and how a batch of them lies in memory."""
 
-    def buffer(self, count: int) -> Bytes | list[Bytes]:
+    def buffer(self, count: int) -> Any:
         """Return memory for the next batch, of ``count`` clips, to be filled by ``read``."""
 
-    def read(
-        self, into: Bytes | list[Bytes], row: int, video: int, numbers: NDArray[np.int64]
-    ) -> int:
-        """Read the frames ``numbers`` of a video into row ``row``; return the bytes read.
+    def read(self, into: Any, clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
+        """Read the frames ``numbers`` of clip ``row`` into its place; return the bytes read.
 
         Called from several threads.
         """
 
 
 class RawSource:
-    """Whole uint8 frames, read straight into the batch handed to DALI, (B, T, size, size, 3).
+    """Cropped uint8 frames, (B, T', crop, crop, 3), for DALI to flip and to take differences of.
 
-    A batch's memory, which ``allocate`` gives, is used again ``buffers`` batches later.
+    Whole frames are read, into memory that stays in the processor's cache, and cropped from there. A batch's
+    memory, which ``allocate`` gives, is used again ``buffers`` batches later.
     """
 
-    def __init__(self, store: Store, frames: int, *, batch: int, buffers: int, allocate: Allocate):
+    def __init__(
+        self, store: Store, spec: ClipSpec, *, batch: int, buffers: int, allocate: Allocate
+    ):
         self._store = store
+        self._spec = spec
         self._files = ShardFiles()
-        shape = (batch, frames, store.size, store.size, 3)
+        self._of_thread = threading.local()
+        shape = (batch, spec.decoded_frames, spec.crop, spec.crop, 3)
         self._ring = itertools.cycle([allocate(shape) for _ in range(buffers)])
 
     def buffer(self, count: int) -> Bytes:
         """Return the ring's next array, cut to ``count`` clips."""
         return next(self._ring)[:count]
 
-    def read(
-        self, into: Bytes | list[Bytes], row: int, video: int, numbers: NDArray[np.int64]
-    ) -> int:
-        """Read one run of consecutive frames at a time."""
-        assert isinstance(into, np.ndarray)
+    def read(self, into: Bytes, clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
+        """Read a clip's frames and crop them."""
+        frames = self._frames(int(clips.video[row]), numbers)
+        np.copyto(into[row], crop_of(frames, clips, row, self._spec))
+        return frames.nbytes
+
+    def _frames(self, video: int, numbers: NDArray[np.int64]) -> Bytes:
+        """Read whole frames, one run of consecutive ones at a time, into this thread's memory."""
         store = self._store
+        if not hasattr(self._of_thread, "frames"):
+            shape = (self._spec.decoded_frames, store.size, store.size, 3)
+            self._of_thread.frames = np.empty(shape, dtype=np.uint8)
+        frames: Bytes = self._of_thread.frames
         frame_bytes = int(store.bytes[video] // store.frames[video])
         for begin, end in _runs(numbers):
             self._files.read_into(
                 store.shard_path(video),
-                into[row, begin:end],
+                frames[begin:end],
                 int(store.offset[video] + numbers[begin] * frame_bytes),
                 store.name(video),
             )
-        return frame_bytes * len(numbers)
+        return frames
+
+
+class FinishedRawSource(RawSource):
+    """Finished clips, (B, T, crop, crop, 3), flipped and as differences for DIF: nothing is left to do.
+
+    Every batch has memory of its own, since nobody copies it on.
+    """
+
+    def __init__(self, store: Store, spec: ClipSpec):
+        super().__init__(store, spec, batch=0, buffers=1, allocate=pageable)
+
+    def buffer(self, count: int) -> NDArray[Any]:
+        """Return new memory."""
+        return new_batch(count, self._spec)
+
+    def read(self, into: NDArray[Any], clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
+        """Read a clip's frames and finish them."""
+        frames = self._frames(int(clips.video[row]), numbers)
+        crop = crop_of(frames, clips, row, self._spec)
+        finish_clip(crop, into[row], flip=bool(clips.flip[row]), spec=self._spec)
+        return frames.nbytes
 
 
 class MjpegSource:
@@ -87,23 +118,25 @@ class MjpegSource:
         """Return a list of count x T places."""
         return [np.empty(0, dtype=np.uint8)] * (count * self._frames)
 
-    def read(
-        self, into: Bytes | list[Bytes], row: int, video: int, numbers: NDArray[np.int64]
-    ) -> int:
-        """Read from the first frame's packet to the last one's at once."""
-        assert isinstance(into, list)
-        starts = self.packet_starts(video, int(numbers.min()), int(numbers.max()))
-        packets = np.empty(int(starts[-1] - starts[0]), dtype=np.uint8)
+    def read(self, into: list[Bytes], clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
+        """Read a clip's packets."""
+        packets, read = self.packets(int(clips.video[row]), numbers)
+        into[row * self._frames : (row + 1) * self._frames] = packets
+        return read
+
+    def packets(self, video: int, numbers: NDArray[np.int64]) -> tuple[list[Bytes], int]:
+        """Return the frames' JPEGs, and the bytes read: from the first one's to the last one's at once."""
+        first = int(numbers.min())
+        starts = self.packet_starts(video, first, int(numbers.max()))
+        data = np.empty(int(starts[-1] - starts[0]), dtype=np.uint8)
         store = self._store
-        self._files.read_into(store.shard_path(video), packets, int(starts[0]), store.name(video))
+        self._files.read_into(store.shard_path(video), data, int(starts[0]), store.name(video))
         starts -= starts[0]
-        for i, number in enumerate(numbers - numbers.min()):
-            packet = packets[starts[number] : starts[number + 1]]
-            # DALI 2.4 ends the process with a segmentation fault on some of what is no JPEG at all.
-            if packet[:2].tobytes() != b"\xff\xd8":
-                raise FastrotError(damaged(store, video, "a frame is no JPEG"))
-            into[row * self._frames + i] = packet
-        return len(packets)
+        packets = [data[starts[number] : starts[number + 1]] for number in numbers - first]
+        # DALI 2.4 ends the process with a segmentation fault on some of what is no JPEG at all.
+        if any(packet[:2].tobytes() != b"\xff\xd8" for packet in packets):
+            raise FastrotError(damaged(store, video, "a frame is no JPEG"))
+        return packets, len(data)
 
     def packet_starts(self, video: int, first: int, last: int) -> NDArray[np.int64]:
         """Return where the packets of frames first..last begin in the shard, and where the last one ends."""
@@ -134,12 +167,9 @@ class VideoSource:
         """Return a list of ``count`` places."""
         return [np.empty(0, dtype=np.uint8)] * count
 
-    def read(
-        self, into: Bytes | list[Bytes], row: int, video: int, numbers: NDArray[np.int64]
-    ) -> int:
+    def read(self, into: list[Bytes], clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
         """Read the video at once; a file at the store's size is a few hundred kB."""
-        assert isinstance(into, list)
-        store = self._store
+        store, video = self._store, int(clips.video[row])
         data = np.empty(int(store.bytes[video]), dtype=np.uint8)
         self._files.read_into(
             store.shard_path(video), data, int(store.offset[video]), store.name(video)
@@ -154,95 +184,25 @@ def pageable(shape: tuple[int, ...]) -> Bytes:
 
 
 def make_source(
-    store: Store, frames: int, *, batch: int, buffers: int, allocate: Allocate = pageable
+    store: Store,
+    spec: ClipSpec,
+    *,
+    batch: int,
+    buffers: int,
+    finished: bool,
+    allocate: Allocate = pageable,
 ) -> Source:
-    """Return the store's source for clips of ``frames`` decoded frames, ``batch`` at the most at once."""
-    if store.codec == "raw":
-        return RawSource(store, frames, batch=batch, buffers=buffers, allocate=allocate)
-    if store.codec == "mjpeg":
-        return MjpegSource(store, frames)
-    return VideoSource(store)
+    """Return the store's source for clips of ``spec``, ``batch`` at the most at once.
 
-
-class ClipReader:
-    """Reads the clips of ``ranges``, batch by batch and in order, ``ahead`` batches before they are due.
-
-    The memory of a batch may be filled again once ``held`` more have been asked for. ``allocate`` gives
-    the memory of raw frames.
-
-    Attributes:
-        bytes_read: bytes of the batches given so far.
+    ``finished`` asks for raw clips with which nothing is left to do; ``allocate`` gives the memory of others.
     """
-
-    def __init__(
-        self,
-        store: Store,
-        plan: Plan,
-        ranges: Iterable[tuple[int, int]],
-        *,
-        batch: int,
-        threads: int,
-        ahead: int,
-        held: int,
-        allocate: Allocate = pageable,
-    ):
-        self._store = store
-        self._plan = plan
-        self._ranges = iter(ranges)
-        self._source = make_source(
-            store,
-            plan.spec.decoded_frames,
-            batch=batch,
-            buffers=ahead + 1 + held,
-            allocate=allocate,
-        )
-        self._batch = batch
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fastrot-read")
-        self._pending: deque[tuple[Clips, Bytes | list[Bytes], list[Future[int]]]] = deque()
-        self._ahead = ahead
-        self.bytes_read = 0
-        self._asked = self._ready = 0
-
-    def __iter__(self) -> Iterator[tuple[Clips, Bytes | list[Bytes]]]:
-        return self
-
-    def __next__(self) -> tuple[Clips, Bytes | list[Bytes]]:
-        """Return the next batch: its plan, and its bytes as the codec's source lays them out."""
-        while len(self._pending) <= self._ahead and self._start_one():
-            pass
-        if not self._pending:
-            raise StopIteration
-        self._asked += 1
-        self._ready += sum(all(r.done() for r in reads) for _, _, reads in self._pending)
-        clips, buffer, reads = self._pending.popleft()
-        self.bytes_read += sum(read.result() for read in reads)
-        return clips, buffer
-
-    @property
-    def queue_depth(self) -> float:
-        """Whole batches that lay ready when one was asked for, on average."""
-        return self._ready / self._asked if self._asked else 0.0
-
-    def _start_one(self) -> bool:
-        first_count = next(self._ranges, None)
-        if first_count is None:
-            return False
-        first, count = first_count
-        if not 0 < count <= self._batch:
-            raise ValueError(f"a range of {count} clips; batches hold 1 to {self._batch}")
-        clips = self._plan.clips(first, count)
-        numbers = frame_numbers(clips, self._plan.spec, self._store.frames)
-        buffer = self._source.buffer(count)
-        reads = [
-            self._pool.submit(self._source.read, buffer, row, int(clips.video[row]), numbers[row])
-            for row in range(count)
-        ]
-        self._pending.append((clips, buffer, reads))
-        return True
-
-    def close(self) -> None:
-        """Stop the threads."""
-        self._pool.shutdown(cancel_futures=True)
+    if store.codec == "raw":
+        if finished:
+            return FinishedRawSource(store, spec)
+        return RawSource(store, spec, batch=batch, buffers=buffers, allocate=allocate)
+    if store.codec == "mjpeg":
+        return MjpegSource(store, spec.decoded_frames)
+    return VideoSource(store)
 
 
 def damaged(store: Store, video: int, what: str) -> str:

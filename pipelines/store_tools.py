@@ -176,9 +176,7 @@ def _read(store: Store, video: int) -> Bytes:
 
 def _write_packets(store: Store, video: int, path: Path) -> None:
     count = int(store.frames[video])
-    source = MjpegSource(store, count)
-    packets = source.buffer(1)
-    source.read(packets, 0, video, np.arange(count))
+    packets, _ = MjpegSource(store, count).packets(video, np.arange(count))
     rate = Fraction(store.fps(video)).limit_denominator(1001)
     with av.open(str(path), "w", format="avi") as container:
         stream = container.add_stream("mjpeg", rate=rate)

@@ -63,7 +63,7 @@ def test_help_works_without_torch_dali_triton_and_apex():
     code = "from fastrot.cli import main\nmain(['--help'])"
     result = run(code, ("torch", "triton", "apex"))
     assert result.returncode == 0, result.stderr
-    for command in ("demo", "prepare", "store", "pretrain", "finetune", "evaluate"):
+    for command in ("demo", "prepare", "store", "pretrain", "finetune", "evaluate", "bench"):
         assert command in result.stdout
 
 
@@ -78,6 +78,8 @@ def test_help_works_without_torch_dali_triton_and_apex():
         "doctor",
         "features",
         "weights export",
+        "bench",
+        "bench loader",
     ],
 )
 def test_every_commands_help_works_without_them(command):
@@ -106,7 +108,7 @@ from pipelines.errors import FastrotError
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store import Store
-store = Store.open({str(make_store("raw").path)!r})
+store = Store.open({str(make_store("mjpeg").path)!r})
 plan = TrainPlan(store, store.select("all"), ClipSpec(frames=2, crop=31), seed=0)
 try:
     Loader(store, plan, [(0, 1)], batch=1, device=torch.device("cpu"))

@@ -31,16 +31,14 @@ def colour_bars(size: int) -> np.ndarray:
 def decode_with_dali(data: bytes, codec: str, size: int) -> np.ndarray:
     """Decode the first frame on the CPU through the graph that training uses."""
     item = [np.frombuffer(data, dtype=np.uint8)]
-    zero, no = np.zeros((1, 2), np.int32), np.zeros(1, np.int32)
     fed = {
-        "mjpeg": (item, np.zeros(1, np.float32), np.zeros(1, np.float32), no),
-        "vp9": (item, np.zeros((1, 1), np.int32), zero, no),
+        "mjpeg": (item, np.zeros(1, np.float32), np.zeros(1, np.float32)),
+        "vp9": (item, np.zeros((1, 1), np.int32)),
     }[codec]
     pipeline = build_pipeline(
         lambda _: fed,
         codec=codec,
         spec=ClipSpec(frames=1, crop=size),
-        size=size,
         batch=1,
         threads=1,
         prefetch=1,
@@ -124,7 +122,6 @@ def test_the_gpu_graph_builds_and_serializes_without_a_gpu(codec, modality):
         lambda _: None,
         codec=codec,
         spec=ClipSpec(frames=4, crop=112, modality=modality),
-        size=136,
         batch=2,
         threads=1,
         prefetch=2,

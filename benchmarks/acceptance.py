@@ -1,0 +1,216 @@
+"""What a GPU's acceptance consists of, and the run of it: see `benchmarks/gpu_acceptance.py`.
+
+Each part is a process of its own: one that fails, hangs or breaks the GPU's context leaves the others.
+"""
+
+import argparse
+import importlib.util
+import json
+import re
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import torch
+
+from benchmarks import acceptance_page, codec_rates, method, rotation, train
+from benchmarks.method import Options, Result
+from benchmarks.processes import run_limited
+from fastrot.runtime import Runtime
+from pipelines.store_writer import write_atomically
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "benchmarks" / "gpu_acceptance.py"
+
+MEASURES: dict[str, Callable[..., Result]] = {
+    "rotation": rotation.run,
+    "train": train.run,
+    "loader": codec_rates.run,
+}
+
+SHARES = {"rotation": 0.12, "train": 0.36, "loader": 0.18, "tests": 0.34}
+"""Of the budget, by part, in the order in which they run; what one leaves goes to those after it.
+
+The tests come last, for nobody knows how long they take: kernels are compiled for every shape that they try.
+"""
+
+NO_GPU = "no GPU"
+SPARE_S = 25.0  # of a part's time, for what is not measured: imports, preparing, the end
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run all parts and write both files; or, with --part, measure that one for the process that asked.
+
+    Returns:
+        The exit code: 1 where a part or a test failed. Goals that are missed are reported only.
+    """
+    parser = argparse.ArgumentParser(
+        prog="gpu_acceptance.py",
+        description="Run the GPU's tests; measure rotation, training and loading beside their goals.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--budget", type=float, default=480.0, help="seconds for everything")
+    parser.add_argument("--out", type=Path, default=Path("acceptance"), help="folder of results")
+    parser.add_argument("--quick", action="store_true", help="smallest sizes: figures mean nothing")
+    parser.add_argument("--part", choices=MEASURES, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
+    if args.part:
+        found = measure(args.part, budget_s=args.budget, quick=args.quick)
+        write_atomically(args.out / f"{args.part}.json", json.dumps(found))
+        return 0
+    content = accept(args.budget, args.out.resolve(), quick=args.quick)
+    write_atomically(args.out / "acceptance.json", json.dumps(content, indent=1) + "\n")
+    page = acceptance_page.render(content)
+    write_atomically(args.out / "acceptance.txt", page)
+    print(page)
+    return 1 if any(part["status"] == "failed" for part in content["parts"].values()) else 0
+
+
+def measure(part: str, *, budget_s: float, quick: bool = False) -> dict[str, Any]:
+    """Measure one part in this process and return plain values."""
+    with Runtime.start() as runtime:
+        return MEASURES[part](
+            Options(runtime, quick=quick, shown=False), budget_s=budget_s
+        ).to_json()
+
+
+def accept(budget_s: float, out: Path, *, quick: bool = False) -> dict[str, Any]:
+    """Run all parts within a budget and return everything that was found."""
+    began = time.monotonic()
+    content: dict[str, Any] = {"environment": environment(), "budget_s": budget_s, "parts": {}}
+    gpu = has_gpu()
+    for name in SHARES:
+        if not gpu:
+            content["parts"][name] = {"status": NO_GPU}
+            continue
+        left_s = budget_s - (time.monotonic() - began)
+        still = list(SHARES)[list(SHARES).index(name) :]
+        seconds = left_s * SHARES[name] / sum(SHARES[part] for part in still)
+        print(f"{name}: up to {seconds:.0f} s", flush=True)
+        content["parts"][name] = run_part(name, seconds, out, quick=quick)
+    content["projection"] = acceptance_page.project(content["parts"]["train"]) if gpu else NO_GPU
+    content["left_out"] = acceptance_page.left_out(content, absent_packages())
+    content["took_s"] = round(time.monotonic() - began, 1)
+    return content
+
+
+def has_gpu() -> bool:
+    """Return whether torch sees a GPU."""
+    return torch.cuda.is_available()
+
+
+def environment() -> dict[str, Any]:
+    """Return what a reader must know of the machine; a traceback where it cannot be found out."""
+    try:
+        with Runtime.start() as runtime:
+            found = method.environment(runtime)
+        return {**found, "command": ["python", "benchmarks/gpu_acceptance.py", *sys.argv[1:]]}
+    except Exception:
+        return {"torch": torch.__version__, "failed": traceback.format_exc()}
+
+
+def run_part(name: str, seconds: float, out: Path, *, quick: bool = False) -> dict[str, Any]:
+    """Run one part in a process of its own and return its status and findings."""
+    began = time.monotonic()
+    try:
+        found = (
+            run_tests(seconds, out)
+            if name == "tests"
+            else run_measure(name, seconds, out, quick=quick)
+        )
+    except Exception:
+        found = {"status": "failed", "error": traceback.format_exc()}
+    return {**found, "took_s": round(time.monotonic() - began, 1)}
+
+
+def run_measure(name: str, seconds: float, out: Path, *, quick: bool = False) -> dict[str, Any]:
+    """Let a process measure one part."""
+    file = out / f"{name}.json"
+    file.unlink(missing_ok=True)
+    command = [sys.executable, str(SCRIPT), "--part", name, "--out", str(out)]
+    command += ["--quick"] if quick else []
+    inner_s = max(seconds - SPARE_S, seconds / 2)
+    done = run_limited([*command, "--budget", str(inner_s)], seconds=seconds)
+    if not file.exists():
+        return {"status": "failed", "error": _why(done.code, seconds, done.errors)}
+    result = json.loads(file.read_text())
+    file.unlink()
+    return {"status": "done", "result": result}
+
+
+def run_tests(seconds: float, out: Path) -> dict[str, Any]:
+    """Run the tests marked gpu, which must not skip."""
+    if importlib.util.find_spec("pytest") is None:
+        return {"status": "left out", "error": "pytest is not installed"}
+    file = out / "tests.xml"
+    file.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-vv", "-p", "no:cacheprovider"]
+    done = run_limited(
+        [*command, f"--junitxml={file}", "tests"],
+        seconds=seconds,
+        folder=ROOT,
+        environment={"FASTROT_REQUIRE_GPU": "1"},
+    )
+    if not file.exists():
+        # Stopped, pytest writes no file; its lines name the tests that were done.
+        return {
+            "status": "failed",
+            "error": _why(done.code, seconds, done.errors + done.output[-3000:]),
+            "tests": {
+                what.lower(): len(re.findall(rf" {what}\b", done.output))
+                for what in ("PASSED", "FAILED", "ERROR", "SKIPPED")
+            },
+            "failures": {},
+        }
+    return read_junit(file, dali="DALI" not in absent_packages())
+
+
+def read_junit(file: Path, *, dali: bool) -> dict[str, Any]:
+    """Return the tests' status, counts and failures; without DALI, those that miss it are left out."""
+    counts = {"passed": 0, "failed": 0, "skipped": 0, "without_dali": 0}
+    failures: dict[str, str] = {}
+    for case in ElementTree.parse(file).iter("testcase"):
+        wrong = [child for child in case if child.tag in ("failure", "error")]
+        if wrong:
+            text = f"{wrong[0].get('message', '')}\n{wrong[0].text or ''}"
+            if not dali and "dali" in text.lower():
+                counts["without_dali"] += 1
+                continue
+            counts["failed"] += 1
+            failures[f"{case.get('classname')}.{case.get('name')}"] = text[-2000:]
+        elif any(child.tag == "skipped" for child in case):
+            counts["skipped"] += 1
+        else:
+            counts["passed"] += 1
+    return {
+        "status": "failed" if failures or not counts["passed"] else "done",
+        "tests": counts,
+        "failures": failures,
+    }
+
+
+def absent_packages() -> Mapping[str, str]:
+    """Return what is not installed that a part would use, and what is left out for it."""
+    wanted = {
+        "DALI": ("nvidia.dali", "the loader and training on real data"),
+        "apex": ("apex", "its FusedSGD"),
+        "triton": ("triton", "the rotation kernel and torch.compile"),
+    }
+    return {name: what for name, (module, what) in wanted.items() if not _installed(module)}
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package around it
+        return False
+
+
+def _why(code: int | None, seconds: float, errors: str) -> str:
+    how = f"not done after {seconds:.0f} s" if code is None else f"ended with {code}"
+    return f"{how}\n{errors[-4000:]}"

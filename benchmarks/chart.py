@@ -1,0 +1,69 @@
+"""The chart of a run: a panel a benchmark, a bar a case, ours and the peers' and the limits apart."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+OURS, PEER, LIMIT = "#3b6fb6", "#d98c3f", "#9a9a9a"
+BAR_INCHES = 0.27
+
+
+def bars(result: Mapping[str, Any]) -> tuple[str, list[tuple[str, Mapping[str, Any], str]]]:
+    """Return the figure that a panel shows, and its bars: (label, figure, colour), best first.
+
+    That is the first figure of the first case measured; of several clip lengths the first one's.
+    """
+    measured = [case for case in result["cases"] if case["figures"]]
+    if not measured:
+        return "", []
+    shown = next(iter(measured[0]["figures"]))
+    length = measured[0]["facts"].get("frames")
+    found = [
+        (
+            case["name"],
+            case["figures"][shown],
+            OURS if case["facts"].get("by") == "fastrot" else PEER,
+        )
+        for case in measured
+        if shown in case["figures"] and case["facts"].get("frames") in (None, length)
+    ]
+    found += [
+        (limit["name"], limit["figures"][shown], LIMIT)
+        for limit in result["limits"]
+        if shown in limit["figures"]
+    ]
+    return shown, sorted(found, key=lambda bar: bar[1]["median"])
+
+
+def draw(results: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write the chart as a PNG. Needs matplotlib (extra ``plots``)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    panels = [(result["benchmark"], *bars(result)) for result in results]
+    panels = [panel for panel in panels if panel[2]]
+    heights = [max(len(found), 2) * BAR_INCHES + 0.9 for _, _, found in panels] or [1.0]
+    figure = Figure(figsize=(9, sum(heights) + 0.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(max(len(panels), 1), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axis, (name, shown, found) in zip(axes, panels, strict=False):
+        medians = [one["median"] for _, one, _ in found]
+        spread = [
+            [one["median"] - one["q1"] for _, one, _ in found],
+            [one["q3"] - one["median"] for _, one, _ in found],
+        ]
+        labels = [label for label, _, _ in found]
+        axis.barh(labels, medians, xerr=spread, color=[colour for *_, colour in found])
+        axis.set_title(f"{name}: {shown}", loc="left", fontsize=10)
+        axis.tick_params(labelsize=8)
+        if min(medians) > 0 and max(medians) > 50 * min(medians):
+            axis.set_xscale("log")
+    marks = [(OURS, "fastrot"), (PEER, "others"), (LIMIT, "limits")]
+    figure.legend(
+        handles=[Patch(color=colour, label=label) for colour, label in marks],
+        loc="outside upper right",
+        ncols=3,
+        fontsize=8,
+    )
+    figure.savefig(path, dpi=110)

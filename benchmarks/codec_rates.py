@@ -1,0 +1,72 @@
+"""Clips a second that the loader gives from each codec, alone: the short form of `benchmarks.loader`."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from benchmarks.consume import consume
+from benchmarks.inputs import Inputs, open_inputs
+from benchmarks.method import Case, NotHere, Options, Result, interleave
+from benchmarks.train import require_dali
+from pipelines.codecs import CODECS
+from pipelines.loader import Loader
+from pipelines.plan import ClipSpec, TrainPlan
+
+BATCH = 32
+MOST_STEPS = 100_000
+
+
+def run(options: Options, *, budget_s: float) -> Result:
+    """Measure clips of 16 frames in RGB and DIF from each codec."""
+    ends = time.monotonic() + budget_s
+    codecs = ("raw", "mjpeg") if options.quick else tuple(CODECS)
+    try:
+        require_dali()
+    except NotHere as reason:
+        return Result("loader", {}, [], notes=[f"not here: {reason}"])
+    with open_inputs(options, codecs) as inputs:
+        cases = [
+            _case(inputs, codec, modality, options)
+            for codec in inputs.stores
+            for modality in ("rgb", "dif")
+        ]
+        outcomes = interleave(
+            cases, budget_s=ends - time.monotonic(), what="loader", shown=options.shown
+        )
+        return Result(
+            "loader",
+            {"input": inputs.about, "batch": BATCH, "threads": options.runtime.threads},
+            list(outcomes.values()),
+        )
+
+
+def _case(inputs: Inputs, codec: str, modality: str, options: Options) -> Case:
+    store = inputs.stores[codec]
+    crop = min(112, store.size)
+    spec = ClipSpec(16, crop=crop, modality="dif" if modality == "dif" else "rgb")
+    batch = 4 if options.quick else BATCH
+
+    @contextmanager
+    def open_loader() -> Iterator[Iterator[torch.Tensor]]:
+        plan = TrainPlan(store, inputs.videos, spec, seed=0)
+        ranges = ((step * batch, batch) for step in range(MOST_STEPS))
+        threads = options.runtime.threads
+        with Loader(
+            store, plan, ranges, batch=batch, device=options.device, threads=threads
+        ) as loader:
+            yield (loaded.clips for loaded in loader)
+
+    def measure() -> dict[str, float]:
+        if options.device.type == "cpu" and not CODECS[codec].on_cpu:
+            raise NotHere(f"DALI decodes {codec} only on a GPU")
+        return consume(
+            open_loader,
+            frames=16,
+            seconds=0.05 if options.quick else 1.0,
+            unmeasured=5,
+            device=options.device,
+        )
+
+    return Case(f"{codec}, {modality}", measure, {"codec": codec, "modality": modality})

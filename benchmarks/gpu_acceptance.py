@@ -1,0 +1,22 @@
+"""One command that tells the truth about a GPU: benchmarks/gpu_acceptance.py [--budget 480] [--out DIR]
+
+It runs the tests marked gpu, measures the rotation op, the training step and the loader against their limits
+and goals, and projects the paper's pre-training from the measured rates. acceptance.json, and acceptance.txt
+for people, say what was found, and what was left out and why. Without a GPU every part says "no GPU".
+"""
+
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    """Run it from any folder, installed or not."""
+    # Not this file's folder, whose modules are not top-level ones.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    from benchmarks import acceptance
+
+    return acceptance.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

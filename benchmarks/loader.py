@@ -1,0 +1,74 @@
+"""Clips a second from every codec, beside other loaders on the same videos and the machine's limits."""
+
+import time
+
+from benchmarks.inputs import Inputs, open_inputs
+from benchmarks.loader_cases import LoaderCases, Sizes
+from benchmarks.loader_goals import goals
+from benchmarks.method import REPEATS, Options, Outcome, Result, interleave
+from benchmarks.resident import measure_memory
+from pipelines.codecs import CODECS
+from pipelines.plan import ClipSpec
+
+MEMORY_SHARE = 0.12  # of the budget, for the watch over resident memory
+
+
+def run(options: Options, *, budget_s: float) -> Result:
+    """Measure every codec, peer and limit in turn."""
+    ends = time.monotonic() + budget_s
+    codecs = ("raw", "mjpeg") if options.quick else tuple(CODECS)
+    with open_inputs(options, codecs) as inputs:
+        left = ends - time.monotonic()
+        bench = LoaderCases(options, inputs, _sizes(options, left))
+        cases, bounds = bench.cases(), bench.limits()
+        first = bench.sizes.frames[0]
+        # The first length and the limits before longer clips: what the goals need, if the budget is short.
+        in_turn = sorted([*cases, *bounds], key=lambda case: int(case.facts.get("frames") or first))
+        found = interleave(
+            in_turn,
+            budget_s=left * (1 - MEMORY_SHARE),
+            repeats=bench.sizes.repeats,
+            warm_up=False,  # every measurement fills its queues before the clock runs
+            what="loader",
+            shown=options.shown,
+        )
+        watched = _watch_memory(bench, inputs, left * MEMORY_SHARE)
+        measured = [found[case.name] for case in cases] + watched
+        return Result(
+            benchmark="loader",
+            settings=bench.settings(),
+            cases=measured,
+            limits=[found[case.name] for case in bounds],
+            goals=goals(measured, found, frames=first),
+            notes=[
+                "Every loader gives batches of random clips, cropped and flipped, as one tensor: "
+                "uint8, for DIF int16.",
+                "The peers are given our plan's clips, and the same packets in AVI or MP4 files "
+                "(.npy for raw).",
+                "first_batch_s is from the making of the loader; for processes of a DataLoader, by fork.",
+                "A limit's clips are of the first length.",
+            ],
+        )
+
+
+def _sizes(options: Options, budget_s: float) -> Sizes:
+    if options.quick:
+        return Sizes((4,), 4, 0.05, 1, 200)
+    # Some 50 cases in 4 rounds; making a loader and filling its queue take about as long again.
+    seconds = min(max(budget_s * (1 - MEMORY_SHARE) / (50 * 4) / 2, 0.3), 2.0)
+    return Sizes((16, 32, 64), 16, seconds, REPEATS, 20_000)
+
+
+def _watch_memory(bench: LoaderCases, inputs: Inputs, budget_s: float) -> list[Outcome]:
+    watched = [codec for codec in ("raw", "mjpeg") if codec in inputs.stores]
+    sizes = bench.sizes
+    ends = time.monotonic() + budget_s
+    return [
+        measure_memory(
+            f"memory over many clips, {codec}",
+            bench.loader(codec, ClipSpec(sizes.frames[0], crop=bench.crop)),
+            clips=sizes.watched_clips,
+            budget_s=(ends - time.monotonic()) / (len(watched) - i),
+        )
+        for i, codec in enumerate(watched)
+    ]

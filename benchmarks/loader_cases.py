@@ -1,0 +1,244 @@
+"""The cases of the loader's benchmark: ours, the peers', and the limits, over one set of inputs."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks import loader_limits as limits
+from benchmarks import peers
+from benchmarks.consume import Batches, consume
+from benchmarks.dali_peers import numpy_reader, video_reader
+from benchmarks.inputs import Inputs
+from benchmarks.method import Case, Fact, NotHere, Options
+from pipelines.codecs import CODECS
+from pipelines.loader import Loader
+from pipelines.plan import ClipSpec, Modality, TrainPlan
+
+MOST_STEPS = 5000  # batches that a repeat could take, were it that fast
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is done: clips of each length in ``frames``, ``batch`` at a time, ``seconds`` a repeat."""
+
+    frames: tuple[int, ...]
+    batch: int
+    seconds: float
+    repeats: int
+    watched_clips: int
+
+
+class LoaderCases:
+    """Makes the cases over one set of inputs."""
+
+    def __init__(self, options: Options, inputs: Inputs, sizes: Sizes):
+        self.sizes = sizes
+        self._options = options
+        self._inputs = inputs
+        self._threads = options.runtime.threads
+        self.crop = min(112, *(store.size for store in inputs.stores.values()))
+
+    def settings(self) -> dict[str, object]:
+        """Return what the run was made with."""
+        return {
+            "input": self._inputs.about,
+            "frames": list(self.sizes.frames),
+            "batch": self.sizes.batch,
+            "crop": self.crop,
+            "stored_size": next(iter(self._inputs.stores.values())).size,
+            "threads": self._threads,
+            "peer_processes": self._threads,
+            "seconds_a_repeat": round(self.sizes.seconds, 2),
+            "quick": self._options.quick,
+        }
+
+    def cases(self) -> list[Case]:
+        """Return our cases and the peers', codec by codec."""
+        cases = []
+        first = self.sizes.frames[0]
+        for codec in self._inputs.stores:
+            for frames in self.sizes.frames:
+                for modality in ("rgb", "dif"):
+                    cases.append(self._ours(codec, frames, modality))
+                if codec == "raw":
+                    cases += self._raw_peers(frames)
+                elif codec == "mjpeg" or frames == first:
+                    cases += [self._decoder(peer, codec, frames) for peer in peers.DECODERS]
+            if CODECS[codec].video:
+                cases += self._gpu_peers(codec, first)
+        return cases
+
+    def limits(self) -> list[Case]:
+        """Return the limits."""
+        first, sizes, threads = self.sizes.frames[0], self.sizes, self._threads
+        spec = ClipSpec(first, crop=self.crop)
+        found = [
+            Case(
+                f"memory copy, {count} thread" + "s" * (count > 1),
+                partial(limits.copy_clips, spec, sizes.batch, count, sizes.seconds),
+                {"threads": count},
+            )
+            for count in sorted({1, threads})
+        ]
+        for codec, store in self._inputs.stores.items():
+            if codec != "raw":
+                found.append(
+                    Case(
+                        f"sequential decoding, {codec}",
+                        partial(self._decode_sequentially, codec),
+                        {"codec": codec},
+                    )
+                )
+            for cache in ("cold", "warm"):
+                found.append(
+                    Case(
+                        f"disk, {cache} cache, {codec}",
+                        partial(limits.read_from_end_to_end, store, cold=cache == "cold"),
+                        {"codec": codec, "cache": cache},
+                    )
+                )
+        return found
+
+    def _decode_sequentially(self, codec: str) -> Mapping[str, float]:
+        return limits.decode_sequentially(
+            self._inputs.stores[codec],
+            self._inputs.files(codec),
+            self.sizes.frames[0],
+            self._threads,
+            self.sizes.seconds,
+        )
+
+    def _ours(self, codec: str, frames: int, modality: Modality) -> Case:
+        spec = ClipSpec(frames, crop=self.crop, modality=modality)
+
+        def measure() -> Mapping[str, float]:
+            if self._options.device.type == "cpu" and not CODECS[codec].on_cpu:
+                raise NotHere(f"DALI decodes {codec} only on a GPU")
+            return self._consume(self.loader(codec, spec), frames)
+
+        return self._case("fastrot", codec, frames, measure, modality)
+
+    def loader(self, codec: str, spec: ClipSpec) -> Batches:
+        """Return what makes our loader over a codec's store."""
+
+        @contextmanager
+        def make() -> Iterator[Iterator[torch.Tensor]]:
+            with Loader(
+                self._inputs.stores[codec],
+                self._plan(codec, spec),
+                self._ranges(),
+                batch=self.sizes.batch,
+                device=self._options.device,
+                threads=self._threads,
+            ) as loader:
+                yield (batch.clips for batch in loader)
+
+        return make
+
+    def _decoder(self, peer: str, codec: str, frames: int) -> Case:
+        def measure() -> Mapping[str, float]:
+            peers.require(peer)
+            batches = self._planned(codec, frames, peers.DECODERS[peer])
+            return self._consume(partial(peers.data_loader, batches, self._threads), frames)
+
+        return self._case(f"{peer} + DataLoader", codec, frames, measure)
+
+    def _raw_peers(self, frames: int) -> list[Case]:
+        def mapped() -> Mapping[str, float]:
+            batches = self._planned("raw", frames, peers.slice_of_map)
+            return self._consume(partial(peers.data_loader, batches, self._threads), frames)
+
+        def region() -> Mapping[str, float]:
+            plan, files = self._plan("raw", ClipSpec(frames, crop=self.crop)), self._files("raw")
+            ranges = self._ranges()[: math.ceil(8000 * self.sizes.seconds / self.sizes.batch)]
+            reader = partial(numpy_reader, files, plan, ranges, self._threads)
+            return self._consume(lambda: nullcontext(reader()), frames)
+
+        return [
+            self._case("memory map + DataLoader", "raw", frames, mapped),
+            self._case("DALI readers.numpy", "raw", frames, region),
+        ]
+
+    def _gpu_peers(self, codec: str, frames: int) -> list[Case]:
+        def reader() -> Mapping[str, float]:
+            plan, files = self._plan(codec, ClipSpec(frames, crop=self.crop)), self._files(codec)
+            size = self._inputs.stores[codec].size
+            read = partial(
+                video_reader,
+                list(files.values()),
+                plan,
+                self.sizes.batch,
+                MOST_STEPS,
+                self._threads,
+                size=size,
+            )
+            return self._consume(lambda: nullcontext(read()), frames)
+
+        def torchcodec() -> Mapping[str, float]:
+            if self._options.device.type == "cpu":
+                raise NotHere("there is no GPU")
+            peers.require("torchcodec")
+            batches = self._planned(codec, frames, peers.decode_with_torchcodec)
+            return self._consume(
+                lambda: nullcontext(peers.decoded_on_the_gpu(batches, self._threads)), frames
+            )
+
+        return [
+            self._case("DALI readers.video", codec, frames, reader),
+            self._case("torchcodec CUDA", codec, frames, torchcodec),
+        ]
+
+    def _case(
+        self,
+        by: str,
+        codec: str,
+        frames: int,
+        measure: Callable[[], Mapping[str, float]],
+        modality: Modality = "rgb",
+    ) -> Case:
+        facts: dict[str, Fact] = {
+            "by": by,
+            "codec": codec,
+            "modality": modality,
+            "frames": frames,
+            "mb_per_video": round(self._inputs.mb_per_video(codec), 3),
+        }
+        return Case(f"{by}, {codec}, {modality} {frames}", measure, facts)
+
+    def _consume(self, make: Batches, frames: int) -> dict[str, float]:
+        return consume(
+            make,
+            frames=frames,
+            seconds=self.sizes.seconds,
+            unmeasured=max(2, self._threads),
+            device=self._options.device,
+        )
+
+    def _planned(self, codec: str, frames: int, decode: peers.Decode) -> peers.PlannedBatches:
+        plan = self._plan(codec, ClipSpec(frames, crop=self.crop))
+        return peers.PlannedBatches(self._files(codec), plan, self._ranges(), decode)
+
+    def _plan(self, codec: str, spec: ClipSpec) -> TrainPlan:
+        store = self._inputs.stores[codec]
+        return TrainPlan(store, self._long_enough(codec, spec.decoded_frames), spec, seed=0)
+
+    def _long_enough(self, codec: str, frames: int) -> NDArray[np.int64]:
+        videos = self._inputs.videos
+        kept = videos[self._inputs.stores[codec].frames[videos] >= frames]
+        if not len(kept):
+            raise NotHere(f"no video has {frames} frames")
+        return kept
+
+    def _files(self, codec: str) -> dict[int, Path]:
+        return dict(zip(self._inputs.videos.tolist(), self._inputs.files(codec), strict=True))
+
+    def _ranges(self) -> list[tuple[int, int]]:
+        batch = self.sizes.batch
+        return [(step * batch, batch) for step in range(MOST_STEPS)]

@@ -1,0 +1,72 @@
+"""What the loader should reach, as ratios of figures of one run."""
+
+from collections.abc import Mapping, Sequence
+
+from benchmarks.method import Goal, Outcome
+
+OURS = "fastrot"
+GROWTH_MB = 32.0  # of the several hundred that a process with torch and DALI has
+
+
+def goals(cases: Sequence[Outcome], found: Mapping[str, Outcome], *, frames: int) -> list[Goal]:
+    """Return the goals that the measured codecs have, for clips of ``frames`` frames.
+
+    Args:
+        cases: our cases and the peers', with their facts; those over memory.
+        found: the limits, by name.
+        frames: the clips' length.
+    """
+    rated = [case for case in cases if case.facts.get("frames") == frames]
+
+    def ours(codec: str, modality: str = "rgb") -> float | None:
+        wanted = (OURS, codec, modality)
+        return next((_rate(case) for case in rated if _who(case) == wanted), None)
+
+    def best_peer(*codecs: str) -> float | None:
+        rates = [_rate(c) for c in rated if c.facts["by"] != OURS and c.facts["codec"] in codecs]
+        return max((rate for rate in rates if rate is not None), default=None)
+
+    codecs = {str(case.facts["codec"]) for case in rated}
+    raw, mjpeg = ours("raw"), ours("mjpeg")
+    hoped = []
+    if "mjpeg" in codecs:
+        name = "mjpeg: times the best peer on the same files"
+        hoped.append(Goal(name, _ratio(mjpeg, best_peer("mjpeg")), 2.0))
+    if "raw" in codecs:
+        copy = found["memory copy, 1 thread"].median("clips_per_s")
+        hoped += [
+            Goal("raw: times the best peer on raw", _ratio(raw, best_peer("raw")), 1.5),
+            Goal("raw: share of a plain copy by one thread", _ratio(raw, copy), 0.4),
+        ]
+    encoded = sorted(codecs - {"raw"})
+    if "raw" in codecs and encoded:
+        name = "raw: times the best peer that decodes"
+        hoped.append(Goal(name, _ratio(raw, best_peer(*encoded)), 8.0))
+    hoped += [
+        Goal(f"{codec}: DIF's share of RGB", _ratio(ours(codec, "dif"), rate), 0.5)
+        for codec in sorted(codecs)
+        if (rate := ours(codec)) is not None
+    ]
+    hoped += [
+        Goal(
+            f"{case.name}: MB of growth over {case.median('watched_clips'):,.0f}",
+            case.median("growth_mb"),
+            GROWTH_MB,
+            at_most=True,
+        )
+        for case in cases
+        if "growth_mb" in case.figures
+    ]
+    return hoped
+
+
+def _who(case: Outcome) -> tuple[object, object, object]:
+    return case.facts["by"], case.facts["codec"], case.facts["modality"]
+
+
+def _rate(case: Outcome) -> float | None:
+    return case.median("clips_per_s")
+
+
+def _ratio(value: float | None, of: float | None) -> float | None:
+    return None if value is None or not of else value / of

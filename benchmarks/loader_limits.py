@@ -1,0 +1,148 @@
+"""What no loader can pass: the memory's copy, decoding without seeking, the disk."""
+
+import contextlib
+import os
+import time
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.method import NotHere
+from pipelines.graph import import_dali
+from pipelines.plan import ClipSpec
+from pipelines.sources import MjpegSource
+from pipelines.store import Store
+
+RING_BYTES = 512 << 20  # more than caches hold, on both sides of the copy
+DECODED = 4  # videos that the sequential decoding goes through in one repeat
+
+
+def copy_clips(spec: ClipSpec, batch: int, threads: int, seconds: float) -> dict[str, float]:
+    """Copy the bytes of clips, and nothing else, from memory to memory, into a batch at a time."""
+    clip_bytes = spec.frames * spec.crop**2 * 3
+    batches = max(2, RING_BYTES // 2 // (batch * clip_bytes))
+    source = np.ones((batches, batch, clip_bytes), dtype=np.uint8)
+    target = np.ones_like(source)  # written to once, so that no page is new when the clock runs
+    copied = 0
+    with ThreadPoolExecutor(threads) as pool:
+        began = time.perf_counter()
+        while time.perf_counter() - began < seconds:
+            at = (copied // batch) % batches
+            into, out_of = target[at], source[(at * 7 + 3) % batches]
+            list(
+                pool.map(np.copyto, np.array_split(into, threads), np.array_split(out_of, threads))
+            )
+            copied += batch
+        rate = copied / (time.perf_counter() - began)
+    return {"clips_per_s": rate, "mb_per_s": rate * clip_bytes / 1e6}
+
+
+def decode_sequentially(
+    store: Store, files: list[Path], frames: int, threads: int, seconds: float
+) -> dict[str, float]:
+    """Decode whole videos from their first frame on: no seeking, no reading (the bytes lie in memory).
+
+    By DALI where it decodes the codec here, otherwise by PyAV, a thread a video. Counted in clips of
+    ``frames`` frames.
+
+    Raises:
+        NotHere: the store's frames are not encoded.
+    """
+    if store.codec == "raw":
+        raise NotHere("raw is not decoded")
+    decoders = {"mjpeg": _decode_jpegs, "vp9": _decode_videos}
+    decode = decoders.get(store.codec, _decode_with_pyav)
+    done = 0
+    with contextlib.closing(decode(store, files, threads)) as decoded:
+        next(decoded)  # the first batch comes with the making of the pipeline
+        began = time.perf_counter()
+        while time.perf_counter() - began < seconds:
+            done += next(decoded)
+        rate = done / (time.perf_counter() - began)
+    return {"clips_per_s": rate / frames, "frames_per_s": rate}
+
+
+def _decode_jpegs(store: Store, _: list[Path], threads: int) -> Generator[int, None, None]:
+    packets: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
+    for video in range(min(DECODED, len(store))):
+        count = int(store.frames[video])
+        packets += MjpegSource(store, count).packets(video, np.arange(count))[0]
+    batches = [packets[at : at + 256] for at in range(0, len(packets), 256)]
+    yield from _endless(batches, threads, "image")
+
+
+def _decode_videos(_: Store, files: list[Path], threads: int) -> Generator[int, None, None]:
+    data = [np.fromfile(file, dtype=np.uint8) for file in files[:: max(1, len(files) // DECODED)]]
+    yield from _endless([data[:DECODED]], threads, "video")
+
+
+def _endless(
+    batches: list[list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]], threads: int, kind: str
+) -> Generator[int, None, None]:
+    dali = import_dali()
+    fed = iter(range(1 << 62))
+    pipeline = dali.Pipeline(
+        batch_size=max(map(len, batches)), num_threads=threads, device_id=None, exec_dynamic=True
+    )
+    with pipeline:
+        data = dali.fn.external_source(
+            source=lambda: batches[next(fed) % len(batches)], batch=True, no_copy=True
+        )
+        decode = dali.fn.decoders.image if kind == "image" else dali.fn.decoders.video
+        pipeline.set_outputs(decode(data, device="cpu"))
+    pipeline.build()
+    try:
+        while True:
+            (output,) = pipeline.run()
+            shapes = output.shape()
+            yield len(shapes) if kind == "image" else sum(shape[0] for shape in shapes)
+    finally:
+        del pipeline  # before `batches`, which its threads may still be reading
+
+
+def _decode_with_pyav(_: Store, files: list[Path], threads: int) -> Generator[int, None, None]:
+    import av
+
+    def decode(path: Path) -> int:
+        with av.open(str(path)) as container:
+            container.streams.video[0].codec_context.thread_count = 1
+            return sum(
+                1 for frame in container.decode(video=0) if frame.to_ndarray(format="rgb24").size
+            )
+
+    with ThreadPoolExecutor(threads) as pool:
+        while True:
+            yield sum(pool.map(decode, files[:threads]))
+
+
+def read_from_end_to_end(store: Store, *, cold: bool) -> dict[str, float]:
+    """Read every shard on one thread: cold, after the kernel forgot it, or warm, for the second time."""
+    if cold:
+        drop_from_cache(store)
+    else:
+        read_through(store)
+    return read_through(store)
+
+
+def drop_from_cache(store: Store) -> None:
+    """Ask the kernel to forget the shards' pages, which needs no privileges."""
+    for path in (store.path / "shards").iterdir():
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
+def read_through(store: Store, at_most: int = 4 << 30) -> dict[str, float]:
+    """Read the shards one after another, ``at_most`` bytes, and return megabytes a second."""
+    buffer = bytearray(1 << 22)
+    total = 0
+    began = time.perf_counter()
+    for path in sorted((store.path / "shards").iterdir()):
+        with path.open("rb", buffering=0) as file:
+            while total < at_most and (got := file.readinto(buffer)):
+                total += got
+    seconds = time.perf_counter() - began
+    return {"mb_per_s": total / seconds / 1e6}

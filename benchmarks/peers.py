@@ -1,0 +1,159 @@
+"""Other ways to the same clips: decoders and a memory map under torch's DataLoader.
+
+Every peer gets the clips of one plan: the same videos, starts, crops and flips as our loader, so that what
+they give can be compared pixel by pixel. Each opens the file anew for every clip, as anything must
+whose data set has more files than a process may hold open.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.method import NotHere
+from pipelines.plan import Plan
+
+Frames = NDArray[np.uint8]
+Decode = Callable[[Path, int, int], Frames]
+"""(file, first frame, frames) -> (T, H, W, 3) uint8."""
+
+TIMEOUT_S = 60.0
+
+
+def decode_with_pyav(path: Path, start: int, count: int) -> Frames:
+    """Seek to the key frame before ``start``, decode from there, keep ``count`` frames."""
+    import av
+
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        rate, base = stream.average_rate, stream.time_base
+        assert rate is not None
+        assert base is not None
+        container.seek(round(start / rate / base), stream=stream)
+        frames: list[Frames] = []
+        for frame in container.decode(stream):
+            assert frame.pts is not None
+            if round(frame.pts * base * rate) >= start:
+                frames.append(frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False))
+            if len(frames) == count:
+                break
+    return np.stack(frames)
+
+
+def decode_with_torchcodec(path: Path, start: int, count: int, device: str = "cpu") -> Any:
+    """Decode ``count`` frames; "approximate" seeking saves a scan of the whole file, and is exact here."""
+    from torchcodec.decoders import VideoDecoder
+
+    decoder = VideoDecoder(
+        path, dimension_order="NHWC", seek_mode="approximate", num_ffmpeg_threads=1, device=device
+    )
+    frames = decoder.get_frames_in_range(start, start + count).data
+    return frames if device != "cpu" else frames.numpy()
+
+
+def decode_with_decord(path: Path, start: int, count: int) -> Frames:
+    """Decode ``count`` frames with decord2, one thread a process."""
+    import decord
+
+    reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
+    frames: Frames = reader.get_batch(range(start, start + count)).asnumpy()
+    return frames
+
+
+def slice_of_map(path: Path, start: int, count: int) -> Frames:
+    """Return frames of a ``.npy`` file that is mapped into memory: nothing is read before the crop."""
+    frames: Frames = np.load(path, mmap_mode="r")[start : start + count]
+    return frames
+
+
+DECODERS: dict[str, Decode] = {
+    "torchcodec": decode_with_torchcodec,
+    "PyAV": decode_with_pyav,
+    "decord2": decode_with_decord,
+}
+
+
+def require(peer: str) -> None:
+    """Check that a peer's package works on this machine.
+
+    Raises:
+        NotHere: it is not installed, or lacks a library.
+    """
+    module = {"torchcodec": "torchcodec.decoders", "decord2": "decord", "PyAV": "av"}[peer]
+    try:
+        __import__(module)
+    except ImportError:
+        raise NotHere(f"{peer} is not installed: pip install -e '.[peers]'") from None
+    except (OSError, RuntimeError):
+        raise NotHere(
+            f"{peer} finds no shared libraries of FFmpeg; install FFmpeg, or lend it PyAV's: "
+            "LD_LIBRARY_PATH=$(python -m benchmarks.ffmpeg) fastrot bench ..."
+        ) from None
+
+
+@dataclass(frozen=True)
+class PlannedBatches(Dataset[torch.Tensor]):
+    """Batch i of a plan: (B, T, crop, crop, 3) uint8; ``files`` by the store's index of the video."""
+
+    files: dict[int, Path]
+    plan: Plan
+    ranges: Sequence[tuple[int, int]]
+    decode: Decode
+
+    def __len__(self) -> int:
+        return len(self.ranges)
+
+    def __getitem__(self, i: int) -> torch.Tensor:
+        clips, spec = self.plan.clips(*self.ranges[i]), self.plan.spec
+        batch = torch.empty((len(clips), spec.frames, spec.crop, spec.crop, 3), dtype=torch.uint8)
+        into = batch.numpy()
+        for row in range(len(clips)):
+            start, y, x = int(clips.start[row]), int(clips.y[row]), int(clips.x[row])
+            frames = self.decode(self.files[int(clips.video[row])], start, spec.frames)
+            crop = frames[:, y : y + spec.crop, x : x + spec.crop]
+            into[row] = crop[:, :, ::-1] if clips.flip[row] else crop
+        return batch
+
+
+@contextlib.contextmanager
+def data_loader(batches: PlannedBatches, workers: int) -> Iterator[Iterator[torch.Tensor]]:
+    """Give an iterator over the batches, made in ``workers`` processes of a DataLoader."""
+    loader = DataLoader(
+        batches,
+        batch_size=None,  # an item is a batch: made in one piece, in shared memory, without a collate
+        num_workers=workers,
+        prefetch_factor=2,
+        timeout=TIMEOUT_S,
+        pin_memory=torch.cuda.is_available(),
+        multiprocessing_context="fork",  # the quickest start; nothing of CUDA or DALI runs in a worker
+    )
+    iterator = iter(loader)
+    try:
+        yield iterator
+    finally:
+        del iterator  # ends the workers
+
+
+def decoded_on_the_gpu(batches: PlannedBatches, threads: int) -> Iterator[torch.Tensor]:
+    """Yield the batches decoded by torchcodec on the GPU, ``threads`` clips at a time."""
+
+    def one(path: Path, start: int, y: int, x: int, flip: bool) -> torch.Tensor:
+        spec = batches.plan.spec
+        frames = decode_with_torchcodec(path, start, spec.frames, "cuda")
+        crop: torch.Tensor = frames[:, y : y + spec.crop, x : x + spec.crop]
+        return crop.flip(2) if flip else crop
+
+    with ThreadPoolExecutor(threads) as pool:
+        for first, count in batches.ranges:
+            clips = batches.plan.clips(first, count)
+            paths = [batches.files[int(video)] for video in clips.video]
+            columns = (column.tolist() for column in (clips.start, clips.y, clips.x, clips.flip))
+            yield torch.stack(list(pool.map(one, paths, *columns)))

@@ -1,0 +1,192 @@
+"""How many nodes, how many hours, and what is the first bottleneck? Run: python -m benchmarks.plan_cluster
+
+By arithmetic from rates; docs/scaling.md says where each comes from, and shows this module's tables.
+"""
+
+from dataclasses import dataclass
+
+from benchmarks.report import Grid
+from fastrot.models.flops import train_flops
+
+ROTATIONS = 4
+FRAMES = 16  # of a clip
+PARAMETERS = 33_063_172  # of the full pretext network
+VIDEO_SECONDS = 10
+SOURCE_FPS = 30
+STORED_FRAMES = 160  # of each video: 16 a second
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What one core does, measured on a CPU machine.
+
+    Attributes:
+        loaded_clips: clips a second and core that the loader gives (RGB, 16 frames).
+        frame_bytes: of a stored frame.
+        read_frames: stored frames whose bytes are read for a clip.
+    """
+
+    loaded_clips: float
+    frame_bytes: float
+    read_frames: int = FRAMES
+
+
+# docs/measurements.md, "Loading clips" and "Reading clips": two threads on two cores, warm cache. A clip's
+# bytes are MB/s over clips/s of one row. Of vp9 the rate is measured there, the 0.8 kB a frame is assumed.
+MEASURED = {
+    "raw": Rates(loaded_clips=1285 / 2, frame_bytes=6282e6 / 7076 / FRAMES),
+    "mjpeg": Rates(loaded_clips=651 / 2, frame_bytes=709e6 / 5939 / FRAMES),
+    "vp9": Rates(loaded_clips=137 / 2, frame_bytes=800.0, read_frames=STORED_FRAMES),
+}
+PREPARED_FRAMES = 660.0
+"""Source frames a second and core that prepare transcodes (docs/measurements.md, "Preparing")."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of the cluster. Nothing of it was measured: these are assumptions, to be replaced.
+
+    Attributes:
+        gpus: of it.
+        tflops: useful TFLOP/s that the training step reaches on one GPU.
+        cores: CPU cores that load.
+        disk: bytes a second, all disks together.
+        disk_bytes: what fits on them.
+        network: bytes a second to other nodes, each way.
+        shared: bytes a second that the shared file system gives each node, for stores that do not fit.
+    """
+
+    gpus: int = 8
+    tflops: float = 400.0
+    cores: int = 112
+    disk: float = 25e9
+    disk_bytes: float = 25e12
+    network: float = 50e9
+    shared: float = 5e9
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Videos of 10 seconds, and how many clips the pre-training takes of them."""
+
+    name: str
+    videos: float
+    clips: float
+
+
+# The paper's schedule: 104,000 iterations of 32 videos, 6.9 epochs of Kinetics.
+KINETICS = Corpus("Kinetics", videos=480_000, clips=104_000 * 32)
+MILLION_HOURS = Corpus("a million hours", videos=3.6e9 / VIDEO_SECONDS, clips=3.6e9 / VIDEO_SECONDS)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run on some nodes comes to. Rates are clips before rotation a second, of all nodes.
+
+    Attributes:
+        limits: by resource: what each allows.
+        first: the resource that allows least.
+        hours: of training.
+        store_bytes: of the prepared store.
+        local: whether the store fits on the nodes' own disks.
+        prepare_hours: of transcoding the corpus on all cores.
+    """
+
+    limits: dict[str, float]
+    first: str
+    hours: float
+    store_bytes: float
+    local: bool
+    prepare_hours: float
+
+
+def plan(corpus: Corpus, codec: str, nodes: int, node: Node, *, batch_per_gpu: int = 32) -> Plan:
+    """Calculate a run.
+
+    A store that does not fit on the nodes' disks, shared out among them, is read from the shared file system.
+    Gradients are exchanged once a step while the backward pass runs, so that they limit by themselves and add
+    nothing: a ring sends 2 (n - 1) / n of their bytes through each node.
+    """
+    rates = MEASURED[codec]
+    store_bytes = corpus.videos * STORED_FRAMES * rates.frame_bytes
+    local = store_bytes <= nodes * node.disk_bytes
+    clip_bytes = rates.read_frames * rates.frame_bytes
+    limits = {
+        "GPUs": nodes * node.gpus * node.tflops * 1e12 / (ROTATIONS * train_flops()),
+        "decode": nodes * node.cores * rates.loaded_clips,
+        "disk": nodes * (node.disk if local else node.shared) / clip_bytes,
+    }
+    if nodes > 1:
+        exchanged = 4 * PARAMETERS * 2 * (nodes - 1) / nodes
+        limits["network"] = nodes * node.gpus * batch_per_gpu * node.network / exchanged
+    first = min(limits, key=lambda name: limits[name])
+    source_frames = corpus.videos * VIDEO_SECONDS * SOURCE_FPS
+    return Plan(
+        limits=limits,
+        first=first,
+        hours=corpus.clips / limits[first] / 3600,
+        store_bytes=store_bytes,
+        local=local,
+        prepare_hours=source_frames / (PREPARED_FRAMES * node.cores * nodes) / 3600,
+    )
+
+
+def nodes_for(corpus: Corpus, codec: str, node: Node, *, hours: float) -> int:
+    """Return the fewest nodes that prepare the corpus and train on it within ``hours``.
+
+    Raises:
+        ValueError: Where no number of nodes up to 10,000 does.
+    """
+    for nodes in range(1, 10_001):
+        found = plan(corpus, codec, nodes, node)
+        if found.prepare_hours + found.hours <= hours:
+            return nodes
+    raise ValueError(f"No number of nodes prepares and trains {corpus.name} in {hours} hours.")
+
+
+CASES = [(KINETICS, 1), (KINETICS, 4), (MILLION_HOURS, 8), (MILLION_HOURS, 64)]
+DEADLINES = [(KINETICS, 1), (KINETICS, 24), (MILLION_HOURS, 24), (MILLION_HOURS, 7 * 24)]
+
+
+def rates_table(node: Node) -> Grid:
+    """Return every case with each store: what each resource allows, and the hours that come of it."""
+    header = ["corpus, nodes", "store", "size", "GPUs", "decode", "disk", "network"]
+    header += ["first bottleneck", "train, hours", "prepare, hours"]
+    rows = []
+    for corpus, nodes in CASES:
+        for codec in MEASURED:
+            found = plan(corpus, codec, nodes, node)
+            shared = found.first == "disk" and not found.local
+            limits = [found.limits.get(name) for name in ("GPUs", "decode", "disk", "network")]
+            rows.append(
+                [
+                    f"{corpus.name}, {nodes}",
+                    codec,
+                    f"{found.store_bytes / 1e12:,.2f} TB{'' if found.local else ', shared'}",
+                    *("-" if limit is None else f"{limit:,.0f}" for limit in limits),
+                    "shared storage" if shared else found.first,
+                    f"{found.hours:.2g}",
+                    f"{found.prepare_hours:.2g}",
+                ]
+            )
+    return Grid("Clips a second, before rotation", header, rows)
+
+
+def nodes_table(node: Node) -> Grid:
+    """Return the nodes that each deadline asks for, preparing and training together."""
+    rows = [
+        [f"{corpus.name} in {hours} h"]
+        + [f"{nodes_for(corpus, codec, node, hours=hours)}" for codec in MEASURED]
+        for corpus, hours in DEADLINES
+    ]
+    return Grid("Nodes", ["deadline", *MEASURED], rows)
+
+
+def main() -> None:
+    """Print both tables for the assumed node."""
+    for grid in (rates_table(Node()), nodes_table(Node())):
+        print(f"{grid.title}\n\n{grid.to_markdown()}")
+
+
+if __name__ == "__main__":
+    main()

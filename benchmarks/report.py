@@ -1,0 +1,172 @@
+"""Tables and a chart from the JSON of a run. Run: fastrot bench report RESULTS.json --out DIR."""
+
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from benchmarks.chart import draw
+from fastrot.console import say
+from pipelines.errors import FastrotError
+from pipelines.store_writer import write_atomically
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as text: a title, the columns' names, a list of cells a row, sentences below it."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    below: Sequence[str] = ()
+
+    def to_markdown(self) -> str:
+        """Return the table in Markdown, without its title."""
+        lines = [self.header, ["---"] + ["---:"] * (len(self.header) - 1), *self.rows]
+        table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        return table + "".join(f"\n{sentence}\n" for sentence in self.below)
+
+    def to_rich(self) -> Table:
+        """Return the table for a terminal, without what stands below it."""
+        table = Table(*self.header, title=self.title)
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+
+def tables(result: Mapping[str, Any]) -> list[Grid]:
+    """Return the tables of one benchmark: its cases and its limits, one a set of figures, and its goals."""
+    name = result["benchmark"]
+    grids = []
+    for title, outcomes in ((name, result["cases"]), (f"{name}: limits", result["limits"])):
+        grids += [_grid(title, group) for group in _with_equal_figures(outcomes)]
+    if result["goals"]:
+        rows = [
+            [
+                goal["name"],
+                number(goal["value"]),
+                f"{'at most' if goal['at_most'] else 'at least'} {number(goal['goal'])}",
+                "yes" if goal["met"] else "no",
+            ]
+            for goal in result["goals"]
+        ]
+        grids.append(Grid(f"{name}: goals", ["goal", "measured", "wanted", "met"], rows))
+    return grids
+
+
+def number(value: float | None) -> str:
+    """Return a figure for people: about three digits, thousands apart; "-" for what was not measured."""
+    if value is None:
+        return "-"
+    size = abs(value)
+    if size >= 100 or value == 0:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if size >= 10 else f"{value:.2f}" if size >= 1 else f"{value:.3g}"
+
+
+def markdown(content: Mapping[str, Any], chart: str | None) -> str:
+    """Return a run as a page: where it ran, the chart, every table.
+
+    Args:
+        content: the JSON that ``method.save`` wrote.
+        chart: the picture's file, as the page names it.
+    """
+    found = content["environment"]
+    packages = ", ".join(f"{name} {version}" for name, version in found["packages"].items())
+    lines = [
+        f"# Benchmarks of {found['date']}: {found['device']}",
+        "",
+        f"- {found['cpu']}, {found['usable_cores']} cores used of {found['cores']}, "
+        f"{found['memory_gb']} GB, {found['cpu_capability']}; {found['platform']}",
+        f"- Python {found['python']}, {packages}; CUDA {found['cuda']}",
+        f"- {found['world_size']} process(es), {found['threads']} threads, {found['precision']}",
+        f"- `{' '.join(found['command'])}`, {content['took_s']:.0f} s",
+        "",
+        "Medians; in brackets the first and third quartile of interleaved repeats.",
+        "",
+    ]
+    if chart is not None:
+        lines += [f"![chart]({chart})", ""]
+    for result in content["results"]:
+        lines += [f"## {result['benchmark']}", ""]
+        lines += [f"- {key}: {_plain(value)}" for key, value in result["settings"].items()]
+        lines += [f"- {note}" for note in result["notes"]]
+        for grid in tables(result):
+            lines += ["", f"### {grid.title}", "", grid.to_markdown().rstrip("\n")]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def write(results: Path, out: Path) -> list[Path]:
+    """Write the page and the chart of a run into ``out``, named as its JSON; return their paths.
+
+    Raises:
+        FastrotError: the JSON is none of ours, or the files cannot be written.
+    """
+    try:
+        content = json.loads(results.read_text())
+        # The chart is drawn first: the page shows it where there is one.
+        out.mkdir(parents=True, exist_ok=True)
+        picture = out / f"{results.stem}.png"
+        drawn = importlib.util.find_spec("matplotlib") is not None
+        if drawn:
+            draw(content["results"], picture)
+        else:
+            say("no chart: pip install -e '.[plots]' (matplotlib)")
+        page = out / f"{results.stem}.md"
+        write_atomically(page, markdown(content, picture.name if drawn else None))
+    except OSError as error:
+        raise FastrotError(f"{error.filename}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise FastrotError(
+            f"{results} holds no figures of fastrot bench: give the file that --json wrote"
+        ) from None
+    return [page, picture] if drawn else [page]
+
+
+def _with_equal_figures(outcomes: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Group outcomes by the figures that they have; those without any go with the first group."""
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    first = next((tuple(outcome["figures"]) for outcome in outcomes if outcome["figures"]), ())
+    for outcome in outcomes:
+        groups.setdefault(tuple(outcome["figures"]) or first, []).append(outcome)
+    return list(groups.values())
+
+
+def _grid(title: str, outcomes: Sequence[Mapping[str, Any]]) -> Grid:
+    figures = next((list(outcome["figures"]) for outcome in outcomes if outcome["figures"]), [])
+    facts = ["mb_per_video"] if any("mb_per_video" in o["facts"] for o in outcomes) else []
+    rows = []
+    reasons: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        kind, reason = _reason(outcome)
+        if kind:
+            reasons.setdefault(f"{kind}: {reason}", []).append(outcome["name"])
+            cells = [kind, *("" for _ in figures[1:])]
+        else:
+            cells = [_cell(outcome["figures"][name], spread=name == figures[0]) for name in figures]
+        cells += [number(outcome["facts"].get(name)) for name in facts]
+        rows.append([outcome["name"], *cells, str(outcome["repeats"])])
+    below = [f"{'; '.join(names)}: {reason}" for reason, names in reasons.items()]
+    return Grid(title, ["case", *(figures or ["figures"]), *facts, "repeats"], rows, below)
+
+
+def _cell(figure: Mapping[str, Any], *, spread: bool) -> str:
+    median = number(figure["median"])
+    return f"{median} ({number(figure['q1'])} to {number(figure['q3'])})" if spread else median
+
+
+def _reason(outcome: Mapping[str, Any]) -> tuple[str, str]:
+    """Return why there are no figures, as (kind, words); empty where there are some."""
+    for key in ("failed", "not_here", "not_reached"):
+        if outcome[key]:
+            return key.replace("_", " "), str(outcome[key]).replace("|", "/")
+    return "", ""
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

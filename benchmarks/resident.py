@@ -1,0 +1,55 @@
+"""Does a loader's memory stay where it is? Resident size over many clips."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import torch
+
+from benchmarks.method import Figure, Outcome
+
+SETTLED = 0.1  # the share of the clips after which pools and queues have their size
+
+
+def measure_memory(
+    name: str,
+    make: Callable[[], AbstractContextManager[Iterator[torch.Tensor]]],
+    *,
+    clips: int,
+    budget_s: float,
+    resident_mb: Callable[[], float] | None = None,
+) -> Outcome:
+    """Load ``clips`` clips once, or as many as the budget allows, and say by how much the process grew.
+
+    ``growth_mb`` is from the first tenth on; it takes the highest size after that.
+    """
+    resident = resident_mb or resident_now_mb
+    ends = time.monotonic() + budget_s
+    sizes: list[float] = []
+    done = 0
+    with make() as batches:
+        for batch in batches:
+            done += len(batch)
+            sizes.append(resident())
+            if done >= clips or time.monotonic() > ends:
+                break
+    settled = int(len(sizes) * SETTLED)
+    figures = {
+        "watched_clips": float(done),
+        "resident_mb": sizes[-1],
+        "growth_mb": max(sizes[settled:]) - sizes[settled],
+    }
+    return Outcome(
+        name=name,
+        facts={"by": "fastrot"},
+        repeats=1,
+        figures={key: Figure.of([value]) for key, value in figures.items()},
+    )
+
+
+def resident_now_mb() -> float:
+    """Return this process's resident size in 10^6 bytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

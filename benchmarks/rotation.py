@@ -1,0 +1,227 @@
+"""The rotation op beside what people write in plain torch, and beside the memory's own speed.
+
+On a GPU the limit is a copy on the device. On a CPU it is a plain fill, the cheapest way to write as many
+bytes: the op writes 16 times what it reads. All ways run in one process, which keeps its freed memory
+(`fastrot.runtime.keep_freed_memory`): without that, page faults and not the code decide on a CPU.
+"""
+
+import importlib.util
+import itertools
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import torch
+from torch import Tensor
+
+from benchmarks.limits import copy_case, fill_case, ratio, seconds_per_call, with_share
+from benchmarks.method import Case, Fact, Goal, NotHere, Options, Outcome, Result, interleave
+from fastrot.config.schema import STATISTICS
+from fastrot.rotation import op, reference
+from fastrot.rotation.sets import QUARTER_TURNS, rotation_set
+from fastrot.rotation.traffic import bytes_moved
+from fastrot.runtime import keep_freed_memory
+
+MEAN, STD = STATISTICS["rgb"]
+
+Rotate = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Clips of a batch, what they look like, and how often each is rotated in one measurement.
+
+    ``inputs`` batches are taken in turn: together they are more than a GPU's L2 cache holds (50 MB on
+    an H100), or the reads would cost nothing.
+    """
+
+    clips: int
+    frames: int
+    size: int
+    inputs: int
+    calls: int
+
+
+def pixel_statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean and std of the pixels, 0..255, (3,) each: made once, for a copy to a GPU takes time."""
+    mean, std = (
+        torch.tensor([255 * one for one in values], device=device) for values in (MEAN, STD)
+    )
+    return mean, std
+
+
+def rot90_cat_normalize(clips: Tensor, mean: Tensor, std: Tensor, dtype: torch.dtype) -> Tensor:
+    """Do what the op does the plain way: turn bytes, concatenate, normalise in float32, round."""
+    turned = torch.cat([torch.rot90(clips, turns, dims=(2, 3)) for turns in range(4)])
+    return ((turned.float() - mean) / std).to(dtype).permute(0, 4, 1, 2, 3)
+
+
+def normalize_rot90_cat(clips: Tensor, mean: Tensor, std: Tensor, dtype: torch.dtype) -> Tensor:
+    """Do it in the other order, which normalises each pixel once instead of four times."""
+    upright = ((clips.float() - mean) / std).to(dtype)
+    turned = torch.cat([torch.rot90(upright, turns, dims=(2, 3)) for turns in range(4)])
+    return turned.permute(0, 4, 1, 2, 3)
+
+
+def channels_first(clips: Tensor, mean: Tensor, std: Tensor, dtype: torch.dtype) -> Tensor:
+    """Do it as most training code does, on contiguous (B, 3, T, H, W): the result is contiguous too."""
+    upright = ((clips.float() - mean) / std).to(dtype).permute(0, 4, 1, 2, 3).contiguous()
+    return torch.cat([torch.rot90(upright, turns, dims=(3, 4)) for turns in range(4)])
+
+
+def run(options: Options, *, budget_s: float) -> Result:
+    """Measure every way to rotate a batch by 0, 90, 180 and 270 degrees and normalise it."""
+    keep_freed_memory()
+    gpu = options.device.type == "cuda"
+    if options.quick:
+        sizes = Sizes(clips=2, frames=2, size=16, inputs=1, calls=1)
+    elif gpu:
+        sizes = Sizes(clips=32, frames=16, size=112, inputs=5, calls=50)
+    else:
+        sizes = Sizes(clips=16, frames=16, size=112, inputs=1, calls=2)
+    dtype = options.runtime.dtype
+    cases = _cases(sizes, dtype, options.device)
+    elements = 4 * sizes.clips * sizes.frames * 3 * sizes.size**2
+    limit = (
+        copy_case(options.device, megabytes=1 if options.quick else 500, calls=sizes.calls)
+        if gpu
+        else fill_case(elements, dtype, options.device, calls=sizes.calls)
+    )
+    outcomes = interleave([*cases, limit], budget_s=budget_s, what="rotation", shown=options.shown)
+    limits = [outcomes.pop(limit.name)]
+    measured = with_share(list(outcomes.values()), "gb_per_s", limits[0], f"share_of_{limit.name}")
+    measured = with_share(measured, "ms_per_batch", outcomes["fused"], "times_fused")
+    return Result(
+        benchmark="rotation",
+        settings={
+            "clips": sizes.clips,
+            "frames": sizes.frames,
+            "size": sizes.size,
+            "rotations": list(QUARTER_TURNS),
+            "dtype": str(dtype).removeprefix("torch."),
+        },
+        cases=measured,
+        limits=limits,
+        goals=[] if options.quick else _goals(measured, limit.name, gpu=gpu),
+        notes=_notes(gpu=gpu),
+    )
+
+
+def _cases(sizes: Sizes, dtype: torch.dtype, device: torch.device) -> list[Case]:
+    rotations = rotation_set(QUARTER_TURNS)
+    shape = (sizes.clips, sizes.frames, sizes.size, sizes.size, 3)
+    colours = [
+        torch.randint(0, 256, shape, dtype=torch.uint8, device=device) for _ in range(sizes.inputs)
+    ]
+    differences = [2 * clips.to(torch.int16) - 255 for clips in colours]
+    by_op = partial(op.rotate, rotations=rotations, mean=MEAN, std=STD, dtype=dtype)
+    by_reference = partial(reference.rotate, degrees=QUARTER_TURNS, mean=MEAN, std=STD, dtype=dtype)
+    mean, std = pixel_statistics(device)
+    plain, other_order, first = (
+        partial(way, mean=mean, std=std, dtype=dtype)
+        for way in (rot90_cat_normalize, normalize_rot90_cat, channels_first)
+    )
+    time = partial(_case, dtype=dtype, truth=by_reference, calls=sizes.calls)
+    return [
+        time("fused", by_op, colours),
+        time("fused, int16", by_op, differences),
+        time("fused, 4 channels", partial(by_op, channels=4), colours, channels=4),
+        time("fused, 8 channels", partial(by_op, channels=8), colours, channels=8),
+        time("reference", by_reference, colours),
+        time("rot90 + cat + normalise", plain, colours),
+        time("normalise + rot90 + cat", other_order, colours),
+        time("the same, channels first", first, colours),
+        time("compiled", _Compiled(plain, device), colours),
+    ]
+
+
+class _Compiled:
+    """A function under torch.compile, from its first call on, where that works on this machine."""
+
+    def __init__(self, function: Rotate, device: torch.device):
+        self._plain = function
+        self._device = device
+
+    def __call__(self, clips: Tensor) -> Tensor:
+        return self._function(clips)
+
+    @cached_property
+    def _function(self) -> Rotate:
+        require_compiler(self._device)
+        return torch.compile(self._plain, dynamic=False)
+
+
+def require_compiler(device: torch.device) -> None:
+    """Check that torch.compile has what it needs.
+
+    Raises:
+        NotHere: it lacks Triton on a GPU, or a C++ compiler on a CPU.
+    """
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        raise NotHere("torch.compile needs Triton on a GPU")
+    if device.type == "cpu" and not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
+        raise NotHere("torch.compile needs a C++ compiler on a CPU")
+
+
+def _case(
+    name: str,
+    rotate: Rotate,
+    batches: Sequence[Tensor],
+    *,
+    dtype: torch.dtype,
+    truth: Rotate,
+    calls: int,
+    channels: int = 3,
+) -> Case:
+    """Return the case of one way to rotate, which is checked against the reference once."""
+    first = batches[0]
+    moved = bytes_moved(first, len(QUARTER_TURNS), dtype, channels)
+    turn = itertools.cycle(batches)
+    checked = False
+
+    def measure() -> dict[str, float]:
+        nonlocal checked
+        if not checked:
+            torch.testing.assert_close(rotate(first)[:, :3], truth(first))
+            checked = True
+        seconds = seconds_per_call(lambda: rotate(next(turn)), first.device, calls)
+        return {
+            "ms_per_batch": 1e3 * seconds,
+            "clips_per_s": len(first) / seconds,
+            "gb_per_s": moved / seconds / 1e9,
+        }
+
+    facts: dict[str, Fact] = {
+        "input": str(first.dtype).removeprefix("torch."),
+        "channels": channels,
+    }
+    return Case(name, measure, facts)
+
+
+def _goals(measured: Sequence[Outcome], limit: str, *, gpu: bool) -> list[Goal]:
+    by_name = {outcome.name: outcome for outcome in measured}
+    fused = by_name["fused"].median("ms_per_batch")
+    eager = by_name["rot90 + cat + normalise"].median("ms_per_batch")
+    over = Goal("fused over rot90 + cat + normalise", ratio(eager, fused), 8 if gpu else 3)
+    if not gpu:
+        return [over]
+    return [
+        over,
+        Goal("share of the copy bandwidth", by_name["fused"].median(f"share_of_{limit}"), 0.85),
+    ]
+
+
+def _notes(*, gpu: bool) -> list[str]:
+    notes = [
+        "gb_per_s counts each clip read once and each rotation written once, whatever a way moves.",
+        "times_fused is the time of a way over that of the fused op. All ways give the same result, "
+        "but that channels first leaves it contiguous, and channels beyond 3 are zeros.",
+    ]
+    if gpu:
+        return notes
+    return [
+        *notes,
+        "On a CPU the op runs the code of `reference`: the two differ by the op's dispatch alone.",
+        "Every case ran with freed memory kept by the process (keep_freed_memory).",
+    ]

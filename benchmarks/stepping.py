@@ -1,0 +1,182 @@
+"""Training steps that can be timed part by part: the project's own, and one in plain PyTorch."""
+
+import time
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.limits import new_event
+from benchmarks.rotation import channels_first, pixel_statistics
+from fastrot.config import Config
+from fastrot.models.network import Network
+from fastrot.models.resnet3d import ShortcutA
+from fastrot.rotation.sets import rotation_set
+from fastrot.runtime import Runtime
+from fastrot.tasks import RotationTask
+from fastrot.training.optim import scaled_lr
+from fastrot.training.trainer import Trainer
+from pipelines.loader import Batch
+
+PARTS = ("data", "rotate", "forward", "backward", "optimizer")
+
+_ENDLESS = 10**9
+
+
+class Marks:
+    """Times between the parts of steps, as the device sees them.
+
+    On a GPU a mark is an event in its queue, for which the host does not wait; data that came late
+    is then the time in which the queue was empty. Elsewhere it is the clock.
+    """
+
+    def __init__(self, device: torch.device):
+        self._gpu = device.type == "cuda"
+        self._times: list[tuple[str, float]] = []
+        self._events: list[tuple[str, torch.cuda.Event]] = []
+
+    def begin(self) -> None:
+        """Mark the start of a step."""
+        self.end("")
+
+    def end(self, part: str) -> None:
+        """Mark that what happened since the last mark belongs to ``part``."""
+        if self._gpu:
+            event = new_event()
+            event.record()
+            self._events.append((part, event))
+        else:
+            self._times.append((part, time.perf_counter()))
+
+    def take(self) -> dict[str, float]:
+        """Return the seconds of each part since the last call. The host waits for the device here."""
+        if self._gpu:
+            torch.cuda.synchronize()
+            first = self._events[0][1] if self._events else None
+            self._times = [
+                (part, first.elapsed_time(event) / 1e3 if first else 0.0)
+                for part, event in self._events
+            ]
+            self._events = []
+        seconds = dict.fromkeys(PARTS, 0.0)
+        for (_, before), (part, now) in zip(self._times, self._times[1:], strict=False):
+            if part:
+                seconds[part] += now - before
+        self._times = []
+        return seconds
+
+
+class MarkedTask(RotationTask):
+    """The pretext task, marking where the trainer goes from one part of its step to the next."""
+
+    def __init__(self, config: Config, marks: Marks, *, channels_last: bool):
+        mean, std = config.data.statistics
+        super().__init__(rotation_set(config.rotation.degrees), mean, std)
+        self._marks = marks
+        self._channels_last = channels_last
+
+    def prepare(self, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Rotate; the batch has just come."""
+        self._marks.end("data")
+        inputs, targets = super().prepare(batch, dtype)
+        if not self._channels_last:
+            inputs = inputs.contiguous()
+        self._marks.end("rotate")
+        return inputs, targets
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss, the end of the forward pass."""
+        loss = super().loss(outputs, targets)
+        self._marks.end("forward")
+        return loss
+
+    def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Count right answers, which the trainer does when the backward pass is done."""
+        self._marks.end("backward")
+        return super().correct(outputs, targets)
+
+
+class TrainerStep:
+    """The step of real training runs, with one micro-batch."""
+
+    def __init__(self, config: Config, runtime: Runtime, *, channels_last: bool = True):
+        self.marks = Marks(runtime.device)
+        task = MarkedTask(config, self.marks, channels_last=channels_last)
+        torch.manual_seed(config.seed)
+        self.network = task.network(config.model)
+        if channels_last:
+            runtime.place(self.network)
+        else:
+            place_contiguous(self.network, runtime.device)
+        self._trainer = Trainer(
+            config, task, self.network, runtime, steps=_ENDLESS, steps_per_epoch=_ENDLESS
+        )
+
+    def __call__(self, batches: Iterator[Batch]) -> None:
+        """Make one step."""
+        self.marks.begin()
+        self._trainer.advance(batches)
+        self.marks.end("optimizer")
+
+
+class PlainStep:
+    """The step that one would write in plain PyTorch: eager, contiguous, AMP as the runtime says."""
+
+    def __init__(self, config: Config, runtime: Runtime):
+        self.marks = Marks(runtime.device)
+        self._runtime = runtime
+        self._task = MarkedTask(config, self.marks, channels_last=False)
+        torch.manual_seed(config.seed)
+        self.network = self._task.network(config.model)
+        place_contiguous(self.network, runtime.device)
+        self._optimizer = torch.optim.SGD(
+            self.network.parameters(),
+            lr=scaled_lr(config.optim, config.train.batch),
+            momentum=config.optim.momentum,
+            weight_decay=config.optim.weight_decay,
+        )
+        self._scaler = runtime.grad_scaler()
+        self._statistics = pixel_statistics(runtime.device)
+
+    def __call__(self, batches: Iterator[Batch]) -> None:
+        """Make one step."""
+        marks = self.marks
+        marks.begin()
+        clips = next(batches).clips
+        marks.end("data")
+        inputs = channels_first(clips, *self._statistics, torch.float32)
+        targets = self._task.rotations.labels(len(clips), clips.device)
+        marks.end("rotate")
+        with self._runtime.autocast():
+            loss = F.cross_entropy(self.network(inputs), targets)
+        marks.end("forward")
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        marks.end("backward")
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._optimizer.zero_grad()
+        marks.end("optimizer")
+
+
+class PlainShortcutA(nn.Module):
+    """`ShortcutA` without its care for channels_last_3d, for networks that are contiguous."""
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self._channels = channels
+        self._stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, T, H, W) to (N, channels, T/stride, H/stride, W/stride), rounded up."""
+        s = self._stride
+        return F.pad(x[:, :, ::s, ::s, ::s], (0, 0, 0, 0, 0, 0, 0, self._channels - x.shape[1]))
+
+
+def place_contiguous(network: Network, device: torch.device) -> None:
+    """Move a network to the device as torch makes it, and keep its activations contiguous."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, ShortcutA):
+                setattr(module, name, PlainShortcutA(child.channels, child.stride))
+    network.to(device)

@@ -1,0 +1,137 @@
+"""``fastrot bench``: throughput on this machine, each figure beside its limit and its peers."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.method import Options, Result
+
+BENCHMARKS = {
+    "loader": "clips a second from every codec, beside other loaders and the machine's limits",
+    "rotation": "the op that makes four rotations of a batch, beside the memory's bandwidth",
+    "train": "the training step: its time, its parts, its share of the processor's peak",
+    "scaling": "the same on 1..N processes",
+    "startup": "opening a store of 500,000 videos: time, first batch, memory",
+    "all": "all of these, one after another, in one budget",
+}
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure this machine: loader, rotation, train, scaling, startup, all",
+        description="Measure throughput beside limits and peers, in turn, on this machine. The peers are "
+        "packages of the extra `peers`; what is absent is shown as such. Let nothing else run meanwhile.",
+    )
+    benchmarks = parser.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
+    for name, about in BENCHMARKS.items():
+        _add_benchmark(benchmarks, name, about)
+    report = benchmarks.add_parser(
+        "report",
+        help="draw Markdown and a chart from the JSON of a run",
+        description="Draw Markdown and a chart (with matplotlib, extra `plots`) from the JSON of a run.",
+    )
+    report.add_argument("results", type=Path, help="what --json wrote")
+    report.add_argument(
+        "--out",
+        type=Path,
+        default=Path(),
+        help="folder of the two files, named as the JSON is (default: .)",
+    )
+    report.set_defaults(run=run_report)
+
+
+def _add_benchmark(
+    benchmarks: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str
+) -> None:
+    parser = benchmarks.add_parser(
+        name,
+        help=about,
+        description=about[0].upper() + about[1:] + ".",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--budget",
+        type=_seconds,
+        default=600.0 if name == "all" else 180.0,
+        metavar="SECONDS",
+        help="time for everything: more time, more repeats",
+    )
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there")
+    parser.add_argument("--store", type=Path, help="read this store instead of making one")
+    parser.add_argument(
+        "--input",
+        choices=("auto", "footage", "demo"),
+        default="auto",
+        help="videos to make stores of: real footage (extra `footage`), the demo's generated ones; auto: "
+        "footage where it is installed",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="the smallest sizes, to see that all runs: the figures mean nothing",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print, and write the figures after each benchmark."""
+    began = time.monotonic()
+    from benchmarks import method, report
+    from fastrot.console import say, show
+    from fastrot.runtime import Runtime
+
+    names = [name for name in BENCHMARKS if name != "all"]
+    names = names if args.benchmark == "all" else [args.benchmark]
+    results: list[Result] = []
+    with Runtime.start() as runtime:
+        options = method.Options(runtime, args.store, args.input, args.quick)
+        found = method.environment(runtime)
+        for i, name in enumerate(names):
+            left = args.budget - (time.monotonic() - began)
+            results.append(_measure(name, options, method.budget_of(name, left, names[i:])))
+            if args.json is not None:
+                method.save(args.json, found, results, took_s=time.monotonic() - began)
+            for table in report.tables(results[-1].to_json()):
+                show(table.to_rich())
+                for sentence in table.below:
+                    say(sentence)
+    say(f"{time.monotonic() - began:.0f} s" + (f"; figures in {args.json}" if args.json else ""))
+    return 1 if any(result.broken for result in results) else 0
+
+
+def _measure(name: str, options: "Options", budget_s: float) -> "Result":
+    """Run one benchmark; one that breaks as a whole is shown as that, and the others go on."""
+    import importlib
+
+    from benchmarks import method
+    from pipelines.errors import UsageError
+
+    try:
+        result: Result = importlib.import_module(f"benchmarks.{name}").run(
+            options, budget_s=budget_s
+        )
+    except UsageError:
+        raise
+    except Exception as error:
+        return method.Result.of_failure(name, error)
+    return result
+
+
+def run_report(args: argparse.Namespace) -> int:
+    """Draw Markdown and a chart."""
+    from benchmarks import report
+
+    for path in report.write(args.results, args.out):
+        print(path)
+    return 0
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
+    return value

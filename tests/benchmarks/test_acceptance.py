@@ -1,0 +1,128 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import acceptance, acceptance_page
+from benchmarks.method import Figure, Goal, Outcome, Result
+from benchmarks.processes import Ended
+
+SCRIPT = Path(acceptance.__file__).with_name("gpu_acceptance.py")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
+def test_without_a_gpu_it_ends_well_and_says_so_for_each_part(tmp_path):
+    # From another folder, as a file.
+    command = [sys.executable, str(SCRIPT), "--out", str(tmp_path / "found")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "found" / "acceptance.json").read_text())
+    assert next(iter(content)) == "environment"
+    assert content["environment"]["packages"]["torch"] == torch.__version__
+    assert set(content["parts"]) == {"tests", "rotation", "train", "loader"}
+    assert {part["status"] for part in content["parts"].values()} == {"no GPU"}
+    page = (tmp_path / "found" / "acceptance.txt").read_text()
+    for name in content["parts"]:
+        assert f"{name}: no GPU" in page
+    assert page.strip() == done.stdout.strip()
+
+
+def figure(value):
+    return Figure.of([value])
+
+
+def train_result(**ms):
+    cases = [Outcome(name, figures={"ms_per_step": figure(value)}) for name, value in ms.items()]
+    return Result("train", {}, cases, goals=[Goal("share of the matmul peak", 0.4, 0.5)])
+
+
+@pytest.fixture
+def with_gpu(monkeypatch):
+    monkeypatch.setattr(acceptance, "has_gpu", lambda: True)
+    monkeypatch.setattr(acceptance, "environment", lambda: {"device": "a GPU"})
+
+
+def test_a_part_that_breaks_leaves_the_others(with_gpu, monkeypatch, tmp_path):
+    def run_measure(name, seconds, out, *, quick):
+        if name == "rotation":
+            raise RuntimeError("an illegal memory access")
+        found = train_result(**{"fastrot": 15.0, "real data: raw": 16.0, "real data: mjpeg": 18.0})
+        return {"status": "done", "result": found.to_json()}
+
+    monkeypatch.setattr(acceptance, "run_measure", run_measure)
+    monkeypatch.setattr(
+        acceptance,
+        "run_tests",
+        lambda seconds, out: {
+            "status": "done",
+            "tests": {"passed": 3, "without_dali": 2},
+            "failures": {},
+        },
+    )
+    assert acceptance.main(["--out", str(tmp_path)]) == 1
+    content = json.loads((tmp_path / "acceptance.json").read_text())
+    assert "an illegal memory access" in content["parts"]["rotation"]["error"]
+    assert "Traceback" in content["parts"]["rotation"]["error"]
+    assert content["parts"]["train"]["status"] == "done"
+    # 104,000 steps of 18 ms are 31.2 minutes.
+    assert content["projection"]["minutes"]["real data: mjpeg"] == pytest.approx(31.2)
+    assert content["projection"]["goal"]["met"] is False
+    page = (tmp_path / "acceptance.txt").read_text()
+    assert "MISSED: share of the matmul peak: 0.4, wanted at least 0.5" in page
+    assert "real data: mjpeg: 31.2 minutes" in page
+    assert "RuntimeError: an illegal memory access" in page
+    assert "tests: 2 that need DALI" in page
+
+
+def test_the_projection_needs_both_stores():
+    part = {"result": train_result(**{"fastrot": 15.0, "real data: raw": 16.0}).to_json()}
+    assert acceptance_page.project(part)["goal"]["value"] is None
+    assert acceptance_page.project({"status": "failed"})["minutes"] == {}
+
+
+def test_what_could_not_run_is_named():
+    cases = [Outcome("h264", not_here="no NVDEC"), Outcome("vp9", not_reached="no time")]
+    content = {
+        "parts": {
+            "loader": {"status": "done", "result": Result("loader", {}, cases).to_json()},
+            "tests": {"status": "left out", "error": "pytest is not installed"},
+        }
+    }
+    assert acceptance_page.left_out(content, {"apex": "its FusedSGD"}) == [
+        "apex is not installed: its FusedSGD",
+        "loader, h264: no NVDEC",
+        "loader, vp9: no time",
+        "tests: pytest is not installed",
+    ]
+
+
+JUNIT = """<testsuites><testsuite>
+<testcase classname="a" name="passes"/>
+<testcase classname="a" name="skips"><skipped/></testcase>
+<testcase classname="a" name="fails"><failure message="1 != 2">assert</failure></testcase>
+<testcase classname="b" name="loads"><error message="NVIDIA DALI is not installed">at</error></testcase>
+</testsuite></testsuites>"""
+
+
+def test_junit_counts(tmp_path):
+    file = tmp_path / "tests.xml"
+    file.write_text(JUNIT)
+    with_dali = acceptance.read_junit(file, dali=True)
+    assert with_dali["tests"] == {"passed": 1, "failed": 2, "skipped": 1, "without_dali": 0}
+    assert set(with_dali["failures"]) == {"a.fails", "b.loads"}
+    without = acceptance.read_junit(file, dali=False)
+    assert without["tests"] == {"passed": 1, "failed": 1, "skipped": 1, "without_dali": 1}
+    assert without["status"] == "failed"
+
+
+def test_a_part_that_hangs_is_a_failure_that_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        acceptance, "run_limited", lambda *_, **__: Ended(None, "", "last words of the part")
+    )
+    found = acceptance.run_part("train", 60, tmp_path)
+    assert found["status"] == "failed"
+    assert "not done after 60 s" in found["error"]
+    assert "last words of the part" in found["error"]

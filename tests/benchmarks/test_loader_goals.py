@@ -1,0 +1,58 @@
+import pytest
+
+from benchmarks.loader_goals import goals
+from benchmarks.method import Figure, Outcome
+
+
+def case(by, codec, rate, modality="rgb", frames=16):
+    figures = {} if rate is None else {"clips_per_s": Figure.of([rate])}
+    facts = {"by": by, "codec": codec, "modality": modality, "frames": frames}
+    return Outcome(f"{by} {codec} {modality} {frames}", facts, 1, figures)
+
+
+CASES = [
+    case("fastrot", "raw", 4000.0),
+    case("fastrot", "raw", 1500.0, "dif"),
+    case("fastrot", "raw", 9999.0, frames=32),
+    case("map", "raw", 1000.0),
+    case("numpy", "raw", 2000.0),
+    case("fastrot", "mjpeg", 600.0),
+    case("fastrot", "mjpeg", 450.0, "dif"),
+    case("torchcodec", "mjpeg", 240.0),
+    case("pyav", "mjpeg", None),
+    case("torchcodec", "vp9", 250.0),
+    case("fastrot", "vp9", None),
+    Outcome(
+        "memory", {}, 1, {"watched_clips": Figure.of([20000.0]), "growth_mb": Figure.of([1.5])}
+    ),
+]
+LIMITS = {"memory copy, 1 thread": Outcome("copy", {}, 1, {"clips_per_s": Figure.of([8000.0])})}
+
+
+def test_ratios_of_hand_computed_figures():
+    found = {goal.name: goal for goal in goals(CASES, LIMITS, frames=16)}
+    assert {name: goal.value for name, goal in found.items()} == pytest.approx(
+        {
+            "mjpeg: times the best peer on the same files": 2.5,
+            "raw: times the best peer on raw": 2.0,
+            "raw: share of a plain copy by one thread": 0.5,
+            "raw: times the best peer that decodes": 16.0,
+            "mjpeg: DIF's share of RGB": 0.75,
+            "raw: DIF's share of RGB": 0.375,
+            "memory: MB of growth over 20,000": 1.5,
+        }
+    )
+    assert [name for name, goal in found.items() if not goal.met] == ["raw: DIF's share of RGB"]
+
+
+def test_a_peer_that_was_not_measured_meets_no_goal():
+    alone = [one for one in CASES if one.facts.get("by") in ("fastrot", None)]
+    found = {goal.name: goal for goal in goals(alone, LIMITS, frames=16)}
+    assert found["raw: times the best peer on raw"].value is None
+    assert not found["raw: times the best peer on raw"].met
+
+
+def test_a_store_of_one_codec_has_only_its_goals():
+    only = [one for one in CASES if one.facts.get("codec") == "mjpeg"]
+    names = [goal.name for goal in goals(only, LIMITS, frames=16)]
+    assert names == ["mjpeg: times the best peer on the same files", "mjpeg: DIF's share of RGB"]

@@ -1,0 +1,111 @@
+import json
+
+import pytest
+
+from benchmarks.chart import LIMIT, OURS, PEER, bars
+from benchmarks.method import Figure, Goal, Outcome, Result, save
+from benchmarks.report import Grid, markdown, number, tables, write
+from pipelines.errors import FastrotError
+
+ENVIRONMENT = {
+    "date": "2026-01-02", "device": "cpu", "cpu": "A Processor", "usable_cores": 2, "cores": 4,
+    "memory_gb": 8.0, "cpu_capability": "AVX2", "platform": "Linux", "python": "3.11.1",
+    "packages": {"torch": "2.10"}, "cuda": None, "world_size": 1, "threads": 2, "precision": "fp32",
+    "command": ["fastrot", "bench", "loader"],
+}  # fmt: skip
+
+
+def outcome(name, rate, **facts):
+    return Outcome(name, facts, 3, {"clips_per_s": Figure.of([rate - 1, rate, rate + 3])})
+
+
+RESULT = Result(
+    "loader",
+    {"batch": 16, "frames": [16, 32]},
+    [
+        outcome("ours", 1200.0, by="fastrot", frames=16, mb_per_video=1.25),
+        outcome("ours, longer", 600.0, by="fastrot", frames=32, mb_per_video=1.25),
+        outcome("peer", 40.0, by="peer", frames=16, mb_per_video=1.25),
+        Outcome("gone", {"by": "gone", "frames": 16}, not_here="not installed"),
+        Outcome("gone too", {"by": "gone", "frames": 32}, not_here="not installed"),
+        Outcome("broken", failed="ValueError: a | b"),
+        Outcome("memory", {}, 1, {"growth_mb": Figure.of([0.5])}),
+    ],
+    limits=[outcome("copy", 9000.0)],
+    goals=[Goal("times the peer", 30.0, 2.0), Goal("growth", None, 32.0, at_most=True)],
+    notes=["A note."],
+)
+
+
+def test_tables_group_cases_by_their_figures_and_say_what_has_none():
+    cases, memory, limits, goals = tables(RESULT.to_json())
+    assert cases.header == ["case", "clips_per_s", "mb_per_video", "repeats"]
+    assert cases.rows[0] == ["ours", "1,200 (1,200 to 1,202)", "1.25", "3"]
+    assert cases.rows[3] == ["gone", "not here", "-", "0"]
+    assert cases.rows[5] == ["broken", "failed", "-", "0"]
+    assert cases.below == [
+        "gone; gone too: not here: not installed",
+        "broken: failed: ValueError: a / b",
+    ]
+    assert memory.rows == [["memory", "0.5 (0.5 to 0.5)", "1"]]
+    assert limits.rows == [["copy", "9,000 (9,000 to 9,002)", "3"]]
+    assert goals.rows == [
+        ["times the peer", "30.0", "at least 2.00", "yes"],
+        ["growth", "-", "at most 32.0", "no"],
+    ]
+
+
+def test_markdown_of_a_table():
+    grid = Grid("t", ["case", "x"], [["a", "1"]], ["why"])
+    assert grid.to_markdown() == "| case | x |\n| --- | ---: |\n| a | 1 |\n\nwhy\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"),
+        (0.0, "0"),
+        (1234.5, "1,234"),
+        (99.96, "100.0"),
+        (3.14159, "3.14"),
+        (0.01234, "0.0123"),
+    ],
+)
+def test_numbers_have_about_three_digits(value, text):
+    assert number(value) == text
+
+
+def test_the_chart_shows_one_length_and_tells_ours_peers_and_limits_apart():
+    shown, found = bars(RESULT.to_json())
+    assert shown == "clips_per_s"
+    assert [(name, figure["median"], colour) for name, figure, colour in found] == [
+        ("peer", 40, PEER),
+        ("ours", 1200, OURS),
+        ("copy", 9000, LIMIT),
+    ]
+    assert bars(Result("x", {}, [Outcome("a", failed="no")]).to_json()) == ("", [])
+
+
+def test_a_page_is_drawn_from_the_file_alone(tmp_path):
+    save(
+        tmp_path / "run.json",
+        ENVIRONMENT,
+        [RESULT, Result.of_failure("train", OSError("no"))],
+        took_s=9,
+    )
+    paths = write(tmp_path / "run.json", tmp_path / "out")
+    page = (tmp_path / "out" / "run.md").read_text()
+    content = json.loads((tmp_path / "run.json").read_text())
+    assert page == markdown(content, "run.png" if len(paths) == 2 else None)
+    assert "A Processor, 2 cores used of 4, 8.0 GB" in page
+    assert "| ours | 1,200 (1,200 to 1,202) |" in page
+    assert "train: failed: OSError: no" in page
+    for path in paths:
+        assert path.stat().st_size > 0
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", "no json"])
+def test_another_file_is_refused(tmp_path, text):
+    (tmp_path / "other.json").write_text(text)
+    with pytest.raises(FastrotError, match="holds no figures of fastrot bench"):
+        write(tmp_path / "other.json", tmp_path)

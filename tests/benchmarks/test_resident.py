@@ -1,0 +1,40 @@
+from contextlib import contextmanager
+
+import pytest
+import torch
+
+from benchmarks.resident import measure_memory, resident_now_mb
+
+
+def watch(sizes, *, clips=80, budget_s=60.0):
+    given = iter(sizes)
+
+    @contextmanager
+    def make():
+        yield (torch.zeros(4) for _ in range(1000))
+
+    outcome = measure_memory(
+        "m", make, clips=clips, budget_s=budget_s, resident_mb=lambda: next(given)
+    )
+    return {name: figure.median for name, figure in outcome.figures.items()}
+
+
+def test_growth_counts_from_the_first_tenth_on():
+    # 20 batches of 4 clips; the first two are the pools' growth, the last the process's.
+    found = watch([100, 500, *[510] * 17, 513])
+    assert found == {"watched_clips": 80, "resident_mb": 513, "growth_mb": 3}
+
+
+def test_a_peak_in_between_counts_too():
+    assert watch([500] * 10 + [900] + [500] * 9)["growth_mb"] == 400
+
+
+def test_the_budget_ends_it_and_the_count_says_so():
+    assert watch([1.0] * 20, budget_s=0)["watched_clips"] == 4
+
+
+def test_the_resident_size_follows_what_is_allocated():
+    before = resident_now_mb()
+    kept = torch.ones(40_000_000, dtype=torch.uint8)
+    assert resident_now_mb() - before == pytest.approx(40, abs=8)
+    del kept

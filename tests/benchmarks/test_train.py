@@ -1,0 +1,139 @@
+import itertools
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+import torch
+
+from benchmarks import train
+from benchmarks.method import NotHere, Options, interleave
+from benchmarks.stepping import PARTS, Marks, PlainStep, TrainerStep
+from benchmarks.train import QUICK
+from fastrot.config import OptimConfig
+from fastrot.runtime import Runtime
+from pipelines.loader import Batch
+
+CPU = Runtime(torch.device("cpu"), rank=0, world=1, threads=1, precision="fp32")
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(1)
+    clips = torch.randint(0, 256, (2, 4, 16, 16, 3), dtype=torch.uint8)
+    return itertools.repeat(Batch(clips, torch.zeros(2), torch.arange(2), torch.arange(2)))
+
+
+@pytest.fixture
+def config():
+    # A rate at which two steps move the weights visibly.
+    return replace(QUICK.config(), optim=OptimConfig(lr=0.05))
+
+
+def test_the_plain_step_trains_as_the_trainer_does(batch, config):
+    ours, plain = TrainerStep(config, CPU), PlainStep(config, CPU)
+    before = plain.network.fc[0].weight.detach().clone()
+    for _ in range(2):
+        ours(batch)
+        plain(batch)
+    assert not torch.allclose(plain.network.fc[0].weight, before)
+    expected = dict(ours.network.named_parameters())
+    for name, weight in plain.network.named_parameters():
+        torch.testing.assert_close(weight, expected[name], rtol=1e-3, atol=1e-4)
+
+
+def test_layouts_are_what_they_are_called(batch, config):
+    def layouts(step):
+        seen = []
+        for module in step.network.modules():
+            if isinstance(module, torch.nn.BatchNorm3d):
+                module.register_forward_hook(
+                    lambda module, inputs, output: seen.append(
+                        output.is_contiguous()
+                        if output.shape[1] > 1 and output[0, 0].numel() > 1
+                        else None
+                    )
+                )
+        step(batch)
+        return {layout for layout in seen if layout is not None}
+
+    assert layouts(TrainerStep(config, CPU)) == {False}
+    assert layouts(TrainerStep(config, CPU, channels_last=False)) == {True}
+    assert layouts(PlainStep(config, CPU)) == {True}
+
+
+def test_marks_give_each_part_its_time(monkeypatch):
+    clock = iter([0.0, 1.0, 3.0, 10.0, 11.0, 15.0])
+    monkeypatch.setattr("benchmarks.stepping.time.perf_counter", lambda: next(clock))
+    marks = Marks(torch.device("cpu"))
+    for _ in range(2):
+        marks.begin()
+        marks.end("data")
+        marks.end("forward")
+    # The seven seconds between the steps are nobody's.
+    taken = marks.take()
+    assert taken == {**dict.fromkeys(PARTS, 0.0), "data": 2.0, "forward": 6.0}
+    assert sum(marks.take().values()) == 0
+
+
+def test_every_variant_is_measured_and_its_parts_make_up_the_step():
+    found = interleave(
+        train.step_cases(QUICK, CPU), budget_s=120, repeats=1, what="train", shown=False
+    )
+    reasons = {name: outcome.reason for name, outcome in found.items() if outcome.reason}
+    assert set(reasons) <= {"with AMP"}
+    for outcome in found.values():
+        if outcome.reason is None:
+            parts = [outcome.median(f"{part}_ms") for part in PARTS]
+            assert all(part > 0 for part in parts)
+            assert sum(parts) <= outcome.median("ms_per_step")
+            # 8 clips of 2.24 MFLOP a step.
+            assert outcome.median("tflop_per_s") == pytest.approx(
+                outcome.median("clips_per_s") * QUICK.flop_per_clip / 1e12
+            )
+
+
+def test_real_data_come_from_the_given_store(make_store):
+    options = Options(CPU, store=make_store("mjpeg").path, quick=True, shown=False)
+    with ExitStack() as stack:
+        (case,) = train.real_data_cases(QUICK, options, ("raw",), stack)
+        assert case.name == "real data: mjpeg"
+        assert case.measure()["data_ms"] > 0
+
+
+def test_without_dali_real_data_are_not_here(monkeypatch):
+    def absent():
+        raise NotHere("NVIDIA DALI is not installed")
+
+    monkeypatch.setattr(train, "require_dali", absent)
+    with ExitStack() as stack:
+        cases = train.real_data_cases(QUICK, Options(CPU, quick=True), ("raw", "mjpeg"), stack)
+    outcomes = interleave(cases, budget_s=10, shown=False)
+    assert {name: outcome.not_here for name, outcome in outcomes.items()} == {
+        "real data: raw": "NVIDIA DALI is not installed",
+        "real data: mjpeg": "NVIDIA DALI is not installed",
+    }
+
+
+def test_goals_compare_with_the_plain_loop_and_with_synthetic_data():
+    from benchmarks.method import Figure, Outcome
+
+    def outcome(name, rate, share=0.1):
+        return Outcome(
+            name, figures={"clips_per_s": Figure.of([rate]), "share_of_matmul": Figure.of([share])}
+        )
+
+    goals = train.goals(
+        [
+            outcome("fastrot", 200.0, share=0.6),
+            outcome("plain PyTorch", 100.0),
+            outcome("real data: raw", 199.0),
+            outcome("real data: mjpeg", 100.0),
+            outcome("real data: h264", 10.0),
+        ]
+    )
+    assert [(goal.value, goal.met) for goal in goals] == [
+        (0.6, True),
+        (2.0, True),
+        (0.995, True),
+        (0.5, False),
+    ]
