@@ -73,6 +73,7 @@ class MarkedTask(RotationTask):
     def __init__(self, config: Config, marks: Marks, *, channels_last: bool):
         mean, std = config.data.statistics
         super().__init__(rotation_set(config.rotation.degrees), mean, std)
+        self.channels = config.model.stem_channels
         self._marks = marks
         self._channels_last = channels_last
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,11 @@ from benchmarks.limits import matmul_case, ratio, with_share
 from benchmarks.method import Case, Goal, NotHere, Options, Outcome, Result, interleave
 from benchmarks.stepping import PARTS, PlainStep, TrainerStep
 from fastrot.config import Config, DataConfig, ModelConfig, OptimConfig, TrainConfig
-from fastrot.config.schema import Depth
+from fastrot.config.schema import Depth, StemChannels
 from fastrot.models.flops import train_flops
 from fastrot.runtime import Runtime, keep_freed_memory
 from fastrot.training.data import training_data
+from pipelines.errors import UsageError
 from pipelines.loader import Batch
 
 OURS, PLAIN, REAL = "fastrot", "plain PyTorch", "real data"
@@ -114,30 +116,51 @@ def run(options: Options, *, budget_s: float) -> Result:
 def step_cases(sizes: Sizes, runtime: Runtime) -> list[Case]:
     """Return our step on a batch that lies there, variants of it, and the plain loop."""
     config = sizes.config()
-    cases = [
+    gpu = runtime.device.type == "cuda"
+    switched = replace(runtime, precision="fp32" if gpu else "bf16")
+
+    def with_amp_switched() -> Step:
+        if not gpu and not _has_bf16():
+            raise NotHere("this processor has no bf16 instructions")
+        return TrainerStep(config, switched)
+
+    def contiguous() -> Step:
+        return TrainerStep(config, runtime, channels_last=False)
+
+    return [
         _case(OURS, sizes, runtime, lambda: TrainerStep(config, runtime)),
-        _case(
-            "contiguous",
-            sizes,
-            runtime,
-            lambda: TrainerStep(config, runtime, channels_last=False),
-            channels_last=False,
-        ),
+        _case("contiguous", sizes, runtime, contiguous, channels_last=False),
         _case(PLAIN, sizes, runtime, lambda: PlainStep(config, runtime), channels_last=False),
+        _case("without AMP" if gpu else "with AMP", sizes, switched, with_amp_switched),
+        *(
+            _case(name, sizes, runtime, partial(_optional_step, variant, runtime))
+            for name, variant in _options(config, gpu=gpu).items()
+        ),
     ]
-    if runtime.device.type == "cuda":
-        full = replace(runtime, precision="fp32")
-        cases.append(_case("without AMP", sizes, full, lambda: TrainerStep(config, full)))
-    else:
-        half = replace(runtime, precision="bf16")
 
-        def with_amp() -> Step:
-            if not _has_bf16():
-                raise NotHere("this processor has no bf16 instructions")
-            return TrainerStep(config, half)
 
-        cases.append(_case("with AMP", sizes, half, with_amp))
-    return cases
+def _options(config: Config, *, gpu: bool) -> dict[str, Config]:
+    """Return what a run may ask for to be faster; on a CPU, what can be so there."""
+    compiled = replace(config, train=replace(config.train, compile=True))
+    found = {
+        "stem of 4 channels": _with_stem(config, 4),
+        "stem of 8 channels": _with_stem(config, 8),
+        "compiled": compiled,
+    }
+    if gpu:
+        found["apex FusedSGD"] = replace(config, optim=replace(config.optim, backend="apex"))
+    return found
+
+
+def _with_stem(config: Config, channels: StemChannels) -> Config:
+    return replace(config, model=replace(config.model, stem_channels=channels))
+
+
+def _optional_step(config: Config, runtime: Runtime) -> TrainerStep:
+    try:
+        return TrainerStep(config, runtime)
+    except UsageError as error:  # no compiler, no apex
+        raise NotHere(str(error)) from None
 
 
 def real_data_cases(
@@ -200,13 +223,15 @@ def _real_data_case(
 
 
 def goals(measured: list[Outcome]) -> list[Goal]:
-    """Return what a GPU of the H100 class should reach."""
+    """Return what a GPU of the H100 class should reach: the step with the options that suit it best."""
     by_name = {outcome.name: outcome for outcome in measured}
     rates = {name: outcome.median("clips_per_s") for name, outcome in by_name.items()}
+    alike = [name for name in rates if name != PLAIN and not name.startswith(REAL)]
+    best = max(alike, key=lambda name: rates[name] or 0.0)
     ours = rates[OURS]
     return [
-        Goal("share of the matmul peak", by_name[OURS].median("share_of_matmul"), 0.5),
-        Goal("clips/s over plain PyTorch", ratio(ours, rates[PLAIN]), 1.5),
+        Goal(f"share of the matmul peak: {best}", by_name[best].median("share_of_matmul"), 0.5),
+        Goal(f"clips/s over plain PyTorch: {best}", ratio(rates[best], rates[PLAIN]), 1.5),
         # Nobody promises it of h264, which the GPU's decoders bound.
         *(
             Goal(f"clips/s with {codec} over synthetic data", ratio(rates[name], ours), 0.97)

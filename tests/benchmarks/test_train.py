@@ -11,6 +11,7 @@ from benchmarks.stepping import PARTS, Marks, PlainStep, TrainerStep
 from benchmarks.train import QUICK
 from fastrot.config import OptimConfig
 from fastrot.runtime import Runtime
+from pipelines.errors import UsageError
 from pipelines.loader import Batch
 
 CPU = Runtime(torch.device("cpu"), rank=0, world=1, threads=1, precision="fp32")
@@ -39,6 +40,20 @@ def test_the_plain_step_trains_as_the_trainer_does(batch, config):
     expected = dict(ours.network.named_parameters())
     for name, weight in plain.network.named_parameters():
         torch.testing.assert_close(weight, expected[name], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [4, 8])
+def test_a_padded_stem_trains_alike(batch, config, channels):
+    plain = TrainerStep(config, CPU)
+    padded = TrainerStep(replace(config, model=replace(config.model, stem_channels=channels)), CPU)
+    seen = []
+    padded.network.conv1.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[1]))
+    plain(batch)
+    padded(batch)
+    assert seen == [channels]
+    torch.testing.assert_close(
+        padded.network.conv1.weight, plain.network.conv1.weight, rtol=1e-3, atol=1e-4
+    )
 
 
 def test_layouts_are_what_they_are_called(batch, config):
@@ -75,12 +90,17 @@ def test_marks_give_each_part_its_time(monkeypatch):
     assert sum(marks.take().values()) == 0
 
 
-def test_every_variant_is_measured_and_its_parts_make_up_the_step():
+def test_every_variant_is_measured_and_its_parts_make_up_the_step(monkeypatch):
+    def no_compiler(network, device):
+        raise UsageError("train.compile is true, but there is no g++")
+
+    monkeypatch.setattr("fastrot.training.trainer.compiled", no_compiler)
     found = interleave(
         train.step_cases(QUICK, CPU), budget_s=120, repeats=1, what="train", shown=False
     )
     reasons = {name: outcome.reason for name, outcome in found.items() if outcome.reason}
-    assert set(reasons) <= {"with AMP"}
+    assert set(reasons) <= {"with AMP", "compiled"}
+    assert "g++" in reasons["compiled"]
     for outcome in found.values():
         if outcome.reason is None:
             parts = [outcome.median(f"{part}_ms") for part in PARTS]
@@ -125,6 +145,7 @@ def test_goals_compare_with_the_plain_loop_and_with_synthetic_data():
     goals = train.goals(
         [
             outcome("fastrot", 200.0, share=0.6),
+            outcome("contiguous", 90.0, share=0.2),
             outcome("plain PyTorch", 100.0),
             outcome("real data: raw", 199.0),
             outcome("real data: mjpeg", 100.0),
