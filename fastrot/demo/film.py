@@ -18,7 +18,7 @@ CameraMotion = Literal["static", "moving"]
 NOISE = 1.5
 """Standard deviation of the sensor noise, in grey levels."""
 
-TARGETS = (0.2, 0.8), (0.3, 0.7)
+TARGETS = (0.15, 0.85), (0.35, 0.65)
 """Where in the frame (right, down) the camera aims at a point of the figure, which may so be partly
 outside. The range across is the wider one since figures are taller than wide: so motion is spread alike."""
 
@@ -128,7 +128,7 @@ def _camera(rng: np.random.Generator) -> Camera:
     from_side = rng.choice([-1, 1]) * rng.uniform(0.3, 1.1)
     return Camera(
         yaw=from_side + np.pi * rng.integers(2),
-        height=rng.uniform(0.45, 0.6),
+        height=rng.uniform(0.5, 0.7),
         target=(rng.uniform(*TARGETS[0]), rng.uniform(*TARGETS[1])),
         aim=rng.uniform(),
     )
