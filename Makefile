@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-gpu lint format clean
+.PHONY: install demo test test-gpu soak soak-memory lint format clean
 
 install: $(STAMP)
 
@@ -28,6 +28,13 @@ test: lint
 # On a machine with a GPU: what is marked gpu must run there, not skip.
 test-gpu: install
 	FASTROT_REQUIRE_GPU=1 $(BIN)/pytest -m gpu
+
+# Random faults for ten minutes, then memory and handles for thirty; SECONDS=60 makes either short.
+soak: install
+	$(BIN)/python -m benchmarks.soak --seconds $(or $(SECONDS),600)
+
+soak-memory: install
+	$(BIN)/python -m benchmarks.soak --memory --seconds $(or $(SECONDS),1800)
 
 format: install
 	$(BIN)/ruff check --fix .

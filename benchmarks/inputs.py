@@ -19,7 +19,7 @@ from pipelines.errors import FastrotError
 from pipelines.layouts import Entry, Listing, read_layout
 from pipelines.machine import cores
 from pipelines.prepare import prepare
-from pipelines.sources import ShardFiles
+from pipelines.shard_files import ShardFiles
 from pipelines.store import Settings, Store
 from pipelines.store_tools import extract
 

@@ -2,12 +2,13 @@
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
 
 from fastrot import __version__
-from pipelines.errors import FastrotError, UsageError
+from pipelines.errors import FastrotError, PreemptedError, UsageError
 
 COMMANDS = (
     "demo",
@@ -23,6 +24,7 @@ COMMANDS = (
 )
 
 INTERRUPTED = 130  # what shells report for a program that Ctrl-C stopped
+PREEMPTED = 75  # sysexits.h's EX_TEMPFAIL: the same command, with --resume, goes on
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -30,7 +32,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastrot",
         description="Video pre-training by rotation prediction (3DRotNet), with DALI and AMP.",
-        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 75 preempted (saved, to be resumed), "
+        "130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"fastrot {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -40,16 +43,23 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run one command and return its exit code, one of those that ``--help`` lists."""
     # Read by OpenMP when torch is imported, so no later than here: threads that spin while they wait
     # bring every process of a busy machine to a crawl.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A file's name may be bytes that are no text: they are shown escaped.
+            stream.reconfigure(errors="backslashreplace")
     args = build_parser().parse_args(argv)
     try:
         return int(args.run(args))
     except FastrotError as error:
         print(f"fastrot: error: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+    except PreemptedError:
+        print("fastrot: preempted", file=sys.stderr)
+        return PREEMPTED
     except KeyboardInterrupt:
         print("fastrot: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -77,7 +77,9 @@ def digest(store: Store, videos: Ints) -> int:
     text = "\n".join(store.name(int(i)) for i in videos)
     text += f"\n{store.codec} {store.size} {store.classes}"
     content = np.stack([store.frames[videos], store.crc32[videos], store.labels[videos]])
-    return zlib.crc32(content.astype("<i8").tobytes(), zlib.crc32(text.encode()))
+    return zlib.crc32(
+        content.astype("<i8").tobytes(), zlib.crc32(text.encode(errors="surrogatepass"))
+    )
 
 
 def train_loader(
@@ -105,6 +107,8 @@ def train_loader(
         threads=data.threads or runtime.threads,
         prefetch=data.prefetch,
         hw_decoder_load=data.hw_decoder_load,
+        broken_share=data.broken_share,
+        check=data.check,
     )
     return finished(loader, data)
 
@@ -130,5 +134,6 @@ def test_loader(
         threads=data.threads or runtime.threads,
         prefetch=data.prefetch,
         hw_decoder_load=data.hw_decoder_load,
+        check=data.check,
     )
     return finished(loader, data), sum(count for _, count in ranges)

@@ -14,7 +14,10 @@ import importlib.metadata
 import json
 import os
 import platform
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,7 @@ from fastrot.config import Config, to_yaml
 from fastrot.curves import Curves, require_tensorboard
 from fastrot.runtime import Runtime
 from pipelines.errors import FastrotError, UsageError
+from pipelines.store_writer import write_atomically
 
 PACKAGES = ("torch", "numpy", "av", "nvidia-dali-cuda120", "nvidia-dali-cuda130", "triton")
 
@@ -66,7 +70,9 @@ class RunFolder:
         Raises:
             UsageError: the folder has something in it.
         """
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        with self._written():
+            there = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
+        if there:
             raise UsageError(
                 f"{self.path} exists already: go on with it by --resume, choose another name=..., "
                 "or remove it"
@@ -83,30 +89,42 @@ class RunFolder:
             return
         if config.log.tensorboard:
             require_tensorboard()
-        try:
+        with self._written():
             self.checkpoints.mkdir(parents=True, exist_ok=True)
-            (self.path / "config.yaml").write_text(to_yaml(config))
-            (self.path / "env.json").write_text(json.dumps(environment(runtime), indent=1) + "\n")
+            write_atomically(self.path / "config.yaml", to_yaml(config))
+            write_atomically(
+                self.path / "env.json", json.dumps(environment(runtime), indent=1) + "\n"
+            )
             self._forget_after(step)
             if config.log.tensorboard:
                 self._curves = Curves(self.path / "tensorboard", step=step)
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise FastrotError(f"the run's folder {self.path} cannot be written: {error}") from None
+
+    def candidates(self) -> list[Path]:
+        """Return the checkpoints that a run can go on from, the newest first."""
+        kept = sorted(self.checkpoints.glob("step-*.pt"), reverse=True)
+        return [path for path in (self.last, *kept) if path.exists()]
 
     def _forget_after(self, step: int) -> None:
         """Drop metrics that a resumed run is about to measure again, and a last line cut short."""
         if not self.metrics.exists():
             return
         lines = self.metrics.read_text().splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-        temporary = self.metrics.with_suffix(".tmp")
-        temporary.write_text("".join(kept))
-        temporary.replace(self.metrics)
+        write_atomically(
+            self.metrics,
+            "".join(line for line in lines if _step_of(line, default=step + 1) <= step),
+        )
 
     def record(self, values: dict[str, Any]) -> None:
         """Append an object to metrics.jsonl."""
         if self._writes:
-            with self.metrics.open("a") as file:
+            with self._written(), self.metrics.open("a") as file:
                 file.write(json.dumps(values) + "\n")
         if self._curves is not None:
             self._curves.add(values)
@@ -119,10 +137,14 @@ class RunFolder:
     def keep(self, step: int, newest: int) -> None:
         """Keep the last checkpoint under its step's number too, and only the ``newest`` such ones."""
         kept = self.checkpoints / f"step-{step:08d}.pt"
-        kept.unlink(missing_ok=True)
-        kept.hardlink_to(self.last)  # last.pt is replaced as a whole, never written into
-        for old in sorted(self.checkpoints.glob("step-*.pt"))[:-newest]:
-            old.unlink()
+        with self._written():
+            kept.unlink(missing_ok=True)
+            try:
+                kept.hardlink_to(self.last)  # last.pt is replaced as a whole, never written into
+            except OSError:  # a file system without links
+                shutil.copyfile(self.last, kept)
+            for old in sorted(self.checkpoints.glob("step-*.pt"))[:-newest]:
+                old.unlink()
 
     def log(self, line: str) -> None:
         """Print a line, unless the run is quiet, and append it to train.log with the time."""
@@ -130,8 +152,19 @@ class RunFolder:
             return
         if not self._quiet:
             console.say(line)
-        with (self.path / "train.log").open("a") as file:
+        with (
+            self._written(),
+            (self.path / "train.log").open("a", errors="backslashreplace") as file,
+        ):
             file.write(f"{datetime.now().isoformat(timespec='seconds')} {line}\n")
+
+
+def _step_of(line: str, *, default: int) -> int:
+    """Return the step of a line of measurements, or ``default`` for what a crash left of one."""
+    try:
+        return int(json.loads(line)["step"]) if line.endswith("\n") else default
+    except (ValueError, KeyError, TypeError):
+        return default
 
 
 def environment(runtime: Runtime) -> dict[str, Any]:

@@ -10,16 +10,20 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from fastrot import affinity as affinities
 from fastrot.config.schema import Precision
+from fastrot.rollcall import RollCall, explain, is_about_others
 from pipelines.errors import FastrotError, UsageError
 from pipelines.machine import cores
 
@@ -44,6 +48,9 @@ class Runtime:
         world: processes in all.
         threads: of torch and of the loader: this process's cores, or an even share of the machine's.
         precision: what the network computes in: fp32, bf16 or fp16.
+        control: a process group of the hosts, for what no device has to know; None for the only process.
+        calls: tells which process does not answer; None for the only process.
+        timeout_s: seconds after which a process that does not answer is given up.
     """
 
     device: torch.device
@@ -51,14 +58,20 @@ class Runtime:
     world: int
     threads: int
     precision: Precision
+    control: dist.ProcessGroup | None = None
+    calls: RollCall | None = None
+    timeout_s: float = 600.0
 
     @classmethod
-    def start(cls, precision: Precision = "auto", *, affinity: bool = True) -> "Runtime":
+    def start(
+        cls, precision: Precision = "auto", *, affinity: bool = True, timeout_s: float = 600.0
+    ) -> "Runtime":
         """Read torchrun's environment, join the process group if there is one, set up the process.
 
         Args:
             precision: what the network is to compute in.
             affinity: keep each of several processes on this machine to cores of its own.
+            timeout_s: seconds after which a process that does not answer is given up.
 
         Raises:
             UsageError: the precision does not exist on the device.
@@ -74,15 +87,14 @@ class Runtime:
         threads = len(own) if own else max(1, cores() // local_world)
         torch.set_num_threads(threads)
         keep_freed_memory()
-        runtime = cls(device, rank, world, threads, _precision(precision, device))
+        precision = _precision(precision, device)
         if device.type == "cuda":
             torch.cuda.set_device(device)
             torch.backends.cudnn.benchmark = True
-        if world > 1:
-            # Named, the GPU's communicator is made now, and errors of NCCL show here, not in a step.
-            backend, bound = ("nccl", device) if device.type == "cuda" else ("gloo", None)
-            dist.init_process_group(backend, device_id=bound)
-        return runtime
+        if world == 1:
+            return cls(device, rank, world, threads, precision)
+        control, calls = _join(device, timeout_s)
+        return cls(device, rank, world, threads, precision, control, calls, timeout_s)
 
     @property
     def is_main(self) -> bool:
@@ -148,6 +160,22 @@ class Runtime:
         rows[self.rank] = row
         return self.all_sum(rows)
 
+    def all_bytes(self, data: bytes) -> list[bytes]:
+        """Return every process's ``data``, by rank."""
+        sizes = self.all_rows(torch.tensor(len(data), device=self.device)).tolist()
+        row = torch.zeros(max(1, *sizes), dtype=torch.uint8)
+        row[: len(data)] = torch.frombuffer(bytearray(data or b"\0"), dtype=torch.uint8)[
+            : len(data)
+        ]
+        rows = self.all_rows(row.to(self.device)).cpu()
+        return [rows[rank, :size].numpy().tobytes() for rank, size in enumerate(sizes)]
+
+    def explained(self, error: RuntimeError) -> Exception:
+        """Return the error to raise for one: that names the process where another does not answer."""
+        if self.calls is None or not is_about_others(error):
+            return error
+        return FastrotError(explain(error, self.calls, self.timeout_s))
+
     def share_buffers(self, network: nn.Module) -> None:
         """Give every process the first one's buffers: each one's BatchNorm has seen its own clips."""
         if self.world > 1:
@@ -188,6 +216,27 @@ class Runtime:
     ) -> None:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def _join(device: torch.device, timeout_s: float) -> tuple[dist.ProcessGroup, RollCall]:
+    """Join the run's process group; return the group of its hosts and its roll."""
+    store, rank, world = next(rendezvous("env://"))
+    calls = RollCall(PrefixStore("roll", store), rank, world)
+    calls.enter()
+    timeout = timedelta(seconds=timeout_s)
+    gpu = device.type == "cuda"
+    dist.init_process_group(
+        "nccl" if gpu else "gloo",
+        # Named, the GPU's communicator is made now, and errors of NCCL show here, not in a step.
+        device_id=device if gpu else None,
+        store=PrefixStore("groups", store),
+        rank=rank,
+        world_size=world,
+        # The hosts' own group gives up first, and names who is stuck; NCCL's end is an abort.
+        timeout=2 * timeout if gpu else timeout,
+    )
+    control: dist.ProcessGroup = dist.new_group(backend="gloo", timeout=timeout)
+    return control, calls
 
 
 def accumulating(network: nn.Module) -> AbstractContextManager[Any]:

@@ -1,20 +1,38 @@
-"""Reads planned clips in threads that run ahead of the decoder."""
+"""Reads planned clips batch by batch, in threads that run ahead of the decoder."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.broken import Replaced, Tolerance
+from pipelines.errors import FastrotError
 from pipelines.plan import Clips, Plan, frame_numbers
 from pipelines.sources import Allocate, make_source, pageable
 from pipelines.store import Store
 
 
+@dataclass
+class ReadBatch:
+    """A batch as it was read: its clips, its bytes as the source lays them out, and what was replaced."""
+
+    clips: Clips
+    data: Any
+    replaced: list[Replaced] = field(default_factory=list)
+
+
 class ClipReader:
     """Reads the clips of ``ranges``, batch by batch and in order, ``ahead`` batches before they are due.
 
-    The memory of a batch may be filled again once ``held`` more have been asked for. ``finished`` and
-    ``allocate`` are those of ``make_source``.
+    The memory of a batch may be filled again once ``held`` more have been asked for; ``finished`` and
+    ``allocate`` are those of ``make_source``. A clip that cannot be read raises its error, or, where there
+    is a ``tolerance``, gives way to the plan's next one that can.
+    What stands in depends on the plan and on the stored bytes alone, not on what was read before: a resumed
+    run, or another number of processes, finds the same.
 
     Attributes:
         bytes_read: bytes of the batches given so far.
@@ -30,6 +48,8 @@ class ClipReader:
         threads: int,
         ahead: int,
         held: int,
+        tolerance: Tolerance | None = None,
+        check: bool = True,
         finished: bool = False,
         allocate: Allocate = pageable,
     ):
@@ -42,29 +62,37 @@ class ClipReader:
             batch=batch,
             buffers=ahead + 1 + held,
             finished=finished,
+            check=check,
             allocate=allocate,
         )
         self._batch = batch
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fastrot-read")
-        self._pending: deque[tuple[Clips, Any, list[Future[int]]]] = deque()
+        self._pending: deque[tuple[ReadBatch, list[Future[int]]]] = deque()
         self._ahead = ahead
+        self._tolerance = tolerance
         self.bytes_read = 0
         self._asked = self._ready = 0
 
-    def __iter__(self) -> Iterator[tuple[Clips, Any]]:
+    def __iter__(self) -> Iterator[ReadBatch]:
         return self
 
-    def __next__(self) -> tuple[Clips, Any]:
-        """Return the next batch: its plan, and its bytes as the codec's source lays them out."""
+    def __next__(self) -> ReadBatch:
+        """Return the next batch."""
         while len(self._pending) <= self._ahead and self._start_one():
             pass
         if not self._pending:
             raise StopIteration
         self._asked += 1
-        self._ready += sum(all(r.done() for r in reads) for _, _, reads in self._pending)
-        clips, buffer, reads = self._pending.popleft()
-        self.bytes_read += sum(read.result() for read in reads)
-        return clips, buffer
+        self._ready += sum(all(r.done() for r in reads) for _, reads in self._pending)
+        batch, reads = self._pending.popleft()
+        for row, read in enumerate(reads):
+            try:
+                self.bytes_read += read.result()
+            except FastrotError as error:
+                if self._tolerance is None:
+                    raise
+                batch.replaced.append(self._replace(batch, row, str(error), self._tolerance))
+        return batch
 
     @property
     def queue_depth(self) -> float:
@@ -80,14 +108,35 @@ class ClipReader:
             raise ValueError(f"a range of {count} clips; batches hold 1 to {self._batch}")
         clips = self._plan.clips(first, count)
         numbers = frame_numbers(clips, self._plan.spec, self._store.frames)
-        buffer = self._source.buffer(count)
-        reads = [
-            self._pool.submit(self._source.read, buffer, clips, row, numbers[row])
-            for row in range(count)
-        ]
-        self._pending.append((clips, buffer, reads))
+        batch = ReadBatch(clips, self._source.buffer(count))
+        reads = [self._pool.submit(self._read, batch, row, numbers[row]) for row in range(count)]
+        self._pending.append((batch, reads))
         return True
 
+    def _read(self, batch: ReadBatch, row: int, numbers: NDArray[np.int64]) -> int:
+        sample = int(batch.clips.sample[row])
+        if self._tolerance is not None and sample in self._tolerance.broken:
+            raise FastrotError(self._tolerance.broken[sample])
+        return self._source.read(batch.data, batch.clips, row, numbers)
+
+    def _replace(self, batch: ReadBatch, row: int, reason: str, tolerance: Tolerance) -> Replaced:
+        """Read the plan's next clip that can be read into ``row``."""
+        planned = sample = int(batch.clips.sample[row])
+        video, cause = self._store.name(int(batch.clips.video[row])), reason
+        while True:
+            tolerance.note(sample, cause)  # ends the search where too much is broken
+            sample += 1
+            other = self._plan.clips(sample, 1)
+            for column in fields(Clips):
+                getattr(batch.clips, column.name)[row] = getattr(other, column.name)[0]
+            (numbers,) = frame_numbers(other, self._plan.spec, self._store.frames)
+            try:
+                self.bytes_read += self._read(batch, row, numbers)
+            except FastrotError as error:
+                cause = str(error)
+                continue
+            return Replaced(sample=planned, video=video, reason=reason, by=sample)
+
     def close(self) -> None:
-        """Stop the threads."""
+        """Stop the threads, and wait for what they read."""
         self._pool.shutdown(cancel_futures=True)

@@ -8,5 +8,12 @@ class FastrotError(Exception):
     """
 
 
+class PreemptedError(KeyboardInterrupt):
+    """The machine's keeper asked to stop (SIGTERM, SIGUSR1), and a checkpoint is written.
+
+    The command line exits with 75, which sysexits.h calls "try again later".
+    """
+
+
 class UsageError(FastrotError):
     """The program was asked for something that it does not do. The command line exits with 2."""

@@ -96,6 +96,7 @@ def build_reader_pipeline(
     prefetch: int,
     gpu: bool,
     device_id: int | None,
+    position: bytes = b"",
 ) -> Any:
     """Return a built DALI pipeline over every window of unprepared videos, endless and shuffled.
 
@@ -116,6 +117,7 @@ def build_reader_pipeline(
         prefetch: batches that DALI prepares before they are asked for.
         gpu: whether operators run on the GPU.
         device_id: the GPU, as for ``build_pipeline``.
+        position: where to go on: what ``checkpoint`` of such a pipeline returned.
 
     Raises:
         FastrotError: DALI is not installed.
@@ -130,6 +132,8 @@ def build_reader_pipeline(
         exec_dynamic=True,
         prefetch_queue_depth=prefetch,
         seed=seed,
+        enable_checkpointing=True,
+        **({"checkpoint": position} if position else {}),
     )
     with pipeline:
         windows: Any = fn.experimental.readers.video(

@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipelines.clip_reader import ClipReader
+from pipelines.broken import Replaced, Tolerance
+from pipelines.clip_reader import ClipReader, ReadBatch
 from pipelines.errors import FastrotError
+from pipelines.feed import arrays
 from pipelines.finish import finish_batch
 from pipelines.graph import build_pipeline
 from pipelines.handover import Handover, pinned
-from pipelines.plan import Clips, ClipSpec, Plan, frame_numbers
+from pipelines.plan import Clips, ClipSpec, Plan
 from pipelines.sources import damaged, pageable
 from pipelines.store import Store
 
@@ -46,6 +48,12 @@ class BatchLoader(Protocol):
     @property
     def stats(self) -> "LoaderStats":
         """What the loader has done so far."""
+
+    def take_replaced(self) -> list[Replaced]:
+        """Return the clips replaced in the batches given since the last call."""
+
+    def position(self) -> bytes:
+        """Return what going on after the last batch needs beside the step's number, to be saved; or b""."""
 
     def __iter__(self) -> Iterator[Batch]: ...
 
@@ -92,17 +100,20 @@ class Loader:
         ranges: (first sample, count) of each batch.
         batch: the most clips in a batch.
         device: where tensors are wanted: a CUDA device runs DALI's GPU operators.
-        threads: of DALI, or of reading where there is nothing to decode.
+        threads: of DALI, and the most that read.
         prefetch: batches prepared before they are asked for.
         hw_decoder_load: share of an mjpeg store's frames that a GPU's hardware JPEG decoder takes.
         labels: (N,) labels by the store's index, in place of the store's own.
+        broken_share: of clips that cannot be had, which are replaced by the plan's next; None replaces
+            none, and a single one is an error.
+        check: compare what is read with the store's checksums.
 
     Attributes:
         waited_s: seconds that the consumer has waited for batches so far.
+        rebuilds: how often DALI's pipeline was made anew after a clip that it could not decode.
 
     Raises:
-        FastrotError: DALI is not installed, and the clips are not raw on a CPU; while iterating: a clip
-            cannot be read.
+        FastrotError: DALI is not installed; while iterating: a clip, or too many, cannot be read.
     """
 
     def __init__(
@@ -117,49 +128,87 @@ class Loader:
         prefetch: int = 2,
         hw_decoder_load: float = 0.65,
         labels: NDArray[np.int64] | None = None,
+        broken_share: float | None = None,
+        check: bool = True,
     ):
         self._spec = plan.spec
         self._store = store
         self._device = device
         self._labels = store.labels if labels is None else labels
-        self._planned: deque[Clips] = deque()
-        self._margin = store.size - self._spec.crop
+        self._plan = plan
         self._gpu = device.type == "cuda"
-        # Raw clips need no decoder: on a CPU the reader's threads finish them.
-        finished = store.codec == "raw" and not self._gpu
-        self._reader = ClipReader(
-            store,
-            plan,
-            ranges,
-            batch=batch,
-            threads=threads if finished else min(threads, 4),
-            ahead=prefetch,
-            held=prefetch + 1,  # DALI works on `prefetch` batches; the one before them is returned
-            finished=finished,
-            allocate=pinned if self._gpu else pageable,
-        )
+        self._batch, self._threads, self._prefetch = batch, threads, prefetch
+        self._check = check
+        self._tolerance = None if broken_share is None else Tolerance(broken_share)
+        # Batches that were read and given to DALI, and ranges taken of which no batch was delivered.
+        self._planned: deque[ReadBatch] = deque()
+        self._open: deque[tuple[int, int]] = deque()
+        self._again: deque[tuple[int, int]] = deque()
+        self._ranges = iter(ranges)
+        self._replaced: list[Replaced] = []
+        self._hw_decoder_load = hw_decoder_load
         self._handover = Handover(device)
         # What DALI reads without a copy must outlive its reading.
         self._lent: deque[Any] = deque(maxlen=prefetch + 2)
-        feeds = {"raw": self._feed_raw, "mjpeg": self._feed_mjpeg}
-        self._next_fed = feeds.get(store.codec, self._feed_video)
         self._pipeline: Any = None
-        if not finished:
-            self._pipeline = build_pipeline(
-                self._feed,
-                codec=store.codec,
-                spec=self._spec,
-                batch=batch,
-                threads=threads,
-                prefetch=prefetch,
-                gpu=self._gpu,
-                device_id=(device.index or 0) if self._gpu else None,
-                hw_decoder_load=hw_decoder_load,
-            )
+        self._bytes_before = 0
+        self.rebuilds = 0
+        self._start()
         self.waited_s = 0.0
         self._began: float | None = None
         self._ended = 0.0
         self._batches = self._clips = 0
+
+    def _start(self) -> None:
+        """Make the reader and DALI's pipeline, at the first batch that was not delivered."""
+        gpu = self._gpu
+        # Raw clips need no decoder: on a CPU the reader's threads finish them.
+        finished = self._store.codec == "raw" and not gpu
+        self._reader = ClipReader(
+            self._store,
+            self._plan,
+            self._take_ranges(),
+            batch=self._batch,
+            threads=self._threads if finished else min(self._threads, 4),
+            ahead=self._prefetch,
+            # DALI works on `prefetch` batches; the one before them is returned
+            held=self._prefetch + 1,
+            tolerance=self._tolerance,
+            check=self._check,
+            finished=finished,
+            allocate=pinned if gpu else pageable,
+        )
+        if finished:
+            return
+        self._pipeline = build_pipeline(
+            self._feed,
+            codec=self._store.codec,
+            spec=self._spec,
+            batch=self._batch,
+            threads=self._threads,
+            prefetch=self._prefetch,
+            gpu=gpu,
+            device_id=(self._device.index or 0) if gpu else None,
+            hw_decoder_load=self._hw_decoder_load,
+        )
+
+    def _take_ranges(self) -> Iterator[tuple[int, int]]:
+        while True:
+            taken = self._again.popleft() if self._again else next(self._ranges, None)
+            if taken is None:
+                return
+            self._open.append(taken)
+            yield taken
+
+    def _rebuild(self) -> None:
+        """Begin again at the first batch that was not delivered: a pipeline that failed is of no use."""
+        self.rebuilds += 1
+        self._bytes_before += self._reader.bytes_read
+        self.close()
+        self._planned.clear()
+        self._again = deque([*self._open, *self._again])
+        self._open.clear()
+        self._start()
 
     def __iter__(self) -> Iterator[Batch]:
         return self
@@ -167,7 +216,16 @@ class Loader:
     def __next__(self) -> Batch:
         began = time.perf_counter()
         self._began = self._began or began
-        planned, clips = self._decoded() if self._pipeline is not None else self._read()
+        if self._pipeline is None:
+            read = next(self._reader)
+            clips = torch.from_numpy(read.data)
+        else:
+            read, clips = self._decoded()
+        self._open.popleft()
+        self._replaced += read.replaced
+        planned = read.clips
+        if self._tolerance is not None:
+            self._tolerance.delivered += len(planned)
         self._ended = time.perf_counter()
         self.waited_s += self._ended - began
         self._batches += 1
@@ -180,26 +238,24 @@ class Loader:
             samples=planned.sample,
         )
 
-    def _read(self) -> tuple[Clips, torch.Tensor]:
-        clips, finished = next(self._reader)
-        return clips, torch.from_numpy(finished)
-
-    def _decoded(self) -> tuple[Clips, torch.Tensor]:
-        try:
-            (output,) = self._pipeline.run()
-        except RuntimeError as error:
-            raise FastrotError(self._blame(error)) from None
+    def _decoded(self) -> tuple[ReadBatch, torch.Tensor]:
+        while True:
+            try:
+                (output,) = self._pipeline.run()
+                break
+            except RuntimeError as error:
+                self._bear(error)
         tensor = self._handover.take(output)
-        planned = self._planned.popleft()
-        spec, count = self._spec, len(planned)
+        read = self._planned.popleft()
+        spec, count = self._spec, len(read.clips)
         if not self._gpu:
             frames = tensor.view(count, spec.decoded_frames, *tensor.shape[-3:]).numpy()
-            return planned, torch.from_numpy(finish_batch(frames, planned, spec))
+            return read, torch.from_numpy(finish_batch(frames, read.clips, spec))
         # mjpeg's DIF has one meaningless difference at the end of each clip.
         given = spec.decoded_frames if self._store.codec == "mjpeg" else spec.frames
         shape = (count, given, spec.crop, spec.crop, 3)
         assert tensor.numel() == math.prod(shape), f"DALI gave {tuple(tensor.shape)}, not {shape}"
-        return planned, tensor.view(shape)[:, : spec.frames]
+        return read, tensor.view(shape)[:, : spec.frames]
 
     @property
     def stats(self) -> LoaderStats:
@@ -207,62 +263,63 @@ class Loader:
         return LoaderStats(
             batches=self._batches,
             clips=self._clips,
-            bytes_read=self._reader.bytes_read,
+            bytes_read=self._bytes_before + self._reader.bytes_read,
             seconds=0.0 if self._began is None else self._ended - self._began,
             waited_s=self.waited_s,
             queue_depth=self._reader.queue_depth,
         )
 
-    def _blame(self, error: RuntimeError) -> str:
-        """Say which video DALI could not decode; it does not, so each clip in hand is tried alone."""
-        store = self._store
-        for clips in self._planned:
-            for row in range(len(clips)):
-                try:
-                    with Loader(
-                        store, _Fixed(self._spec, clips), [(row, 1)], batch=1, device=self._device
-                    ) as alone:
-                        alone._pipeline.run()
-                except RuntimeError:
-                    return damaged(store, int(clips.video[row]), "DALI cannot decode it")
-        return f"DALI failed on clips of {store.path}, though it decodes each alone: {error}"
+    def take_replaced(self) -> list[Replaced]:
+        """Return the clips replaced in the batches given since the last call."""
+        taken, self._replaced = self._replaced, []
+        return taken
 
-    def _next_read(self) -> tuple[Clips, Any]:
-        clips, data = next(self._reader)
-        self._planned.append(clips)
-        return clips, data
+    def position(self) -> bytes:
+        """Return nothing: where a plan goes on follows from the step alone."""
+        return b""
+
+    def _bear(self, error: RuntimeError) -> None:
+        """Go on without the clips that DALI could not decode, or raise an error that names their video."""
+        for read in self._planned:
+            rows = self._undecodable(read.clips)
+            for row in rows:
+                what = damaged(self._store, int(read.clips.video[row]), "DALI cannot decode it")
+                if self._tolerance is None:
+                    raise FastrotError(what) from None
+                self._tolerance.note(int(read.clips.sample[row]), what)
+            if rows:
+                self._rebuild()
+                return
+        raise FastrotError(
+            f"DALI failed on clips of {self._store.path}, though it decodes each alone: {error}"
+        ) from None
+
+    def _undecodable(self, clips: Clips) -> list[int]:
+        """Return the rows that DALI cannot decode. It does not say, so each clip is tried alone."""
+        rows = []
+        for row in range(len(clips)):
+            try:
+                with Loader(
+                    self._store,
+                    _Fixed(self._spec, clips),
+                    [(row, 1)],
+                    batch=1,
+                    device=self._device,
+                    threads=1,
+                    prefetch=1,
+                    check=self._check,
+                ) as alone:
+                    alone._pipeline.run()
+            except (RuntimeError, FastrotError):
+                rows.append(row)
+        return rows
 
     def _feed(self, _: Any) -> tuple[Any, ...]:
-        fed = self._next_fed()
+        read = next(self._reader)
+        self._planned.append(read)
+        fed = arrays(read, self._store, self._spec, gpu=self._gpu)
         self._lent.append(fed)
         return fed
-
-    def _feed_raw(self) -> tuple[Any, ...]:
-        clips, frames = self._next_read()
-        return frames, clips.flip.astype(np.int32)
-
-    def _feed_video(self) -> tuple[Any, ...]:
-        clips, files = self._next_read()
-        numbers = frame_numbers(clips, self._spec, self._store.frames).astype(np.int32)
-        if not self._gpu:
-            return files, numbers
-        return files, numbers, _corners(clips), clips.flip.astype(np.int32)
-
-    def _feed_mjpeg(self) -> tuple[Any, ...]:
-        clips, packets = self._next_read()
-        each = self._spec.decoded_frames
-        margin = max(self._margin, 1)  # without a margin every position is 0
-        fed = [
-            packets,
-            np.repeat((clips.y / margin).astype(np.float32), each),
-            np.repeat((clips.x / margin).astype(np.float32), each),
-        ]
-        if self._gpu:
-            fed.append(np.repeat(clips.flip.astype(np.int32), each))
-        if self._gpu and self._spec.modality == "dif":
-            last = len(packets) - 1
-            fed.append(np.minimum(np.arange(1, last + 2, dtype=np.int32), last))
-        return tuple(fed)
 
     def close(self) -> None:
         """Stop the reader threads and free DALI's memory."""
@@ -288,7 +345,3 @@ class _Fixed:
         rows = slice(first, first + count)
         columns = {name: value[rows] for name, value in vars(self._clips).items()}
         return Clips(**columns)
-
-
-def _corners(clips: Clips) -> NDArray[np.int32]:
-    return np.stack([clips.y, clips.x], axis=1).astype(np.int32)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pipelines.broken import Replaced
 from pipelines.loader import Batch, BatchLoader, LoaderStats
 
 _STEPS = 3  # Gauss-Newton steps at each resolution
@@ -46,6 +47,14 @@ class DifferenceLoader:
     def stats(self) -> LoaderStats:
         """What the loader has done so far."""
         return self._loader.stats
+
+    def take_replaced(self) -> list[Replaced]:
+        """Return the clips replaced in the batches given since the last call."""
+        return self._loader.take_replaced()
+
+    def position(self) -> bytes:
+        """Return what going on after the last batch needs beside the step's number."""
+        return self._loader.position()
 
     def __iter__(self) -> Iterator[Batch]:
         return self

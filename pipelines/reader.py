@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pipelines.broken import Replaced
 from pipelines.errors import FastrotError
 from pipelines.graph import build_reader_pipeline
 from pipelines.handover import Handover
@@ -25,8 +26,23 @@ class ReaderLoader:
 
     A window of T frames at stride s begins every ``step`` frames of a video, as long as T * s frames
     are left (DALI's rule: one video of fewer frames gives none). Frames are stretched to ``size`` x
-    ``size`` and cropped and flipped at random, by a hash of (seed, sample): the order is DALI's, by
-    its seed, and begins anew when a run is resumed.
+    ``size`` and cropped and flipped at random, by a hash of (seed, sample); the order is DALI's, by its seed.
+
+    Args:
+        videos: files.
+        spec: the clips' shape and modality.
+        size: side in pixels to which frames are stretched before the crop.
+        step: frames from one window's start to the next one's.
+        seed: of the order, the crops and the flips.
+        batch: clips in a batch.
+        device: where tensors are wanted.
+        first: batches that went before; with ``position`` the windows go on behind them.
+        position: what ``position()`` of a loader over the same files returned after ``first`` batches.
+        flip: probability of mirroring a clip.
+        rank: which of ``world`` parts of the windows to read.
+        world: parts.
+        threads: DALI's CPU threads.
+        prefetch: batches that DALI prepares before they are asked for.
 
     Attributes:
         windows: windows of all the videos, over all ranks.
@@ -48,6 +64,7 @@ class ReaderLoader:
         batch: int,
         device: torch.device,
         first: int = 0,
+        position: bytes = b"",
         flip: float = 0.5,
         rank: int = 0,
         world: int = 1,
@@ -81,8 +98,8 @@ class ReaderLoader:
                 spec=spec,
                 size=size,
                 step=step,
-                # Another order for the rest of a resumed run, rather than the same beginning again.
-                seed=seed + first,
+                seed=seed,
+                position=position,
                 rank=rank,
                 world=world,
                 batch=batch,
@@ -134,6 +151,14 @@ class ReaderLoader:
             waited_s=self.waited_s,
             queue_depth=0.0,
         )
+
+    def take_replaced(self) -> list[Replaced]:
+        """Return nothing: DALI's reader replaces no clips, a broken video ends the run."""
+        return []
+
+    def position(self) -> bytes:
+        """Return DALI's own account of where its reader stands after the last batch."""
+        return bytes(self._pipeline.checkpoint())
 
     def _samples(self, number: int) -> "np.ndarray[Any, np.dtype[np.int64]]":
         """Return the global sample indices of this rank's batch ``number``."""

@@ -1,16 +1,14 @@
-"""How each codec's clips are read from the shards.
+"""How each codec's clips are read from the shards, and compared with their checksums.
 
 Reading is by ``pread``, never through a memory map: a shard that is truncated under a running job
 then gives an error that names the video, not a bus error. The system calls release the GIL, so
 the threads read at the same time.
 """
 
-import functools
 import itertools
-import os
 import threading
-from collections.abc import Callable
-from pathlib import Path
+import zlib
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,12 +17,11 @@ from numpy.typing import NDArray
 from pipelines.errors import FastrotError
 from pipelines.finish import crop_of, finish_clip, new_batch
 from pipelines.plan import Clips, ClipSpec
+from pipelines.shard_files import Bytes, ShardFiles
 from pipelines.store import Store
-from pipelines.store_writer import offsets_path
+from pipelines.store_writer import checksums_path, offsets_path
 
-Bytes = NDArray[np.uint8]
 Allocate = Callable[[tuple[int, ...]], Bytes]
-OPEN_FILES = 256
 
 
 class Source(Protocol):
@@ -48,9 +45,17 @@ class RawSource:
     """
 
     def __init__(
-        self, store: Store, spec: ClipSpec, *, batch: int, buffers: int, allocate: Allocate
+        self,
+        store: Store,
+        spec: ClipSpec,
+        *,
+        batch: int,
+        buffers: int,
+        allocate: Allocate,
+        check: bool = True,
     ):
         self._store = store
+        self._check = check
         self._spec = spec
         self._files = ShardFiles()
         self._of_thread = threading.local()
@@ -82,6 +87,8 @@ class RawSource:
                 int(store.offset[video] + numbers[begin] * frame_bytes),
                 store.name(video),
             )
+        if self._check:
+            check_frames(store, self._files, video, numbers, list(frames))
         return frames
 
 
@@ -91,8 +98,8 @@ class FinishedRawSource(RawSource):
     Every batch has memory of its own, since nobody copies it on.
     """
 
-    def __init__(self, store: Store, spec: ClipSpec):
-        super().__init__(store, spec, batch=0, buffers=1, allocate=pageable)
+    def __init__(self, store: Store, spec: ClipSpec, *, check: bool = True):
+        super().__init__(store, spec, batch=0, buffers=1, allocate=pageable, check=check)
 
     def buffer(self, count: int) -> NDArray[Any]:
         """Return new memory."""
@@ -109,8 +116,9 @@ class FinishedRawSource(RawSource):
 class MjpegSource:
     """Exactly the JPEG packets of the clip's frames, one array a frame: a list of B x T."""
 
-    def __init__(self, store: Store, frames: int):
+    def __init__(self, store: Store, frames: int, *, check: bool = True):
         self._store = store
+        self._check = check
         self._frames = frames
         self._files = ShardFiles()
 
@@ -128,14 +136,17 @@ class MjpegSource:
         """Return the frames' JPEGs, and the bytes read: from the first one's to the last one's at once."""
         first = int(numbers.min())
         starts = self.packet_starts(video, first, int(numbers.max()))
-        data = np.empty(int(starts[-1] - starts[0]), dtype=np.uint8)
         store = self._store
-        self._files.read_into(store.shard_path(video), data, int(starts[0]), store.name(video))
+        data = self._files.read(
+            store.shard_path(video), int(starts[0]), int(starts[-1] - starts[0]), store.name(video)
+        )
         starts -= starts[0]
         packets = [data[starts[number] : starts[number + 1]] for number in numbers - first]
         # DALI 2.4 ends the process with a segmentation fault on some of what is no JPEG at all.
         if any(packet[:2].tobytes() != b"\xff\xd8" for packet in packets):
             raise FastrotError(damaged(store, video, "a frame is no JPEG"))
+        if self._check:
+            check_frames(store, self._files, video, numbers, packets)
         return packets, len(data)
 
     def packet_starts(self, video: int, first: int, last: int) -> NDArray[np.int64]:
@@ -159,8 +170,9 @@ class MjpegSource:
 class VideoSource:
     """Whole encoded files (h264, vp9): a list of B arrays. The decoder is told which frames it wants."""
 
-    def __init__(self, store: Store):
+    def __init__(self, store: Store, *, check: bool = True):
         self._store = store
+        self._check = check
         self._files = ShardFiles()
 
     def buffer(self, count: int) -> list[Bytes]:
@@ -170,10 +182,9 @@ class VideoSource:
     def read(self, into: list[Bytes], clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
         """Read the video at once; a file at the store's size is a few hundred kB."""
         store, video = self._store, int(clips.video[row])
-        data = np.empty(int(store.bytes[video]), dtype=np.uint8)
-        self._files.read_into(
-            store.shard_path(video), data, int(store.offset[video]), store.name(video)
-        )
+        data = self._files.read_video(store, video)
+        if self._check and zlib.crc32(data.data) != store.crc32[video]:
+            raise FastrotError(damaged(store, video, "its bytes do not match their checksum"))
         into[row] = data
         return len(data)
 
@@ -191,18 +202,47 @@ def make_source(
     buffers: int,
     finished: bool,
     allocate: Allocate = pageable,
+    check: bool = True,
 ) -> Source:
     """Return the store's source for clips of ``spec``, ``batch`` at the most at once.
 
     ``finished`` asks for raw clips with which nothing is left to do; ``allocate`` gives the memory of others.
+    ``check`` compares what is read with the checksums that the store has of it.
     """
     if store.codec == "raw":
         if finished:
-            return FinishedRawSource(store, spec)
-        return RawSource(store, spec, batch=batch, buffers=buffers, allocate=allocate)
+            return FinishedRawSource(store, spec, check=check)
+        return RawSource(store, spec, batch=batch, buffers=buffers, allocate=allocate, check=check)
     if store.codec == "mjpeg":
-        return MjpegSource(store, spec.decoded_frames)
-    return VideoSource(store)
+        return MjpegSource(store, spec.decoded_frames, check=check)
+    return VideoSource(store, check=check)
+
+
+def check_frames(
+    store: Store,
+    files: ShardFiles,
+    video: int,
+    numbers: NDArray[np.int64],
+    frames: Sequence[Bytes],
+) -> None:
+    """Compare the frames ``numbers`` of a video with their checksums, where the store has them.
+
+    Raises:
+        FastrotError: a frame is not what was written, or its checksum cannot be read; names the video.
+    """
+    if not store.settings.frame_checksums:
+        return
+    first = int(numbers.min())
+    written = np.empty(int(numbers.max()) - first + 1, dtype="<u4")
+    files.read_into(
+        checksums_path(store.shard_path(video)),
+        written.view(np.uint8),
+        4 * (int(store.index[video]) + first),
+        store.name(video),
+    )
+    for number, frame in zip(numbers.tolist(), frames, strict=True):
+        if zlib.crc32(frame.data) != written[number - first]:
+            raise FastrotError(damaged(store, video, f"frame {number} does not match its checksum"))
 
 
 def damaged(store: Store, video: int, what: str) -> str:
@@ -211,46 +251,6 @@ def damaged(store: Store, video: int, what: str) -> str:
         f"video {store.name(video)!r} in {store.shard_path(video)} is damaged: {what}. "
         f"`fastrot store verify {store.path} --fix` lists and drops what is broken"
     )
-
-
-class ShardFiles:
-    """Open files by path, the least recently used closed first; safe for several threads."""
-
-    def __init__(self) -> None:
-        self._open = functools.lru_cache(maxsize=OPEN_FILES)(_File)
-
-    def read_into(self, path: Path, into: NDArray[np.uint8], offset: int, video: str) -> None:
-        """Fill the contiguous array ``into`` from ``offset``.
-
-        Raises:
-            FastrotError: the file is absent, ends too early or cannot be read; names ``video``.
-        """
-        view = into.reshape(-1).data
-        try:
-            file = self._open(path)
-            while view:
-                got = os.preadv(file.descriptor, [view], offset)
-                if got == 0:
-                    raise FastrotError(
-                        f"{path} ends before video {video!r} does: it was truncated. "
-                        "`fastrot store verify --fix` lists and drops what is lost"
-                    )
-                view, offset = view[got:], offset + got
-        except OSError as error:
-            raise FastrotError(
-                f"{path} cannot be read for video {video!r}: {error.strerror}"
-            ) from None
-
-
-class _File:
-    """A descriptor that closes when nobody uses it: a thread may still read what the cache evicted."""
-
-    def __init__(self, path: Path):
-        self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-
-    def __del__(self) -> None:
-        if hasattr(self, "descriptor"):
-            os.close(self.descriptor)
 
 
 def _runs(numbers: NDArray[np.int64]) -> list[tuple[int, int]]:

@@ -5,14 +5,13 @@ A store is a folder::
     store.json        what was asked for: codec, size, frames, classes (see Settings)
     manifest.jsonl    a line per video: name, shard, offset, bytes, frames, label, splits, checksum
     rejected.jsonl    a line per video that was set aside: name, reason
-    shards/           the pixels, and for mjpeg the offsets of the frames
+    shards/           the pixels; a checksum of each frame (raw, mjpeg); for mjpeg the frames' offsets
 
 Half a million small files would drown a file system; a few large ones do not.
 """
 
 import json
 from array import array
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,9 +21,15 @@ from numpy.typing import NDArray
 
 from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
+from pipelines.json_lines import line_files, read_lines
 
 Fit = Literal["stretch", "crop"]
-FORMAT = 1
+FORMAT = 2
+FORMATS = (1, FORMAT)
+"""Formats that can be read and written to. Stores of format 1 have no checksums of single frames."""
+
+MAX_SIZE = 8192
+"""The largest side of frames in pixels: a store.json that says more is damaged, or somebody's trick."""
 ALL = "all"
 
 
@@ -51,6 +56,20 @@ class Settings:
         """Return the text of store.json."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
+    @property
+    def frame_checksums(self) -> bool:
+        """Whether shards of single frames have a file of the frames' checksums beside them."""
+        return self.format >= 2 and not CODECS[self.codec].video
+
+    def _check(self) -> None:
+        """Raise ValueError where a value cannot be one that a writer of ours wrote."""
+        if type(self.size) is not int or not 0 < self.size <= MAX_SIZE:
+            raise ValueError(f"size is {self.size!r}: frames have 1 to {MAX_SIZE} pixels a side")
+        if self.frames is not None and (type(self.frames) is not int or self.frames < 1):
+            raise ValueError(f"frames is {self.frames!r}")
+        if not all(isinstance(name, str) for name in (self.codec, *self.classes)):
+            raise ValueError("codec and classes must be texts")
+
     @classmethod
     def read(cls, path: Path) -> "Settings":
         """Read store.json in the store ``path``; FastrotError if it is absent or of another format."""
@@ -64,12 +83,17 @@ class Settings:
             ) from None
         except (OSError, ValueError) as error:
             raise FastrotError(f"{file} cannot be read: {error}") from None
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise FastrotError(f"{file} is not of store format {FORMAT}: prepare the store again")
+        except RecursionError:
+            raise FastrotError(f"{file} is damaged: it is nested too deeply") from None
+        if not isinstance(values, dict) or values.get("format") not in FORMATS:
+            raise FastrotError(
+                f"{file} is not of store format {FORMAT} (or 1): prepare the store again"
+            )
         try:
             values["classes"] = tuple(values["classes"])
             settings = cls(**values)
-        except (KeyError, TypeError) as error:
+            settings._check()
+        except (KeyError, TypeError, ValueError) as error:
             raise FastrotError(f"{file} is damaged: {error}") from None
         if settings.codec not in CODECS:
             raise FastrotError(
@@ -98,47 +122,29 @@ class Record:
     splits: list[str] = field(default_factory=list)
 
 
-def line_files(store: Path, kind: str) -> list[Path]:
-    """Return the files of the ``kind`` "manifest" or "rejected": the store's own, then one a part.
+_MOST_BYTES = 2**60
 
-    Parts are what ``fastrot prepare --shard i/n`` writes, such as manifest-1of8.jsonl.
+
+def check_place(store: Path, shard: Any) -> None:
+    """Refuse a shard that is not a file of its own in the store's folder, whatever the manifest says.
+
+    Raises:
+        FastrotError: the name, or a link, leads elsewhere.
     """
-    return [store / f"{kind}.jsonl", *sorted(store.glob(f"{kind}-*of*.jsonl"))]
-
-
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSON-lines file; nothing if it is absent.
-
-    A last line without its end is what a killed writer leaves: it is passed over, as its bytes were
-    never promised. Any other broken line is a FastrotError that names it.
-    """
-    for number, chunk in _line_chunks(path):
-        try:
-            # One call for many lines: a manifest may have a million.
-            yield from json.loads(b"[" + b",".join(chunk) + b"]")
-        except ValueError:
-            for line_number, line in enumerate(chunk, number):
-                try:
-                    json.loads(line)
-                except ValueError:
-                    raise FastrotError(
-                        f"{path}, line {line_number}, is not JSON: the file is damaged"
-                    ) from None
-            raise
-
-
-def _line_chunks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield (number of the first line, whole lines) of a file, a few thousand lines at a time."""
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        number = 1
-        while lines := file.readlines(1 << 20):
-            if not lines[-1].endswith(b"\n"):
-                lines.pop()
-            if lines:
-                yield number, lines
-            number += len(lines)
+    plain = (
+        isinstance(shard, str) and shard not in ("", ".", "..") and not set(shard) & set("/\\\0")
+    )
+    folder = (store / "shards").resolve()
+    files = [shard, f"{shard}.offsets", f"{shard}.crc32"]
+    if (
+        not plain
+        or folder.parent != store.resolve()
+        or any((folder / file).resolve().parent != folder for file in files)
+    ):
+        raise FastrotError(
+            f"the manifest of {store} names the shard {shard!r}, which leads out of the store's folder: "
+            "do not use this store"
+        )
 
 
 class _Columns:
@@ -154,6 +160,8 @@ class _Columns:
         self.fps = array("d")
 
     def add(self, line: dict[str, Any]) -> None:
+        if not isinstance(line["name"], str):
+            raise TypeError(f"the name {line['name']!r}")
         self.names.append(line["name"])
         self.fps.append(line["fps"])
         self._numbers.extend(
@@ -218,13 +226,34 @@ class Store:
             try:
                 for line in read_lines(manifest):
                     columns.add(line)
-            except (TypeError, KeyError, OverflowError) as error:
+            except (TypeError, KeyError, OverflowError, RecursionError) as error:
                 raise FastrotError(f"{manifest} is damaged: {error!r}") from None
         # A video that was set aside and prepared later is in both files.
         rejected = {
-            line["name"] for file in line_files(path, "rejected") for line in read_lines(file)
+            str(line.get("name")) if isinstance(line, dict) else ""
+            for file in line_files(path, "rejected")
+            for line in read_lines(file)
         }
-        return cls(path, settings, columns, len(rejected.difference(columns.names)))
+        for shard in columns.shards:
+            check_place(path, shard)
+        store = cls(path, settings, columns, len(rejected.difference(columns.names)))
+        store._check_numbers()
+        return store
+
+    def _check_numbers(self) -> None:
+        """Refuse what no writer of ours wrote, before anybody takes memory by these numbers."""
+        wrong = (self.offset < 0) | (self.bytes <= 0) | (self.index < 0) | (self.frames <= 0)
+        wrong |= self.offset > _MOST_BYTES - self.bytes
+        if self.codec == "raw":
+            wrong |= self.bytes != self.frames.astype(np.int64) * self.size**2 * 3
+        else:
+            wrong |= self.bytes < self.frames  # no frame takes less than a byte
+        if wrong.any():
+            video = self.name(int(np.flatnonzero(wrong)[0]))
+            raise FastrotError(
+                f"the manifest of {self.path} is damaged: video {video!r} cannot have the bytes, frames "
+                "and place that it says"
+            )
 
     @property
     def codec(self) -> str:

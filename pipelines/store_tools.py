@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import itertools
 import json
 import os
 import zlib
@@ -15,8 +16,10 @@ import numpy as np
 
 from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
-from pipelines.sources import Bytes, MjpegSource, ShardFiles
-from pipelines.store import Store, line_files, read_lines
+from pipelines.json_lines import line_files, read_lines
+from pipelines.shard_files import Bytes, ShardFiles
+from pipelines.sources import MjpegSource, check_frames
+from pipelines.store import Store
 from pipelines.store_writer import lock, write_atomically
 
 
@@ -27,16 +30,13 @@ def verify(
     files = ShardFiles()
 
     def check(video: int) -> str | None:
-        data = np.empty(int(store.bytes[video]), dtype=np.uint8)
         try:
-            files.read_into(
-                store.shard_path(video), data, int(store.offset[video]), store.name(video)
-            )
+            data = files.read_video(store, video)
         except FastrotError as error:
             return str(error)
         found = zlib.crc32(data.data)
         if found == store.crc32[video]:
-            return _check_offsets(store, video, data)
+            return _check_offsets(store, video, data) or _check_checksums(store, video, files, data)
         return f"its checksum is {found:08x}, the manifest has {int(store.crc32[video]):08x}"
 
     if progress is not None:
@@ -60,6 +60,23 @@ def _check_offsets(store: Store, video: int, data: Bytes) -> str | None:
     places = starts[:-1] - int(store.offset[video])
     if places[0] or (data[places] != 0xFF).any() or (data[places + 1] != 0xD8).any():
         return "its frame offsets do not point at JPEGs"
+    return None
+
+
+def _check_checksums(store: Store, video: int, files: ShardFiles, data: Bytes) -> str | None:
+    """Compare a video's frames, which are whole, with the file of their checksums."""
+    count = int(store.frames[video])
+    if store.codec == "raw":
+        frames = np.split(data, count)
+    elif store.codec == "mjpeg":
+        starts = MjpegSource(store, 1).packet_starts(video, 0, count - 1) - int(store.offset[video])
+        frames = [data[begin:end] for begin, end in itertools.pairwise(starts.tolist())]
+    else:
+        return None
+    try:
+        check_frames(store, files, video, np.arange(count), frames)
+    except FastrotError as error:
+        return f"its frames are whole, but not their checksums: {error}"
     return None
 
 
@@ -167,11 +184,7 @@ def find(store: Store, name: str) -> int:
 
 
 def _read(store: Store, video: int) -> Bytes:
-    data = np.empty(int(store.bytes[video]), dtype=np.uint8)
-    ShardFiles().read_into(
-        store.shard_path(video), data, int(store.offset[video]), store.name(video)
-    )
-    return data
+    return ShardFiles().read_video(store, video)
 
 
 def _write_packets(store: Store, video: int, path: Path) -> None:

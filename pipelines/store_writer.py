@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
-from pipelines.store import Record, Settings, line_files, read_lines
+from pipelines.json_lines import line_files, read_lines
+from pipelines.store import Record, Settings, check_place
 
 SHARD_BYTES = 1_000_000_000
 NPY_HEADER_BYTES = 128
@@ -82,6 +83,8 @@ class StoreWriter:
         self.rejected = {
             line["name"] for file in line_files(path, "rejected") for line in read_lines(file)
         } - self.known
+        for shard in {str(line["shard"]) for line in lines}:
+            check_place(path, shard)
         self._shard = self._reopen_last_shard([Record(**line) for line in lines])
 
     def _reopen_last_shard(self, records: list[Record]) -> "_Shard | None":
@@ -102,6 +105,8 @@ class StoreWriter:
             write_atomically(self.path / "store.json", self.settings.to_json())
             return
         there = asdict(Settings.read(self.path))
+        # A store of an older format stays what it is.
+        self.settings = dataclasses.replace(self.settings, format=there["format"])
         wanted = asdict(self.settings)
         differing = [key for key in wanted if there[key] != wanted[key] and key != "classes"]
         if differing:
@@ -168,7 +173,10 @@ class StoreWriter:
 
 
 class _Shard:
-    """One open shard and, for mjpeg, the file of its frames' offsets (uint64, one a frame)."""
+    """One open shard and the files beside it that have a number a frame.
+
+    These are the frames' offsets (uint64, for mjpeg) and their checksums (uint32, for raw and mjpeg).
+    """
 
     def __init__(self, path: Path, settings: Settings):
         self.path = path
@@ -177,6 +185,8 @@ class _Shard:
         self._file = _open_binary(path)
         offsets = settings.codec == "mjpeg"
         self._offsets = _open_binary(offsets_path(path)) if offsets else None
+        self._sums = _open_binary(checksums_path(path)) if settings.frame_checksums else None
+        self._beside = [(f, n) for f, n in ((self._offsets, 8), (self._sums, 4)) if f is not None]
         self.bytes = 0
         self.frames = 0
 
@@ -186,17 +196,17 @@ class _Shard:
         header = NPY_HEADER_BYTES if self._raw else 0
         self.bytes = header if last is None else last.offset + last.bytes
         short = os.fstat(self._file.fileno()).st_size < self.bytes
-        if self._offsets is not None:
-            short |= os.fstat(self._offsets.fileno()).st_size < 8 * self.frames
+        for file, width in self._beside:
+            short |= os.fstat(file.fileno()).st_size < width * self.frames
         if short and last is not None:
             raise FastrotError(
-                f"{self.path} or its offsets are shorter than the manifest says: run "
+                f"{self.path} or a file beside it is shorter than the manifest says: run "
                 f"`fastrot store verify {self.path.parents[1]} --fix` first"
             )
         self._file.truncate(self.bytes)
         self._write_header()
-        if self._offsets is not None:
-            self._offsets.truncate(8 * self.frames)
+        for file, width in self._beside:
+            file.truncate(width * self.frames)
 
     def append(self, video: EncodedVideo) -> tuple[int, int]:
         """Write and sync one video; return its offset and the number of its first frame."""
@@ -206,7 +216,10 @@ class _Shard:
             assert video.packet_bytes is not None
             starts = offset + np.concatenate([[0], np.cumsum(video.packet_bytes)[:-1]])
             _write_at(self._offsets, 8 * index, starts.astype("<u8").tobytes())
-            os.fdatasync(self._offsets.fileno())
+        if self._sums is not None:
+            _write_at(self._sums, 4 * index, frame_checksums(video).tobytes())
+        for file, _ in self._beside:
+            os.fdatasync(file.fileno())
         self.bytes += len(video.data)
         self.frames += video.frames
         self._write_header()
@@ -220,9 +233,8 @@ class _Shard:
             _write_at(self._file, 0, npy_header(shape))
 
     def close(self) -> None:
-        self._file.close()
-        if self._offsets is not None:
-            self._offsets.close()
+        for file in (self._file, *(file for file, _ in self._beside)):
+            file.close()
 
 
 def lock(store: Path, part: str = "") -> BinaryIO:
@@ -250,6 +262,24 @@ def offsets_path(shard: Path) -> Path:
     return shard.with_suffix(shard.suffix + ".offsets")
 
 
+def checksums_path(shard: Path) -> Path:
+    """Return the file of a shard's frame checksums (CRC-32): little-endian uint32, one a frame."""
+    return shard.with_suffix(shard.suffix + ".crc32")
+
+
+def frame_checksums(video: EncodedVideo) -> NDArray[np.uint32]:
+    """Return the CRC-32 of each frame's bytes, (frames,) uint32 little-endian."""
+    sizes = video.packet_bytes
+    if sizes is None:
+        sizes = np.full(video.frames, len(video.data) // video.frames, dtype=np.int64)
+    ends = np.cumsum(sizes).tolist()
+    data = memoryview(video.data)
+    sums = [
+        zlib.crc32(data[end - size : end]) for end, size in zip(ends, sizes.tolist(), strict=True)
+    ]
+    return np.array(sums, dtype="<u4")
+
+
 def npy_header(shape: tuple[int, ...]) -> bytes:
     """Return the .npy header of a C-ordered uint8 array, padded to NPY_HEADER_BYTES whatever the shape."""
     buffer = io.BytesIO()
@@ -263,7 +293,9 @@ def npy_header(shape: tuple[int, ...]) -> bytes:
 def write_atomically(path: Path, text: str) -> None:
     """Write a small text file so that a reader sees the old one or the new one, never half."""
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")  # unique over nodes
-    with temporary.open("w") as file:
+    with temporary.open(
+        "w", errors="surrogateescape"
+    ) as file:  # names may be bytes that are no text
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -1,5 +1,6 @@
 """One video file in, its frames at the store's size and codec out (section 4.2's preparation), by PyAV."""
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,8 @@ def transcode(job: Job) -> EncodedVideo:
     """
     settings = job.settings
     try:
+        if not stat.S_ISREG(job.path.stat().st_mode):  # reading a pipe would wait for ever
+            raise FastrotError("it is a folder, or another thing that is no file")
         truncated = find_truncation(job.path)
         if truncated:
             raise FastrotError(truncated)

@@ -22,7 +22,8 @@ def add_training_parser(
         help=help,
         description=f"{help[0].upper()}{help[1:]}. Results are in runs/NAME: config.yaml, env.json, "
         "metrics.jsonl, train.log, checkpoints/last.pt. Under torchrun it runs in as many processes. "
-        "The first Ctrl-C saves and stops after the step in hand (exit code 130), the second at once.",
+        "The first Ctrl-C saves and stops after the step in hand (exit code 130), the second at once; "
+        "SIGTERM and SIGUSR1 save and stop too (exit code 75).",
         epilog=f"Example: {example}",
     )
     parser.add_argument("config", metavar="CONFIG", help="a YAML file, such as those in configs/")
@@ -39,6 +40,11 @@ def add_training_parser(
         "--resume",
         action="store_true",
         help="go on from the run's last checkpoint, or begin if there is none yet",
+    )
+    parser.add_argument(
+        "--resume-anyway",
+        action="store_true",
+        help="go on even where the config or the videos have changed, with the new values",
     )
     parser.set_defaults(run=run, tasks=tasks)
     _options_first(parser)
@@ -70,5 +76,5 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from fastrot.training import train
 
-    train(config, resume=args.resume)
+    train(config, resume=args.resume, anyway=args.resume_anyway)
     return 0

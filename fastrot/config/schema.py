@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from fastrot.config.values import shown, unprintable
 from pipelines.errors import UsageError
 
 Source = Literal["store", "reader"]
@@ -25,6 +26,10 @@ RegressionLoss = Literal["l1", "l2"]
 TaskName = Literal["rotation", "action"]
 
 SCRATCH = "scratch"
+
+# Ends of ranges that nobody means: beyond them is a slip of the finger, or a trick.
+MANY = 10**9
+MANY_CLIPS = 2**20
 
 # Mean and std of the pixels in units of the full range, by modality. RGB: the authors' released code.
 # DIF: open in the paper; differences are centred, and 0.1 is about their spread on real videos.
@@ -50,6 +55,10 @@ class DataConfig:
     For DIF, ``camera_motion: remove`` lays each frame over the next one before it is taken away, and
     ``dead_zone`` brings differences nearer to 0 by so many of their 255 levels (docs/cheap_cues.md).
 
+    ``check`` compares what is read with the store's checksums. A clip that cannot be read or decoded is
+    replaced by the plan's next, and its video named in the log, until more than ``broken_share`` of the
+    clips are (ten are always borne at the 0.01 that it is by default: it is a share of a thousand at least).
+
     ``source: reader`` makes ``store`` a folder of unprepared videos instead: every window of each is
     read, a new one beginning each ``step`` frames, and stretched to ``size`` x ``size`` pixels.
     """
@@ -73,14 +82,20 @@ class DataConfig:
     shots: int = 0
     size: int = 136
     step: int = 8
+    broken_share: float = 0.01
+    check: bool = True
 
     def __post_init__(self) -> None:
         _choice("data.source", self.source, get_args(Source))
         _choice("data.modality", self.modality, get_args(Modality))
-        for key in ("frames", "stride", "crop", "prefetch", "size", "step"):
-            _at_least(f"data.{key}", getattr(self, key), 1)
-        for key in ("threads", "shots"):
-            _at_least(f"data.{key}", getattr(self, key), 0)
+        for key in ("store", "split", "eval_split"):
+            _text(f"data.{key}", getattr(self, key))
+        most = {"frames": 4096, "stride": 4096, "crop": 8192, "prefetch": 64, "size": 8192}
+        for key, high in most.items():
+            _between(f"data.{key}", getattr(self, key), 1, high)
+        _between("data.threads", self.threads, 0, 1024)
+        _at_least("data.step", self.step, 1)
+        _at_least("data.shots", self.shots, 0)
         _between("data.flip", self.flip, 0, 1)
         _between("data.hw_decoder_load", self.hw_decoder_load, 0, 1)
         _choice("data.camera_motion", self.camera_motion, get_args(CameraMotion))
@@ -94,12 +109,17 @@ class DataConfig:
                     f"data.{key} is {getattr(self, key)!r}, which is for differences: "
                     "give data.modality=dif too"
                 )
+        _between("data.broken_share", self.broken_share, 0, 1)
         for key in ("mean", "std"):
             values = getattr(self, key)
             if values is not None and len(values) != 3:
-                raise UsageError(f"data.{key} is {values}: give three numbers, one per channel")
-        if self.std is not None and min(self.std) <= 0:
-            raise UsageError(f"data.std is {self.std}: each must be above 0")
+                raise UsageError(
+                    f"data.{key} is {shown(values)}: give three numbers, one per channel"
+                )
+            for value in values or ():
+                _between(f"data.{key}", value, -100, 100)
+        if self.std is not None and min(self.std) < 1e-6:
+            raise UsageError(f"data.std is {self.std}: each must be above 0 (1e-6 at least)")
 
     @property
     def statistics(self) -> tuple[list[float], list[float]]:
@@ -124,7 +144,13 @@ class RotationConfig:
     def __post_init__(self) -> None:
         _choice("rotation.kind", self.kind, get_args(RotationKind))
         _choice("rotation.loss", self.loss, get_args(RegressionLoss))
-        _at_least("rotation.views", self.views, 1)
+        _between("rotation.views", self.views, 1, 360)
+        if not 2 <= len(self.degrees) <= 360 or len(set(self.degrees)) != len(self.degrees):
+            raise UsageError(
+                f"rotation.degrees is {shown(self.degrees)}: give 2 to 360 different angles"
+            )
+        for degrees in self.degrees:
+            _between("rotation.degrees", degrees, 0, 359)
 
 
 @dataclass(frozen=True)
@@ -148,7 +174,7 @@ class ModelConfig:
         _between("model.freeze", self.freeze, 0, 5)
         _between("model.dropout", self.dropout, 0, 0.99)
         _choice("model.depth", self.depth, get_args(Depth))
-        _at_least("model.width", self.width, 1)
+        _between("model.width", self.width, 1, 1024)
         _choice("model.shortcut", self.shortcut, get_args(Shortcut))
         _choice("model.stem_channels", self.stem_channels, get_args(StemChannels))
 
@@ -181,8 +207,8 @@ class OptimConfig:
     backend: OptimBackend = "torch"
 
     def __post_init__(self) -> None:
-        if not self.lr > 0:
-            raise UsageError(f"optim.lr is {self.lr}: it must be above 0")
+        if not 0 < self.lr <= 1e6:
+            raise UsageError(f"optim.lr is {self.lr}: it must be above 0 (and at most 1e6)")
         _between("optim.momentum", self.momentum, 0, 1)
         _at_least("optim.weight_decay", self.weight_decay, 0)
         _choice("optim.schedule", self.schedule, get_args(Schedule))
@@ -209,7 +235,8 @@ class TrainConfig:
     under their step's number beside ``last.pt`` and ``best.pt``. ``sync_bn`` takes BatchNorm's statistics
     over all processes (GPUs only). ``label_smoothing`` is for actions. ``compile`` trains the network
     through torch.compile, which takes a minute or more at the start. ``affinity`` gives each of several
-    processes of a machine cores of its own, near its GPU.
+    processes of a machine cores of its own, near its GPU. A process that does not answer for
+    ``timeout_s`` seconds is given up, and the run ends with an error that names it.
     """
 
     batch: int = 32
@@ -220,22 +247,25 @@ class TrainConfig:
     log_every: int = 20
     eval_every: int = 0
     checkpoint_every: int = 1000
-    keep: int = 0
+    keep: int = 2
     sync_bn: bool = False
     label_smoothing: float = 0.0
     compile: bool = False
     affinity: bool = True
+    timeout_s: float = 600.0
 
     def __post_init__(self) -> None:
-        for key in ("batch", "accumulate", "log_every"):
-            _at_least(f"train.{key}", getattr(self, key), 1)
+        _between("train.batch", self.batch, 1, MANY_CLIPS)
+        _between("train.accumulate", self.accumulate, 1, MANY_CLIPS)
+        _at_least("train.log_every", self.log_every, 1)
         for key in ("eval_every", "checkpoint_every", "keep"):
             _at_least(f"train.{key}", getattr(self, key), 0)
         _between("train.label_smoothing", self.label_smoothing, 0, 1)
+        _between("train.timeout_s", self.timeout_s, 1, 1e6)
         if self.iterations is not None:
             _at_least("train.iterations", self.iterations, 1)
-        if self.epochs is not None and not self.epochs > 0:
-            raise UsageError(f"train.epochs is {self.epochs}: it must be above 0")
+        if self.epochs is not None and not 0 < self.epochs <= 1e6:
+            raise UsageError(f"train.epochs is {self.epochs}: it must be above 0 (and at most 1e6)")
         _choice("train.precision", self.precision, get_args(Precision))
 
 
@@ -247,8 +277,8 @@ class EvalConfig:
     batch: int = 16
 
     def __post_init__(self) -> None:
-        _at_least("eval.clips_per_video", self.clips_per_video, 1)
-        _at_least("eval.batch", self.batch, 1)
+        _between("eval.clips_per_video", self.clips_per_video, 1, 10_000)
+        _between("eval.batch", self.batch, 1, MANY_CLIPS)
 
 
 @dataclass(frozen=True)
@@ -303,8 +333,12 @@ class Config:
     def __post_init__(self) -> None:
         _choice("task", self.task, get_args(TaskName))
         _between("seed", self.seed, 0, 2**63 - 1)
-        if self.name in (".", "..") or any(c in self.name for c in "/\\\0"):
-            raise UsageError(f"name is {self.name!r}: it must be the name of one folder, below out")
+        for key in ("name", "out", "init"):
+            _text(key, getattr(self, key))
+        if self.name in (".", "..") or set(self.name) & set("/\\") or len(self.name.encode()) > 200:
+            raise UsageError(
+                f"name is {shown(self.name)}: it must be the name of one folder, below out"
+            )
         if not self.init:
             raise UsageError("init is empty: give a checkpoint, or scratch")
 
@@ -324,15 +358,25 @@ class Config:
 
 
 def _at_least(key: str, value: float, least: float) -> None:
-    if not least <= value < 2**63:
-        raise UsageError(f"{key} is {value}: it must be at least {least}")
+    if not least <= value <= MANY:
+        raise UsageError(
+            f"{key} is {shown(value)}: it must be at least {least} (and at most {MANY})"
+        )
 
 
 def _between(key: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise UsageError(f"{key} is {value}: it must be between {low} and {high}")
+        raise UsageError(f"{key} is {shown(value)}: it must be between {low} and {high}")
 
 
 def _choice(key: str, value: Any, choices: Sequence[str] | Sequence[int]) -> None:
-    if value not in choices:
-        raise UsageError(f"{key} is {value!r}: choose one of {', '.join(map(str, choices))}")
+    # True equals 1 to Python, not to a reader of a config
+    if value not in choices or isinstance(value, bool | float):
+        raise UsageError(f"{key} is {shown(value)}: choose one of {', '.join(map(str, choices))}")
+
+
+def _text(key: str, value: str | None) -> None:
+    if value is not None and (len(value) > 2000 or unprintable(value)):
+        raise UsageError(
+            f"{key} is {shown(value)}: it must be a short text without control characters"
+        )

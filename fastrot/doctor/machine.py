@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastrot.doctor.check import Check, good, missing, warning
 from pipelines.machine import cores
-from pipelines.sources import OPEN_FILES
+from pipelines.shard_files import OPEN_FILES
 
 GIB = 1 << 30
 LEAST_MEMORY = 4 * GIB

@@ -1,6 +1,7 @@
 """What a run trains on: the clips of a store, or the windows of unprepared videos."""
 
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -29,8 +30,16 @@ class TrainingData(Protocol):
     digest: int
     store: Store | None
 
-    def loader(self, runtime: Runtime, *, start_step: int, steps: int) -> BatchLoader:
+    def loader(
+        self, runtime: Runtime, *, start_step: int, steps: int, positions: Sequence[bytes] = ()
+    ) -> BatchLoader:
         """Return this process's micro-batches of the steps after ``start_step`` up to ``steps``.
+
+        Args:
+            runtime: whose process.
+            start_step: steps that went before.
+            steps: of the run.
+            positions: each process's loader's ``position`` after ``start_step`` steps.
 
         Raises:
             UsageError: the batch does not divide, or the crop is too big.
@@ -55,7 +64,9 @@ class StoreData:
         self.videos = len(self._videos)
         self.digest = digest(self._store, self._videos)
 
-    def loader(self, runtime: Runtime, *, start_step: int, steps: int) -> BatchLoader:
+    def loader(
+        self, runtime: Runtime, *, start_step: int, steps: int, positions: Sequence[bytes] = ()
+    ) -> BatchLoader:
         """Return the micro-batches that the clip plan gives this process."""
         return train_loader(
             self._config, self._store, self._videos, runtime, start_step=start_step, steps=steps
@@ -89,9 +100,13 @@ class ReaderData:
         self.store: Store | None = None
         self.classes: list[str] = []
         self.videos = len(self._files)
-        self.digest = zlib.crc32("\n".join(path.name for path in self._files).encode())
+        self.digest = zlib.crc32(
+            "\n".join(path.name for path in self._files).encode(errors="surrogatepass")
+        )
 
-    def loader(self, runtime: Runtime, *, start_step: int, steps: int) -> BatchLoader:
+    def loader(
+        self, runtime: Runtime, *, start_step: int, steps: int, positions: Sequence[bytes] = ()
+    ) -> BatchLoader:
         """Return an endless loader; the trainer takes as many batches as it needs."""
         data, train = self._config.data, self._config.train
         slots = runtime.world * train.accumulate
@@ -99,6 +114,11 @@ class ReaderData:
             raise UsageError(
                 f"train.batch is {train.batch}: it must divide by {slots} "
                 "(processes x train.accumulate)"
+            )
+        if positions and len(positions) != runtime.world:
+            raise UsageError(
+                f"data.source=reader goes on with as many processes as before: {len(positions)} then, "
+                f"{runtime.world} now"
             )
         loader = ReaderLoader(
             self._files,
@@ -109,6 +129,7 @@ class ReaderData:
             batch=train.batch // slots,
             device=runtime.device,
             first=start_step * train.accumulate,
+            position=positions[runtime.rank] if positions else b"",
             flip=data.flip,
             rank=runtime.rank,
             world=runtime.world,

@@ -1,32 +1,111 @@
-"""Ctrl-C that waits for the end of the step."""
+"""Ctrl-C, SIGTERM and Slurm's SIGUSR1: they wait for the end of a step, on which all processes agree."""
 
+import contextlib
+import os
 import signal
+import socket
 import threading
+from collections import deque
 from types import FrameType, TracebackType
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from fastrot.runtime import Runtime
+
+PREEMPTED, INTERRUPTED = 1, 2
+"""How a stop was asked for: by the machine's keeper, or by a person. The higher one wins."""
+
+_NOW_S = 2.0
+_INTERRUPTED_CODE = 130
 
 
 class Interrupt:
-    """While entered, notes the first SIGINT or a SIGTERM in ``asked``; a second SIGINT acts at once.
+    """While entered, notes the first SIGINT, SIGTERM or SIGUSR1 in ``asked``; a second SIGINT acts at once.
 
     torchrun passes Ctrl-C on as a SIGTERM besides the terminal's SIGINT, which is one request, not two.
+    At once means at once: a process that waits in a library, for a device or for another process,
+    does not run Python's handlers, and is ended by a thread after two seconds.
+
+    Attributes:
+        asked: 0, PREEMPTED or INTERRUPTED.
     """
 
     def __init__(self) -> None:
-        self.asked = False
-        self._interrupted = False
+        self.asked = 0
         self._before: dict[int, object] = {}
+        self._left = threading.Event()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self._interrupted:
+        if number == signal.SIGINT and self.asked == INTERRUPTED:
             raise KeyboardInterrupt
-        self._interrupted |= number == signal.SIGINT
-        self.asked = True
+        self.asked = max(self.asked, INTERRUPTED if number == signal.SIGINT else PREEMPTED)
 
     def __enter__(self) -> "Interrupt":
         # Python lets only the main thread set handlers; in others, who interrupts decides what happens.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
                 self._before[number] = signal.signal(number, self._note)
+            self._told, self._tell = socket.socketpair()
+            self._tell.setblocking(False)
+            self._woken = signal.set_wakeup_fd(self._tell.fileno(), warn_on_full_buffer=False)
+            threading.Thread(target=self._watch, name="fastrot-interrupt", daemon=True).start()
+        return self
+
+    def _watch(self) -> None:
+        """Read the numbers of signals, which the interpreter writes whatever the main thread does."""
+        interrupts = 0
+        with self._told:
+            while interrupts < 2:
+                numbers = self._told.recv(64)
+                if not numbers:
+                    return
+                interrupts += numbers.count(signal.SIGINT)
+        if not self._left.wait(_NOW_S):
+            os._exit(_INTERRUPTED_CODE)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._left.set()
+        if self._before:
+            signal.set_wakeup_fd(self._woken)
+            self._tell.close()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+class Agreement:
+    """The highest of a number that every process gives at the end of every step.
+
+    On a CPU it is that of the step in hand. On GPUs it is that of the step before, which the other hosts
+    gave long ago: no host waits for a device, nor for the slowest host.
+    """
+
+    def __init__(self, runtime: Runtime):
+        self._runtime = runtime
+        self._late = int(runtime.device.type == "cuda")
+        self._given: deque[tuple[torch.Tensor, Any]] = deque()
+
+    def highest(self, value: int) -> int:
+        """Give this process's value, and return the highest one (0 before the first is known)."""
+        if self._runtime.world == 1:
+            return value
+        given = torch.tensor([value])
+        work = dist.all_reduce(given, dist.ReduceOp.MAX, group=self._runtime.control, async_op=True)
+        self._given.append((given, work))
+        return self._take() if len(self._given) > self._late else 0
+
+    def _take(self) -> int:
+        given, work = self._given.popleft()
+        work.wait()
+        return int(given.item())
+
+    def __enter__(self) -> "Agreement":
         return self
 
     def __exit__(
@@ -35,5 +114,7 @@ class Interrupt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+        # What is under way must end before the group does. After an error nobody may answer any more.
+        while self._given and (error is None or isinstance(error, KeyboardInterrupt)):
+            with contextlib.suppress(RuntimeError):
+                self._take()

@@ -10,7 +10,8 @@ class Standing:
 
     ``loss`` and ``accuracy`` (0..1) are averages over the last logged window of training;
     ``eval_accuracy`` is the last one and ``best_accuracy`` the best one on ``data.eval_split``, None
-    where nothing was evaluated; ``seconds`` counts training only.
+    where nothing was evaluated; ``seconds`` counts training only; ``replaced`` counts clips that could not
+    be read or decoded, and gave way to others.
     """
 
     loss: float = float("nan")
@@ -18,6 +19,7 @@ class Standing:
     eval_accuracy: float | None = None
     best_accuracy: float | None = None
     seconds: float = 0.0
+    replaced: int = 0
 
 
 @dataclass(frozen=True)
@@ -33,3 +35,4 @@ class TrainResult:
     eval_accuracy: float | None
     best_accuracy: float | None
     seconds: float
+    replaced: int

@@ -1,11 +1,14 @@
 """May this run go on from that checkpoint? Only where what it computes has not changed."""
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fastrot.checkpoint import load_checkpoint
 from fastrot.config import Config, to_mapping
-from pipelines.errors import UsageError
+from pipelines.errors import FastrotError, UsageError
 
 # What may differ between a run and its continuation, for it does not change what is computed (whose
 # kernels do it changes the rounding, as another machine does). The store may have moved (its videos
@@ -19,6 +22,8 @@ FREE = frozenset(
         "data.hw_decoder_load",
         "data.threads",
         "data.prefetch",
+        "data.broken_share",
+        "data.check",
         "eval.batch",
         "model.stem_channels",
         "optim.backend",
@@ -33,15 +38,26 @@ FREE = frozenset(
         "train.eval_every",
         "train.keep",
         "train.log_every",
+        "train.timeout_s",
     ]
 )
 LENGTH = frozenset(["train.iterations", "train.epochs"])
 
 
+def config_hash(config: Config) -> str:
+    """Return the SHA-256 of a config's values, in hexadecimal digits."""
+    return hashlib.sha256(json.dumps(to_mapping(config), sort_keys=True).encode()).hexdigest()
+
+
 def check_resumable(
-    path: Path, values: Mapping[str, Any], config: Config, now: Mapping[str, Any]
-) -> None:
-    """Compare a checkpoint with the run that would go on from it.
+    path: Path,
+    values: Mapping[str, Any],
+    config: Config,
+    now: Mapping[str, Any],
+    *,
+    anyway: bool = False,
+) -> list[str]:
+    """Compare a checkpoint with the run that would go on from it; return what differs and matters.
 
     Args:
         path: the checkpoint's, for the message.
@@ -49,6 +65,7 @@ def check_resumable(
         config: the run's.
         now: ``videos`` (digest of the chosen videos) and ``slots`` (micro-batches a step over all
             processes) of the run.
+        anyway: allow differences.
 
     Raises:
         UsageError: something that matters differs; the message names every key.
@@ -66,11 +83,37 @@ def check_resumable(
         differing.append(
             f"processes x train.accumulate: {values['slots']} then, {now['slots']} now"
         )
-    if differing:
+    if differing and not anyway:
         raise UsageError(
             f"{path} cannot be gone on from, because the run has changed ({'; '.join(differing)}): "
-            "undo the change, or start a new run with another name=..."
+            "undo the change, start a new run with another name=..., or go on with the new values by "
+            "--resume-anyway"
         )
+    return differing
+
+
+def newest_good(candidates: Sequence[Path]) -> tuple[Path | None, list[str]]:
+    """Return the first checkpoint that is whole, and a sentence about each one before it.
+
+    Args:
+        candidates: of one run, the newest first; none make the answer None.
+
+    Raises:
+        FastrotError: there are some, and none can be read.
+    """
+    errors = []
+    for path in candidates:
+        try:
+            load_checkpoint(path)
+        except FastrotError as error:
+            errors.append(str(error))
+            continue
+        return path, [f"{error}; going on from {path} instead" for error in errors]
+    if errors:
+        raise FastrotError(
+            f"no checkpoint of the run can be read: {'; '.join(errors)}. Remove its folder to begin again"
+        )
+    return None, []
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

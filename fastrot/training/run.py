@@ -1,12 +1,12 @@
 """A training run from its config to its last checkpoint, for both tasks."""
 
+import json
+import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from fastrot import __version__, console
 from fastrot.checkpoint import load_checkpoint, save_checkpoint
@@ -23,27 +23,34 @@ from fastrot.runtime import Runtime
 from fastrot.tasks import ActionTask, make_task
 from fastrot.training.clock import Clock
 from fastrot.training.data import training_data
-from fastrot.training.interrupt import Interrupt
+from fastrot.training.interrupt import INTERRUPTED, Agreement, Interrupt
 from fastrot.training.optim import count_steps, scaled_lr
 from fastrot.training.result import Standing, TrainResult
-from fastrot.training.resume import check_resumable
+from fastrot.training.resume import check_resumable, config_hash, newest_good
+from fastrot.training.rng import seed_rngs
 from fastrot.training.trainer import Trainer
-from pipelines.errors import FastrotError
+from pipelines.errors import FastrotError, PreemptedError
 from pipelines.loader import BatchLoader
 
 
 def train(
-    config: Config, *, resume: bool = False, quiet: bool = False, what: str | None = None
+    config: Config,
+    *,
+    resume: bool = False,
+    anyway: bool = False,
+    quiet: bool = False,
+    what: str | None = None,
 ) -> TrainResult:
     """Train as the config says, alone or as one of torchrun's processes.
 
-    The first Ctrl-C (or a SIGTERM) ends the run after the step in hand, with a checkpoint; of several
-    processes, at the next line of the log, where they agree on it. A second one ends it at once.
+    The first Ctrl-C, a SIGTERM or a SIGUSR1 ends the run after the step in hand (on several GPUs the one
+    after it), with a checkpoint, in all processes. A second Ctrl-C ends it at once.
 
     Args:
         config: what to do.
         resume: go on from the run's last checkpoint, or begin if there is none yet. A run that is
-            done already is left as it is.
+            done already is left as it is. torchrun's restarts resume in any case.
+        anyway: resume a run whose config has changed, with the new values.
         quiet: print no log lines, only progress; train.log has them all the same.
         what: the name on the progress display, instead of the run's.
 
@@ -51,11 +58,25 @@ def train(
         UsageError: the config does not fit the store or the processes; the run exists already; a
             resumed run has changed.
         FastrotError: a file is missing, damaged or cannot be written.
-        KeyboardInterrupt: after the checkpoint was written.
+        KeyboardInterrupt: Ctrl-C, after the checkpoint was written.
+        PreemptedError: a SIGTERM or SIGUSR1, after the checkpoint was written.
     """
     config.check_runnable()
-    with Runtime.start(config.train.precision, affinity=config.train.affinity) as runtime:
-        return _Run(config, runtime, quiet=quiet, what=what or config.name).train(resume=resume)
+    if config.task == "rotation":
+        make_task(config, ())  # refuses wrong angles before any data is read
+    resume = resume or anyway or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+    train_config = config.train
+    with Runtime.start(
+        train_config.precision, affinity=train_config.affinity, timeout_s=train_config.timeout_s
+    ) as runtime:
+        try:
+            run = _Run(config, runtime, quiet=quiet, what=what or config.name)
+            return run.train(resume=resume, anyway=anyway)
+        except RuntimeError as error:
+            explained = runtime.explained(error)
+            if explained is error:
+                raise
+            raise explained from None
 
 
 class _Run:
@@ -85,15 +106,22 @@ class _Run:
         )
         self._standing = Standing()
         self._report = ""
+        self._notes: list[str] = []
+        self._loader: BatchLoader | None = None
 
-    def train(self, *, resume: bool) -> TrainResult:
-        saved = self._saved(resume)
-        trainer = self._trainer(saved)
+    def train(self, *, resume: bool, anyway: bool) -> TrainResult:
+        saved = self._saved(resume, anyway)
+        trainer = self._trainer(saved, changed=anyway)
         if trainer.step >= self._steps:
             self._folder.log(f"{self._folder.path} is done already: {trainer.step} steps")
             return self._result(trainer)
         # Made before the folder, so that a batch or crop that does not fit leaves nothing behind.
-        loader = self._data.loader(self._runtime, start_step=trainer.step, steps=self._steps)
+        self._loader = loader = self._data.loader(
+            self._runtime,
+            start_step=trainer.step,
+            steps=self._steps,
+            positions=() if saved is None else saved["positions"],
+        )
         with loader, closing(self._folder):
             self._runtime.on_main(
                 lambda: self._folder.open(self._config, self._runtime, step=trainer.step)
@@ -102,6 +130,7 @@ class _Run:
             shown = self._runtime.is_main
             with (
                 Interrupt() as interrupt,
+                Agreement(self._runtime) as agreement,
                 console.progress(
                     self._steps, self._what, "steps", shown=shown, lines=self._quiet
                 ) as advance,
@@ -117,28 +146,35 @@ class _Run:
                     advance()
                     profile_step()
 
-                self._loop(trainer, loader, interrupt, stepped)
+                self._loop(trainer, loader, lambda: agreement.highest(interrupt.asked), stepped)
         return self._result(trainer)
 
-    def _saved(self, resume: bool) -> dict[str, Any] | None:
+    def _saved(self, resume: bool, anyway: bool) -> dict[str, Any] | None:
         """Return the checkpoint to go on from, checked against the config; None to begin."""
         if not resume:
             self._runtime.on_main(self._folder.require_new)
             return None
-        if not self._runtime.on_main(self._folder.last.exists):
+        path, notes = self._runtime.on_main(lambda: newest_good(self._folder.candidates()))
+        self._notes += notes
+        if path is None:
             return None
-        saved = load_checkpoint(self._folder.last)
+        saved = load_checkpoint(path)
         try:
-            check_resumable(self._folder.last, saved, self._config, self._identity)
+            changes = check_resumable(path, saved, self._config, self._identity, anyway=anyway)
             self._standing = Standing(**saved["standing"])
+            missing = {"positions", "rng", "optimizer", "scheduler", "scaler", "totals"} - set(
+                saved
+            )
+            if missing or not isinstance(saved["rng"], list):
+                raise KeyError(*sorted(missing or ["rng"]))
         except (KeyError, TypeError) as error:
-            raise FastrotError(
-                f"{self._folder.last} is of another version of fastrot: {error}"
-            ) from None
+            raise FastrotError(f"{path} is of another version of fastrot: {error}") from None
+        if changes:
+            self._notes.append(f"going on with changes: {'; '.join(changes)}")
         return saved
 
-    def _trainer(self, saved: dict[str, Any] | None) -> Trainer:
-        torch.manual_seed(self._config.seed)
+    def _trainer(self, saved: dict[str, Any] | None, *, changed: bool) -> Trainer:
+        seed_rngs(self._config.seed)
         network = self._task.network(self._config.model)
         if saved is None and self._config.init != SCRATCH:
             self._report = start_from(self._config.init, network, partial=self._config.init_partial)
@@ -153,7 +189,7 @@ class _Run:
             steps_per_epoch=self._data.videos / self._config.train.batch,
         )
         if saved is not None:
-            trainer.load(saved)
+            trainer.load(saved, changed=changed)
         return trainer
 
     def _introduce(self, trainer: Trainer) -> None:
@@ -171,8 +207,8 @@ class _Run:
                 f"optim.lr_batch {optim.lr_batch}, a batch of {batch // self._runtime.world} a process"
             )
         self._folder.log(trainer.optimizer_note)
-        if self._report:
-            self._folder.log(self._report)
+        for note in filter(None, (self._report, *self._notes)):
+            self._folder.log(note)
         if trainer.step:
             self._folder.log(f"going on after step {trainer.step}")
 
@@ -180,7 +216,7 @@ class _Run:
         self,
         trainer: Trainer,
         loader: BatchLoader,
-        interrupt: Interrupt,
+        asked: Callable[[], int],
         stepped: Callable[[], None],
     ) -> None:
         train = self._config.train
@@ -195,7 +231,7 @@ class _Run:
             if self._config.data.eval_split and (at_end or _due(step, train.eval_every)):
                 with clock.stopped():
                     self._evaluate(trainer)
-            stop = not at_end and self._must_stop(interrupt, logging)
+            stop = 0 if at_end else asked()
             if at_end or stop or _due(step, train.checkpoint_every):
                 with clock.stopped():
                     self._save(trainer, self._folder.last)
@@ -205,20 +241,27 @@ class _Run:
                     f"interrupted after step {step}, saved in {self._folder.last}: "
                     "the same command with --resume goes on"
                 )
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt if stop == INTERRUPTED else PreemptedError
 
-    def _must_stop(self, interrupt: Interrupt, logging: bool) -> bool:
-        """Several processes agree where the host waits for the device anyhow, lest one goes on alone."""
-        if self._runtime.world == 1:
-            return interrupt.asked
-        if not logging:
-            return False
-        asked = torch.tensor(int(interrupt.asked), device=self._runtime.device)
-        return bool(self._runtime.all_sum(asked).item())
+    def _report_replaced(self, step: int) -> None:
+        """Name the videos whose clips were replaced since the last call, in any process."""
+        assert self._loader is not None
+        replaced = self._loader.take_replaced()
+        mine = json.dumps([asdict(each) for each in replaced]).encode() if replaced else b""
+        everyones = [json.loads(each) for each in self._runtime.all_bytes(mine) if each]
+        rows = sorted((row for each in everyones for row in each), key=lambda row: row["sample"])
+        for row in rows:
+            self._folder.log(
+                f"step {step}  clip {row['sample']} replaced by clip {row['by']}: {row['reason']}"
+            )
+        if rows:
+            self._standing.replaced += len(rows)
+            self._folder.record({"step": step, "replaced": rows})
 
     def _log(self, trainer: Trainer, clock: Clock) -> None:
         """Record the averages since the last line. Clips count as the network sees them: rotated."""
         self._stop_if_broken(trainer)
+        self._report_replaced(trainer.step)
         window = trainer.close_window()
         lap = clock.lap(trainer.step)
         self._standing.loss, self._standing.accuracy = window.loss, window.accuracy
@@ -230,11 +273,13 @@ class _Run:
             "loss": window.loss,
             "accuracy": window.accuracy,
             "lr": window.lr,
+            "clips": window.clips,
             "clips_per_s": videos_per_s * self._task.views,
             "videos_per_s": videos_per_s,
             # Of all processes; padded channels and recomputation do not count.
             "useful_tflop_per_s": videos_per_s * self._task.views * self._flops / 1e12,
             "data_wait_share": lap.waited / lap.seconds,
+            "clips_replaced": self._standing.replaced,
             **clock.loader_figures(),
             "seconds": clock.seconds,
         }
@@ -294,6 +339,9 @@ class _Run:
 
     def _save(self, trainer: Trainer, path: Path) -> None:
         self._stop_if_broken(trainer)
+        self._report_replaced(trainer.step)
+        assert self._loader is not None
+        positions = self._runtime.all_bytes(self._loader.position())
         state = trainer.state()  # by every process: they exchange their totals
         if self._runtime.is_main:
             save_checkpoint(
@@ -302,7 +350,9 @@ class _Run:
                     **state,
                     **self._identity,
                     "standing": asdict(self._standing),
+                    "positions": positions if any(positions) else [],
                     "config": to_mapping(self._config),
+                    "config_hash": config_hash(self._config),
                     "classes": list(self._data.classes),
                     "versions": {"fastrot": __version__, **versions()},
                 },

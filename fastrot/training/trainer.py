@@ -1,5 +1,6 @@
 """What a training run holds, one step of it, and its state in and out of a checkpoint."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from fastrot.training.optim import (
     make_scheduler,
     scaled_lr,
 )
+from fastrot.training.rng import rng_state, set_rng_state
+from pipelines.errors import FastrotError
 from pipelines.loader import Batch
 
 _NEVER = 2**62
@@ -31,12 +34,13 @@ _NEVER = 2**62
 class Window:
     """Averages over the steps since the last window, all processes and micro-batches alike.
 
-    ``lr`` is the learning rate of the last of these steps.
+    ``lr`` is the learning rate of the last of these steps, ``clips`` how many the network saw in them.
     """
 
     loss: float
     accuracy: float
     lr: float
+    clips: int
 
 
 class Trainer:
@@ -122,7 +126,7 @@ class Trainer:
         """Return the averages since the last call. The host waits for the device here."""
         loss, correct, clips, micros = self._runtime.all_sum(self._totals).tolist()
         self._totals.zero_()
-        return Window(loss / micros, correct / clips, float(self._lr))
+        return Window(loss / micros, correct / clips, float(self._lr), int(clips))
 
     @property
     def broken_step(self) -> int | None:
@@ -132,9 +136,6 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Return everything that going on needs, as tensors and plain values; called by every process."""
-        rng = {"cpu": torch.get_rng_state()}
-        if self._runtime.device.type == "cuda":
-            rng["cuda"] = torch.cuda.get_rng_state(self._runtime.device)
         return {
             "model": self.network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -142,14 +143,33 @@ class Trainer:
             "scaler": self._scaler.state_dict(),
             "step": self.step,
             "totals": self._runtime.all_rows(self._totals),
-            "rng": rng,
+            "rng": self._runtime.all_bytes(rng_state(self._runtime.device)),
         }
 
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state: bit-identical on a CPU."""
-        self.network.load_state_dict(state["model"])
-        load_optimizer(self._optimizer, state["optimizer"])
-        self._scheduler.load_state_dict(state["scheduler"])
+    def load(self, state: Mapping[str, Any], *, changed: bool = False) -> None:
+        """Go on from a state: bit-identical on a CPU.
+
+        Args:
+            state: what ``state`` returned.
+            changed: take learning rate, schedule, momentum and decay from this run's config, instead of
+                from the state.
+
+        Raises:
+            FastrotError: the state is of another network.
+        """
+        try:
+            self.network.load_state_dict(state["model"])
+        except RuntimeError as error:
+            raise FastrotError(f"the checkpoint is of another network: {error}") from None
+        if changed:
+            self._load_momenta(state["optimizer"])
+            with warnings.catch_warnings():  # that the optimiser did not move between
+                warnings.simplefilter("ignore")
+                for _ in range(state["step"]):
+                    self._scheduler.step()
+        else:
+            load_optimizer(self._optimizer, state["optimizer"])
+            self._scheduler.load_state_dict(state["scheduler"])
         self._scaler.load_state_dict(state["scaler"])
         self.step = state["step"]
         rows, runtime = state["totals"], self._runtime
@@ -157,6 +177,17 @@ class Trainer:
             self._totals.copy_(rows[runtime.rank])
         elif runtime.is_main:  # other processes share the work now: the sum is what counts
             self._totals.copy_(rows.sum(dim=0))
-        torch.set_rng_state(state["rng"]["cpu"])
-        if runtime.device.type == "cuda" and "cuda" in state["rng"]:
-            torch.cuda.set_rng_state(state["rng"]["cuda"], runtime.device)
+        saved = state["rng"]
+        set_rng_state(saved[runtime.rank if len(saved) == runtime.world else 0], runtime.device)
+
+    def _load_momenta(self, saved: Mapping[str, Any]) -> None:
+        own = self._optimizer.state_dict()
+        groups = [[group["params"] for group in each["param_groups"]] for each in (own, saved)]
+        if groups[0] != groups[1]:
+            raise FastrotError(
+                "the checkpoint's optimiser has other groups of weights: optim.decay_norms and "
+                "model.freeze cannot change within a run"
+            )
+        self._optimizer.load_state_dict(
+            {"state": saved["state"], "param_groups": own["param_groups"]}
+        )

@@ -74,21 +74,22 @@ class Tree:
 def walk(source: Path) -> Tree:
     """Find the files of ``source`` (which may be one video) in one pass, without a stat for each.
 
-    Hidden files are passed over, and links to folders are not followed.
+    Hidden files are passed over, and links to folders are not followed. A folder that is called like a
+    video is listed too, so that somebody hears of it.
     """
     if source.is_file():
         return Tree([File(source.parent, source.name)], [])
     tree = Tree([], [])
-    for folder, _, names in sorted(os.walk(source)):
+    for folder, folders, names in sorted(os.walk(source)):
         parent = Path(folder)
-        for name in sorted(names):
+        for name in sorted([*names, *folders]):
             stem, dot, suffix = name.rpartition(".")
             if not stem or name.startswith("."):
                 continue
             kind = (dot + suffix).lower()
             if kind in VIDEO_SUFFIXES:
                 tree.videos.append(File(parent, name))
-            elif kind in LIST_SUFFIXES:
+            elif kind in LIST_SUFFIXES and name in names:
                 tree.lists.append(parent / name)
     return tree
 

@@ -64,7 +64,7 @@ def test_an_unknown_key_names_the_nearest_and_all_of_its_section(tmp_path: Path)
         ("data.crop=wide", "data.crop is 'wide': it must be a whole number"),
         ("data.crop=1.5", "data.crop is 1.5: it must be a whole number"),
         ("data.crop=true", "data.crop is True"),
-        ("data.crop=0", "data.crop is 0: it must be at least 1"),
+        ("data.crop=0", "data.crop is 0: it must be between 1 and 8192"),
         ("data.crop=-3", "data.crop is -3"),
         ("data.flip=1.5", "data.flip is 1.5: it must be between 0 and 1"),
         ("data.flip=.nan", "data.flip is nan: it must be a finite number"),

@@ -12,7 +12,8 @@ from pipelines.errors import FastrotError
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TestPlan, TrainPlan, frame_numbers, train_ranges
 from pipelines.plan import test_ranges as ranges_for_test
-from pipelines.sources import ShardFiles, _runs
+from pipelines.shard_files import ShardFiles
+from pipelines.sources import _runs
 from pipelines.store import Store
 from pipelines.store_writer import offsets_path
 from pipelines.transcode import even_indices
@@ -200,7 +201,7 @@ def test_runs_of_consecutive_frames():
 
 
 def test_open_files_are_bounded_and_closed(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipelines.sources.OPEN_FILES", 3)
+    monkeypatch.setattr("pipelines.shard_files.OPEN_FILES", 3)
     files = ShardFiles()
     before = len(list(Path("/proc/self/fd").iterdir()))
     into = np.empty(1, dtype=np.uint8)

@@ -1,0 +1,133 @@
+"""Are memory and handles flat over hours of loaders, rebuilt pipelines and training runs in one process?"""
+
+import shutil
+import statistics
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from benchmarks.soak_stores import SIZE, make_store
+from fastrot.config import from_mapping
+from fastrot.console import say
+from fastrot.training import train
+from pipelines.loader import Loader
+from pipelines.plan import ClipSpec, TrainPlan
+from pipelines.store import Store
+
+BATCHES = 24
+ALLOWED_MB = 16.0
+"""How much more the last quarter may take than the second one: the allocator's own ups and downs."""
+
+
+@dataclass
+class Flatness:
+    """What was measured after each cycle: minutes, resident MB, handles, threads; and rebuilds in all."""
+
+    minutes: list[float] = field(default_factory=list)
+    resident_mb: list[float] = field(default_factory=list)
+    handles: list[int] = field(default_factory=list)
+    threads: list[int] = field(default_factory=list)
+    rebuilds: int = 0
+
+    @property
+    def growth_mb(self) -> float:
+        """Resident memory of the last quarter above that of the second one, medians, in MB."""
+        quarter = max(1, len(self.resident_mb) // 4)
+        second = self.resident_mb[quarter : 2 * quarter] or self.resident_mb
+        return statistics.median(self.resident_mb[-quarter:]) - statistics.median(second)
+
+    @property
+    def flat(self) -> bool:
+        """Whether memory grew by no more than ALLOWED_MB, and handles and threads not at all."""
+        warm = len(self.handles) // 4
+        steady = max(self.handles[warm:]) == min(self.handles[warm:])
+        return self.growth_mb <= ALLOWED_MB and steady and self.threads[-1] <= self.threads[warm]
+
+    def lines(self) -> list[str]:
+        """Return what was found, for people."""
+        warm = len(self.handles) // 4
+        return [
+            f"cycles                    {len(self.minutes)} in {self.minutes[-1]:.1f} minutes",
+            f"pipelines rebuilt         {self.rebuilds}",
+            f"resident memory           {self.resident_mb[warm]:.0f} MB after the first quarter, "
+            f"{self.resident_mb[-1]:.0f} MB at the end",
+            f"growth                    {self.growth_mb:+.1f} MB (medians of second and last quarter)",
+            f"open handles              {self.handles[warm]} after the first quarter, "
+            f"{self.handles[-1]} at the end",
+            f"threads                   {self.threads[warm]} after the first quarter, "
+            f"{self.threads[-1]} at the end",
+            f"flat                      {'yes' if self.flat else 'no'}",
+        ]
+
+
+def measure(seconds: float, *, folder: Path, most: int | None = None) -> Flatness:
+    """Load, rebuild and train over and over, for ``seconds`` or ``most`` cycles."""
+    store = Store.open(make_store(folder / "store", "mjpeg", 12))
+    _break_pictures(store, 5)
+    found = Flatness()
+    began = told = time.monotonic()
+    while time.monotonic() - began < seconds and (most is None or len(found.minutes) < most):
+        found.rebuilds += _load(store, len(found.minutes))
+        _train(store, folder)
+        status = Path("/proc/self/status").read_text()
+        values = dict(line.split(":", 1) for line in status.splitlines())
+        found.minutes.append((time.monotonic() - began) / 60)
+        found.resident_mb.append(int(values["VmRSS"].split()[0]) / 1000)
+        found.handles.append(len(list(Path("/proc/self/fd").iterdir())))
+        found.threads.append(int(values["Threads"]))
+        if time.monotonic() - told > 60:
+            told = time.monotonic()
+            say(
+                f"{found.minutes[-1]:5.1f} min  {found.resident_mb[-1]:.0f} MB  "
+                f"{found.handles[-1]} handles  {found.rebuilds} rebuilds"
+            )
+    return found
+
+
+def _load(store: Store, seed: int) -> int:
+    """Go through a loader whose decoder fails; return how often it was rebuilt."""
+    plan = TrainPlan(store, store.select("all"), ClipSpec(frames=4, crop=SIZE - 8), seed=seed)
+    ranges = [(4 * step, 4) for step in range(BATCHES)]
+    with Loader(
+        store,
+        plan,
+        ranges,
+        batch=4,
+        device=torch.device("cpu"),
+        threads=1,
+        broken_share=1.0,
+        check=False,
+    ) as loader:
+        assert sum(len(batch.clips) for batch in loader) == 4 * BATCHES
+        return loader.rebuilds
+
+
+def _train(store: Store, folder: Path) -> None:
+    """Train a few steps with checkpoints; clips of the damaged video are replaced."""
+    config = from_mapping(
+        {
+            "name": "run",
+            "out": str(folder / "runs"),
+            "data": {"store": str(store.path), "frames": 4, "crop": SIZE - 8},
+            "model": {"depth": 10, "width": 4},
+            "train": {"batch": 4, "iterations": 6, "log_every": 2, "checkpoint_every": 2},
+        }
+    )
+    train(config, quiet=True)
+    shutil.rmtree(folder / "runs")
+
+
+def _break_pictures(store: Store, video: int) -> None:
+    """Leave each picture of a video its first and last bytes, and nothing between: DALI fails on it."""
+    with store.shard_path(video).open("r+b") as file:
+        file.seek(int(store.offset[video]))
+        data = bytearray(file.read(int(store.bytes[video])))
+        at = 0
+        while (at := data.find(b"\xff\xd8", at)) >= 0:
+            end = data.find(b"\xff\xd9", at)
+            data[at + 4 : end] = bytes(end - at - 4)
+            at = end
+        file.seek(int(store.offset[video]))
+        file.write(data)

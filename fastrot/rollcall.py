@@ -1,0 +1,68 @@
+"""Which process of a run does not answer any more? Told by a store that needs no other process's help."""
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch.distributed as dist
+from torch.distributed.distributed_c10d import Store
+
+GRACE_S = 10.0
+_SIGNS = ("gloo", "closed by peer", "reset by peer", "pair closure", "ProcessGroup")
+
+
+@dataclass(frozen=True)
+class RollCall:
+    """The processes of a run by name, and a place where those that live say so.
+
+    A collective operation that fails says that somebody is gone or stuck, not who. Every process that
+    notices writes its name; those that have not after a while are the ones.
+    """
+
+    store: Store
+    rank: int
+    world: int
+
+    def enter(self) -> None:
+        """Write down where this process runs."""
+        self.store.set(f"who/{self.rank}", f"process {os.getpid()} on {socket.gethostname()}")
+
+    def missing(self, wait_s: float) -> list[str]:
+        """Say that this process lives, wait, and return the names of those that have not said so."""
+        deadline = time.monotonic() + wait_s
+        self.store.set_timeout(timedelta(seconds=max(1.0, wait_s)))
+        self.store.set(f"alive/{self.rank}", "yes")
+        others = [rank for rank in range(self.world) if rank != self.rank]
+        while others and time.monotonic() < deadline:
+            others = [rank for rank in others if not self.store.check([f"alive/{rank}"])]
+            time.sleep(0.1)
+        return [f"rank {rank} ({self._who(rank)})" for rank in others]
+
+    def _who(self, rank: int) -> str:
+        known = self.store.check([f"who/{rank}"])
+        return self.store.get(f"who/{rank}").decode() if known else "which never started"
+
+
+def is_about_others(error: BaseException) -> bool:
+    """Return whether an error came from talking to other processes."""
+    return isinstance(error, dist.DistError) or any(sign in str(error) for sign in _SIGNS)
+
+
+def explain(error: BaseException, calls: RollCall, timeout_s: float) -> str:
+    """Return which process is gone or stuck, as far as the roll call tells."""
+    gone = "closed by peer" in str(error) or "reset by peer" in str(error)
+    wait_s = min(GRACE_S, timeout_s) * (0.2 if gone else 1.0)
+    try:
+        missing = calls.missing(wait_s)
+    except RuntimeError:
+        missing = ["rank 0, which keeps the roll,"]
+    first_line = str(error).strip().splitlines()[0]
+    if not missing:
+        return f"the processes lost each other, though all of them live: {first_line}"
+    what = "ended" if gone else f"did not answer for {timeout_s:g} s (train.timeout_s)"
+    return (
+        f"{' and '.join(missing)} {what}: the run cannot go on without. Look for its error above, "
+        "and start again with --resume"
+    )

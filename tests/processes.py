@@ -1,0 +1,146 @@
+"""Training runs in processes of their own, which the test may kill, stop and signal."""
+
+import contextlib
+import functools
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.forked import fork
+from fastrot.config import Config, to_mapping
+
+Fault = tuple[str, int]
+"""(kind, step): kill or hang the process before or during that step, save, or leave every step slow."""
+
+
+@dataclass
+class Run:
+    """One process of a run, and the file of what it printed."""
+
+    process: Any
+    output: Path
+
+    def wait(self, timeout: float = 60) -> int:
+        """Return the exit code; -SIGKILL and the like for a signal."""
+        self.process.join(timeout)
+        assert self.process.exitcode is not None, f"still running: {self.text}"
+        return int(self.process.exitcode)
+
+    def send(self, number: int) -> None:
+        """Send a signal."""
+        os.kill(self.process.pid, number)
+
+    @property
+    def text(self) -> str:
+        """What it printed so far."""
+        return self.output.read_text()
+
+    def await_text(self, text: str, timeout: float = 60) -> None:
+        """Wait until it has printed ``text``."""
+        deadline = time.monotonic() + timeout
+        while text not in self.text:
+            assert time.monotonic() < deadline, self.text
+            assert self.process.is_alive(), self.text
+            time.sleep(0.01)
+
+
+def start(
+    config: Config | Mapping[str, Any],
+    *options: str,
+    rank: int = 0,
+    world: int = 1,
+    port: int = 0,
+    fault: Fault | None = None,
+) -> Run:
+    """Start ``fastrot pretrain`` (or finetune, as the task is) with a config, as one rank of several."""
+    values = to_mapping(config) if isinstance(config, Config) else dict(config)
+    folder = Path(values["out"])
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{values['name']}.yaml"
+    file.write_text(yaml.safe_dump(values))
+    command = "pretrain" if values["task"] == "rotation" else "finetune"
+    environment = {}
+    if world > 1:
+        environment = {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "RANK": str(rank),
+            "WORLD_SIZE": str(world),
+        }
+    output = folder / f"{values['name']}-{rank}.out"
+    process = fork(
+        [command, str(file), *options],
+        environment=environment,
+        output=output,
+        prepare=None if fault is None else functools.partial(_install, fault),
+    )
+    return Run(process, output)
+
+
+@contextlib.contextmanager
+def ranks(
+    config: Config, *options: str, world: int = 2, faults: Mapping[int, Fault] | None = None
+) -> Iterator[list[Run]]:
+    """Start a run of several processes; whoever lives at the end is killed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    faults = faults or {}
+    runs = [
+        start(config, *options, rank=rank, world=world, port=port, fault=faults.get(rank))
+        for rank in range(world)
+    ]
+    try:
+        yield runs
+    finally:
+        for run in runs:
+            if run.process.is_alive():
+                run.send(signal.SIGKILL)
+            run.process.join()
+
+
+def finish(config: Config, *options: str, world: int = 1, fault: Fault | None = None) -> list[int]:
+    """Run to the end, with the fault in every process, and return the exit codes."""
+    with ranks(config, *options, world=world, faults=dict.fromkeys(range(world), fault)) as runs:
+        codes = [run.wait() for run in runs]
+        if 1 in codes:  # shown by pytest where the test fails
+            print("\n".join(run.text for run in runs))
+        return codes
+
+
+def _install(fault: Fault) -> None:
+    import torch
+
+    from fastrot.training.trainer import Trainer
+
+    kind, at = fault
+    advance: Callable[..., None] = Trainer.advance
+    save = torch.save
+
+    def advancing(self: Trainer, batches: Any) -> None:
+        if kind == "hang" and self.step == at:
+            threading.Event().wait()
+        advance(self, batches)
+        if kind == "kill" and self.step == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if kind == "slow":
+            print(f"did step {self.step}")
+            time.sleep(0.1)
+
+    def saving(values: Any, file: Any) -> None:
+        if kind == "kill saving" and isinstance(values, dict) and values.get("step") == at:
+            file.write(b"half a checkpoint")
+            file.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+        save(values, file)
+
+    Trainer.advance = advancing  # type: ignore[method-assign]
+    torch.save = saving  # type: ignore[assignment]
