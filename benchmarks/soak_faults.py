@@ -196,12 +196,13 @@ def _has_store(job: Job) -> bool:
     return bool(job.config["data"]["source"] == "store")
 
 
+# A run that is just ending does not catch signals any more: it has saved all it had.
 _LOST = frozenset({-signal.SIGKILL, 1})
 WHILE_RUNNING = {
     "SIGKILL of one process": Fault(_signal_one(signal.SIGKILL), _LOST),
     "SIGKILL of all": Fault(_kill_all, frozenset({-signal.SIGKILL})),
-    "SIGTERM": Fault(_signal_one(signal.SIGTERM), frozenset({75})),
-    "SIGUSR1": Fault(_signal_one(signal.SIGUSR1), frozenset({75})),
+    "SIGTERM": Fault(_signal_one(signal.SIGTERM), frozenset({75, -signal.SIGTERM})),
+    "SIGUSR1": Fault(_signal_one(signal.SIGUSR1), frozenset({75, -signal.SIGUSR1})),
     "Ctrl-C": Fault(_signal_one(signal.SIGINT), frozenset({130})),
     "a process hangs": Fault(_hang_one, _LOST, lambda job: job.world > 1),
     "bits flipped in a shard": Fault(_flip_bits, suits=_has_store),
