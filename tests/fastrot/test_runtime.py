@@ -105,12 +105,17 @@ def test_nccl_is_told_the_processs_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         torch.distributed, "init_process_group", lambda *args, **named: made.append((args, named))
     )
+    monkeypatch.setattr(torch.distributed, "new_group", lambda **_: None)
+    store = torch.distributed.HashStore()
+    monkeypatch.setattr("fastrot.runtime.rendezvous", lambda _: iter([(store, 1, 2)]))
     for key in ("RANK", "LOCAL_RANK"):
         monkeypatch.setenv(key, "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     Runtime.start(affinity=False)
     gpu = torch.device("cuda", 1)
-    assert made == [gpu, (("nccl",), {"device_id": gpu})]
+    assert made[0] == gpu
+    ((backend,), named) = made[1]
+    assert (backend, named["device_id"], named["rank"]) == ("nccl", gpu, 1)
 
 
 def test_a_single_process_is_all_there_is(runtime: Runtime) -> None:
