@@ -1,6 +1,7 @@
 """Which process of a run does not answer any more? Told by a store that needs no other process's help."""
 
 import os
+import secrets
 import socket
 import time
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from datetime import timedelta
 
 import torch.distributed as dist
 from torch.distributed.distributed_c10d import Store
+
+from pipelines.errors import FastrotError
 
 GRACE_S = 10.0
 _SIGNS = ("gloo", "closed by peer", "reset by peer", "pair closure", "ProcessGroup")
@@ -43,6 +46,45 @@ class RollCall:
     def _who(self, rank: int) -> str:
         known = self.store.check([f"who/{rank}"])
         return self.store.get(f"who/{rank}").decode() if known else "which never started"
+
+
+def fresh_prefix(store: Store, rank: int, world: int, timeout_s: float) -> str:
+    """Return a prefix of keys that all processes of this start share, and no earlier start had.
+
+    torchrun keeps one store over its restarts, and gloo would read the addresses of the dead. Nodes may
+    count restarts differently, so the processes agree by themselves: each one shows rank 0 a number of its
+    own, and takes the prefix that answers this number.
+
+    Raises:
+        FastrotError: somebody does not come.
+    """
+    mine = secrets.token_hex(8)
+    waiting = set(range(1, world)) if rank == 0 else {0}
+    deadline = time.monotonic() + timeout_s
+    prefix = mine
+    if rank:
+        store.set(f"hello/{rank}", mine)
+    while waiting:
+        if time.monotonic() > deadline:
+            missing = ", ".join(map(str, sorted(waiting)))
+            raise FastrotError(
+                f"rank {missing} did not start within {timeout_s:g} s (train.timeout_s)"
+            )
+        if rank == 0:
+            waiting -= {other for other in waiting if _greeted(store, other, mine)}
+        elif store.check([f"answer/{mine}"]):
+            prefix = store.get(f"answer/{mine}").decode()
+            store.set(f"taken/{prefix}/{rank}", "yes")
+            waiting.clear()
+        time.sleep(0.02)
+    return prefix
+
+
+def _greeted(store: Store, other: int, prefix: str) -> bool:
+    """Answer the number that another process shows now; return whether it has taken the answer."""
+    if store.check([f"hello/{other}"]):
+        store.set(f"answer/{store.get(f'hello/{other}').decode()}", prefix)
+    return bool(store.check([f"taken/{prefix}/{other}"]))
 
 
 def is_about_others(error: BaseException) -> bool:

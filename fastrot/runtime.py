@@ -23,7 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from fastrot import affinity as affinities
 from fastrot.config.schema import Precision
-from fastrot.rollcall import RollCall, explain, is_about_others
+from fastrot.rollcall import RollCall, explain, fresh_prefix, is_about_others
 from pipelines.errors import FastrotError, UsageError
 from pipelines.machine import cores
 
@@ -221,6 +221,7 @@ class Runtime:
 def _join(device: torch.device, timeout_s: float) -> tuple[dist.ProcessGroup, RollCall]:
     """Join the run's process group; return the group of its hosts and its roll."""
     store, rank, world = next(rendezvous("env://"))
+    store = PrefixStore(fresh_prefix(store, rank, world, timeout_s), store)
     calls = RollCall(PrefixStore("roll", store), rank, world)
     calls.enter()
     timeout = timedelta(seconds=timeout_s)

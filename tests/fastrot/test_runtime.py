@@ -108,6 +108,7 @@ def test_nccl_is_told_the_processs_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.distributed, "new_group", lambda **_: None)
     store = torch.distributed.HashStore()
     monkeypatch.setattr("fastrot.runtime.rendezvous", lambda _: iter([(store, 1, 2)]))
+    monkeypatch.setattr("fastrot.runtime.fresh_prefix", lambda *_: "start")
     for key in ("RANK", "LOCAL_RANK"):
         monkeypatch.setenv(key, "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
