@@ -1,5 +1,6 @@
 """The loader: an iterator over batches of clips as torch tensors, decoded by DALI, on a GPU augmented too."""
 
+import gc
 import math
 import time
 from collections import deque
@@ -289,6 +290,7 @@ class Loader:
                 self._tolerance.note(int(read.clips.sample[row]), what)
             if rows:
                 self._rebuild()
+                gc.collect()  # see __exit__
                 return
         raise FastrotError(
             f"DALI failed on clips of {self._store.path}, though it decodes each alone: {error}"
@@ -298,20 +300,22 @@ class Loader:
         """Return the rows that DALI cannot decode. It does not say, so each clip is tried alone."""
         rows = []
         for row in range(len(clips)):
+            alone = Loader(
+                self._store,
+                _Fixed(self._spec, clips),
+                [(row, 1)],
+                batch=1,
+                device=self._device,
+                threads=1,
+                prefetch=1,
+                check=self._check,
+            )
             try:
-                with Loader(
-                    self._store,
-                    _Fixed(self._spec, clips),
-                    [(row, 1)],
-                    batch=1,
-                    device=self._device,
-                    threads=1,
-                    prefetch=1,
-                    check=self._check,
-                ) as alone:
-                    alone._pipeline.run()
+                alone._pipeline.run()
             except (RuntimeError, FastrotError):
                 rows.append(row)
+            finally:
+                alone.close()
         return rows
 
     def _feed(self, _: Any) -> tuple[Any, ...]:
@@ -331,6 +335,8 @@ class Loader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+        # DALI's pipeline refers to itself: its threads and handles would stay until Python looks for cycles.
+        gc.collect()
 
 
 class _Fixed:
