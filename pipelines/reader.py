@@ -4,6 +4,7 @@ For long videos that nobody wants to transcode first. It decodes at full resolut
 only VP8, VP9 and MJPEG, so a store is faster wherever videos are used more than once.
 """
 
+import gc
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -181,6 +182,7 @@ class ReaderLoader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+        gc.collect()  # DALI's pipeline refers to itself
 
 
 def _first_line(error: Exception) -> str:
