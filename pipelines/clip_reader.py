@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipelines.broken import Replaced, Tolerance
 from pipelines.errors import FastrotError
 from pipelines.plan import Clips, Plan, frame_numbers
-from pipelines.sources import Allocate, make_source, pageable
+from pipelines.sources import make_source
 from pipelines.store import Store
 
 
@@ -28,8 +28,8 @@ class ReadBatch:
 class ClipReader:
     """Reads the clips of ``ranges``, batch by batch and in order, ``ahead`` batches before they are due.
 
-    The memory of a batch may be filled again once ``held`` more have been asked for; ``finished`` and
-    ``allocate`` are those of ``make_source``. A clip that cannot be read raises its error, or, where there
+    The memory of a batch may be filled again once ``held`` more have been asked for; ``finished`` is
+    that of ``make_source``. A clip that cannot be read raises its error, or, where there
     is a ``tolerance``, gives way to the plan's next one that can.
     What stands in depends on the plan and on the stored bytes alone, not on what was read before: a resumed
     run, or another number of processes, finds the same.
@@ -51,7 +51,6 @@ class ClipReader:
         tolerance: Tolerance | None = None,
         check: bool = True,
         finished: bool = False,
-        allocate: Allocate = pageable,
     ):
         self._store = store
         self._plan = plan
@@ -63,7 +62,6 @@ class ClipReader:
             buffers=ahead + 1 + held,
             finished=finished,
             check=check,
-            allocate=allocate,
         )
         self._batch = batch
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fastrot-read")

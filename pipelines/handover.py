@@ -8,9 +8,7 @@ slow training step. With a few batches prefetched, the one asked for has been th
 from collections import deque
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 
 class Handover:
@@ -45,9 +43,3 @@ class Handover:
         while self._held and self._held[0][0].query():  # type: ignore[no-untyped-call]
             self._held.popleft()
         self._last = tensor
-
-
-def pinned(shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Return page-locked memory, from which a GPU copies at the bus's speed, without the host's help."""
-    memory: NDArray[np.uint8] = torch.empty(shape, dtype=torch.uint8, pin_memory=True).numpy()
-    return memory

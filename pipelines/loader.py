@@ -18,9 +18,9 @@ from pipelines.errors import FastrotError
 from pipelines.feed import arrays
 from pipelines.finish import finish_batch
 from pipelines.graph import build_pipeline
-from pipelines.handover import Handover, pinned
+from pipelines.handover import Handover
 from pipelines.plan import Clips, ClipSpec, Plan
-from pipelines.sources import damaged, pageable
+from pipelines.sources import damaged
 from pipelines.store import Store
 
 
@@ -177,7 +177,6 @@ class Loader:
             tolerance=self._tolerance,
             check=self._check,
             finished=finished,
-            allocate=pinned if gpu else pageable,
         )
         if finished:
             return

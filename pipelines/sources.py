@@ -8,7 +8,7 @@ the threads read at the same time.
 import itertools
 import threading
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,8 +20,6 @@ from pipelines.plan import Clips, ClipSpec
 from pipelines.shard_files import Bytes, ShardFiles
 from pipelines.store import Store
 from pipelines.store_writer import checksums_path, offsets_path
-
-Allocate = Callable[[tuple[int, ...]], Bytes]
 
 
 class Source(Protocol):
@@ -41,7 +39,7 @@ class RawSource:
     """Cropped uint8 frames, (B, T', crop, crop, 3), for DALI to flip and to take differences of.
 
     Whole frames are read, into memory that stays in the processor's cache, and cropped from there. A batch's
-    memory, which ``allocate`` gives, is used again ``buffers`` batches later.
+    memory is used again ``buffers`` batches later.
     """
 
     def __init__(
@@ -51,7 +49,6 @@ class RawSource:
         *,
         batch: int,
         buffers: int,
-        allocate: Allocate,
         check: bool = True,
     ):
         self._store = store
@@ -60,7 +57,7 @@ class RawSource:
         self._files = ShardFiles()
         self._of_thread = threading.local()
         shape = (batch, spec.decoded_frames, spec.crop, spec.crop, 3)
-        self._ring = itertools.cycle([allocate(shape) for _ in range(buffers)])
+        self._ring = itertools.cycle([np.empty(shape, np.uint8) for _ in range(buffers)])
 
     def buffer(self, count: int) -> Bytes:
         """Return the ring's next array, cut to ``count`` clips."""
@@ -99,7 +96,7 @@ class FinishedRawSource(RawSource):
     """
 
     def __init__(self, store: Store, spec: ClipSpec, *, check: bool = True):
-        super().__init__(store, spec, batch=0, buffers=1, allocate=pageable, check=check)
+        super().__init__(store, spec, batch=0, buffers=1, check=check)
 
     def buffer(self, count: int) -> NDArray[Any]:
         """Return new memory."""
@@ -189,11 +186,6 @@ class VideoSource:
         return len(data)
 
 
-def pageable(shape: tuple[int, ...]) -> Bytes:
-    """Return ordinary memory."""
-    return np.empty(shape, dtype=np.uint8)
-
-
 def make_source(
     store: Store,
     spec: ClipSpec,
@@ -201,18 +193,17 @@ def make_source(
     batch: int,
     buffers: int,
     finished: bool,
-    allocate: Allocate = pageable,
     check: bool = True,
 ) -> Source:
     """Return the store's source for clips of ``spec``, ``batch`` at the most at once.
 
-    ``finished`` asks for raw clips with which nothing is left to do; ``allocate`` gives the memory of others.
-    ``check`` compares what is read with the checksums that the store has of it.
+    ``finished`` asks for raw clips with which nothing is left to do; ``check`` compares what is read with
+    the checksums that the store has of it.
     """
     if store.codec == "raw":
         if finished:
             return FinishedRawSource(store, spec, check=check)
-        return RawSource(store, spec, batch=batch, buffers=buffers, allocate=allocate, check=check)
+        return RawSource(store, spec, batch=batch, buffers=buffers, check=check)
     if store.codec == "mjpeg":
         return MjpegSource(store, spec.decoded_frames, check=check)
     return VideoSource(store, check=check)

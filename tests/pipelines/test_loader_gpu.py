@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.handover import pinned
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TestPlan, TrainPlan
 
@@ -69,16 +68,6 @@ def test_a_batch_is_not_written_over_before_its_kernels_have_run(make_store, cod
         return torch.stack(found).cpu()
 
     assert torch.equal(sums(50_000_000), sums(0))
-
-
-def test_raw_frames_are_read_into_pinned_memory(make_store):
-    assert torch.from_numpy(pinned((2, 3))).is_pinned()
-    store = make_store("raw", size=128)
-    plan = TrainPlan(store, store.select("all"), ClipSpec(frames=4, crop=101), seed=0)
-    with Loader(store, plan, [(0, 2)], batch=2, device=torch.device("cuda")) as loader:
-        next(loader)
-        frames = loader._lent[0][0]
-        assert torch.from_numpy(frames).is_pinned()
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
