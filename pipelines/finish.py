@@ -14,6 +14,9 @@ from pipelines.plan import Clips, ClipSpec
 
 Frames = NDArray[np.uint8]
 
+_SERIAL = 32_767
+"""Elements up to which torch works in the calling thread alone (at::internal::GRAIN_SIZE, less one)."""
+
 
 def new_batch(count: int, spec: ClipSpec) -> NDArray[Any]:
     """Return memory for ``count`` finished clips: (B, T, crop, crop, 3), uint8 for RGB, int16 for DIF."""
@@ -32,14 +35,30 @@ def finish_clip(frames: Frames, into: NDArray[Any], *, flip: bool, spec: ClipSpe
         flip: whether to mirror left and right.
         spec: the clip's shape and modality.
     """
+    rgb = spec.modality == "rgb"
     if flip:
-        # torch mirrors channels-last pixels with vector instructions: 13 times faster than numpy here.
-        mirrored = torch.from_numpy(frames).permute(0, 3, 1, 2).flip(3).permute(0, 2, 3, 1)
-        frames = mirrored.numpy()
-    if spec.modality == "rgb":
+        mirrored = into if rgb else np.empty(frames.shape, dtype=np.uint8)
+        _mirror(frames, mirrored)
+        frames = mirrored
+    elif rgb:
         np.copyto(into, frames)
-    else:
+    if not rgb:
         np.subtract(frames[1:], frames[:-1], out=into, dtype=np.int16)  # uint8 would wrap
+
+
+def _mirror(frames: Frames, into: Frames) -> None:
+    """Write (T, H, W, 3) ``frames`` with left and right exchanged to ``into``.
+
+    torch mirrors channels-last pixels with vector instructions, many times faster than numpy. It is given
+    pieces that it does not share out: OpenMP would start a team of threads for each thread that reads.
+    """
+    clip, target = (torch.from_numpy(each).permute(0, 3, 1, 2) for each in (frames, into))
+    row = 3 * clip.shape[3]
+    depth = min(len(clip), max(1, _SERIAL // row))
+    rows = max(1, _SERIAL // (row * depth))
+    for deep, goal in zip(clip.split(depth), target.split(depth), strict=True):
+        for piece, place in zip(deep.split(rows, 2), goal.split(rows, 2), strict=True):
+            place.copy_(piece.flip(3))
 
 
 def finish_batch(frames: Frames, clips: Clips, spec: ClipSpec) -> NDArray[Any]:

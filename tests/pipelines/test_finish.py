@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -20,6 +24,48 @@ def test_a_clip_is_mirrored_and_differences_are_signed(flip):
     finish_clip(crop, into[0], flip=flip, spec=dif)
     np.testing.assert_array_equal(into[0], np.diff(wanted.astype(int), axis=0))
     assert into.min() == -255
+
+
+@pytest.mark.parametrize("shape", [(16, 112, 112, 3), (64, 9, 224, 3), (2, 3, 11_000, 3)])
+def test_big_clips_are_mirrored_too(shape):
+    """They are mirrored in pieces, of some rows of some frames."""
+    frames = np.random.default_rng(2).integers(0, 256, shape, dtype=np.uint8)
+    into = np.empty(shape, dtype=np.uint8)
+    finish_clip(frames, into, flip=True, spec=ClipSpec(shape[0], crop=shape[1]))
+    np.testing.assert_array_equal(into, frames[:, :, ::-1])
+
+
+THREADS = """
+import os, threading
+import numpy as np, torch
+from pipelines.finish import finish_clip, new_batch
+from pipelines.plan import ClipSpec
+
+torch.set_num_threads(4)
+before, readers = len(os.listdir("/proc/self/task")), 3
+ready, done = threading.Barrier(readers + 1), threading.Event()
+
+def read(spec):
+    frames = np.zeros((spec.decoded_frames, spec.crop, spec.crop, 3), dtype=np.uint8)
+    finish_clip(frames, new_batch(1, spec)[0], flip=True, spec=spec)
+    ready.wait()
+    done.wait()
+
+specs = [ClipSpec(16), ClipSpec(16, modality="dif"), ClipSpec(64, crop=224)]
+for spec in specs:
+    threading.Thread(target=read, args=[spec]).start()
+ready.wait()
+print(len(os.listdir("/proc/self/task")) - before)
+done.set()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="no Linux")
+def test_finishing_starts_no_threads_beside_those_that_read():
+    ran = subprocess.run(
+        [sys.executable, "-c", THREADS], check=True, capture_output=True, text=True, timeout=120
+    )
+    assert ran.stdout.split() == ["3"]
 
 
 @pytest.mark.parametrize("cropped_by_the_decoder", [False, True])
