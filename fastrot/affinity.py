@@ -13,7 +13,7 @@ import torch
 SYS = Path("/sys")
 
 
-def bind(local_rank: int, local_world: int) -> list[int] | None:
+def bind(local_rank: int, local_world: int) -> int | None:
     """Keep this process, and the threads it starts from now on, to its share of the cores.
 
     A process that has the machine for itself keeps all its cores: decoding may need them. One that was
@@ -24,20 +24,22 @@ def bind(local_rank: int, local_world: int) -> list[int] | None:
         local_world: processes on this machine.
 
     Returns:
-        The cores of this process alone; None where it shares them: one process, no Linux, or fewer
-        cores than processes.
+        How many threads have cores of their own here; None where nothing binds the process: it is the
+        only one, this is no Linux, or there are fewer cores than processes. Several that torchrun bound to
+        the same cores, those of a node or socket, have an even share of the machine's each.
     """
     if local_world == 1 or not hasattr(os, "sched_setaffinity"):
         return None
     mine = os.sched_getaffinity(0)
-    if mine != os.sched_getaffinity(os.getppid()):
-        return sorted(mine)
+    parents = os.sched_getaffinity(os.getppid())
+    if mine != parents:
+        return max(1, min(len(mine), len(parents) // local_world))
     near = [gpu_cores(pci) if (pci := _pci(rank)) else None for rank in range(local_world)]
     chosen = share(mine, near, siblings(mine))[local_rank]
     if not chosen:
         return None
     os.sched_setaffinity(0, chosen)
-    return chosen
+    return len(chosen)
 
 
 def share(

@@ -84,7 +84,7 @@ class Runtime:
         # Before any thread is started, for threads stay where they are.
         own = affinities.bind(local_rank, local_world) if affinity else None
         # torchrun sets OMP_NUM_THREADS=1, which would leave most cores idle.
-        threads = len(own) if own else max(1, cores() // local_world)
+        threads = own or max(1, cores() // local_world)
         torch.set_num_threads(threads)
         keep_freed_memory()
         precision = _precision(precision, device)

@@ -43,3 +43,13 @@ class Handover:
         while self._held and self._held[0][0].query():  # type: ignore[no-untyped-call]
             self._held.popleft()
         self._last = tensor
+
+    def close(self) -> None:
+        """Wait until the GPU is through with all batches, and let go of them: before DALI frees their memory.
+
+        Those that the consumer still holds stay its own affair.
+        """
+        if self._gpu is not None and self._last is not None:
+            torch.cuda.current_stream(self._gpu).synchronize()
+        self._held.clear()
+        self._last = None

@@ -327,6 +327,7 @@ class Loader:
     def close(self) -> None:
         """Stop the reader threads and free DALI's memory."""
         self._reader.close()
+        self._handover.close()
         self._pipeline = None
 
     def __enter__(self) -> "Loader":

@@ -175,6 +175,7 @@ class ReaderLoader:
 
     def close(self) -> None:
         """Free DALI's memory."""
+        self._handover.close()
         self._pipeline = None
 
     def __enter__(self) -> "ReaderLoader":

@@ -83,7 +83,8 @@ class Machine:
 
 def test_each_process_is_bound_to_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, set(range(6)), set(range(6)))
-    assert bind(1, 3) == machine.bound == [2, 3]
+    assert bind(1, 3) == 2
+    assert machine.bound == [2, 3]
 
 
 def test_a_process_alone_is_not_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +95,25 @@ def test_a_process_alone_is_not_bound(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_who_was_bound_before_is_left_so(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, {4, 5}, set(range(6)))
-    assert bind(1, 3) == [4, 5]
+    assert bind(1, 3) == 2
+    assert machine.bound is None
+
+
+@pytest.mark.parametrize(
+    ("mine", "processes", "threads"),
+    [
+        (LEFT, 4, 4),  # two of them on each node
+        (LEFT, 3, 5),  # two there, one here: 16 cores have room for 5 threads each
+        (LEFT, 2, 8),
+        (LEFT, 99, 1),
+        (frozenset({0, 1}), 4, 2),  # cores of its own, and fewer than an even share
+    ],
+)
+def test_processes_that_torchrun_bound_to_the_same_cores_share_them(
+    monkeypatch: pytest.MonkeyPatch, mine: frozenset[int], processes: int, threads: int
+) -> None:
+    machine = Machine(monkeypatch, set(mine), set(LEFT | RIGHT))
+    assert bind(0, processes) == threads
     assert machine.bound is None
 
 
@@ -102,4 +121,5 @@ def test_gpus_decide_where_they_are_known(monkeypatch: pytest.MonkeyPatch) -> No
     machine = Machine(monkeypatch, set(range(16)), set(range(16)))
     monkeypatch.setattr(affinity, "_pci", lambda rank: f"gpu{rank}")
     monkeypatch.setattr(affinity, "gpu_cores", {"gpu0": RIGHT, "gpu1": LEFT}.get)
-    assert bind(0, 2) == machine.bound == list(range(8, 16))
+    assert bind(0, 2) == 8
+    assert machine.bound == list(range(8, 16))

@@ -1,6 +1,7 @@
 """Clips from DALI to torch: the same memory, held for as long as the GPU reads it."""
 
 import gc
+import types
 import weakref
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import torch
 
 from pipelines.handover import Handover
+from pipelines.loader import Loader
+from pipelines.reader import ReaderLoader
 
 
 def test_torch_reads_the_memory_that_dali_wrote():
@@ -34,6 +37,7 @@ class Gpu:
         self.passed = 0
         self.recorded = 0
         self.memory = []
+        self.held_at_wait = None
 
         class Event:
             def record(self, stream):
@@ -44,7 +48,13 @@ class Gpu:
                 return self.number <= gpu.passed
 
         monkeypatch.setattr(torch.cuda, "Event", Event)
-        monkeypatch.setattr(torch.cuda, "current_stream", lambda device: None)
+
+        class Stream:
+            def synchronize(self):
+                gpu.held_at_wait = gpu.held
+                gpu.passed = gpu.recorded + 1
+
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda device: Stream())
         self.handover = Handover(torch.device("cuda", 0))
 
     def as_tensor(self):
@@ -73,6 +83,37 @@ def test_a_batch_is_held_until_the_work_on_it_has_passed(monkeypatch):
     gpu.passed = 3
     gpu.take()
     assert gpu.held == [3, 4]
+
+
+def test_at_its_end_it_waits_for_the_gpu_and_then_lets_go_of_all(monkeypatch):
+    gpu = Gpu(monkeypatch)
+    for _ in range(2):
+        gpu.take()
+    gpu.handover.close()
+    assert gpu.held_at_wait == [0, 1]
+    assert gpu.held == []
+    gpu.held_at_wait = None
+    gpu.handover.close()  # nothing to wait for
+    assert gpu.held_at_wait is None
+    gpu.take()  # a loader that is built anew goes on
+    assert gpu.held == [2]
+
+
+@pytest.mark.parametrize("loader", [Loader, ReaderLoader])
+def test_loaders_let_go_of_batches_before_dalis_pipeline(loader):
+    order = []
+    other = types.SimpleNamespace
+
+    class Closing(loader):
+        def __init__(self):
+            self._handover = other(close=lambda: order.append(("handover", self._pipeline)))
+            self._reader = other(close=lambda: None)
+            self._pipeline = "pipeline"
+
+    closing = Closing()
+    closing.close()
+    assert order == [("handover", "pipeline")]
+    assert closing._pipeline is None
 
 
 def test_on_a_cpu_nothing_is_held():
