@@ -18,12 +18,15 @@ from torch.optim.lr_scheduler import (
 
 from fastrot.apex import ApexKind, find_apex
 from fastrot.config import OptimConfig, TrainConfig
+from fastrot.config.schema import Precision
 from fastrot.training.apex_optim import fused_sgd, trial
 from pipelines.errors import UsageError
 
 # Of a parameter group's entries, those that say how the step is computed, not what: they are this
 # machine's, whatever a checkpoint says.
 _HOW = ("foreach", "fused", "differentiable", "maximize")
+
+_WAITS = "apex's FusedSGD makes the host wait for the GPU at every step"
 
 
 def count_steps(train: TrainConfig, videos: int) -> int:
@@ -40,9 +43,12 @@ def scaled_lr(optim: OptimConfig, batch: int) -> float:
 
 
 def choose_backend(
-    config: OptimConfig, device: torch.device
+    config: OptimConfig, device: torch.device, precision: Precision
 ) -> tuple[Literal["torch", "apex"], str]:
     """Return whose SGD ``optim.backend`` means on this device, and a line for the log that says why.
+
+    With fp16 auto means torch's: apex's leaves it to the host to ask at every step whether the gradients
+    are finite, and the host waits for the answer.
 
     Raises:
         UsageError: apex is asked for, and is not NVIDIA's, lacks its extensions, or does not work here.
@@ -50,12 +56,15 @@ def choose_backend(
     fused = "fused" if device.type == "cuda" else "plain, for a CPU gains nothing by fusing"
     if config.backend == "torch":
         return "torch", f"optimizer: torch SGD ({fused})"
+    if config.backend == "auto" and precision == "fp16":
+        return "torch", f"optimizer: torch SGD ({fused}); with fp16 {_WAITS}"
     kind = find_apex()
     fault: str | None = kind.describe()
     if kind is ApexKind.NVIDIA:
         fault = trial(device) if device.type == "cuda" else "NVIDIA apex needs a GPU"
     if fault is None:
-        return "apex", "optimizer: NVIDIA apex FusedSGD"
+        waits = f"; with fp16 {_WAITS}" if precision == "fp16" else ""
+        return "apex", f"optimizer: NVIDIA apex FusedSGD{waits}"
     if config.backend == "apex":
         raise UsageError(f"optim.backend is apex, but {fault}; optim.backend=torch needs no apex")
     return "torch", f"optimizer: torch SGD ({fused}); {fault}"

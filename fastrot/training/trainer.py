@@ -77,7 +77,9 @@ class Trainer:
             compiled(self._parallel, runtime.device) if config.train.compile else self._parallel
         )
         lr = scaled_lr(config.optim, config.train.batch)
-        backend, self.optimizer_note = choose_backend(config.optim, runtime.device)
+        backend, self.optimizer_note = choose_backend(
+            config.optim, runtime.device, runtime.precision
+        )
         self._optimizer = make_optimizer(network, config.optim, lr, backend=backend)
         self._scheduler = make_scheduler(
             self._optimizer, config.optim, lr, steps=steps, steps_per_epoch=steps_per_epoch

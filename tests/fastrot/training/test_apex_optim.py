@@ -102,12 +102,12 @@ def test_where_apex_cannot_be_used_auto_says_why_and_apex_is_refused(
     monkeypatch: pytest.MonkeyPatch, kind: ApexKind, what: str
 ) -> None:
     monkeypatch.setattr("fastrot.training.optim.find_apex", lambda: kind)
-    backend, note = choose_backend(OptimConfig(backend="auto"), CPU)
+    backend, note = choose_backend(OptimConfig(backend="auto"), CPU, "fp32")
     assert backend == "torch"
     assert what in note
     with pytest.raises(UsageError, match=f"optim.backend is apex, but .*{what}"):
-        choose_backend(OptimConfig(backend="apex"), CPU)
-    assert choose_backend(OptimConfig(), CPU)[0] == "torch"
+        choose_backend(OptimConfig(backend="apex"), CPU, "fp32")
+    assert choose_backend(OptimConfig(), CPU, "fp32")[0] == "torch"
 
 
 def test_on_a_gpu_apex_is_tried_before_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,10 +115,22 @@ def test_on_a_gpu_apex_is_tried_before_it_is_taken(monkeypatch: pytest.MonkeyPat
     faults = iter([None, "a step of its FusedSGD fails: no kernel image"])
     monkeypatch.setattr("fastrot.training.optim.trial", lambda device: next(faults))
     gpu = torch.device("cuda")
-    assert choose_backend(OptimConfig(backend="auto"), gpu)[0] == "apex"
-    backend, note = choose_backend(OptimConfig(backend="auto"), gpu)
+    assert choose_backend(OptimConfig(backend="auto"), gpu, "bf16")[0] == "apex"
+    backend, note = choose_backend(OptimConfig(backend="auto"), gpu, "bf16")
     assert backend == "torch"
     assert "no kernel image" in note
+
+
+def test_with_fp16_apex_is_taken_only_where_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastrot.training.optim.find_apex", lambda: ApexKind.NVIDIA)
+    monkeypatch.setattr("fastrot.training.optim.trial", lambda device: None)
+    gpu = torch.device("cuda")
+    for asked, taken in (("auto", "torch"), ("apex", "apex")):
+        config = OptimConfig(backend=asked)  # type: ignore[arg-type]
+        backend, note = choose_backend(config, gpu, "fp16")
+        assert backend == taken
+        assert "with fp16 apex's FusedSGD makes the host wait" in note
+        assert "wait" not in choose_backend(config, gpu, "bf16")[1]
 
 
 @pytest.mark.parametrize(
