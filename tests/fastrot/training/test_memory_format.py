@@ -15,8 +15,9 @@ from tests.fastrot.training.steps import batch, make_trainer
 
 TinyConfig = Callable[..., Config]
 
-# No axis of time, height or width, at any stage, is as long as there are channels: 56, 28, 14, 7, 4, 2.
-WIDTH, CROP, FRAMES = 5, 56, 4
+# No axis of clips, time, height or width, at any stage, is as long as there are channels: 5 or 20, and 56,
+# 28, 14, 7, 4, 2. These are multiples of 8: cuDNN has kernels for others only in the default format.
+VIDEOS, WIDTH, CROP, FRAMES = 5, 8, 56, 4
 CHANNELS = {WIDTH, 2 * WIDTH, 4 * WIDTH, 8 * WIDTH}
 
 
@@ -68,7 +69,7 @@ def test_no_activation_or_gradient_of_a_step_falls_back(
     config = tiny_config(task=task, model=model, data={"crop": CROP, "frames": FRAMES})
     with Runtime.start(precision) as runtime:  # type: ignore[arg-type]
         trainer = make_trainer(config, runtime)
-        loaded = batch(2, FRAMES, CROP, runtime.device)
+        loaded = batch(VIDEOS, FRAMES, CROP, runtime.device)
         trainer.advance(iter([loaded]))  # so that the optimiser has momenta
         with Walk(stem_channels) as walk:
             trainer.advance(iter([loaded]))
