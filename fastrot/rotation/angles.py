@@ -127,7 +127,9 @@ def _finish(
     frames = frames.permute(0, 3, 4, 1, 2, 5).reshape(count, shape[1], patch, patch, 3)
     mean255, scale = _statistics(tuple(mean), tuple(std), turned.device)
     values = ((frames.round() - mean255) * scale).to(dtype)
-    return F.pad(values, (0, channels - 3)).permute(0, 4, 1, 2, 3)
+    # Of a single clip all this is but a view of its columns, which padding copies in any case.
+    values = F.pad(values, (0, channels - 3)) if channels > 3 else values.contiguous()
+    return values.permute(0, 4, 1, 2, 3)
 
 
 @functools.lru_cache(maxsize=8)

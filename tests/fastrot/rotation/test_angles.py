@@ -91,6 +91,20 @@ def test_each_clip_by_its_own_angles():
             torch.testing.assert_close(out[2 * view + clip], alone)
 
 
+@pytest.mark.parametrize("clips", [1, 2])  # of a single one, what was computed is but a view
+@pytest.mark.parametrize("channels", [3, 8])
+def test_memory_is_channels_last_however_many_clips(clips, channels):
+    pixels = noise(clips, 30, frames=4)
+    each = torch.full((2, clips), 30.0)
+    for out in (
+        rotate_all(pixels, [0, 45], **PLAIN, channels=channels),
+        rotate_each(pixels, each, **PLAIN, channels=channels),
+    ):
+        assert out.shape[:3] == (2 * clips, channels, 4)
+        assert out.is_contiguous(memory_format=torch.channels_last_3d)
+        assert not out[:, 3:].any()
+
+
 def test_normalisation():
     clips = torch.full((1, 1, 24, 24, 3), 51, dtype=torch.uint8)
     clips[..., 2] = 102
