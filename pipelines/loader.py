@@ -101,7 +101,7 @@ class Loader:
         ranges: (first sample, count) of each batch.
         batch: the most clips in a batch.
         device: where tensors are wanted: a CUDA device runs DALI's GPU operators.
-        threads: of DALI, and the most that read.
+        threads: of DALI, and of the reader for raw clips; other codecs' packets are read by at most four.
         prefetch: batches prepared before they are asked for.
         hw_decoder_load: share of an mjpeg store's frames that a GPU's hardware JPEG decoder takes.
         labels: (N,) labels by the store's index, in place of the store's own.
@@ -163,14 +163,15 @@ class Loader:
     def _start(self) -> None:
         """Make the reader and DALI's pipeline, at the first batch that was not delivered."""
         gpu = self._gpu
-        # Raw clips need no decoder: on a CPU the reader's threads finish them.
-        finished = self._store.codec == "raw" and not gpu
+        # Raw clips need no decoder: the reader's threads crop them, and on a CPU finish them.
+        raw = self._store.codec == "raw"
+        finished = raw and not gpu
         self._reader = ClipReader(
             self._store,
             self._plan,
             self._take_ranges(),
             batch=self._batch,
-            threads=self._threads if finished else min(self._threads, 4),
+            threads=self._threads if raw else min(self._threads, 4),
             ahead=self._prefetch,
             # DALI works on `prefetch` batches; the one before them is returned
             held=self._prefetch + 1,

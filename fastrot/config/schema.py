@@ -47,8 +47,9 @@ class DataConfig:
     any) evaluated during training. Clips are ``frames`` long, ``stride`` frames apart, cropped to
     ``crop`` x ``crop`` pixels and flipped with probability ``flip``; ``mean`` and ``std`` are a value
     per channel in units of the full range 0..255, null for those of the modality. ``threads`` serve
-    the loader (0: as many as the process has), which prepares ``prefetch`` batches ahead. ``shots``
-    keeps that many videos of each class (0: all), drawn by the seed such that few are among many.
+    the loader (0: as many as the process has), which prepares ``prefetch`` batches ahead; up to four of
+    them read, and all where clips are raw, for they are cropped there. ``shots`` keeps that many videos of
+    each class (0: all), drawn by the seed such that few are among many.
     ``hw_decoder_load`` is the share of an mjpeg store's frames that a GPU's hardware JPEG decoder takes,
     0 to 1, where there is one.
 
@@ -189,7 +190,8 @@ class OptimConfig:
     linearly to ``lr`` before any but onecycle. ``lr_batch`` scales ``lr`` by train.batch / lr_batch (0:
     it is as given, for whatever batch). ``clip_norm`` bounds the norm of all gradients (0: no bound).
     ``decay_norms: false`` exempts BatchNorm and biases from ``weight_decay``. ``backend`` is whose SGD:
-    torch's (fused on a GPU), NVIDIA apex's FusedSGD, or auto: apex's where it is installed and works.
+    torch's (fused on a GPU), NVIDIA apex's FusedSGD, or auto: apex's where it is installed and works, but
+    for fp16, with which the host would wait for the GPU at every step.
     """
 
     lr: float = 0.1
