@@ -46,7 +46,7 @@ def profiled(
     Args:
         config: which steps after this one.
         path: of the trace, a JSON file.
-        done: called with a line about the trace once it is written.
+        done: called with a line about the trace: how many steps are in it, or that there is none.
 
     Yields:
         What to call after each step.
@@ -58,14 +58,20 @@ def profiled(
         yield lambda: None
         return
 
+    before, ended = config.wait + config.warmup, 0
+
     def write(profiler: profile) -> None:
+        if ended <= before:
+            return
         temporary = path.with_suffix(".tmp.json")
         try:
             profiler.export_chrome_trace(str(temporary))
             temporary.replace(path)
         except (OSError, RuntimeError) as error:
             raise FastrotError(f"the profile {path} cannot be written: {error}") from None
-        done(f"profiled {config.steps} steps: {path} opens in chrome://tracing or ui.perfetto.dev")
+        done(
+            f"profiled {ended - before} steps: {path} opens in chrome://tracing or ui.perfetto.dev"
+        )
 
     activities = [ProfilerActivity.CPU]
     if _has_cuda():
@@ -75,4 +81,15 @@ def profiled(
         schedule=schedule(wait=config.wait, warmup=config.warmup, active=config.steps, repeat=1),
         on_trace_ready=write,
     ) as profiler:
-        yield profiler.step
+
+        def step() -> None:
+            nonlocal ended
+            ended += 1
+            profiler.step()
+
+        yield step
+    if ended <= before:
+        done(
+            f"profiled no step: the run ended after {ended}, and profile.wait and profile.warmup are "
+            f"{before} together"
+        )

@@ -70,8 +70,22 @@ def test_a_run_that_ends_within_the_window_leaves_what_there_is(tmp_path: Path) 
             torch.ones(2).add(1)
         step()
     assert len(said) == 1
+    assert said[0].startswith("profiled 1 steps: ")
     assert "forward" in {event["name"] for event in events(tmp_path / "p.json")}
     assert [path.name for path in tmp_path.iterdir()] == ["p.json"]
+
+
+@pytest.mark.parametrize("made", [0, 1, 2, 3])
+def test_a_run_that_ends_before_the_window_says_so(tmp_path: Path, made: int) -> None:
+    said: list[str] = []
+    config = ProfileConfig(steps=2, wait=1, warmup=2)
+    with profiled(config, tmp_path / "p.json", done=said.append) as step:
+        for _ in range(made):
+            step()
+    assert said == [
+        f"profiled no step: the run ended after {made}, and profile.wait and profile.warmup are 3 together"
+    ]
+    assert not list(tmp_path.iterdir())
 
 
 def test_spans_are_nvtx_ranges_only_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
