@@ -19,7 +19,7 @@ RUN if [ -n "${APEX}" ]; then \
         git clone --filter=blob:none https://github.com/NVIDIA/apex.git /tmp/apex \
         && git -C /tmp/apex checkout --quiet "${APEX}" \
         && APEX_CPP_EXT=1 APEX_CUDA_EXT=1 \
-            pip install --no-cache-dir --no-build-isolation --no-deps /tmp/apex \
+            pip install -v --no-build-isolation --no-cache-dir --no-deps /tmp/apex \
         && rm -rf /tmp/apex; \
     fi
 

@@ -1,7 +1,7 @@
 """Which apex is it? NVIDIA's, with its fused optimisers, or something else of that name?
 
 NVIDIA's is built from source. The package of that name on PyPI is a web toolkit that has nothing to do with
-it, and a build without `--cuda_ext` lacks the kernels: both are told apart from the real thing.
+it, and a build without `APEX_CUDA_EXT=1` lacks the kernels: both are told apart from the real thing.
 """
 
 import importlib
@@ -11,8 +11,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 BUILD = (
-    "pip install --no-build-isolation --config-settings --build-option=--cpp_ext "
-    "--config-settings --build-option=--cuda_ext git+https://github.com/NVIDIA/apex"
+    "APEX_CPP_EXT=1 APEX_CUDA_EXT=1 pip install -v --no-build-isolation "
+    "git+https://github.com/NVIDIA/apex"
 )
 
 

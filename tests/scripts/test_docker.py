@@ -9,6 +9,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from fastrot.apex import BUILD
+
 ROOT = Path(__file__).parents[2]
 LINES = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
 
@@ -30,6 +32,14 @@ def test_what_is_used_is_declared():
     declared = {line.split()[1].split("=")[0] for line in LINES if line.startswith("ARG ")}
     used = set(re.findall(r"\$\{(\w+)\}", "\n".join(LINES)))
     assert used <= declared == {"BASE", "DALI", "APEX"}
+
+
+def test_apex_is_built_as_the_installing_page_and_the_messages_say():
+    command, source = BUILD.rsplit(" ", 1)
+    assert source == "git+https://github.com/NVIDIA/apex"
+    assert BUILD in (ROOT / "docs" / "install.md").read_text()
+    (line,) = [line for line in LINES if "NVIDIA/apex" in line]
+    assert command in " ".join(line.split())
 
 
 def test_dalis_builds_are_extras():
