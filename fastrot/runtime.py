@@ -64,12 +64,18 @@ class Runtime:
 
     @classmethod
     def start(
-        cls, precision: Precision = "auto", *, affinity: bool = True, timeout_s: float = 600.0
+        cls,
+        precision: Precision = "auto",
+        *,
+        setting: str = "train.precision",
+        affinity: bool = True,
+        timeout_s: float = 600.0,
     ) -> "Runtime":
         """Read torchrun's environment, join the process group if there is one, set up the process.
 
         Args:
             precision: what the network is to compute in.
+            setting: the key or option that says so, for messages.
             affinity: keep each of several processes on this machine to cores of its own.
             timeout_s: seconds after which a process that does not answer is given up.
 
@@ -87,7 +93,7 @@ class Runtime:
         threads = own or max(1, cores() // local_world)
         torch.set_num_threads(threads)
         keep_freed_memory()
-        precision = _precision(precision, device)
+        precision = _precision(precision, device, setting)
         if device.type == "cuda":
             torch.cuda.set_device(device)
             torch.backends.cudnn.benchmark = True
@@ -277,10 +283,10 @@ def _device(local_rank: int) -> torch.device:
     return torch.device("cuda", local_rank)
 
 
-def _precision(asked: Precision, device: torch.device) -> Precision:
+def _precision(asked: Precision, device: torch.device, setting: str) -> Precision:
     if device.type == "cpu":
         if asked == "fp16":
-            raise UsageError("train.precision is fp16, which needs a GPU: choose fp32 or auto")
+            raise UsageError(f"{setting} is fp16, which needs a GPU: choose fp32 or auto")
         # bf16 on a CPU without its instructions is ten times slower than fp32: only where asked for.
         return "fp32" if asked == "auto" else asked
     if asked == "auto":

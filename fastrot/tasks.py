@@ -43,6 +43,11 @@ class Task(ABC):
         self.std = std
         self.channels = 3
 
+    @property
+    def answer(self) -> str:
+        """What the network is asked for, in words."""
+        return f"{self.outputs} classes"
+
     @abstractmethod
     def network(self, model: ModelConfig) -> Network:
         """Return a new network for the task, its weights drawn from torch's generator."""
@@ -119,6 +124,11 @@ class RegressionTask(Task):
         super().__init__(1, views, mean, std)
         self._loss = F.l1_loss if loss == "l1" else F.mse_loss
         self._seed = seed
+
+    @property
+    def answer(self) -> str:
+        """What the network is asked for, in words."""
+        return "an angle"
 
     def network(self, model: ModelConfig) -> Network:
         """Return a network with the pretext head."""

@@ -233,7 +233,7 @@ def _started(args: argparse.Namespace) -> "Iterator[tuple[Trained, Store, Runtim
     from pipelines.store import Store
 
     store = Store.open(args.store)
-    with Runtime.start(args.precision) as runtime:
+    with Runtime.start(args.precision, setting="--precision") as runtime:
         yield load_trained(args.checkpoint, runtime), store, runtime
 
 

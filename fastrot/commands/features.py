@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out.suffix != ".npz":
         raise UsageError(f"--out is {args.out}: name it .npz")
     store = Store.open(args.store)
-    with Runtime.start(args.precision) as runtime:
+    with Runtime.start(args.precision, setting="--precision") as runtime:
         found = extract(
             args.checkpoint,
             store,

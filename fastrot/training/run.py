@@ -196,7 +196,7 @@ class _Run:
         config, task = self._config, self._task
         self._folder.log(self._runtime.describe())
         self._folder.log(
-            f"{config.task}, {task.outputs} classes, {self._data.videos} videos of {config.data.store} "
+            f"{config.task}, {task.answer}, {self._data.videos} videos of {config.data.store} "
             f"(split {config.data.split}), batch {config.train.batch} videos = "
             f"{config.train.batch * task.views} clips a step, {self._steps} steps, init {config.init}"
         )

@@ -56,6 +56,8 @@ def test_a_cpu_computes_in_fp32_unless_told(on_cpu: None) -> None:
             assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
     with pytest.raises(UsageError, match=r"train\.precision is fp16"):
         Runtime.start("fp16")
+    with pytest.raises(UsageError, match=r"^--precision is fp16"):
+        Runtime.start("fp16", setting="--precision")
 
 
 def test_processes_of_a_machine_share_its_cores(

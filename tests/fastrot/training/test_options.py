@@ -27,6 +27,8 @@ def lines(folder: Path) -> list[dict]:
 )
 def test_the_other_pretext_tasks_train_and_resume_exactly(tiny_config, rotation):
     straight = train(tiny_config(rotation=rotation), quiet=True)
+    asked = "an angle" if "kind" in rotation else "8 classes"
+    assert f"rotation, {asked}, " in (straight.folder / "train.log").read_text()
     half = {"iterations": 3}
     train(tiny_config(rotation=rotation, name="half", train=half), quiet=True)
     resumed = train(tiny_config(rotation=rotation, name="half"), resume=True, quiet=True)
