@@ -1,14 +1,14 @@
 """Clips a second that the loader gives from each codec, alone: the short form of `benchmarks.loader`."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
 
 from benchmarks.consume import consume
 from benchmarks.inputs import Inputs, open_inputs
-from benchmarks.method import Case, NotHere, Options, Result, interleave
+from benchmarks.method import Case, NotHere, Options, Outcome, Result, interleave
 from benchmarks.train import require_dali
 from pipelines.codecs import CODECS
 from pipelines.loader import Loader
@@ -16,6 +16,8 @@ from pipelines.plan import ClipSpec, TrainPlan
 
 BATCH = 32
 MOST_STEPS = 100_000
+SHARES = (0.0, 1.0)  # of JPEGs for the hardware decoder: not at all, and all
+NOISE = 0.03
 
 
 def run(options: Options, *, budget_s: float) -> Result:
@@ -32,6 +34,8 @@ def run(options: Options, *, budget_s: float) -> Result:
             for codec in inputs.stores
             for modality in ("rgb", "dif")
         ]
+        if options.device.type == "cuda":
+            cases += [_case(inputs, "mjpeg", "rgb", options, share) for share in SHARES]
         outcomes = interleave(
             cases, budget_s=ends - time.monotonic(), what="loader", shown=options.shown
         )
@@ -39,10 +43,28 @@ def run(options: Options, *, budget_s: float) -> Result:
             "loader",
             {"input": inputs.about, "batch": BATCH, "threads": options.runtime.threads},
             list(outcomes.values()),
+            notes=hardware_notes(outcomes),
         )
 
 
-def _case(inputs: Inputs, codec: str, modality: str, options: Options) -> Case:
+def hardware_notes(outcomes: Mapping[str, Outcome]) -> list[str]:
+    """Return what the shares of the hardware JPEG decoder tell of it: a line where they make no difference."""
+    found = [outcomes[name] for name in map(_hardware, SHARES) if name in outcomes]
+    rates = [each.figures["clips_per_s"].median for each in found if each.figures]
+    if len(rates) < len(SHARES) or max(rates) > (1 + NOISE) * min(rates):
+        return []
+    return [
+        "mjpeg: no difference between hw_decoder_load 0 and 1: is the hardware engine not used?"
+    ]
+
+
+def _hardware(share: float) -> str:
+    return f"mjpeg, rgb, hw_decoder_load {share:g}"
+
+
+def _case(
+    inputs: Inputs, codec: str, modality: str, options: Options, share: float | None = None
+) -> Case:
     store = inputs.stores[codec]
     crop = min(112, store.size)
     spec = ClipSpec(16, crop=crop, modality="dif" if modality == "dif" else "rgb")
@@ -53,8 +75,9 @@ def _case(inputs: Inputs, codec: str, modality: str, options: Options) -> Case:
         plan = TrainPlan(store, inputs.videos, spec, seed=0)
         ranges = ((step * batch, batch) for step in range(MOST_STEPS))
         threads = options.runtime.threads
+        how = {} if share is None else {"hw_decoder_load": share}
         with Loader(
-            store, plan, ranges, batch=batch, device=options.device, threads=threads
+            store, plan, ranges, batch=batch, device=options.device, threads=threads, **how
         ) as loader:
             yield (loaded.clips for loaded in loader)
 
@@ -69,4 +92,5 @@ def _case(inputs: Inputs, codec: str, modality: str, options: Options) -> Case:
             device=options.device,
         )
 
-    return Case(f"{codec}, {modality}", measure, {"codec": codec, "modality": modality})
+    name = f"{codec}, {modality}" if share is None else _hardware(share)
+    return Case(name, measure, {"codec": codec, "modality": modality})
