@@ -1,4 +1,4 @@
-"""Does a loader's memory stay where it is? Resident size over many clips."""
+"""A process's resident size: now, at its peak, and over many clips of a loader."""
 
 import os
 import time
@@ -53,3 +53,14 @@ def resident_now_mb() -> float:
     """Return this process's resident size in 10^6 bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def peak_mb() -> float:
+    """Return this process's highest resident size so far in 10^6 bytes.
+
+    ``getrusage`` does not serve: in a process that another one has started it begins at that one's peak.
+    """
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise OSError("/proc/self/status has no VmHWM")

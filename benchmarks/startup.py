@@ -5,7 +5,6 @@ shards. Memory is the peak resident size, less what the imports took.
 """
 
 import multiprocessing
-import resource
 import shutil
 import tempfile
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.method import Case, Options, Result, interleave
+from benchmarks.resident import peak_mb
 from benchmarks.synthetic import make_sparse_store
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan, train_ranges
@@ -81,11 +81,11 @@ def _in_new_process(store: Path) -> dict[str, float]:
 
 
 def _measure(path: Path, answer: Connection) -> None:
-    imported = _peak_mb()
+    imported = peak_mb()
     began = time.perf_counter()
     store = Store.open(path)
     opened = time.perf_counter()
-    opened_mb = _peak_mb()
+    opened_mb = peak_mb()
     plan = TrainPlan(store, store.select("all"), ClipSpec(crop=min(112, store.size)), seed=0)
     ranges = train_ranges(batch=BATCH, start_step=0, steps=2, rank=0, world=1, accumulate=1)
     with Loader(store, plan, ranges, batch=BATCH, device=torch.device("cpu")) as loader:
@@ -96,10 +96,6 @@ def _measure(path: Path, answer: Connection) -> None:
             "open_s": opened - began,
             "first_batch_s": loaded - opened,
             "open_mb": opened_mb - imported,
-            "first_batch_mb": _peak_mb() - imported,
+            "first_batch_mb": peak_mb() - imported,
         }
     )
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000

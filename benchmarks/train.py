@@ -7,7 +7,6 @@ one would write in plain PyTorch. The limit is a product of large matrices in th
 import importlib.util
 import itertools
 import multiprocessing
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ import torch
 from benchmarks.inputs import open_inputs
 from benchmarks.limits import matmul_case, ratio, with_share
 from benchmarks.method import Case, Goal, NotHere, Options, Outcome, Result, interleave
+from benchmarks.resident import peak_mb
 from benchmarks.stepping import PARTS, PlainStep, TrainerStep
 from fastrot.config import Config, DataConfig, ModelConfig, OptimConfig, TrainConfig
 from fastrot.config.schema import Depth, StemChannels
@@ -337,8 +337,7 @@ def _measure_alone(sizes: Sizes, runtime: Runtime, allocator_fix: bool) -> dict[
             keep_freed_memory()
         _held[OURS] = _case(OURS, sizes, runtime, lambda: TrainerStep(sizes.config(), runtime))
     figures = dict(_held[OURS].measure())
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {**figures, "peak_gb": kilobytes * 1024 / 1e9}
+    return {**figures, "peak_gb": peak_mb() / 1e3}
 
 
 def _allocated(device: torch.device) -> int:

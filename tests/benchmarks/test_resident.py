@@ -1,9 +1,10 @@
+import multiprocessing
 from contextlib import contextmanager
 
 import pytest
 import torch
 
-from benchmarks.resident import measure_memory, resident_now_mb
+from benchmarks.resident import measure_memory, peak_mb, resident_now_mb
 
 
 def watch(sizes, *, clips=80, budget_s=60.0):
@@ -38,3 +39,20 @@ def test_the_resident_size_follows_what_is_allocated():
     kept = torch.ones(40_000_000, dtype=torch.uint8)
     assert resident_now_mb() - before == pytest.approx(40, abs=8)
     del kept
+
+
+def growth_of_the_peak(answer, megabytes):
+    before = peak_mb()
+    torch.ones(megabytes * 1_000_000, dtype=torch.uint8)
+    answer.send(peak_mb() - before)
+
+
+def test_the_peak_of_a_process_is_its_own_and_not_that_of_the_one_which_started_it():
+    large = torch.ones(900_000_000, dtype=torch.uint8)
+    assert peak_mb() > large.numel() / 1e6
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=growth_of_the_peak, args=(theirs, 120))
+    process.start()
+    assert ours.recv() == pytest.approx(120, abs=15)
+    process.join()
