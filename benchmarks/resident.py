@@ -8,19 +8,16 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.method import Figure, Outcome
-
 SETTLED = 0.1  # the share of the clips after which pools and queues have their size
 
 
 def measure_memory(
-    name: str,
     make: Callable[[], AbstractContextManager[Iterator[torch.Tensor]]],
     *,
     clips: int,
     budget_s: float,
     resident_mb: Callable[[], float] | None = None,
-) -> Outcome:
+) -> dict[str, float]:
     """Load ``clips`` clips once, or as many as the budget allows, and say by how much the process grew.
 
     ``growth_mb`` is from the first tenth on; it takes the highest size after that.
@@ -36,17 +33,11 @@ def measure_memory(
             if done >= clips or time.monotonic() > ends:
                 break
     settled = int(len(sizes) * SETTLED)
-    figures = {
+    return {
         "watched_clips": float(done),
         "resident_mb": sizes[-1],
         "growth_mb": max(sizes[settled:]) - sizes[settled],
     }
-    return Outcome(
-        name=name,
-        facts={"by": "fastrot"},
-        repeats=1,
-        figures={key: Figure.of([value]) for key, value in figures.items()},
-    )
 
 
 def resident_now_mb() -> float:

@@ -51,7 +51,7 @@ def test_tables_group_cases_by_their_figures_and_say_what_has_none():
     assert limits.rows == [["copy", "9,000 (9,000 to 9,002)", "3"]]
     assert goals.rows == [
         ["times the peer", "30.0", "at least 2.00", "yes"],
-        ["growth", "-", "at most 32.0", "no"],
+        ["growth", "-", "at most 32.0", "not judged"],
     ]
 
 

@@ -14,10 +14,7 @@ def watch(sizes, *, clips=80, budget_s=60.0):
     def make():
         yield (torch.zeros(4) for _ in range(1000))
 
-    outcome = measure_memory(
-        "m", make, clips=clips, budget_s=budget_s, resident_mb=lambda: next(given)
-    )
-    return {name: figure.median for name, figure in outcome.figures.items()}
+    return measure_memory(make, clips=clips, budget_s=budget_s, resident_mb=lambda: next(given))
 
 
 def test_growth_counts_from_the_first_tenth_on():
