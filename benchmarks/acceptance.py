@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 import torch
 
-from benchmarks import acceptance_page, codec_rates, method, rotation, train
+from benchmarks import acceptance_page, codec_rates, rotation, train, whole_run
 from benchmarks.method import Options, Result
 from benchmarks.processes import run_limited
 from fastrot.runtime import Runtime
@@ -108,7 +108,7 @@ def environment() -> dict[str, Any]:
     """Return what a reader must know of the machine; a traceback where it cannot be found out."""
     try:
         with Runtime.start() as runtime:
-            found = method.environment(runtime)
+            found = whole_run.environment(runtime)
         return {**found, "command": ["python", "benchmarks/gpu_acceptance.py", *sys.argv[1:]]}
     except Exception:
         return {"torch": torch.__version__, "failed": traceback.format_exc()}

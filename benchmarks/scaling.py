@@ -15,11 +15,11 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.inputs import require_dali
 from benchmarks.limits import with_share
 from benchmarks.method import Case, Fact, Options, Outcome, Result, interleave
 from benchmarks.processes import run_limited
 from benchmarks.synthetic import make_sparse_store
-from benchmarks.train import require_dali
 from fastrot.config import Config, DataConfig, ModelConfig, OptimConfig, TrainConfig, to_yaml
 from fastrot.models.network import pretext_network
 from pipelines.errors import FastrotError
@@ -137,6 +137,7 @@ def _case(kind: str, count: int, config: Config, seconds: float, *, gpu: bool) -
         return launch(replace(config, name=f"{config.name}-{repeat}"), count, cores, seconds)
 
     facts: dict[str, Fact] = {
+        "by": "fastrot",
         "kind": kind,
         "processes": count,
         "videos_per_step": config.train.batch,

@@ -80,7 +80,7 @@ def _add_benchmark(
 def run(args: argparse.Namespace) -> int:
     """Measure, print, and write the figures after each benchmark."""
     began = time.monotonic()
-    from benchmarks import method, report
+    from benchmarks import method, report, whole_run
     from fastrot.console import say, show
     from fastrot.runtime import Runtime
 
@@ -89,12 +89,12 @@ def run(args: argparse.Namespace) -> int:
     results: list[Result] = []
     with Runtime.start() as runtime:
         options = method.Options(runtime, args.store, args.input, args.quick)
-        found = method.environment(runtime)
+        found = whole_run.environment(runtime)
         for i, name in enumerate(names):
             left = args.budget - (time.monotonic() - began)
-            results.append(_measure(name, options, method.budget_of(name, left, names[i:])))
+            results.append(_measure(name, options, whole_run.budget_of(name, left, names[i:])))
             if args.json is not None:
-                method.save(args.json, found, results, took_s=time.monotonic() - began)
+                whole_run.save(args.json, found, results, took_s=time.monotonic() - began)
             for table in report.tables(results[-1].to_json()):
                 show(table.to_rich())
                 for sentence in table.below:

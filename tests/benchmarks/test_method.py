@@ -5,18 +5,15 @@ import pytest
 import torch
 
 from benchmarks.method import (
-    SHARES,
     Case,
     Figure,
     Goal,
     NotHere,
     Outcome,
     Result,
-    budget_of,
-    environment,
     interleave,
-    save,
 )
+from benchmarks.whole_run import SHARES, budget_of, environment, save
 from fastrot.runtime import Runtime
 from pipelines.errors import FastrotError
 
@@ -31,18 +28,18 @@ class Clock:
     def __call__(self):
         return self.now
 
-    def case(self, name, seconds=1.0, values=(1.0,)):
+    def case(self, name, seconds=1.0, values=(1.0,), first_s=0.0):
         values = iter(values)
 
         def measure():
             self.log.append(name)
-            self.now += seconds
+            self.now += first_s if first_s and name not in self.log[:-1] else seconds
             value = next(values)
             if isinstance(value, Exception):
                 raise value
             return {"clips_per_s": value}
 
-        return Case(name, measure, {"by": name})
+        return Case(name, measure, {"by": name}, first_s)
 
 
 def run(clock, cases, budget_s=1e9, **options):
@@ -105,6 +102,34 @@ def test_what_the_budget_never_reached_is_said_and_has_no_figures():
     assert found["slow"].reason.startswith("not reached: the budget ended")
     assert found["late"].repeats == 1  # it still fitted into the first measured round
     assert clock.now - 100 <= 10.5
+
+
+def test_what_is_slow_to_make_starts_when_the_others_have_figures():
+    clock = Clock()
+    cases = [clock.case("slow", 1, [1] * 9, first_s=50), clock.case("a", 1, [1] * 9)]
+    kept = []
+    found = run(clock, cases, budget_s=1000, repeats=3, keep=kept.append)
+    assert clock.log == ["a", "slow", "a", "slow", "a", "slow", "a"]
+    assert [found[name].repeats for name in ("slow", "a")] == [2, 3]
+    # Were it stopped while the slow one is made, the figures of the other would be there.
+    assert [one["a"].repeats for one in kept] == [0, 0, 1, 1, 2, 2, 3]
+
+
+def test_what_is_slow_to_make_leaves_the_others_their_repeats_where_it_does_not_fit():
+    clock = Clock()
+    cases = [clock.case("a", 1, [1] * 9), clock.case("slow", 1, [1] * 9, first_s=50)]
+    found = run(clock, cases, budget_s=20, repeats=3)
+    assert clock.log == ["a"] * 4
+    assert found["slow"].reason.startswith("not reached: the budget ended")
+    assert found["a"].repeats == 3
+
+
+def test_what_was_slow_to_make_is_measured_once_where_no_whole_round_fits():
+    clock = Clock()
+    cases = [clock.case("a", 10, [1] * 9), clock.case("slow", 4, [1] * 9, first_s=5)]
+    found = run(clock, cases, budget_s=31, repeats=3)
+    assert clock.log == ["a", "a", "slow", "slow"]
+    assert [found[name].repeats for name in ("a", "slow")] == [1, 1]
 
 
 def test_names_are_unique():
