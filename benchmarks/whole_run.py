@@ -1,9 +1,11 @@
 """A run of several benchmarks: where it ran, its file, and how they share its time."""
 
+import errno
 import json
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -51,8 +53,23 @@ def save(path: Path, found: Mapping[str, Any], results: Sequence[Result], *, too
         "results": [result.to_json() for result in results],
     }
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(content, indent=1) + "\n")
+    except OSError as error:
+        raise FastrotError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def require_writable(path: Path) -> None:
+    """Check that ``save`` will be able to write, and make its folder: better than to learn it after minutes.
+
+    Raises:
+        FastrotError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     except OSError as error:
         raise FastrotError(f"{path} cannot be written: {error.strerror}") from None
 

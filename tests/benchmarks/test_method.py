@@ -13,7 +13,7 @@ from benchmarks.method import (
     Result,
     interleave,
 )
-from benchmarks.whole_run import SHARES, budget_of, environment, save
+from benchmarks.whole_run import SHARES, budget_of, environment, require_writable, save
 from fastrot.runtime import Runtime
 from pipelines.errors import FastrotError
 
@@ -167,6 +167,8 @@ def test_the_file_has_the_environment_first_and_numbers_as_numbers(tmp_path):
         goals=[Goal("ratio", 3.0, 2.0)],
     )
     path = tmp_path / "new" / "figures.json"
+    require_writable(path)
+    assert not path.exists()
     save(path, {"device": "cpu"}, [result], took_s=1.234)
     content = json.loads(path.read_text())
     assert list(content) == ["environment", "took_s", "results"]
@@ -174,8 +176,11 @@ def test_the_file_has_the_environment_first_and_numbers_as_numbers(tmp_path):
     assert case["figures"]["clips_per_s"] == {"median": 2, "q1": 1.5, "q3": 2.5, "values": [1, 3]}
     assert content["results"][0]["goals"][0]["met"] is True
     (tmp_path / "file").touch()
-    with pytest.raises(FastrotError, match="cannot be written"):
-        save(tmp_path / "file" / "figures.json", {}, [], took_s=0)
+    for wrong in (tmp_path / "file" / "figures.json", tmp_path):
+        with pytest.raises(FastrotError, match="cannot be written"):
+            require_writable(wrong)
+        with pytest.raises(FastrotError, match="cannot be written"):
+            save(wrong, {}, [], took_s=0)
 
 
 def test_the_environment_names_processor_versions_and_no_folder_of_the_program(monkeypatch):
