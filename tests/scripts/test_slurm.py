@@ -151,6 +151,7 @@ def test_a_copy_of_an_older_store_is_staged_again_and_an_equal_one_is_kept(
     slurm, make_store, tmp_path
 ):
     store, staged = tmp_path / "store", tmp_path / "nvme" / "store"
+    staged.parent.mkdir()
     shutil.copytree(make_store().path, store)
     echo = {**STANDINS, "torchrun": 'echo "$@"'}
     variables = {"STORE": store, "STAGE": tmp_path / "nvme", "SLURM_JOB_ID": 1}
