@@ -10,6 +10,7 @@ import re
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from xml.etree import ElementTree
 
 import torch
 
-from benchmarks import acceptance_page, codec_rates, method, rotation, train
+from benchmarks import acceptance_page, codec_rates, rotation, train, whole_run
 from benchmarks.method import Options, Result
 from benchmarks.processes import run_limited
 from fastrot.runtime import Runtime
@@ -39,6 +40,7 @@ The tests come last, for nobody knows how long they take: kernels are compiled f
 """
 
 NO_GPU = "no GPU"
+OURS = ("fastrot", "pipelines", "benchmarks", "tests")
 SPARE_S = 25.0  # of a part's time, for what is not measured: imports, preparing, the end
 
 
@@ -60,8 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     if args.part:
-        found = measure(args.part, budget_s=args.budget, quick=args.quick)
-        write_atomically(args.out / f"{args.part}.json", json.dumps(found))
+        measure(args.part, args.out / f"{args.part}.json", budget_s=args.budget, quick=args.quick)
         return 0
     content = accept(args.budget, args.out.resolve(), quick=args.quick)
     write_atomically(args.out / "acceptance.json", json.dumps(content, indent=1) + "\n")
@@ -71,12 +72,15 @@ def main(argv: list[str] | None = None) -> int:
     return 1 if any(part["status"] == "failed" for part in content["parts"].values()) else 0
 
 
-def measure(part: str, *, budget_s: float, quick: bool = False) -> dict[str, Any]:
-    """Measure one part in this process and return plain values."""
+def measure(part: str, file: Path, *, budget_s: float, quick: bool = False) -> None:
+    """Measure one part in this process; ``file`` has from early on what there is."""
+
+    def keep(result: Result) -> None:
+        write_atomically(file, json.dumps(result.to_json()))
+
     with Runtime.start() as runtime:
-        return MEASURES[part](
-            Options(runtime, quick=quick, shown=False), budget_s=budget_s
-        ).to_json()
+        options = Options(runtime, quick=quick, shown=False, keep=keep)
+        keep(MEASURES[part](options, budget_s=budget_s))
 
 
 def accept(budget_s: float, out: Path, *, quick: bool = False) -> dict[str, Any]:
@@ -108,7 +112,7 @@ def environment() -> dict[str, Any]:
     """Return what a reader must know of the machine; a traceback where it cannot be found out."""
     try:
         with Runtime.start() as runtime:
-            found = method.environment(runtime)
+            found = whole_run.environment(runtime)
         return {**found, "command": ["python", "benchmarks/gpu_acceptance.py", *sys.argv[1:]]}
     except Exception:
         return {"torch": torch.__version__, "failed": traceback.format_exc()}
@@ -136,20 +140,26 @@ def run_measure(name: str, seconds: float, out: Path, *, quick: bool = False) ->
     command += ["--quick"] if quick else []
     inner_s = max(seconds - SPARE_S, seconds / 2)
     done = run_limited([*command, "--budget", str(inner_s)], seconds=seconds)
-    if not file.exists():
-        return {"status": "failed", "error": _why(done.code, seconds, done.errors)}
-    result = json.loads(file.read_text())
-    file.unlink()
-    return {"status": "done", "result": result}
+    found: dict[str, Any] = {"status": "done"}
+    if done.code != 0:
+        found = {"status": "failed", "error": _why(done.code, seconds, done.errors)}
+    if file.exists():
+        found["result"] = json.loads(file.read_text())
+        file.unlink()
+    return found
 
 
 def run_tests(seconds: float, out: Path) -> dict[str, Any]:
     """Run the tests marked gpu, which must not skip."""
     if importlib.util.find_spec("pytest") is None:
         return {"status": "left out", "error": "pytest is not installed"}
+    if not (ROOT / "tests").is_dir():
+        return {"status": "left out", "error": "no tests beside the package"}
     file = out / "tests.xml"
     file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-vv", "-p", "no:cacheprovider"]
+    # A package that only developers have, such as hypothesis, keeps its own file from being read, no more.
+    command += ["--continue-on-collection-errors"]
     done = run_limited(
         [*command, f"--junitxml={file}", "tests"],
         seconds=seconds,
@@ -167,19 +177,26 @@ def run_tests(seconds: float, out: Path) -> dict[str, Any]:
             },
             "failures": {},
         }
-    return read_junit(file, dali="DALI" not in absent_packages())
+    return read_junit(file)
 
 
-def read_junit(file: Path, *, dali: bool) -> dict[str, Any]:
-    """Return the tests' status, counts and failures; without DALI, those that miss it are left out."""
-    counts = {"passed": 0, "failed": 0, "skipped": 0, "without_dali": 0}
+def read_junit(file: Path, installed: Callable[[str], bool] | None = None) -> dict[str, Any]:
+    """Return the tests' status, counts and failures, and how many are left out for want of which package.
+
+    Args:
+        file: what pytest wrote. A file of tests that it could not read is one error.
+        installed: says of a module whether it is there; by default, in this Python.
+    """
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
     failures: dict[str, str] = {}
+    left_out: Counter[str] = Counter()
     for case in ElementTree.parse(file).iter("testcase"):
         wrong = [child for child in case if child.tag in ("failure", "error")]
         if wrong:
             text = f"{wrong[0].get('message', '')}\n{wrong[0].text or ''}"
-            if not dali and "dali" in text.lower():
-                counts["without_dali"] += 1
+            package = _missing_package(text, installed or _installed)
+            if package is not None:
+                left_out[package] += 1
                 continue
             counts["failed"] += 1
             failures[f"{case.get('classname')}.{case.get('name')}"] = text[-2000:]
@@ -191,7 +208,19 @@ def read_junit(file: Path, *, dali: bool) -> dict[str, Any]:
         "status": "failed" if failures or not counts["passed"] else "done",
         "tests": counts,
         "failures": failures,
+        "left_out": dict(left_out),
     }
+
+
+def _missing_package(text: str, installed: Callable[[str], bool]) -> str | None:
+    """Return the package for whose absence a test failed, None where it is another failure."""
+    if any(f"NVIDIA DALI {what}" in text for what in ("cannot be imported", "is not installed")):
+        return None if installed("nvidia.dali") else "NVIDIA DALI"
+    for module in re.findall(r"No module named '([\w.]+)'", text):
+        package = str(module).partition(".")[0]
+        if package not in OURS and not installed(package):
+            return package
+    return None
 
 
 def absent_packages() -> Mapping[str, str]:

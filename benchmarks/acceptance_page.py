@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.report import number
-from benchmarks.train import OURS, REAL
+from benchmarks.train_cases import OURS, REAL
 
 ITERATIONS = 104_000
 """Of the paper's pre-training, of 32 videos each (section 4.2)."""
@@ -44,8 +44,10 @@ def left_out(content: Mapping[str, Any], absent: Mapping[str, str]) -> list[str]
     for name, part in content["parts"].items():
         if part["status"] not in ("done", "failed"):
             lines.append(f"{name}: {part.get('error', part['status'])}")
-        if part.get("tests", {}).get("without_dali"):
-            lines.append(f"tests: {part['tests']['without_dali']} that need DALI")
+        lines += [
+            f"tests: {count} tests or files of tests that need {package}"
+            for package, count in part.get("left_out", {}).items()
+        ]
         result = part.get("result", {})
         for case in [*result.get("cases", []), *result.get("limits", [])]:
             for reason in ("not_here", "not_reached"):

@@ -9,7 +9,7 @@ BAR_INCHES = 0.27
 
 
 def bars(result: Mapping[str, Any]) -> tuple[str, list[tuple[str, Mapping[str, Any], str]]]:
-    """Return the figure that a panel shows, and its bars: (label, figure, colour), best first.
+    """Return the figure that a panel shows, and its bars: (label, figure, colour), the best first.
 
     That is the first figure of the first case measured; of several clip lengths the first one's.
     """
@@ -32,7 +32,12 @@ def bars(result: Mapping[str, Any]) -> tuple[str, list[tuple[str, Mapping[str, A
         for limit in result["limits"]
         if shown in limit["figures"]
     ]
-    return shown, sorted(found, key=lambda bar: bar[1]["median"])
+    return shown, sorted(found, key=lambda bar: bar[1]["median"], reverse=more_is_better(shown))
+
+
+def more_is_better(figure: str) -> bool:
+    """Return whether a figure is a rate, by the unit in its name; times and memory should be small."""
+    return figure.endswith("_per_s")
 
 
 def draw(results: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -55,6 +60,7 @@ def draw(results: Sequence[Mapping[str, Any]], path: Path) -> None:
         ]
         labels = [label for label, _, _ in found]
         axis.barh(labels, medians, xerr=spread, color=[colour for *_, colour in found])
+        axis.invert_yaxis()  # the first bar at the top
         axis.set_title(f"{name}: {shown}", loc="left", fontsize=10)
         axis.tick_params(labelsize=8)
         if min(medians) > 0 and max(medians) > 50 * min(medians):

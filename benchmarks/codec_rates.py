@@ -7,9 +7,8 @@ from contextlib import contextmanager
 import torch
 
 from benchmarks.consume import consume
-from benchmarks.inputs import Inputs, open_inputs
+from benchmarks.inputs import Inputs, open_inputs, require_dali
 from benchmarks.method import Case, NotHere, Options, Outcome, Result, interleave
-from benchmarks.train import require_dali
 from pipelines.codecs import CODECS
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan

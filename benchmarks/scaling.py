@@ -9,17 +9,18 @@ import os
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from benchmarks.inputs import require_dali
 from benchmarks.limits import with_share
 from benchmarks.method import Case, Fact, Options, Outcome, Result, interleave
 from benchmarks.processes import run_limited
 from benchmarks.synthetic import make_sparse_store
-from benchmarks.train import require_dali
 from fastrot.config import Config, DataConfig, ModelConfig, OptimConfig, TrainConfig, to_yaml
 from fastrot.models.network import pretext_network
 from pipelines.errors import FastrotError
@@ -52,6 +53,7 @@ def run(options: Options, *, budget_s: float) -> Result:
         sizes = Sizes(batch=32, steps=20, width=64, frames=16, crop=112)
     else:
         sizes = Sizes(batch=4, steps=2, width=8, frames=8, crop=56)
+    ends = time.monotonic() + budget_s
     counts = process_counts(torch.cuda.device_count() if gpu else len(_cores()))
     with tempfile.TemporaryDirectory(prefix="fastrot-scaling-") as name:
         folder = Path(name)
@@ -66,14 +68,14 @@ def run(options: Options, *, budget_s: float) -> Result:
                 kind,
                 count,
                 _config(kind, count, counts[-1], sizes, store, folder),
-                budget_s,
+                ends,
                 gpu=gpu,
             )
             for kind, count in wanted
         ]
         outcomes = interleave(
             cases,
-            budget_s=budget_s,
+            budget_s=ends - time.monotonic(),
             repeats=3,
             warm_up=False,
             what="scaling",
@@ -126,7 +128,8 @@ def _config(kind: str, count: int, most: int, sizes: Sizes, store: Path, folder:
     )
 
 
-def _case(kind: str, count: int, config: Config, seconds: float, *, gpu: bool) -> Case:
+def _case(kind: str, count: int, config: Config, ends: float, *, gpu: bool) -> Case:
+    """Return the case of ``count`` processes, whose runs are stopped at ``ends`` of the monotonic clock."""
     cores = _cores() if gpu else _cores()[:count]
     repeat = 0
 
@@ -134,9 +137,11 @@ def _case(kind: str, count: int, config: Config, seconds: float, *, gpu: bool) -
         nonlocal repeat
         require_dali()
         repeat += 1
-        return launch(replace(config, name=f"{config.name}-{repeat}"), count, cores, seconds)
+        named = replace(config, name=f"{config.name}-{repeat}")
+        return launch(named, count, cores, ends - time.monotonic())
 
     facts: dict[str, Fact] = {
+        "by": "fastrot",
         "kind": kind,
         "processes": count,
         "videos_per_step": config.train.batch,

@@ -4,74 +4,27 @@ Our step is the one of real runs, with one thing off or changed at a time; besid
 one would write in plain PyTorch. The limit is a product of large matrices in the step's precision.
 """
 
-import importlib.util
-import itertools
-import multiprocessing
-import resource
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 
-import numpy as np
-import torch
-
-from benchmarks.inputs import open_inputs
 from benchmarks.limits import matmul_case, ratio, with_share
-from benchmarks.method import Case, Goal, NotHere, Options, Outcome, Result, interleave
-from benchmarks.stepping import PARTS, PlainStep, TrainerStep
-from fastrot.config import Config, DataConfig, ModelConfig, OptimConfig, TrainConfig
-from fastrot.config.schema import Depth, StemChannels
-from fastrot.models.flops import train_flops
-from fastrot.runtime import Runtime, keep_freed_memory
-from fastrot.training.data import training_data
-from pipelines.errors import UsageError
-from pipelines.loader import Batch
-
-OURS, PLAIN, REAL = "fastrot", "plain PyTorch", "real data"
-
-Step = TrainerStep | PlainStep
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What is trained, on batches of how many videos, and the steps of one measurement."""
-
-    depth: Depth
-    width: int
-    frames: int
-    crop: int
-    batch: int
-    steps: int
-    matmul: int
-
-    @property
-    def flop_per_clip(self) -> int:
-        """Useful floating-point operations that training on one clip costs."""
-        return train_flops(self.depth, self.width, self.frames, self.crop)
-
-    def config(self, store: Path | str = "") -> Config:
-        """Return the config of a run of this size."""
-        return Config(
-            name="bench",
-            data=DataConfig(store=str(store), frames=self.frames, crop=self.crop),
-            model=ModelConfig(depth=self.depth, width=self.width),
-            optim=OptimConfig(lr=1e-4),
-            train=TrainConfig(batch=self.batch, iterations=10**9),
-        )
-
-
-FULL = Sizes(depth=18, width=64, frames=16, crop=112, batch=32, steps=20, matmul=8192)
-"""The paper's network and batch."""
-
-# 40 clips whose largest activations are above 32 MB, where glibc's default behaviour starts to cost.
-ON_CPU = Sizes(depth=10, width=16, frames=16, crop=64, batch=10, steps=1, matmul=2048)
-
-QUICK = Sizes(depth=10, width=2, frames=4, crop=16, batch=2, steps=1, matmul=64)
+from benchmarks.method import Goal, Options, Outcome, Result, interleave
+from benchmarks.train_cases import (
+    FULL,
+    ON_CPU,
+    OURS,
+    PLAIN,
+    QUICK,
+    REAL,
+    Sizes,
+    allocator_cases,
+    compiled_case,
+    real_data_cases,
+    step_cases,
+    variant_cases,
+)
+from fastrot.runtime import keep_freed_memory
 
 
 def run(options: Options, *, budget_s: float) -> Result:
@@ -82,19 +35,37 @@ def run(options: Options, *, budget_s: float) -> Result:
         keep_freed_memory()
     ends = time.monotonic() + budget_s
     with ExitStack() as stack:
-        cases = step_cases(sizes, options.runtime)
-        cases += real_data_cases(
-            sizes, options, ("raw", "mjpeg", "h264") if gpu else ("mjpeg",), stack
-        )
-        if not gpu:
-            cases += [_allocator_case(sizes, options.runtime, on, stack) for on in (True, False)]
         limit = matmul_case(
             options.runtime.dtype, options.device, size=sizes.matmul, calls=10 if gpu else 1
         )
-        left_s = ends - time.monotonic()
-        outcomes = interleave([*cases, limit], budget_s=left_s, what="train", shown=options.shown)
-    limits = [outcomes.pop(limit.name)]
-    measured = with_share(list(outcomes.values()), "tflop_per_s", limits[0], "share_of_matmul")
+        codecs = ("raw", "mjpeg", "h264") if gpu else ("mjpeg",)
+        # What the goals need comes first, and last what may take all the time that there is.
+        cases = [
+            *step_cases(sizes, options.runtime),
+            *real_data_cases(sizes, options, codecs, stack),
+            *variant_cases(sizes, options.runtime),
+            *([] if gpu else allocator_cases(sizes, options.runtime, stack)),
+            compiled_case(sizes, options.runtime),
+        ]
+
+        def keep(outcomes: dict[str, Outcome]) -> None:
+            if options.keep is not None:
+                options.keep(_result(outcomes, limit.name, sizes, options))
+
+        outcomes = interleave(
+            [limit, *cases],
+            budget_s=ends - time.monotonic(),
+            what="train",
+            shown=options.shown,
+            keep=keep,
+        )
+    return _result(outcomes, limit.name, sizes, options)
+
+
+def _result(found: Mapping[str, Outcome], limit: str, sizes: Sizes, options: Options) -> Result:
+    gpu = options.device.type == "cuda"
+    cases = [outcome for name, outcome in found.items() if name != limit]
+    measured = with_share(cases, "tflop_per_s", found[limit], "share_of_matmul")
     return Result(
         benchmark="train",
         settings={
@@ -107,118 +78,9 @@ def run(options: Options, *, budget_s: float) -> Result:
             "gflop_per_clip": sizes.flop_per_clip / 1e9,
         },
         cases=measured,
-        limits=limits,
+        limits=[found[limit]],
         goals=goals(measured) if gpu and not options.quick else [],
         notes=_notes(gpu=gpu),
-    )
-
-
-def step_cases(sizes: Sizes, runtime: Runtime) -> list[Case]:
-    """Return our step on a batch that lies there, variants of it, and the plain loop."""
-    config = sizes.config()
-    gpu = runtime.device.type == "cuda"
-    switched = replace(runtime, precision="fp32" if gpu else "bf16")
-
-    def with_amp_switched() -> Step:
-        if not gpu and not _has_bf16():
-            raise NotHere("this processor has no bf16 instructions")
-        return TrainerStep(config, switched)
-
-    def contiguous() -> Step:
-        return TrainerStep(config, runtime, channels_last=False)
-
-    return [
-        _case(OURS, sizes, runtime, lambda: TrainerStep(config, runtime)),
-        _case("contiguous", sizes, runtime, contiguous, channels_last=False),
-        _case(PLAIN, sizes, runtime, lambda: PlainStep(config, runtime), channels_last=False),
-        _case("without AMP" if gpu else "with AMP", sizes, switched, with_amp_switched),
-        *(
-            _case(name, sizes, runtime, partial(_optional_step, variant, runtime))
-            for name, variant in _options(config, gpu=gpu).items()
-        ),
-    ]
-
-
-def _options(config: Config, *, gpu: bool) -> dict[str, Config]:
-    """Return what a run may ask for to be faster; on a CPU, what can be so there."""
-    compiled = replace(config, train=replace(config.train, compile=True))
-    found = {
-        "stem of 4 channels": _with_stem(config, 4),
-        "stem of 8 channels": _with_stem(config, 8),
-        "compiled": compiled,
-    }
-    if gpu:
-        found["apex FusedSGD"] = replace(config, optim=replace(config.optim, backend="apex"))
-    return found
-
-
-def _with_stem(config: Config, channels: StemChannels) -> Config:
-    return replace(config, model=replace(config.model, stem_channels=channels))
-
-
-def _optional_step(config: Config, runtime: Runtime) -> TrainerStep:
-    try:
-        return TrainerStep(config, runtime)
-    except UsageError as error:  # no compiler, no apex
-        raise NotHere(str(error)) from None
-
-
-def real_data_cases(
-    sizes: Sizes, options: Options, codecs: Sequence[str], stack: ExitStack
-) -> list[Case]:
-    """Return our step fed by the loader, from a store of each codec or from the options' store.
-
-    Args:
-        sizes: of network and batch.
-        options: name the store, or else which videos to prepare.
-        codecs: to prepare.
-        stack: removes the stores at the end.
-    """
-    try:
-        require_dali()
-        inputs = stack.enter_context(open_inputs(options, codecs))
-    except NotHere as reason:
-        return [_absent(f"{REAL}: {codec}", str(reason)) for codec in codecs]
-    return [
-        _real_data_case(codec, store.path, inputs.about, sizes, options.runtime, stack)
-        for codec, store in inputs.stores.items()
-    ]
-
-
-def require_dali() -> None:
-    """Check that there is a loader.
-
-    Raises:
-        NotHere: DALI is not installed.
-    """
-    if importlib.util.find_spec("nvidia") is None or not importlib.util.find_spec("nvidia.dali"):
-        raise NotHere("NVIDIA DALI is not installed")
-
-
-def _absent(name: str, reason: str) -> Case:
-    def measure() -> dict[str, float]:
-        raise NotHere(reason)
-
-    return Case(name, measure)
-
-
-def _real_data_case(
-    codec: str, store: Path, about: str, sizes: Sizes, runtime: Runtime, stack: ExitStack
-) -> Case:
-    def open_loader() -> Iterator[Batch]:
-        data = training_data(sizes.config(store))
-        loader = data.loader(runtime, start_step=0, steps=10**9)
-        stack.enter_context(loader)
-        return iter(loader)
-
-    return _case(
-        f"{REAL}: {codec}",
-        sizes,
-        runtime,
-        lambda: TrainerStep(sizes.config(), runtime),
-        batches=open_loader,
-        data=about,
-        lead=5 if runtime.device.type == "cuda" else 2,
     )
 
 
@@ -239,118 +101,6 @@ def goals(measured: list[Outcome]) -> list[Goal]:
             if (name := f"{REAL}: {codec}") in rates
         ),
     ]
-
-
-def _case(
-    name: str,
-    sizes: Sizes,
-    runtime: Runtime,
-    make: Callable[[], Step],
-    *,
-    batches: Callable[[], Iterator[Batch]] | None = None,
-    channels_last: bool = True,
-    data: str = "synthetic",
-    lead: int = 0,
-) -> Case:
-    """Return a case whose step is made when it is first measured, and kept.
-
-    ``lead`` steps go before each measurement: as many as the loader may have prepared meanwhile.
-    """
-    held: list[tuple[Step, Iterator[Batch], int]] = []
-    device = runtime.device
-
-    def measure() -> dict[str, float]:
-        if not held:
-            before = _allocated(device)
-            step, source = make(), (batches or (lambda: _synthetic(sizes, device)))()
-            step(source)
-            step.marks.take()
-            held.append((step, source, _allocated(device) - before))
-        step, source, own = held[0]
-        others = _allocated(device) - own
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-        figures = measure_steps(step, source, sizes, lead=lead)
-        if device.type == "cuda":
-            figures["peak_gb"] = (torch.cuda.max_memory_allocated(device) - others) / 1e9
-        return figures
-
-    facts = {
-        "precision": runtime.precision,
-        "layout": "channels_last_3d" if channels_last else "contiguous",
-        "data": data,
-    }
-    return Case(name, measure, facts)
-
-
-def measure_steps(
-    step: Step, batches: Iterator[Batch], sizes: Sizes, *, lead: int
-) -> dict[str, float]:
-    """Make steps and return their figures; a step's parts are milliseconds."""
-    for _ in range(lead):
-        step(batches)
-    step.marks.take()
-    began = time.perf_counter()
-    for _ in range(sizes.steps):
-        step(batches)
-    parts = step.marks.take()
-    seconds = (time.perf_counter() - began) / sizes.steps
-    clips = 4 * sizes.batch
-    return {
-        "ms_per_step": 1e3 * seconds,
-        **{f"{part}_ms": 1e3 * parts[part] / sizes.steps for part in PARTS},
-        "clips_per_s": clips / seconds,
-        "tflop_per_s": clips * sizes.flop_per_clip / seconds / 1e12,
-    }
-
-
-def _synthetic(sizes: Sizes, device: torch.device) -> Iterator[Batch]:
-    """Return one random batch for ever."""
-    shape = (sizes.batch, sizes.frames, sizes.crop, sizes.crop, 3)
-    clips = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
-    labels = torch.zeros(sizes.batch, dtype=torch.int64, device=device)
-    numbers = np.arange(sizes.batch)
-    return itertools.repeat(Batch(clips, labels, numbers, numbers))
-
-
-def _allocator_case(sizes: Sizes, runtime: Runtime, on: bool, stack: ExitStack) -> Case:
-    """Return our step in a process of its own, since the fix cannot be taken back."""
-    pool = stack.enter_context(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
-
-    def measure() -> dict[str, float]:
-        if not sys.platform.startswith("linux"):
-            raise NotHere("the fix is for glibc")
-        return pool.submit(_measure_alone, sizes, runtime, on).result()
-
-    name = f"own process, allocator fix {'on' if on else 'off'}"
-    return Case(name, measure, {"precision": runtime.precision, "data": "synthetic"})
-
-
-_held: dict[str, Case] = {}
-
-
-def _measure_alone(sizes: Sizes, runtime: Runtime, allocator_fix: bool) -> dict[str, float]:
-    """Measure in this process, which does nothing else: its peak memory is the step's."""
-    if OURS not in _held:
-        torch.set_num_threads(runtime.threads)
-        if allocator_fix:
-            keep_freed_memory()
-        _held[OURS] = _case(OURS, sizes, runtime, lambda: TrainerStep(sizes.config(), runtime))
-    figures = dict(_held[OURS].measure())
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {**figures, "peak_gb": kilobytes * 1024 / 1e9}
-
-
-def _allocated(device: torch.device) -> int:
-    return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
-
-
-def _has_bf16() -> bool:
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def _notes(*, gpu: bool) -> list[str]:

@@ -17,6 +17,9 @@ BENCHMARKS = {
     "all": "all of these, one after another, in one budget",
 }
 
+READ_INPUT = ("loader", "train", "all")
+READ_STORE = (*READ_INPUT, "startup")
+
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command's parser."""
@@ -61,40 +64,45 @@ def _add_benchmark(
         help="time for everything: more time, more repeats",
     )
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there")
-    parser.add_argument("--store", type=Path, help="read this store instead of making one")
-    parser.add_argument(
-        "--input",
-        choices=("auto", "footage", "demo"),
-        default="auto",
-        help="videos to make stores of: real footage (extra `footage`), the demo's generated ones; auto: "
-        "footage where it is installed",
-    )
+    if name in READ_STORE:
+        parser.add_argument("--store", type=Path, help="read this store instead of making one")
+    if name in READ_INPUT:
+        parser.add_argument(
+            "--input",
+            choices=("auto", "footage", "demo"),
+            default="auto",
+            help="videos to make stores of: real footage (extra `footage`), the demo's generated ones; auto: "
+            "footage where it is installed",
+        )
     parser.add_argument(
         "--quick",
         action="store_true",
         help="the smallest sizes, to see that all runs: the figures mean nothing",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, store=None, input="auto")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, and write the figures after each benchmark."""
     began = time.monotonic()
-    from benchmarks import method, report
+    from benchmarks import method, report, whole_run
     from fastrot.console import say, show
     from fastrot.runtime import Runtime
 
     names = [name for name in BENCHMARKS if name != "all"]
     names = names if args.benchmark == "all" else [args.benchmark]
+    if args.json is not None:
+        whole_run.require_writable(args.json)
     results: list[Result] = []
     with Runtime.start() as runtime:
         options = method.Options(runtime, args.store, args.input, args.quick)
-        found = method.environment(runtime)
+        found = whole_run.environment(runtime)
         for i, name in enumerate(names):
             left = args.budget - (time.monotonic() - began)
-            results.append(_measure(name, options, method.budget_of(name, left, names[i:])))
+            share = whole_run.budget_of(name, left, names[i:])
+            results.append(_measure(name, options, share, alone=len(names) == 1))
             if args.json is not None:
-                method.save(args.json, found, results, took_s=time.monotonic() - began)
+                whole_run.save(args.json, found, results, took_s=time.monotonic() - began)
             for table in report.tables(results[-1].to_json()):
                 show(table.to_rich())
                 for sentence in table.below:
@@ -103,20 +111,26 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(result.broken for result in results) else 0
 
 
-def _measure(name: str, options: "Options", budget_s: float) -> "Result":
-    """Run one benchmark; one that breaks as a whole is shown as that, and the others go on."""
+def _measure(name: str, options: "Options", budget_s: float, *, alone: bool) -> "Result":
+    """Run one benchmark; one that breaks as a whole is shown as that, and the others go on.
+
+    Raises:
+        UsageError: the command was wrong, and this is the only benchmark that was asked for.
+    """
     import importlib
 
     from benchmarks import method
     from pipelines.errors import UsageError
 
+    if budget_s <= 0:
+        return method.Result.of_nothing(name)
     try:
         result: Result = importlib.import_module(f"benchmarks.{name}").run(
             options, budget_s=budget_s
         )
-    except UsageError:
-        raise
     except Exception as error:
+        if alone and isinstance(error, UsageError):
+            raise
         return method.Result.of_failure(name, error)
     return result
 

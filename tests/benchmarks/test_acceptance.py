@@ -58,8 +58,9 @@ def test_a_part_that_breaks_leaves_the_others(with_gpu, monkeypatch, tmp_path):
         "run_tests",
         lambda seconds, out: {
             "status": "done",
-            "tests": {"passed": 3, "without_dali": 2},
+            "tests": {"passed": 3},
             "failures": {},
+            "left_out": {"NVIDIA DALI": 2},
         },
     )
     assert acceptance.main(["--out", str(tmp_path)]) == 1
@@ -74,7 +75,7 @@ def test_a_part_that_breaks_leaves_the_others(with_gpu, monkeypatch, tmp_path):
     assert "MISSED: share of the matmul peak: 0.4, wanted at least 0.5" in page
     assert "real data: mjpeg: 31.2 minutes" in page
     assert "RuntimeError: an illegal memory access" in page
-    assert "tests: 2 that need DALI" in page
+    assert "tests: 2 tests or files of tests that need NVIDIA DALI" in page
 
 
 def test_the_projection_needs_both_stores():
@@ -103,19 +104,72 @@ JUNIT = """<testsuites><testsuite>
 <testcase classname="a" name="passes"/>
 <testcase classname="a" name="skips"><skipped/></testcase>
 <testcase classname="a" name="fails"><failure message="1 != 2">assert</failure></testcase>
-<testcase classname="b" name="loads"><error message="NVIDIA DALI is not installed">at</error></testcase>
+<testcase classname="b" name="loads"><error message="fastrot.FastrotError: NVIDIA DALI cannot be imported
+(No module named 'nvidia'): pip install">at</error></testcase>
+<testcase classname="b" name="fails_under_dali"><failure message="1 != 2">dali.fn.crop</failure></testcase>
+<testcase classname="" name="tests.c"><error message="collection failure">
+E   ModuleNotFoundError: No module named 'sklearn.svm'</error></testcase>
+<testcase classname="" name="tests.d"><error message="collection failure">
+E   ModuleNotFoundError: No module named 'fastrot.gone'</error></testcase>
 </testsuite></testsuites>"""
 
 
 def test_junit_counts(tmp_path):
     file = tmp_path / "tests.xml"
     file.write_text(JUNIT)
-    with_dali = acceptance.read_junit(file, dali=True)
-    assert with_dali["tests"] == {"passed": 1, "failed": 2, "skipped": 1, "without_dali": 0}
-    assert set(with_dali["failures"]) == {"a.fails", "b.loads"}
-    without = acceptance.read_junit(file, dali=False)
-    assert without["tests"] == {"passed": 1, "failed": 1, "skipped": 1, "without_dali": 1}
-    assert without["status"] == "failed"
+    everything = acceptance.read_junit(file, lambda module: True)
+    assert everything["tests"] == {"passed": 1, "failed": 5, "skipped": 1}
+    assert everything["left_out"] == {}
+    nothing = acceptance.read_junit(file, lambda module: False)
+    assert nothing["tests"] == {"passed": 1, "failed": 3, "skipped": 1}
+    assert set(nothing["failures"]) == {"a.fails", "b.fails_under_dali", ".tests.d"}
+    assert nothing["left_out"] == {"NVIDIA DALI": 1, "sklearn": 1}
+    assert nothing["status"] == "failed"
+
+
+def test_a_file_that_cannot_be_read_leaves_the_other_tests(monkeypatch, tmp_path):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "setup.cfg").write_text("[tool:pytest]\nmarkers =\n    gpu: needs one\n")
+    (tmp_path / "tests" / "test_a.py").write_text("import no_such_package_for_developers\n")
+    (tmp_path / "tests" / "test_b.py").write_text(
+        "import pytest\n@pytest.mark.gpu\ndef test_b():\n    pass\n"
+    )
+    monkeypatch.setattr(acceptance, "ROOT", tmp_path)
+    found = acceptance.run_tests(120, tmp_path)
+    assert found["tests"] == {"passed": 1, "failed": 0, "skipped": 0}
+    assert found["left_out"] == {"no_such_package_for_developers": 1}
+    assert found["status"] == "done"
+
+
+def test_an_installed_package_has_no_tests_beside_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(acceptance, "ROOT", tmp_path)
+    found = acceptance.run_tests(60, tmp_path)
+    assert found == {"status": "left out", "error": "no tests beside the package"}
+
+
+def test_what_a_part_had_when_it_was_stopped_is_shown(monkeypatch, tmp_path):
+    def stopped(*_, **__):
+        kept = train_result(fastrot=15.0).to_json()
+        (tmp_path / "train.json").write_text(json.dumps(kept))
+        return Ended(None, "", "last words of the part")
+
+    monkeypatch.setattr(acceptance, "run_limited", stopped)
+    found = acceptance.run_part("train", 60, tmp_path)
+    assert found["status"] == "failed"
+    assert "not done after 60 s" in found["error"]
+    assert acceptance_page.project(found)["minutes"]["fastrot"] == pytest.approx(26)
+
+
+def test_a_part_keeps_what_it_has_before_its_end(monkeypatch, tmp_path):
+    def measured(options, *, budget_s):
+        options.keep(train_result(fastrot=15.0))
+        raise MemoryError
+
+    monkeypatch.setitem(acceptance.MEASURES, "train", measured)
+    with pytest.raises(MemoryError):
+        acceptance.measure("train", tmp_path / "train.json", budget_s=5)
+    kept = json.loads((tmp_path / "train.json").read_text())
+    assert kept["cases"][0]["figures"]["ms_per_step"]["median"] == 15
 
 
 def test_a_part_that_hangs_is_a_failure_that_says_so(monkeypatch, tmp_path):

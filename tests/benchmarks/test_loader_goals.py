@@ -1,5 +1,6 @@
 import pytest
 
+from benchmarks.loader_cases import Sizes
 from benchmarks.loader_goals import goals
 from benchmarks.method import Figure, Outcome
 
@@ -22,20 +23,29 @@ CASES = [
     case("pyav", "mjpeg", None),
     case("torchcodec", "vp9", 250.0),
     case("fastrot", "vp9", None),
-    Outcome(
-        "memory", {}, 1, {"watched_clips": Figure.of([20000.0]), "growth_mb": Figure.of([1.5])}
-    ),
 ]
-LIMITS = {"memory copy, 1 thread": Outcome("copy", {}, 1, {"clips_per_s": Figure.of([8000.0])})}
+
+
+def memory(clips):
+    figures = {"watched_clips": Figure.of([clips]), "growth_mb": Figure.of([1.5])}
+    return Outcome("memory", {}, 1, figures)
+
+
+SIZES = Sizes((16, 32), 8, 1.0, 5, 20_000)
+LIMITS = {
+    "memory copy, 1 thread": Outcome("copy", {}, 1, {"clips_per_s": Figure.of([8000.0])}),
+    "memory copy, 2 threads": Outcome("copy", {}, 1, {"clips_per_s": Figure.of([9000.0])}),
+}
 
 
 def test_ratios_of_hand_computed_figures():
-    found = {goal.name: goal for goal in goals(CASES, LIMITS, frames=16)}
+    found = {goal.name: goal for goal in goals(CASES, LIMITS, [memory(20_008.0)], SIZES)}
     assert {name: goal.value for name, goal in found.items()} == pytest.approx(
         {
             "mjpeg: times the best peer on the same files": 2.5,
             "raw: times the best peer on raw": 2.0,
-            "raw: share of a plain copy by one thread": 0.5,
+            "raw: share of a plain memory copy, 1 thread": 0.5,
+            "raw: share of a plain memory copy, 2 threads": 4 / 9,
             "raw: times the best peer that decodes": 16.0,
             "mjpeg: DIF's share of RGB": 0.75,
             "raw: DIF's share of RGB": 0.375,
@@ -46,13 +56,21 @@ def test_ratios_of_hand_computed_figures():
 
 
 def test_a_peer_that_was_not_measured_meets_no_goal():
-    alone = [one for one in CASES if one.facts.get("by") in ("fastrot", None)]
-    found = {goal.name: goal for goal in goals(alone, LIMITS, frames=16)}
+    alone = [one for one in CASES if one.facts["by"] == "fastrot"]
+    found = {goal.name: goal for goal in goals(alone, LIMITS, [], SIZES)}
     assert found["raw: times the best peer on raw"].value is None
     assert not found["raw: times the best peer on raw"].met
 
 
 def test_a_store_of_one_codec_has_only_its_goals():
     only = [one for one in CASES if one.facts.get("codec") == "mjpeg"]
-    names = [goal.name for goal in goals(only, LIMITS, frames=16)]
+    names = [goal.name for goal in goals(only, LIMITS, [], SIZES)]
     assert names == ["mjpeg: times the best peer on the same files", "mjpeg: DIF's share of RGB"]
+
+
+@pytest.mark.parametrize("one", [memory(19_999.0), Outcome("memory", failed="OSError: no")])
+def test_memory_over_too_few_clips_is_not_judged(one):
+    (goal,) = goals([], LIMITS, [one], SIZES)
+    assert goal.name == "memory: MB of growth over 20,000"
+    assert goal.value is None
+    assert not goal.met

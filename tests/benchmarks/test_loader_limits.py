@@ -1,3 +1,5 @@
+from contextlib import closing
+
 import numpy as np
 import pytest
 
@@ -18,15 +20,21 @@ def test_copied_bytes_and_clips_agree(monkeypatch, threads):
 @pytest.mark.parametrize("codec", ["mjpeg", "vp9", "h264"])
 def test_sequential_decoding_counts_frames_of_every_codec(codec, make_store, tmp_path):
     store = make_store(codec, size=128)
-    files = Inputs("", {codec: store}, store.select("all"), tmp_path).files(codec)
-    found = limits.decode_sequentially(store, files, 5, 1, 0.01)
+    videos = [3, 1]
+    files = Inputs("", {codec: store}, np.array(videos), tmp_path).files(codec)
+    given = dict(zip(videos, files, strict=True))
+    found = limits.decode_sequentially(store, given, 5, 1, 0.01)
     assert found["frames_per_s"] == pytest.approx(5 * found["clips_per_s"])
     assert found["frames_per_s"] > 0
+    decode = {"mjpeg": limits._decode_jpegs, "vp9": limits._decode_videos}
+    with closing(decode.get(codec, limits._decode_with_pyav)(store, given, 2)) as decoded:
+        # All of them and no others: once for each thread, but for single pictures.
+        assert next(decoded) == store.frames[videos].sum() * (1 if codec == "mjpeg" else 2)
 
 
 def test_raw_is_not_decoded(make_store):
     with pytest.raises(NotHere):
-        limits.decode_sequentially(make_store("raw"), [], 5, 1, 0.01)
+        limits.decode_sequentially(make_store("raw"), {}, 5, 1, 0.01)
 
 
 def test_reading_through_a_store_reads_every_byte_once(make_store, monkeypatch):

@@ -5,18 +5,15 @@ import pytest
 import torch
 
 from benchmarks.method import (
-    SHARES,
     Case,
     Figure,
     Goal,
     NotHere,
     Outcome,
     Result,
-    budget_of,
-    environment,
     interleave,
-    save,
 )
+from benchmarks.whole_run import SHARES, budget_of, environment, require_writable, save
 from fastrot.runtime import Runtime
 from pipelines.errors import FastrotError
 
@@ -31,18 +28,18 @@ class Clock:
     def __call__(self):
         return self.now
 
-    def case(self, name, seconds=1.0, values=(1.0,)):
+    def case(self, name, seconds=1.0, values=(1.0,), first_s=0.0):
         values = iter(values)
 
         def measure():
             self.log.append(name)
-            self.now += seconds
+            self.now += first_s if first_s and name not in self.log[:-1] else seconds
             value = next(values)
             if isinstance(value, Exception):
                 raise value
             return {"clips_per_s": value}
 
-        return Case(name, measure, {"by": name})
+        return Case(name, measure, {"by": name}, first_s)
 
 
 def run(clock, cases, budget_s=1e9, **options):
@@ -107,6 +104,34 @@ def test_what_the_budget_never_reached_is_said_and_has_no_figures():
     assert clock.now - 100 <= 10.5
 
 
+def test_what_is_slow_to_make_starts_when_the_others_have_figures():
+    clock = Clock()
+    cases = [clock.case("slow", 1, [1] * 9, first_s=50), clock.case("a", 1, [1] * 9)]
+    kept = []
+    found = run(clock, cases, budget_s=1000, repeats=3, keep=kept.append)
+    assert clock.log == ["a", "slow", "a", "slow", "a", "slow", "a"]
+    assert [found[name].repeats for name in ("slow", "a")] == [2, 3]
+    # Were it stopped while the slow one is made, the figures of the other would be there.
+    assert [one["a"].repeats for one in kept] == [0, 0, 1, 1, 2, 2, 3]
+
+
+def test_what_is_slow_to_make_leaves_the_others_their_repeats_where_it_does_not_fit():
+    clock = Clock()
+    cases = [clock.case("a", 1, [1] * 9), clock.case("slow", 1, [1] * 9, first_s=50)]
+    found = run(clock, cases, budget_s=20, repeats=3)
+    assert clock.log == ["a"] * 4
+    assert found["slow"].reason.startswith("not reached: the budget ended")
+    assert found["a"].repeats == 3
+
+
+def test_what_was_slow_to_make_is_measured_once_where_no_whole_round_fits():
+    clock = Clock()
+    cases = [clock.case("a", 10, [1] * 9), clock.case("slow", 4, [1] * 9, first_s=5)]
+    found = run(clock, cases, budget_s=31, repeats=3)
+    assert clock.log == ["a", "a", "slow", "slow"]
+    assert [found[name].repeats for name in ("a", "slow")] == [1, 1]
+
+
 def test_names_are_unique():
     clock = Clock()
     with pytest.raises(ValueError, match="same name"):
@@ -142,6 +167,8 @@ def test_the_file_has_the_environment_first_and_numbers_as_numbers(tmp_path):
         goals=[Goal("ratio", 3.0, 2.0)],
     )
     path = tmp_path / "new" / "figures.json"
+    require_writable(path)
+    assert not path.exists()
     save(path, {"device": "cpu"}, [result], took_s=1.234)
     content = json.loads(path.read_text())
     assert list(content) == ["environment", "took_s", "results"]
@@ -149,8 +176,11 @@ def test_the_file_has_the_environment_first_and_numbers_as_numbers(tmp_path):
     assert case["figures"]["clips_per_s"] == {"median": 2, "q1": 1.5, "q3": 2.5, "values": [1, 3]}
     assert content["results"][0]["goals"][0]["met"] is True
     (tmp_path / "file").touch()
-    with pytest.raises(FastrotError, match="cannot be written"):
-        save(tmp_path / "file" / "figures.json", {}, [], took_s=0)
+    for wrong in (tmp_path / "file" / "figures.json", tmp_path):
+        with pytest.raises(FastrotError, match="cannot be written"):
+            require_writable(wrong)
+        with pytest.raises(FastrotError, match="cannot be written"):
+            save(wrong, {}, [], took_s=0)
 
 
 def test_the_environment_names_processor_versions_and_no_folder_of_the_program(monkeypatch):

@@ -1,10 +1,14 @@
 import json
 
 import pytest
+import torch
 
-from benchmarks.chart import LIMIT, OURS, PEER, bars
-from benchmarks.method import Figure, Goal, Outcome, Result, save
+from benchmarks import rotation
+from benchmarks.chart import LIMIT, OURS, PEER, bars, more_is_better
+from benchmarks.method import Figure, Goal, NotHere, Options, Outcome, Result
 from benchmarks.report import Grid, markdown, number, tables, write
+from benchmarks.whole_run import save
+from fastrot.runtime import Runtime
 from pipelines.errors import FastrotError
 
 ENVIRONMENT = {
@@ -51,7 +55,7 @@ def test_tables_group_cases_by_their_figures_and_say_what_has_none():
     assert limits.rows == [["copy", "9,000 (9,000 to 9,002)", "3"]]
     assert goals.rows == [
         ["times the peer", "30.0", "at least 2.00", "yes"],
-        ["growth", "-", "at most 32.0", "no"],
+        ["growth", "-", "at most 32.0", "not judged"],
     ]
 
 
@@ -79,11 +83,41 @@ def test_the_chart_shows_one_length_and_tells_ours_peers_and_limits_apart():
     shown, found = bars(RESULT.to_json())
     assert shown == "clips_per_s"
     assert [(name, figure["median"], colour) for name, figure, colour in found] == [
-        ("peer", 40, PEER),
-        ("ours", 1200, OURS),
         ("copy", 9000, LIMIT),
+        ("ours", 1200, OURS),
+        ("peer", 40, PEER),
     ]
     assert bars(Result("x", {}, [Outcome("a", failed="no")]).to_json()) == ("", [])
+
+
+def test_the_chart_of_rotations_has_the_shortest_time_first_and_our_ways_apart(monkeypatch):
+    def no_compiler(device):
+        raise NotHere("compiling takes longer than a test may")
+
+    monkeypatch.setattr(rotation, "require_compiler", no_compiler)
+    cpu = Runtime(torch.device("cpu"), rank=0, world=1, threads=1, precision="fp32")
+    result = rotation.run(Options(cpu, quick=True, shown=False), budget_s=60)
+    shown, found = bars(json.loads(json.dumps(result.to_json())))
+    assert shown == "ms_per_batch"
+    medians = [figure["median"] for _, figure, _ in found]
+    assert medians == sorted(medians)
+    colours = {name: colour for name, _, colour in found}
+    assert colours.pop("reference") == OURS
+    assert {name for name, colour in colours.items() if colour == OURS} == {
+        "fused",
+        "fused, int16",
+        "fused, 4 channels",
+        "fused, 8 channels",
+    }
+    assert [name for name, colour in colours.items() if colour == PEER]
+
+
+@pytest.mark.parametrize(
+    ("figure", "more"),
+    [("clips_per_s", True), ("ms_per_step", False), ("open_s", False), ("open_mb", False)],
+)
+def test_rates_should_be_large_and_times_and_memory_small(figure, more):
+    assert more_is_better(figure) is more
 
 
 def test_a_page_is_drawn_from_the_file_alone(tmp_path):

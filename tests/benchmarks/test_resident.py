@@ -1,9 +1,10 @@
+import multiprocessing
 from contextlib import contextmanager
 
 import pytest
 import torch
 
-from benchmarks.resident import measure_memory, resident_now_mb
+from benchmarks.resident import measure_memory, peak_mb, resident_now_mb
 
 
 def watch(sizes, *, clips=80, budget_s=60.0):
@@ -13,10 +14,7 @@ def watch(sizes, *, clips=80, budget_s=60.0):
     def make():
         yield (torch.zeros(4) for _ in range(1000))
 
-    outcome = measure_memory(
-        "m", make, clips=clips, budget_s=budget_s, resident_mb=lambda: next(given)
-    )
-    return {name: figure.median for name, figure in outcome.figures.items()}
+    return measure_memory(make, clips=clips, budget_s=budget_s, resident_mb=lambda: next(given))
 
 
 def test_growth_counts_from_the_first_tenth_on():
@@ -38,3 +36,20 @@ def test_the_resident_size_follows_what_is_allocated():
     kept = torch.ones(40_000_000, dtype=torch.uint8)
     assert resident_now_mb() - before == pytest.approx(40, abs=8)
     del kept
+
+
+def growth_of_the_peak(answer, megabytes):
+    before = peak_mb()
+    torch.ones(megabytes * 1_000_000, dtype=torch.uint8)
+    answer.send(peak_mb() - before)
+
+
+def test_the_peak_of_a_process_is_its_own_and_not_that_of_the_one_which_started_it():
+    large = torch.ones(900_000_000, dtype=torch.uint8)
+    assert peak_mb() > large.numel() / 1e6
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=growth_of_the_peak, args=(theirs, 120))
+    process.start()
+    assert ours.recv() == pytest.approx(120, abs=15)
+    process.join()

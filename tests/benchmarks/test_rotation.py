@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from benchmarks import rotation
-from benchmarks.method import NotHere, Options, interleave
+from benchmarks.method import Figure, NotHere, Options, Outcome, interleave
 from benchmarks.rotation import (
     channels_first,
     normalize_rot90_cat,
@@ -75,3 +75,19 @@ def test_a_way_that_gives_something_else_is_a_failure():
     outcome = interleave([case], budget_s=10, shown=False)["wrong"]
     assert outcome.failed is not None
     assert not outcome.figures
+
+
+def test_goals_stand_against_the_named_baseline_and_on_a_gpu_against_the_best_one_too():
+    times = {"fused": 2.0, "rot90 + cat + normalise": 20.0, "normalise + rot90 + cat": 12.0}
+    cases = [
+        Outcome(name, figures={"ms_per_batch": Figure.of([ms]), "share_of_copy": Figure.of([0.9])})
+        for name, ms in times.items()
+    ]
+    cases.append(Outcome("the same, channels first", failed="OutOfMemoryError"))
+    (over,) = rotation._goals(cases, "copy", gpu=False)
+    assert (over.value, over.goal) == (10.0, 3)
+    assert [(goal.value, goal.met) for goal in rotation._goals(cases, "copy", gpu=True)] == [
+        (10.0, True),
+        (6.0, False),
+        (0.9, True),
+    ]

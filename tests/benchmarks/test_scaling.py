@@ -1,14 +1,16 @@
 import os
+import time
 from dataclasses import replace
 
 import pytest
 import torch
 
 from benchmarks import scaling
-from benchmarks.method import Figure, Outcome
+from benchmarks.method import Figure, Options, Outcome
 from benchmarks.processes import Ended
 from benchmarks.synthetic import make_sparse_store
 from fastrot.config import DataConfig, ModelConfig, OptimConfig, TrainConfig, from_mapping
+from fastrot.runtime import Runtime
 from pipelines.errors import FastrotError
 
 
@@ -79,3 +81,19 @@ def test_what_a_broken_run_says_is_passed_on(monkeypatch, tmp_path):
     ended(None, "")
     with pytest.raises(FastrotError, match="had not ended after 5 s"):
         scaling.launch(config, 2, [0], seconds=5)
+
+
+def test_a_launch_may_take_what_is_left_of_the_budget(monkeypatch):
+    given = []
+
+    def launch(config, count, cores, seconds):
+        given.append(seconds)
+        time.sleep(0.02)
+        return {"clips_per_s": 1.0, "ms_per_step": 1.0, "data_wait_share": 0.0}
+
+    monkeypatch.setattr(scaling, "launch", launch)
+    monkeypatch.setattr(scaling, "_cores", lambda: [0, 1])
+    cpu = Runtime(torch.device("cpu"), rank=0, world=1, threads=1, precision="fp32")
+    scaling.run(Options(cpu, quick=True, shown=False), budget_s=30)
+    assert len(given) == 9  # three cases, three times each
+    assert all(now <= before - 0.02 for before, now in zip([30.02, *given], given, strict=False))

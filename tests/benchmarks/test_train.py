@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks import train
+from benchmarks import train, train_cases
 from benchmarks.method import NotHere, Options, interleave
 from benchmarks.stepping import PARTS, Marks, PlainStep, TrainerStep
-from benchmarks.train import QUICK
+from benchmarks.train_cases import QUICK
 from fastrot.config import OptimConfig
 from fastrot.runtime import Runtime
 from pipelines.errors import UsageError
@@ -96,7 +96,15 @@ def test_every_variant_is_measured_and_its_parts_make_up_the_step(monkeypatch):
 
     monkeypatch.setattr("fastrot.training.trainer.compiled", no_compiler)
     found = interleave(
-        train.step_cases(QUICK, CPU), budget_s=120, repeats=1, what="train", shown=False
+        [
+            *train_cases.step_cases(QUICK, CPU),
+            *train_cases.variant_cases(QUICK, CPU),
+            train_cases.compiled_case(QUICK, CPU),
+        ],
+        budget_s=300,
+        repeats=1,
+        what="train",
+        shown=False,
     )
     reasons = {name: outcome.reason for name, outcome in found.items() if outcome.reason}
     assert set(reasons) <= {"with AMP", "compiled"}
@@ -115,7 +123,7 @@ def test_every_variant_is_measured_and_its_parts_make_up_the_step(monkeypatch):
 def test_real_data_come_from_the_given_store(make_store):
     options = Options(CPU, store=make_store("mjpeg").path, quick=True, shown=False)
     with ExitStack() as stack:
-        (case,) = train.real_data_cases(QUICK, options, ("raw",), stack)
+        (case,) = train_cases.real_data_cases(QUICK, options, ("raw",), stack)
         assert case.name == "real data: mjpeg"
         assert case.measure()["data_ms"] > 0
 
@@ -124,14 +132,36 @@ def test_without_dali_real_data_are_not_here(monkeypatch):
     def absent():
         raise NotHere("NVIDIA DALI is not installed")
 
-    monkeypatch.setattr(train, "require_dali", absent)
+    monkeypatch.setattr(train_cases, "require_dali", absent)
     with ExitStack() as stack:
-        cases = train.real_data_cases(QUICK, Options(CPU, quick=True), ("raw", "mjpeg"), stack)
+        cases = train_cases.real_data_cases(
+            QUICK, Options(CPU, quick=True), ("raw", "mjpeg"), stack
+        )
     outcomes = interleave(cases, budget_s=10, shown=False)
     assert {name: outcome.not_here for name, outcome in outcomes.items()} == {
         "real data: raw": "NVIDIA DALI is not installed",
         "real data: mjpeg": "NVIDIA DALI is not installed",
     }
+
+
+def test_what_goals_need_is_measured_first_and_kept_while_the_rest_goes_on(make_store, monkeypatch):
+    def no_compiler(network, device):
+        raise UsageError("train.compile is true, but there is no g++")
+
+    monkeypatch.setattr("fastrot.training.trainer.compiled", no_compiler)
+    monkeypatch.setattr(train, "allocator_cases", lambda *_: [])
+    kept = []
+    options = Options(
+        CPU, store=make_store("mjpeg").path, quick=True, shown=False, keep=kept.append
+    )
+    result = train.run(options, budget_s=120)
+    names = [outcome.name for outcome in result.cases]
+    assert names[:3] == ["fastrot", "plain PyTorch", "real data: mjpeg"]
+    assert names[-1] == "compiled"
+    measured = [[bool(outcome.figures) for outcome in one.cases[:3]] for one in kept]
+    first = measured.index([True] * 3)
+    assert all(outcome.repeats == 0 for outcome in kept[first].cases[3:])
+    assert kept[first].limits[0].figures
 
 
 def test_goals_compare_with_the_plain_loop_and_with_synthetic_data():

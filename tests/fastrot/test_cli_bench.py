@@ -5,7 +5,9 @@ import json
 import pytest
 
 from benchmarks import loader
+from benchmarks.method import Outcome, Result
 from fastrot.cli import main
+from pipelines.errors import UsageError
 
 
 def test_the_smallest_loader_benchmark_runs_to_its_page(tmp_path, capsys):
@@ -38,6 +40,56 @@ def test_a_benchmark_that_breaks_is_shown_and_gives_exit_code_1(tmp_path, capsys
     assert "failed: MemoryError: no room in 7 s" in capsys.readouterr().out
     (result,) = json.loads(figures.read_text())["results"]
     assert result["cases"][0]["figures"] == {}
+
+
+def small(name):
+    return lambda options, *, budget_s: Result(name, {}, [Outcome(name, not_here="a test")])
+
+
+def test_a_late_usage_error_leaves_the_results_of_the_others(tmp_path, capsys, monkeypatch):
+    def wrong(options, *, budget_s):
+        raise UsageError("train.compile is true, but there is no g++")
+
+    for name in ("loader", "rotation", "train", "scaling", "startup"):
+        run = wrong if name == "train" else small(name)
+        monkeypatch.setattr(f"benchmarks.{name}.run", run)
+    figures = tmp_path / "figures.json"
+    assert main(["bench", "all", "--json", str(figures)]) == 1
+    results = json.loads(figures.read_text())["results"]
+    assert [one["benchmark"] for one in results][2:] == ["train", "scaling", "startup"]
+    assert "no g++" in results[2]["cases"][0]["failed"]
+    assert main(["bench", "train"]) == 2
+    assert "no g++" in capsys.readouterr().err
+
+
+def test_what_no_time_is_left_for_is_not_started(tmp_path, monkeypatch):
+    for name in ("loader", "rotation", "train", "scaling", "startup"):
+        monkeypatch.setattr(f"benchmarks.{name}.run", small(name))
+    monkeypatch.setattr("benchmarks.whole_run.budget_of", lambda name, *_: 9 - len(name))
+    figures = tmp_path / "figures.json"
+    assert main(["bench", "all", "--json", str(figures)]) == 0
+    cases = [one["cases"][0] for one in json.loads(figures.read_text())["results"]]
+    assert [bool(case["not_reached"]) for case in cases] == [False, False, False, False, False]
+    monkeypatch.setattr("benchmarks.whole_run.budget_of", lambda name, *_: 7 - len(name))
+    assert main(["bench", "all", "--json", str(figures)]) == 0
+    cases = [one["cases"][0] for one in json.loads(figures.read_text())["results"]]
+    assert [bool(case["not_reached"]) for case in cases] == [False, True, False, True, True]
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(loader, "run", lambda *_, **__: pytest.fail("it was measured"))
+    assert main(["bench", "loader", "--json", str(tmp_path)]) == 1
+    assert f"{tmp_path} cannot be written: Is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--store", "s"], ["--input", "demo"]])
+@pytest.mark.parametrize("name", ["rotation", "scaling"])
+def test_options_that_nothing_reads_are_refused(name, option, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["bench", name, *option])
+    assert "unrecognized arguments" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("budget", ["0", "-3", "nan"])

@@ -2,13 +2,16 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from torch.distributed.run import get_args_parser
 
+from fastrot.cli import build_parser
 from fastrot.config import to_yaml
 from pipelines.store import Store
 
@@ -94,7 +97,9 @@ def test_a_part_that_is_submitted_again_keeps_its_number(slurm, tmp_path):
         SLURM_ARRAY_TASK_MAX=7,
         PARTS=8,
     )
-    assert done.stdout.split() == ["prepare", "videos", "--out", "store", "--shard", "3/8"]
+    args = build_parser().parse_args(done.stdout.split())
+    assert (args.command, str(args.source), str(args.out)) == ("prepare", "videos", "store")
+    assert args.shard == (3, 8)
 
 
 def test_a_run_trains_from_a_staged_copy_and_goes_on(slurm, tiny_store_config, tmp_path):
@@ -122,6 +127,7 @@ def test_many_nodes_meet_at_the_first_one(slurm, tmp_path):
     done = slurm(
         "pretrain.sbatch",
         "c.yaml",
+        "optim.lr_batch=32",
         standins=quiet,
         STORE="/data/store",
         COMMAND="finetune",
@@ -132,14 +138,37 @@ def test_many_nodes_meet_at_the_first_one(slurm, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     words = done.stdout.split()
-    for option, value in (
-        ("--nnodes", "2"),
-        ("--nproc-per-node", "8"),
-        ("--rdzv-endpoint", "dgx1:23456"),
-    ):
-        assert words[words.index(option) + 1] == value
-    expected = ["-m", "fastrot", "finetune", "c.yaml", "data.store=/data/store", "--resume"]
-    assert words[-6:] == expected
+    torchrun, ours = words[: words.index("-m")], words[words.index("-m") + 2 :]
+    agent = get_args_parser().parse_args([*torchrun, "program"])
+    assert (agent.nnodes, agent.nproc_per_node, agent.rdzv_backend) == ("2", "8", "c10d")
+    assert (agent.rdzv_id, agent.rdzv_endpoint) == ("123456", "dgx1:23456")
+    args = build_parser().parse_args(ours)
+    assert (args.command, args.config, args.resume) == ("finetune", "c.yaml", True)
+    assert args.overrides == ["optim.lr_batch=32", "data.store=/data/store"]
+
+
+def test_a_copy_of_an_older_store_is_staged_again_and_an_equal_one_is_kept(
+    slurm, make_store, tmp_path
+):
+    store, staged = tmp_path / "store", tmp_path / "nvme" / "store"
+    staged.parent.mkdir()
+    shutil.copytree(make_store().path, store)
+    echo = {**STANDINS, "torchrun": 'echo "$@"'}
+    variables = {"STORE": store, "STAGE": tmp_path / "nvme", "SLURM_JOB_ID": 1}
+    variables |= {"SLURM_JOB_NODELIST": "node1", "SLURM_JOB_NUM_NODES": 1}
+    copied = []
+    for mark in ("first", "same", "changed"):
+        if mark == "changed":
+            with (store / "manifest.jsonl").open("a") as manifest:
+                manifest.write("{}\n")
+        (store / ".lock").write_text(mark)
+        (store / "shards" / "mark").write_text(mark)  # not looked at, but copied with the rest
+        done = slurm("pretrain.sbatch", "c.yaml", standins=echo, **variables)
+        assert done.returncode == 0, done.stderr
+        assert f"data.store={staged}" in done.stdout
+        copied.append((staged / "shards" / "mark").read_text())
+    assert copied == ["first", "first", "changed"]
+    assert (staged / "manifest.jsonl").read_text() == (store / "manifest.jsonl").read_text()
 
 
 def test_reproduce_shares_the_runs_out(slurm):

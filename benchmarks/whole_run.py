@@ -1,0 +1,82 @@
+"""A run of several benchmarks: where it ran, its file, and how they share its time."""
+
+import errno
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.method import Result
+from fastrot import runs
+from fastrot.runtime import Runtime
+from pipelines.errors import FastrotError
+from pipelines.store_writer import write_atomically
+
+
+def environment(runtime: Runtime) -> dict[str, Any]:
+    """Return what a reader must know of the machine and the software: a run's, the processor and the date."""
+    found = {
+        "date": datetime.now().date().isoformat(),
+        "cpu": _cpu_name(),
+        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        **runs.environment(runtime),
+    }
+    # Where the program lies on one machine says nothing to others.
+    return {**found, "command": ["fastrot", *sys.argv[1:]]}
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def save(path: Path, found: Mapping[str, Any], results: Sequence[Result], *, took_s: float) -> None:
+    """Write results as JSON, the environment ``found`` first, whole or not at all.
+
+    Raises:
+        FastrotError: it cannot be written.
+    """
+    content = {
+        "environment": dict(found),
+        "took_s": round(took_s, 1),
+        "results": [result.to_json() for result in results],
+    }
+    try:
+        write_atomically(path, json.dumps(content, indent=1) + "\n")
+    except OSError as error:
+        raise FastrotError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def require_writable(path: Path) -> None:
+    """Check that ``save`` will be able to write, and make its folder: better than to learn it after minutes.
+
+    Raises:
+        FastrotError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    except OSError as error:
+        raise FastrotError(f"{path} cannot be written: {error.strerror}") from None
+
+
+SHARES = {"loader": 0.5, "rotation": 0.08, "train": 0.22, "scaling": 0.12, "startup": 0.08}
+
+
+def budget_of(benchmark: str, left_s: float, still: Sequence[str]) -> float:
+    """Return one benchmark's share of the ``left_s`` seconds that all in ``still``, itself included, have."""
+    return left_s * SHARES[benchmark] / sum(SHARES[name] for name in still)
