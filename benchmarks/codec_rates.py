@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -47,7 +48,7 @@ def run(options: Options, *, budget_s: float) -> Result:
 
 
 def hardware_notes(outcomes: Mapping[str, Outcome]) -> list[str]:
-    """Return what the shares of the hardware JPEG decoder tell of it: a line where they make no difference."""
+    """Return a line where the share of the hardware JPEG decoder makes no difference."""
     found = [outcomes[name] for name in map(_hardware, SHARES) if name in outcomes]
     rates = [each.figures["clips_per_s"].median for each in found if each.figures]
     if len(rates) < len(SHARES) or max(rates) > (1 + NOISE) * min(rates):
@@ -74,7 +75,7 @@ def _case(
         plan = TrainPlan(store, inputs.videos, spec, seed=0)
         ranges = ((step * batch, batch) for step in range(MOST_STEPS))
         threads = options.runtime.threads
-        how = {} if share is None else {"hw_decoder_load": share}
+        how: dict[str, Any] = {} if share is None else {"hw_decoder_load": share}
         with Loader(
             store, plan, ranges, batch=batch, device=options.device, threads=threads, **how
         ) as loader:

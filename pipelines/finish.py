@@ -56,8 +56,10 @@ def _mirror(frames: Frames, into: Frames) -> None:
     row = 3 * clip.shape[3]
     depth = min(len(clip), max(1, _SERIAL // row))
     rows = max(1, _SERIAL // (row * depth))
-    for deep, goal in zip(clip.split(depth), target.split(depth), strict=True):
-        for piece, place in zip(deep.split(rows, 2), goal.split(rows, 2), strict=True):
+    for deep, goal in zip(torch.split(clip, depth), torch.split(target, depth), strict=True):
+        for piece, place in zip(
+            torch.split(deep, rows, 2), torch.split(goal, rows, 2), strict=True
+        ):
             place.copy_(piece.flip(3))
 
 
