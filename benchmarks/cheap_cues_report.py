@@ -57,6 +57,11 @@ _NAMES = {"dif": "DIF", "rgb": "RGB", "compensated": "DIF, camera motion removed
 _MARKERS = {"dif": ("o", "-"), "rgb": ("s", "--"), "compensated": ("^", ":")}
 
 
+def _label(case: Case) -> str:
+    scene = "horizon" if case.horizon else "plain"
+    return f"{case.camera}, {scene}, {_NAMES[case.input]}"
+
+
 def gains(case: Mapping[str, Any]) -> list[float]:
     """Points by which fine-tuning beats training from scratch, for each seed."""
     return [ours - none for none, ours in zip(case["scratch"], case["ours"], strict=True)]
@@ -124,7 +129,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
             continue
         found = results["cases"][case.key]
         marker, line = _MARKERS[case.input]
-        style = {"color": colours[case.combination], "label": case.key.replace("-", ", ")}
+        style = {"color": colours[case.combination], "label": _label(case)}
         transfer.errorbar(
             found["rotation"],
             statistics.fmean(gains(found)),

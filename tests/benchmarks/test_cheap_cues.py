@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -99,3 +100,9 @@ def test_figure_without_matplotlib_is_said_plainly(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(FastrotError, match="needs matplotlib"):
         draw(RESULTS, tmp_path / "figure.png")
+
+
+def test_the_pages_table_is_that_of_the_committed_figures():
+    docs = Path(__file__).parents[2] / "docs"
+    results = cheap_cues.load(docs / "cheap_cues.json")
+    assert table(results).strip() in (docs / "cheap_cues.md").read_text()
