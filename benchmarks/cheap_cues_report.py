@@ -122,7 +122,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     colours = dict(
         zip(COMBINATIONS, ("tab:green", "tab:olive", "tab:blue", "tab:red"), strict=True)
     )
-    figure = figure_of.Figure(figsize=(10, 4.2), layout="constrained")
+    figure = figure_of.Figure(figsize=(10, 4.8), layout="constrained")
     transfer, probe = figure.subplots(1, 2)
     for case in CASES:
         if case.key not in results["cases"]:
@@ -147,7 +147,8 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     probe.set_ylabel("linear probe's lead over a random network, points")
     for axes in (transfer, probe):
         axes.axhline(0, color="grey", linewidth=0.8)
-    transfer.legend(fontsize="small")
+    handles, labels = transfer.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small")
     try:
         figure.savefig(path, dpi=150)
     except (OSError, ValueError) as error:  # ValueError: a suffix that is no picture's
