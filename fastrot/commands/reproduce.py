@@ -96,7 +96,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Plan, carry out, and write the tables and figures."""
     from fastrot.console import say, show
-    from fastrot.reproduce.listing import NO_RATE, count, hours, item_lines, overview, rows_of
+    from fastrot.reproduce.listing import (
+        NO_RATE,
+        amount,
+        count,
+        hours,
+        item_lines,
+        overview,
+        rows_of,
+    )
     from fastrot.reproduce.plan import deal, make_plan
     from fastrot.reproduce.tables import BUILDERS
 
@@ -113,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
         show(overview(plan, setting, rate, workshop))
         for line in item_lines(items, setting, rate):
             say(line)
-        say(f"{costs.total / 1e15:,.0f} PFLOP in all" + ("" if costs.complete else " and more"))
+        say(f"{amount(costs.total)} in all" + ("" if costs.complete else " and more"))
         missing = setting.missing(_stores(plan, items))
         if missing:
             say(f"not there yet: {', '.join(missing)}")
@@ -121,10 +129,9 @@ def run(args: argparse.Namespace) -> int:
             say(NO_RATE)
             return 0
     if rate is not None:
-        unit = "GPU-hours" if args.preset == "paper" else "hours"
         time = hours(costs, rate, overhead=args.preset == "demo")
-        amount = f"{60 * time:.0f} minutes" if args.preset == "demo" else f"{time:.1f} {unit}"
-        say(f"about {amount} of computing at {rate.tflops:.3g} TFLOP/s ({rate.source})")
+        total = f"{60 * time:.0f} minutes" if args.preset == "demo" else f"{time:.1f} GPU-hours"
+        say(f"about {total} of computing at {rate.tflops:.3g} TFLOP/s ({rate.source})")
     if args.dry_run:
         return 0
     share = None

@@ -1,14 +1,15 @@
 """The stores of the demo preset, and of the audit of both: each made when a table first needs it."""
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fastrot.console import progress, say
 from fastrot.demo.actions import ACTIONS
-from fastrot.demo.dataset import DemoSpec, make_dataset, unlabelled_actions
-from fastrot.reproduce.noise import noise_videos
+from fastrot.demo.dataset import SPLITS, DemoSpec, make_dataset, unlabelled_actions
+from fastrot.reproduce.noise import TEST_SHARE, noise_videos
 from fastrot.reproduce.wide import make_wide
 from pipelines.codecs import CODECS
 from pipelines.layouts import Listing, read_layout
@@ -66,6 +67,19 @@ class DemoStores:
         names = [*_LOOKS, *(f"{name}{LONG}" for name in ("kinetics", "ucf101", "hmdb51"))]
         names += [f"{name}-{fit}" for name in ("kinetics", "ucf101") for fit in FITS]
         self.paths = {name: str(root / "stores" / name) for name in names}
+
+    def count(self, path: str, split: str, shots: int = 0) -> int | None:
+        """Return how many videos a store's split has, or will have; None if the store is another's."""
+        name = next((name for name, own in self.paths.items() if own == path), None)
+        if name is None:
+            return None
+        base, _, kind = name.partition("-")
+        sizes, classes = self._sizes, len(ACTIONS)
+        if base not in ("ucf101", "hmdb51"):
+            return sizes.wide if kind in FITS else sizes.unlabelled
+        groups = sizes.wide_groups if kind in FITS else sizes.groups
+        part = 1.0 if split == "all" else 2 / SPLITS if split.startswith("train") else 1 / SPLITS
+        return shots * classes or round(classes * groups * sizes.clips_per_group * part)
 
     def make(self, paths: Iterable[str]) -> None:
         """Make the stores among ``paths`` that are this preset's.
@@ -144,6 +158,13 @@ class NoiseStores:
         self._root = root
         self._count, self._frames, self._size = count, frames, size
         self.paths = {f"noise-{kind}": str(root / "stores" / f"noise-{kind}") for kind in _KINDS}
+
+    def count(self, path: str, split: str, shots: int = 0) -> int | None:
+        """Return how many videos a store's split has, or will have; None if the store is another's."""
+        if path not in self.paths.values():
+            return None
+        tests = math.ceil(self._count * TEST_SHARE)
+        return tests if split == "test" else self._count - tests
 
     def make(self, paths: Iterable[str]) -> None:
         """Make the stores among ``paths`` that are noise."""

@@ -10,6 +10,8 @@ import dataclasses
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -210,34 +212,47 @@ def carry_out(plan: Plan, workshop: Workshop, share: set[str] | None = None) -> 
     """
     left: list[str] = []
     for number, run in enumerate(plan.runs, 1):
-        if share is not None and run_id(run) not in share:
-            continue
-        if workshop.is_finished(run):
-            continue
-        if run.start is not None and not workshop.is_finished(run.start.run):
-            left.append(f"{run.name}: waits for {run.start.run.name}")
-            continue
-        say(f"[{number}/{len(plan.runs)}] {run.name}")
-        try:
-            workshop.train(run)
-        except FastrotError as error:
-            left.append(f"{run.name}: {error}")
-            say(f"failed: {error}")
+        if share is None or run_id(run) in share:
+            with _noting(run.name, left):
+                _carry_out_run(run, workshop, f"[{number}/{len(plan.runs)}]")
     for measurement in plan.measurements:
-        if share is not None and run_id(measurement.of.run) not in share:
-            continue
-        if workshop.is_measured(measurement):
-            continue
-        if not workshop.is_finished(measurement.of.run):
-            left.append(f"{measurement.name}: waits for {measurement.of.run.name}")
-            continue
-        say(f"measure {measurement.name}")
-        try:
-            workshop.measure(measurement)
-        except FastrotError as error:
-            left.append(f"{measurement.name}: {error}")
-            say(f"failed: {error}")
+        if share is None or run_id(measurement.of.run) in share:
+            with _noting(measurement.name, left):
+                _carry_out_measurement(measurement, workshop)
     return left
+
+
+def _carry_out_run(run: TrainRun, workshop: Workshop, place: str) -> None:
+    if workshop.is_finished(run):
+        return
+    if run.start is not None and not workshop.is_finished(run.start.run):
+        raise _NotYetError(f"waits for {run.start.run.name}")
+    say(f"{place} {run.name}")
+    workshop.train(run)
+
+
+def _carry_out_measurement(measurement: Measurement, workshop: Workshop) -> None:
+    if workshop.is_measured(measurement):
+        return
+    if not workshop.is_finished(measurement.of.run):
+        raise _NotYetError(f"waits for {measurement.of.run.name}")
+    say(f"measure {measurement.name}")
+    workshop.measure(measurement)
+
+
+class _NotYetError(FastrotError):
+    """Something else must be done first."""
+
+
+@contextmanager
+def _noting(name: str, left: list[str]) -> Iterator[None]:
+    """Add a line to ``left`` where the body fails or must wait."""
+    try:
+        yield
+    except FastrotError as error:
+        left.append(f"{name}: {error}")
+        if not isinstance(error, _NotYetError):
+            say(f"failed: {name}: {error}")
 
 
 def _found(parent: Path, name: str, key: str) -> Path:

@@ -68,10 +68,9 @@ def overview(plan: Plan, setting: Setting, rate: Rate | None, workshop: Workshop
     table = RichTable(
         title=f"{len(plan.runs)} training runs, {len(plan.measurements)} measurements"
     )
-    for name in ("run", "starts from", "steps or epochs", "PFLOP", "hours", "state"):
-        table.add_column(
-            name, justify="left" if name in ("run", "starts from", "state") else "right"
-        )
+    for name in ("run", "starts from", "steps or epochs", "computing", "time", "state"):
+        left = name in ("run", "starts from", "state")
+        table.add_column(name, justify="left" if left else "right", overflow="fold")
     for run in plan.runs:
         flop = costs.runs[run_id(run)]
         length = run.config.train
@@ -82,11 +81,21 @@ def overview(plan: Plan, setting: Setting, rate: Rate | None, workshop: Workshop
             run.name,
             start,
             f"{length.iterations:,}" if length.iterations else f"{length.epochs:g} epochs",
-            "?" if flop is None else f"{flop / 1e15:.3g}",
-            "?" if flop is None or rate is None else f"{rate.hours(flop):.2g}",
+            "?" if flop is None else amount(flop),
+            "?" if flop is None or rate is None else duration(rate.hours(flop)),
             "finished" if workshop.finished_folder(run) else "to do",
         )
     return table
+
+
+def amount(flop: float) -> str:
+    """Return operations with a unit."""
+    return f"{flop / 1e15:,.0f} PFLOP" if flop >= 1e15 else f"{flop / 1e12:.2g} TFLOP"
+
+
+def duration(hours: float) -> str:
+    """Return hours, or minutes of less than one."""
+    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"
 
 
 def item_lines(items: tuple[Item, ...], setting: Setting, rate: Rate | None) -> list[str]:
@@ -97,8 +106,8 @@ def item_lines(items: tuple[Item, ...], setting: Setting, rate: Rate | None) -> 
         costs = count(plan, setting)
         line = f"{item.key}: {len(plan.runs)} runs, {len(plan.measurements)} measurements"
         if rate is not None:
-            minutes = 60 * hours(costs, rate, overhead=setting.preset.name == "demo")
-            line += f", about {minutes:.0f} minutes" + ("" if costs.complete else " and more")
+            time = hours(costs, rate, overhead=setting.preset.name == "demo")
+            line += f", about {duration(time)}" + ("" if costs.complete else " and more")
         lines.append(line)
     return lines
 

@@ -16,7 +16,7 @@ from fastrot.reproduce.statistics import Estimate
 SMALL = "~"
 LEGEND = (
     "Top-1 per video in %, with the standard error: over seeds or splits where there are several, else that "
-    f"of a share of the test videos. {SMALL}: smaller than twice its standard error."
+    f"of a share of the test videos. {SMALL}: a difference smaller than twice its standard error."
 )
 _FIELDS = ("paper", "ours", "difference", "per clip")
 
@@ -79,7 +79,9 @@ class Page:
             gain = "" if cell.gain is None else f" ({with_error(cell.gain, sign='+')})"
             return f"{with_error(cell.ours, mark=False)}{gain}"
         if kind == "difference":
-            return "" if cell.difference is None else with_error(cell.difference, sign="+")
+            # Its error is ours, which stands beside it: the paper's is unknown.
+            off = cell.difference
+            return "" if off is None else f"{off.mean:+.1f}{SMALL if off.small else ''}"
         return "" if cell.per_clip is None else f"{cell.per_clip:.1f}"
 
     def _is_ours(self, cell: Cell) -> bool:

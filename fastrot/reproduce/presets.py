@@ -1,7 +1,8 @@
 """The paper's runs at its size, and at the size of the demo: how each kind of run is configured."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 
 from fastrot.config import Config, load_config
@@ -16,6 +17,12 @@ DATASETS: tuple[Dataset, ...] = ("ucf101", "hmdb51")
 COLUMNS = {"ucf101": "UCF101", "hmdb51": "HMDB51"}
 ROTATIONS = "0+90+180+270"
 STAGES = ("pretrain", "finetune")
+
+
+@lru_cache(maxsize=1024)
+def _read(file: str, overrides: tuple[str, ...]) -> Config:
+    """Read a config once: tables ask for the same runs again and again, and YAML is slow."""
+    return load_config(find_config(file), overrides)
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class Preset:
         fractions: Of Kinetics, for Table 4's 100, 200 and 400 thousand videos, in videos.
         shots: Of Table 5; 0 is all.
         probe_shots: Training videos of each class for linear probes; 0 is all.
-        checkpoints: Steps of the pre-training whose checkpoints Figure 4b starts from.
+        checkpoints: Where in the pre-training Figure 4b looks, in equal parts of it; the last is its end.
         noise_codecs: Of the stores of noise.
         gpu: Whether there is one, or the plan is for one.
         about: What the numbers are worth.
@@ -68,7 +75,7 @@ class Preset:
 
     def _load(self, stage: str, file: str, overrides: Sequence[str]) -> Config:
         changes: tuple[str, ...] = getattr(self.changes, stage)
-        return load_config(find_config(file), ["init=scratch", *overrides, *changes])
+        return _read(file, ("init=scratch", *overrides, *changes))
 
     def _sized(self, frames: int) -> tuple[str, list[str]]:
         """Return the stores' suffix and the overrides for clips of Table 6's length (0: usual)."""
@@ -103,14 +110,29 @@ class Preset:
         overrides += [f"data.modality={modality}", f"data.store={self.stores[store]}"]
         overrides += self._rotation(rotation)
         if self.name == "demo" and frames:
-            overrides += ["train.iterations=200", "train.keep=0", "train.checkpoint_every=100"]
+            overrides.append("train.iterations=200")
         if videos:
             overrides.append(f"data.videos={videos}")
         config = self._load("pretrain", self._pretrain_file(pool, modality, frames), overrides)
         name = f"{store}-{modality}-{config.data.frames}"
-        name += "" if rotation == ROTATIONS else f"-rot-{rotation.replace('+', '-')}"
+        if rotation != ROTATIONS:
+            name += "-8-rotations" if rotation.count("+") == 7 else f"-{rotation.replace('+', '-')}"
+        elif pool == "kinetics" and modality == self.modality and not suffix and not videos:
+            config = self._with_checkpoints(config)
         name += f"-{videos}-videos" if videos else ""
         return TrainRun(name, config)
+
+    def _with_checkpoints(self, config: Config) -> Config:
+        """Keep what Figure 4b starts from."""
+        parts = self.checkpoints[-1]
+        every = max(1, (config.train.iterations or parts) // parts)
+        return replace(config, train=replace(config.train, checkpoint_every=every, keep=parts))
+
+    def snapshots(self, run: TrainRun) -> list[Snapshot]:
+        """Return the networks of Figure 4b, the last one the run's end, which other tables start from."""
+        every = run.config.train.checkpoint_every
+        steps = [part * every for part in self.checkpoints[:-1]]
+        return [*(Snapshot(run, step) for step in steps), Snapshot(run)]
 
     def _pretrain_file(self, pool: Pool, modality: Modality, frames: int) -> str:
         if self.name == "demo":
@@ -150,7 +172,6 @@ class Preset:
             "data.modality=rgb",
             f"data.crop={112 if self.name == 'paper' else 56}",
             "train.iterations=150",
-            "train.keep=0",
             "train.checkpoint_every=0",
         ]
         return TrainRun(store, self._load("pretrain", "demo/reproduce_pretrain.yaml", overrides))

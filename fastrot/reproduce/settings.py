@@ -70,13 +70,15 @@ class Setting:
                 chosen = opened.select(split)
                 labels = set(opened.labels[chosen].tolist()) if shots else set()
                 return shots * len(labels) if shots else len(chosen)
+        for maker in self._makers:
+            count = maker.count(store, split, shots)
+            if count is not None:
+                return count
         name = next((n for n, path in self.preset.stores.items() if path == store), "")
         base = name.split("-")[0]
-        if self.preset.name == "paper":
-            if shots and base in OFFICIAL_CLASSES:
-                return shots * OFFICIAL_CLASSES[base]
-            return OFFICIAL_VIDEOS.get((base, split))
-        return None
+        if shots and base in OFFICIAL_CLASSES:
+            return shots * OFFICIAL_CLASSES[base]
+        return OFFICIAL_VIDEOS.get((base, split))
 
 
 def paper_setting(
@@ -106,7 +108,7 @@ def paper_setting(
         fractions=FRACTIONS,
         shots=(1, 5, 10, 20, 0),
         probe_shots=0,
-        checkpoints=(8_000, 24_000, 48_000, 72_000, 104_000),
+        checkpoints=(1, 3, 6, 9, 13),  # of 13: after 8, 24, 48, 72 and 104 thousand iterations
         noise_codecs=tuple(CODECS),
         gpu=True,
         about="The paper's sizes. The paper does not give its protocol of testing: ours is ten uniform "
@@ -131,7 +133,7 @@ def demo_setting(
         fractions={k: round(sizes.unlabelled * k / ALL_VIDEOS) for k in FRACTIONS},
         shots=(1, 5, 10, 20, 0),
         probe_shots=10,
-        checkpoints=(80, 160, 240, 320, 400),
+        checkpoints=(1, 2, 3, 4, 5),
         noise_codecs=tuple(CODECS),
         gpu=gpu,
         about="Generated videos of figures, an eighth of the network's width, a few minutes of training: "

@@ -17,7 +17,7 @@ class Estimate:
     @property
     def small(self) -> bool:
         """Whether it lies within two standard errors of zero; of use for a difference."""
-        return self.error is not None and abs(self.mean) < 2 * self.error
+        return self.error is not None and abs(self.mean) <= 2 * self.error
 
 
 def average(values: Sequence[float], videos: int) -> Estimate:

@@ -38,12 +38,9 @@ def figure4a(preset: Preset) -> Table:
 def figure4b(preset: Preset) -> Table:
     """Rotation accuracy and action accuracy on UCF101, over checkpoints of the pre-training."""
     pretrained = preset.pretrain("kinetics")
-    steps = pretrained.config.train.iterations
     entries = []
-    for step in preset.checkpoints:
-        # The last one is the run's end, which other tables start from.
-        network = Snapshot(pretrained, None if step == steps else step)
-        row = f"{step:,} iterations"
+    for network in preset.snapshots(pretrained):
+        row = f"{network.step or pretrained.config.train.iterations:,} iterations"
         entries += [
             Entry(
                 row,
