@@ -132,6 +132,8 @@ def run(args: argparse.Namespace) -> int:
         time = hours(costs, rate, overhead=args.preset == "demo")
         total = f"{60 * time:.0f} minutes" if args.preset == "demo" else f"{time:.1f} GPU-hours"
         say(f"about {total} of computing at {rate.tflops:.3g} TFLOP/s ({rate.source})")
+        if args.preset == "demo":
+            say("and some minutes to make the videos, the first time")
     if args.dry_run:
         return 0
     share = None

@@ -31,9 +31,10 @@ def section(path: Path) -> tuple[str, str]:
 def reproduced_section(path: Path) -> str:
     """Return tables, figures, environment, and every run's curves."""
     index = _read_json(path / INDEX)
-    parts = []
-    for key in index["tables"]:
-        values = _read_json(path / "tables" / f"{key}.json")
+    tables = {key: _read_json(path / "tables" / f"{key}.json") for key in index["tables"]}
+    shared = (table[key] for table in tables.values() for key in ("about", "legend"))
+    parts = [element("p", text(line)) for line in dict.fromkeys(shared)]
+    for key, values in tables.items():
         parts.append(element("h3", text(values["title"]), id=anchor(f"{path.name}-{key}")))
         parts.append(table(values["header"], values["rows"]))
         parts.append(notes(values["notes"]))

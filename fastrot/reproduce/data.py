@@ -38,7 +38,7 @@ class DemoSizes:
     size: int = 80
     wide: int = 500
     wide_groups: int = 9
-    noise: int = 240
+    noise: int = 480
 
     def look(self, second: bool) -> DemoSpec:
         """Return what the first or the second look is made of: other people and scenes, and a horizon."""

@@ -7,6 +7,7 @@ from rich.table import Table as RichTable
 
 from fastrot.reproduce.cost import OVERHEAD_S, Rate, measure_flop, train_flop
 from fastrot.reproduce.execute import Workshop
+from fastrot.reproduce.output import published
 from fastrot.reproduce.plan import Gallery, Item, Plan, Table, make_plan, measurement_id, run_id
 from fastrot.reproduce.settings import Setting
 
@@ -128,8 +129,8 @@ def rows_of(items: tuple[Item, ...]) -> list[str]:
 def _by_row(table: Table) -> dict[str, list[str]]:
     rows: dict[str, list[str]] = {}
     for entry in table.entries:
-        published = "" if entry.paper is None else f" {entry.paper:g}"
+        paper = "" if entry.paper is None else f" {published(entry.paper)}"
         count = len(entry.ours)
         several = f" ({count} runs averaged)" if count > 1 else ""
-        rows.setdefault(entry.row, []).append(f"{entry.column}{published}{several}")
+        rows.setdefault(entry.row, []).append(f"{entry.column}{paper}{several}")
     return rows

@@ -15,8 +15,8 @@ from fastrot.reproduce.statistics import Estimate
 
 SMALL = "~"
 LEGEND = (
-    "Top-1 per video in %, with the standard error: over seeds or splits where there are several, else that "
-    f"of a share of the test videos. {SMALL}: a difference smaller than twice its standard error."
+    "In %, actions by top-1 per video, with the standard error: over seeds or splits where there are "
+    f"several, else that of a share of the test videos. {SMALL}: a difference smaller than twice its standard error."
 )
 _FIELDS = ("paper", "ours", "difference", "per clip")
 
@@ -71,8 +71,8 @@ class Page:
         if kind == "paper":
             if entry.paper is None:
                 return ""
-            gain = "" if entry.paper_gain is None else f" ({entry.paper_gain:+g})"
-            return f"{entry.paper:g}{gain}"
+            gain = "" if entry.paper_gain is None else f" ({published(entry.paper_gain, '+')})"
+            return f"{published(entry.paper)}{gain}"
         if kind == "ours":
             if cell.ours is None:
                 return NOT_RUN if self._is_ours(cell) else ""
@@ -89,25 +89,25 @@ class Page:
 
     @property
     def notes(self) -> list[str]:
-        """What stands below the table."""
+        """What stands below the table, but for what all tables share."""
         against = (
             [f"In brackets: the difference to {self.table.against}."] if self.table.against else []
         )
         impossible = [f"{row}: {NOT_RUN}, {why}." for row, why in self.table.impossible.items()]
         return [
-            self.about,
-            LEGEND,
             *against,
             *self.table.notes,
             *impossible,
             *_sources(self.cells),
-            *(f"Protocol of {each}." for each in self.protocols),
+            *(f"Protocol: {each}." for each in self.protocols),
         ]
 
     def terminal(self) -> RichTable:
         """Return the table for the terminal."""
         table = RichTable(
-            title=self.table.title, caption="\n".join(self.notes), caption_justify="left"
+            title=self.table.title,
+            caption="\n".join([self.about, LEGEND, *self.notes]),
+            caption_justify="left",
         )
         for at, name in enumerate(self.header):
             table.add_column(name, justify="right" if at else "left")
@@ -120,7 +120,8 @@ class Page:
         lines = [f"## {self.table.title}", "", _line(self.header)]
         lines.append("|" + "---|" + "---:|" * (len(self.header) - 1))
         lines += [_line(row) for row in self.rows]
-        return "\n".join([*lines, "", *(f"- {note}" for note in self.notes), ""])
+        notes = [self.about, LEGEND, *self.notes]
+        return "\n".join([*lines, "", *(f"- {note}" for note in notes), ""])
 
     def plain(self) -> dict[str, Any]:
         """Return the table as plain values, its texts included, for JSON."""
@@ -129,6 +130,8 @@ class Page:
             "title": self.table.title,
             "header": self.header,
             "rows": self.rows,
+            "about": self.about,
+            "legend": LEGEND,
             "notes": self.notes,
             "entries": [_plain_cell(cell) for cell in self.cells],
         }
@@ -146,6 +149,12 @@ class Page:
         write_csv(folder / f"{key}.csv", names, [list(entry.values()) for entry in entries])
         values = {**self.plain(), "runs": describe_runs(self.table, workshop)}
         write_file(folder / f"{key}.json", (json.dumps(values, indent=1) + "\n").encode())
+
+
+def published(value: float, sign: str = "") -> str:
+    """Return a number as the paper prints it: with one decimal, or two where it has them."""
+    text = f"{value:{sign}.2f}"
+    return text[:-1] if text.endswith("0") else text
 
 
 def with_error(estimate: Estimate, *, sign: str = "", mark: bool = True) -> str:

@@ -19,6 +19,7 @@ from fastrot.reproduce.pictures import draw_gallery, draw_table
 from fastrot.reproduce.plan import Gallery, Item
 from fastrot.reproduce.presets import Preset
 from fastrot.reproduce.results import fill_in, protocols
+from fastrot.reproduce.tables import BUILDERS
 from fastrot.runs import environment
 from fastrot.runtime import Runtime
 
@@ -63,11 +64,19 @@ def _caption(gallery: Gallery, preset: Preset) -> str:
     return " ".join([f"{gallery.title}.", *gallery.notes, preset.about])
 
 
+def _place(name: str) -> tuple[int, str]:
+    """Return where a table or figure stands among all: in the paper's order."""
+    order = list(BUILDERS)
+    key = name.partition("-")[0]
+    return (order.index(key) if key in order else len(order), name)
+
+
 def _register(out: Path, kind: str, found: dict[str, str]) -> None:
     """Add tables or figures to OUT/results.json, which earlier calls began."""
     path = out / "results.json"
     values = json.loads(path.read_text()) if path.exists() else {"tables": {}, "figures": {}}
-    values[kind] |= found
+    known = values[kind] | found
+    values[kind] = dict(sorted(known.items(), key=lambda item: _place(item[0])))
     with Runtime.start() as runtime:
         values["environment"] = environment(runtime)
     write_file(path, (json.dumps(values, indent=1) + "\n").encode())

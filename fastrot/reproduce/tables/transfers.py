@@ -41,8 +41,8 @@ def table2(preset: Preset) -> Table:
 def table4(preset: Preset) -> Table:
     """The amount of unlabelled videos, each smaller set within the larger one."""
     amounts: dict[int | None, TrainRun | None] = {0: None, None: preset.pretrain("kinetics")}
-    for thousands, videos in preset.fractions.items():
-        amounts[thousands] = preset.pretrain("kinetics", videos=videos)
+    for amount, videos in preset.fractions.items():
+        amounts[amount] = preset.pretrain("kinetics", videos=videos)
     entries = []
     rows: tuple[int | None, ...] = (0, *preset.fractions, None)
     for thousands in rows:

@@ -74,6 +74,8 @@ def reproduced(tmp_path, run):
         "header": ["", "UCF101 paper", EVIL],
         "rows": [[EVIL, "42.5", "not run"]],
         "notes": [EVIL],
+        "about": EVIL,
+        "legend": EVIL,
     }
     (out / "tables" / "table2.json").write_text(json.dumps(table))
     (out / "figures" / "figure5.png").write_bytes(b"\x89PNG not really")

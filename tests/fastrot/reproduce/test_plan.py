@@ -42,7 +42,7 @@ def test_every_target_has_a_builder():
 ROWS = {
     "Table 1": ["Kinetics: UCF101 92.79, HMDB51 93.66", "MT: UCF101 93.21, HMDB51 89.88"],
     "Table 2": [
-        "3DResNet (scratch): UCF101 42.5, HMDB51 17",
+        "3DResNet (scratch): UCF101 42.5, HMDB51 17.0",
         "Ours (Kinetics): UCF101 62.9, HMDB51 33.7",
         "Ours (MT): UCF101 62.8, HMDB51 29.6",
     ],
@@ -51,18 +51,18 @@ ROWS = {
         "90, 180, 270: UCF101 58.79",
         "0, 90, 180: UCF101 59.24",
         "0, 90, 180, 270: UCF101 62.9",
-        "8 rotations, 45 apart: UCF101 57",
+        "8 rotations, 45 apart: UCF101 57.0",
         "360, by regression: UCF101 60.9",
     ],
     "Table 4": [
-        "0: UCF101 42.5, HMDB51 17",
+        "0: UCF101 42.5, HMDB51 17.0",
         "100,000: UCF101 56.4, HMDB51 27.3",
         "200,000: UCF101 58.3, HMDB51 28.1",
         "400,000: UCF101 60.7, HMDB51 28.6",
         "All: UCF101 62.9, HMDB51 33.7",
     ],
     "Table 5": [
-        "1: Scratch 8.33, 3DRotNet 15",
+        "1: Scratch 8.33, 3DRotNet 15.0",
         "5: Scratch 15.2, 3DRotNet 31.5",
         "10: Scratch 19.9, 3DRotNet 40.4",
         "20: Scratch 21.7, 3DRotNet 47.1",
@@ -72,8 +72,8 @@ ROWS = {
         "16-RGB: UCF101 62.9, HMDB51 33.7",
         "32-RGB: UCF101 64.5, HMDB51 34.3",
         "64-RGB: UCF101 66.4, HMDB51 37.4",
-        "16-DIF: UCF101 70.8, HMDB51 40",
-        "64-DIF: UCF101 73.4, HMDB51 42",
+        "16-DIF: UCF101 70.8, HMDB51 40.0",
+        "64-DIF: UCF101 73.4, HMDB51 42.0",
     ],
     "Table 7": [
         "C3D (Sport-1M), supervised: UCF101 82.3, HMDB51",
@@ -92,9 +92,9 @@ ROWS = {
         "3D inpainting [22], 3D CNN: UCF101 50.9, HMDB51",
         "VideoGAN [43], 3D CNN: UCF101 52.1, HMDB51",
         "3DCubicPuzzle [22], 3D CNN: UCF101 65.8, HMDB51 33.7",
-        "Ours-RGB: UCF101 66 (3 runs averaged), HMDB51 37.1 (3 runs averaged)",
+        "Ours-RGB: UCF101 66.0 (3 runs averaged), HMDB51 37.1 (3 runs averaged)",
         "Ours-DIF: UCF101 74.3 (3 runs averaged), HMDB51 42.5 (3 runs averaged)",
-        "Ours-Fusion: UCF101 76.6 (3 runs averaged), HMDB51 47 (3 runs averaged)",
+        "Ours-Fusion: UCF101 76.6 (3 runs averaged), HMDB51 47.0 (3 runs averaged)",
     ],
 }
 

@@ -64,7 +64,7 @@ def test_the_rows_say_not_run_where_nothing_ran(bench, three_seeds):
         ["scratch", "42.5", "40.0 ± 11.5", "-2.5~", "40.0"],
         ["ours", "62.9 (+20.4)", "52.0 ± 12.7 (+12.0 ± 1.2)", "-10.9~", "47.0"],
         ["others", "65.8", "", "", ""],
-        ["to come", "50", "not run", "", ""],
+        ["to come", "50.0", "not run", "", ""],
     ]
     assert "From somewhere else: others." in page.notes
 
