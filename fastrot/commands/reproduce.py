@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     setting = _setting(args)
     rate = _rate(args)
     keys = TARGETS if args.target == "all" else (args.target,)
-    items = tuple(BUILDERS[key](setting.preset) for key in keys)
+    items = tuple(_without_rival(BUILDERS[key](setting.preset), args.supervised) for key in keys)
     plan = make_plan(items)
     workshop = _workshop(args)
     costs = count(plan, setting)
@@ -141,6 +141,17 @@ def run(args: argparse.Namespace) -> int:
         index, parts = args.shard
         share = deal(plan, costs.weights(), parts)[index - 1]
     return _carry_out(args, setting, workshop, plan, share)
+
+
+def _without_rival(item: "Item", supervised: Path | None) -> "Item":
+    """Leave out the training of the supervised network where its file is given."""
+    import dataclasses
+
+    from fastrot.reproduce.plan import Gallery
+
+    if supervised is None or not isinstance(item, Gallery):
+        return item
+    return dataclasses.replace(item, supervised=None)
 
 
 def _carry_out(

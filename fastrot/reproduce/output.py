@@ -16,7 +16,8 @@ from fastrot.reproduce.statistics import Estimate
 SMALL = "~"
 LEGEND = (
     "In %, actions by top-1 per video, with the standard error: over seeds or splits where there are "
-    f"several, else that of a share of the test videos. {SMALL}: a difference smaller than twice its standard error."
+    f"several, else that of a share of the test videos. {SMALL}: a difference smaller than twice its "
+    "standard error."
 )
 _FIELDS = ("paper", "ours", "difference", "per clip")
 

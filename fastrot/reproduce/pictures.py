@@ -55,7 +55,9 @@ def draw_gallery(
         say(drawing.NEED)
         return []
     ours = _checkpoint(gallery.ours, workshop)
-    rival = supervised or _checkpoint(gallery.supervised, workshop)
+    rival = supervised
+    if gallery.supervised is not None:
+        rival = _checkpoint(gallery.supervised, workshop)
     if ours is None or rival is None:
         say(f"{gallery.key}: not run")
         return []

@@ -194,12 +194,15 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """Pictures of two networks' first layer: kernels (figure 5), or attention maps of videos (figure 3)."""
+    """Pictures of two networks' first layer: kernels (figure 5), or attention maps of videos (figure 3).
+
+    ``supervised`` is None where the user gave that network's file.
+    """
 
     key: str
     title: str
     ours: Snapshot
-    supervised: Snapshot
+    supervised: Snapshot | None
     store: str = ""
     split: str = ""
     notes: tuple[str, ...] = ()
@@ -231,7 +234,8 @@ def make_plan(items: Iterable[Item]) -> Plan:
     for item in items:
         if isinstance(item, Gallery):
             need(item.ours)
-            need(item.supervised)
+            if item.supervised is not None:
+                need(item.supervised)
             continue
         for measurement in item.measurements:
             need(measurement.of)

@@ -43,7 +43,7 @@ def publish(
     for item in items:
         if isinstance(item, Gallery):
             drawn = draw_gallery(item, workshop, figures, supervised)
-            _register(workshop.out, "figures", {name: _caption(item, preset) for name in drawn})
+            _register(workshop.out, "figures", {name: _caption(item) for name in drawn})
             if drawn:
                 pictures = [f"![{name}](figures/{name}.png)" for name in drawn]
                 markdown.append("\n\n".join([f"## {item.title}", *pictures, *item.notes]) + "\n")
@@ -60,8 +60,8 @@ def publish(
     say(f"written to {workshop.out}: results.md, tables, figures")
 
 
-def _caption(gallery: Gallery, preset: Preset) -> str:
-    return " ".join([f"{gallery.title}.", *gallery.notes, preset.about])
+def _caption(gallery: Gallery) -> str:
+    return " ".join([f"{gallery.title}.", *gallery.notes])
 
 
 def _place(name: str) -> tuple[int, str]:

@@ -113,22 +113,26 @@ def _fused(fusion: Fusion, workshop: Workshop) -> _Value | None:
 
 
 def protocols(table: Table, workshop: Workshop) -> list[str]:
-    """Return how the table's numbers were measured: each kind of clip once, with the videos seen so."""
-    found: dict[str, dict[str, None]] = {}
+    """Return how the table's numbers were measured: each kind of clip once, with videos and weights."""
+    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for measurement in table.measurements:
         results = workshop.results(measurement)
         if results is None:
             continue
         of = results["protocol"]
         store = str(of["store"]).rstrip("/").rpartition("/")[2]
-        videos = found.setdefault(_clips(measurement.kind, of), {})
+        videos, weights = found.setdefault(_clips(measurement.kind, of), ({}, {}))
         videos[f"{store} {of['split']} ({of['videos']} videos)"] = None
-    return [f"{how}: {', '.join(videos)}" for how, videos in found.items()]
+        weights[of["weights"]] = None
+    return [
+        f"{how}: {', '.join(videos)}; {', '.join(weights)}"
+        for how, (videos, weights) in found.items()
+    ]
 
 
 def _clips(kind: str, of: dict[str, Any]) -> str:
     clips = "clip" if of["clips_per_video"] == 1 else "clips"
     return (
-        f"{kind}, {of['weights']}, {of['clips_per_video']} centre {clips} a video of {of['frames']} "
+        f"{kind}, {of['clips_per_video']} centre {clips} a video of {of['frames']} "
         f"{of['modality'].upper()} frames at stride {of['stride']}, crop {of['crop']} of {of['size']}"
     )
