@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
+import os
 import shutil
+import signal
 
 import pytest
 
 from fastrot.reproduce import execute
 from fastrot.reproduce.execute import Workshop, carry_out, torchrun_command
-from fastrot.reproduce.plan import Measurement, Plan, Snapshot, run_id
+from fastrot.reproduce.plan import Measurement, Plan, Snapshot, TrainRun, run_id
+from fastrot.training.trainer import Trainer
 from pipelines.errors import FastrotError
 
 
@@ -90,6 +93,28 @@ def test_a_killed_plan_goes_on(bench, plan, trained, monkeypatch):
     assert carry_out(plan, Workshop(bench.workshop.out)) == []
     assert trained == ["run-0", "third", "second"]
     assert Workshop(bench.workshop.out).results(plan.measurements[0]) is not None
+
+
+def test_a_run_killed_in_the_middle_goes_on_from_its_checkpoint(bench, one_thread, monkeypatch):
+    steps = []
+    advance = Trainer.advance
+
+    def counting(self, batches):
+        advance(self, batches)
+        steps.append(self.step)
+        if len(steps) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Trainer, "advance", counting)
+    config = bench.run(task="rotation").config
+    longer = dataclasses.replace(config, train=dataclasses.replace(config.train, iterations=5))
+    plan = Plan((), (TrainRun("long", longer),), ())
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(plan, bench.workshop)
+    assert steps == [1, 2]
+    assert not bench.workshop.is_finished(plan.runs[0])
+    assert carry_out(plan, Workshop(bench.workshop.out)) == []
+    assert steps == [1, 2, 3, 4, 5]
 
 
 def test_a_failed_run_takes_along_what_starts_from_it(bench, plan, trained, monkeypatch):
