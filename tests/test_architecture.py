@@ -63,7 +63,16 @@ def test_help_works_without_torch_dali_triton_and_apex():
     code = "from fastrot.cli import main\nmain(['--help'])"
     result = run(code, ("torch", "triton", "apex"))
     assert result.returncode == 0, result.stderr
-    for command in ("demo", "prepare", "store", "pretrain", "finetune", "evaluate", "reproduce", "bench"):
+    for command in (
+        "demo",
+        "prepare",
+        "store",
+        "pretrain",
+        "finetune",
+        "evaluate",
+        "reproduce",
+        "bench",
+    ):
         assert command in result.stdout
 
 

@@ -11,7 +11,7 @@ from fastrot.analysis.kernels import kernel_sheet
 from fastrot.console import say
 from fastrot.evaluation.trained import Trained, load_trained
 from fastrot.models.network import transfer_network
-from fastrot.models.weights import read_state, start_from
+from fastrot.models.weights import read_weights, start_from
 from fastrot.reproduce import drawing
 from fastrot.reproduce.execute import Workshop
 from fastrot.reproduce.plan import Gallery, Snapshot
@@ -78,10 +78,10 @@ def _checkpoint(snapshot: Snapshot, workshop: Workshop) -> Path | None:
 
 
 def _first_kernels(path: Path) -> Tensor:
-    state, _ = read_state(path)
-    if "conv1.weight" not in state:
+    tensors = read_weights(path).tensors
+    if "conv1.weight" not in tensors:
         raise FastrotError(f"{path} has no conv1.weight: it is no 3D ResNet's file")
-    return state["conv1.weight"]
+    return tensors["conv1.weight"]
 
 
 def _attention(library: Any, gallery: Gallery, ours: Path, rival: Path, folder: Path) -> list[str]:
@@ -106,8 +106,7 @@ def _attention(library: Any, gallery: Gallery, ours: Path, rival: Path, folder: 
 
 def _load_supervised(path: Path, ours: Trained, runtime: Runtime) -> Trained:
     """Load a checkpoint of ours, or a file in Hara's form, which shares our network's shape and input."""
-    _, form = read_state(path)
-    if form == "fastrot":
+    if read_weights(path).form == "fastrot":
         return load_trained(path, runtime)
     model = ours.config.model
     network = transfer_network(2, depth=model.depth, width=model.width, shortcut=model.shortcut)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from fastrot.config import Config, to_mapping
+from fastrot.config import Config, TrainConfig, to_mapping
 from fastrot.training.resume import FREE
 
 MeasureKind = Literal["rotation", "action", "probe", "retrieval"]
@@ -63,9 +63,10 @@ class TrainRun:
             for key, value in part.items()
         }
         flat |= {key: value for key, value in values.items() if not isinstance(value, dict)}
-        # Where the videos lie and how work is shared out changes nothing. Which checkpoints are kept does:
-        # later runs start from them.
-        kept = {"train.checkpoint_every", "train.keep"} if self.config.train.keep else set()
+        # Where the videos lie and how work is shared out changes nothing. That more checkpoints are kept
+        # than usual does: later runs start from them.
+        more = self.config.train.keep > TrainConfig().keep
+        kept = {"train.checkpoint_every", "train.keep"} if more else set()
         recipe = {key: value for key, value in flat.items() if key not in FREE - kept | {"init"}}
         start = self.start.recipe(videos) if self.start else None
         return {**recipe, "videos": videos.of_run(self.config), "start": start}
