@@ -19,6 +19,8 @@ COMMANDS = (
     "evaluate",
     "features",
     "weights",
+    "reproduce",
+    "report",
     "doctor",
     "bench",
 )

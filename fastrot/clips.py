@@ -72,6 +72,23 @@ def few_shot(store: Store, videos: Ints, shots: int, seed: int) -> Ints:
     return np.sort(np.concatenate(chosen))
 
 
+def subset(store: Store, videos: Ints, count: int, seed: int) -> Ints:
+    """Return ``count`` of the videos, in the store's order (section 4.7).
+
+    The draw orders them once by the seed and takes the first ones, so that a smaller number is a subset
+    of a larger one.
+
+    Raises:
+        UsageError: there are fewer.
+    """
+    if len(videos) < count:
+        raise UsageError(
+            f"data.videos is {count}, but the split of {store.path} has {len(videos)} videos"
+        )
+    order = np.random.default_rng([seed, len(videos)]).permutation(len(videos))
+    return np.sort(videos[order[:count]])
+
+
 def digest(store: Store, videos: Ints) -> int:
     """Return a checksum of the chosen videos' names, bytes and labels: what a resumed run must find again."""
     text = "\n".join(store.name(int(i)) for i in videos)

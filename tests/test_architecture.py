@@ -63,7 +63,16 @@ def test_help_works_without_torch_dali_triton_and_apex():
     code = "from fastrot.cli import main\nmain(['--help'])"
     result = run(code, ("torch", "triton", "apex"))
     assert result.returncode == 0, result.stderr
-    for command in ("demo", "prepare", "store", "pretrain", "finetune", "evaluate", "bench"):
+    for command in (
+        "demo",
+        "prepare",
+        "store",
+        "pretrain",
+        "finetune",
+        "evaluate",
+        "reproduce",
+        "bench",
+    ):
         assert command in result.stdout
 
 
@@ -75,6 +84,8 @@ def test_help_works_without_torch_dali_triton_and_apex():
         "pretrain",
         "finetune",
         "evaluate rotation",
+        "reproduce",
+        "report",
         "doctor",
         "features",
         "weights export",

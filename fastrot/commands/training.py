@@ -2,8 +2,8 @@
 
 import argparse
 import sys
-from typing import Any
 
+from fastrot.commands.arguments import options_anywhere
 from fastrot.config import load_config, to_yaml
 from pipelines.errors import UsageError
 
@@ -47,20 +47,7 @@ def add_training_parser(
         help="go on even where the config or the videos have changed, with the new values",
     )
     parser.set_defaults(run=run, tasks=tasks)
-    _options_first(parser)
-
-
-def _options_first(parser: argparse.ArgumentParser) -> None:
-    """Let options stand anywhere: argparse refuses a key=value after one (bpo-14191).
-
-    None of the parser's options takes a value, so they can be moved before everything else.
-    """
-    parse = parser.parse_known_args
-
-    def parse_reordered(args: Any = None, namespace: Any = None) -> Any:
-        return parse(sorted(args, key=lambda arg: not arg.startswith("-")), namespace)
-
-    parser.parse_known_args = parse_reordered  # type: ignore[method-assign]
+    options_anywhere(parser)
 
 
 def run(args: argparse.Namespace) -> int:

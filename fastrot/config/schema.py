@@ -49,7 +49,8 @@ class DataConfig:
     per channel in units of the full range 0..255, null for those of the modality. ``threads`` serve
     the loader (0: as many as the process has), which prepares ``prefetch`` batches ahead; up to four of
     them read, and all where clips are raw, for they are cropped there. ``shots`` keeps that many videos of
-    each class (0: all), drawn by the seed such that few are among many.
+    each class (0: all), ``videos`` that many in all (0: all); both are drawn by the seed such that few are
+    among many.
     ``hw_decoder_load`` is the share of an mjpeg store's frames that a GPU's hardware JPEG decoder takes,
     0 to 1, where there is one.
 
@@ -81,6 +82,7 @@ class DataConfig:
     prefetch: int = 2
     hw_decoder_load: float = 0.65
     shots: int = 0
+    videos: int = 0
     size: int = 136
     step: int = 8
     broken_share: float = 0.01
@@ -96,7 +98,8 @@ class DataConfig:
             _between(f"data.{key}", getattr(self, key), 1, high)
         _between("data.threads", self.threads, 0, 1024)
         _at_least("data.step", self.step, 1)
-        _at_least("data.shots", self.shots, 0)
+        for key in ("shots", "videos"):
+            _at_least(f"data.{key}", getattr(self, key), 0)
         _between("data.flip", self.flip, 0, 1)
         _between("data.hw_decoder_load", self.hw_decoder_load, 0, 1)
         _choice("data.camera_motion", self.camera_motion, get_args(CameraMotion))
@@ -111,6 +114,8 @@ class DataConfig:
                     "give data.modality=dif too"
                 )
         _between("data.broken_share", self.broken_share, 0, 1)
+        if self.shots and self.videos:
+            raise UsageError("data.shots and data.videos exclude each other: set one of them to 0")
         for key in ("mean", "std"):
             values = getattr(self, key)
             if values is not None and len(values) != 3:

@@ -214,16 +214,25 @@ def _write_text(path: Path, text: str) -> None:
 
 def _shots(paths: DemoPaths, spec: DemoSpec) -> Iterator[tuple[Path, Shot]]:
     """Every video's file and what it shows."""
-    names = list(ACTIONS)
     for number in range(1, spec.unlabelled + 1):
         key = f"unlabelled {number}"
-        action = names[stream(spec.seed, f"action {key}").integers(len(names))]
-        yield paths.unlabelled / f"v_{number:05d}.avi", Shot(key, action, key, key)
+        yield paths.unlabelled / f"v_{number:05d}.avi", Shot(key, _draw_action(spec, key), key, key)
     for group in range(1, spec.groups + 1):
         for action, path, clip in _group_videos(spec, group):
             # All classes share a group's subject and scenes: neither tells the class.
             subject, scene = f"group {group}", f"group {group} clip {clip}"
             yield paths.videos / path, Shot(path, action, subject, scene)
+
+
+def unlabelled_actions(spec: DemoSpec) -> dict[str, str]:
+    """Return what the videos without labels show, by file name: for a supervised rival alone."""
+    numbers = range(1, spec.unlabelled + 1)
+    return {f"v_{n:05d}.avi": _draw_action(spec, f"unlabelled {n}") for n in numbers}
+
+
+def _draw_action(spec: DemoSpec, key: str) -> str:
+    names = list(ACTIONS)
+    return names[stream(spec.seed, f"action {key}").integers(len(names))]
 
 
 def _film_all(todo: list[tuple[Path, Shot]], spec: DemoSpec, workers: int) -> Iterator[int]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from fastrot.clips import clip_spec, digest, finished, select_videos, train_loader
+from fastrot.clips import clip_spec, digest, finished, select_videos, subset, train_loader
 from fastrot.config import Config
 from fastrot.runtime import Runtime
 from pipelines.errors import UsageError
@@ -60,6 +60,8 @@ class StoreData:
             shots=config.data.shots,
             seed=config.seed,
         )
+        if config.data.videos:
+            self._videos = subset(self._store, self._videos, config.data.videos, config.seed)
         self.classes = self._store.classes
         self.videos = len(self._videos)
         self.digest = digest(self._store, self._videos)
@@ -87,6 +89,7 @@ class ReaderData:
             f"data.split={data.split}": data.split != "all",
             f"data.eval_split={data.eval_split}": data.eval_split is not None,
             f"data.shots={data.shots}": data.shots > 0,
+            f"data.videos={data.videos}": data.videos > 0,
             "train.epochs": config.train.epochs is not None,
         }
         for what, asked in refused.items():

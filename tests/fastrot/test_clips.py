@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from fastrot.clips import digest, few_shot, select_videos, train_loader
+from fastrot.clips import digest, few_shot, select_videos, subset, train_loader
 from fastrot.config import Config
 from fastrot.evaluation.rotation import evaluate_rotation
 from fastrot.evaluation.trained import load_trained
@@ -60,6 +60,22 @@ def test_too_few_in_a_class_are_named() -> None:
     store: Any = FakeStore()
     with pytest.raises(UsageError, match=r"data\.shots is 6, but class b has 5 videos"):
         few_shot(store, store.select("train"), 6, 0)
+
+
+def test_subsets_are_nested_and_decided_by_the_seed() -> None:
+    store: Any = FakeStore()
+    videos = store.select("train")
+    before: set[int] = set()
+    for count in (3, 8, 13, 20):
+        chosen = subset(store, videos, count, seed=3)
+        assert len(chosen) == count
+        assert sorted(chosen) == list(chosen)
+        assert before < set(chosen)
+        before = set(chosen)
+    assert before == set(videos)
+    assert len({tuple(subset(store, videos, 5, seed)) for seed in range(10)}) > 5
+    with pytest.raises(UsageError, match=r"data\.videos is 21, but the split of .* has 20 videos"):
+        subset(store, videos, 21, seed=0)
 
 
 def test_labels_are_asked_for_where_needed() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fastrot.demo.actions import ACTIONS
-from fastrot.demo.dataset import DemoPaths, DemoSpec, _shots, make_dataset
+from fastrot.demo.dataset import DemoPaths, DemoSpec, _shots, make_dataset, unlabelled_actions
 from fastrot.demo.film import Shot, film
 from pipelines.errors import FastrotError, UsageError
 
@@ -103,6 +103,17 @@ def test_every_unlabelled_video_has_a_scene_of_its_own(made):
         for other in means[:number]:
             alike = np.corrcoef(one.ravel(), other.ravel())[0, 1]  # whatever their contrasts
             assert alike < 0.6
+
+
+def test_actions_of_unlabelled_videos_are_those_that_are_filmed(made):
+    told = unlabelled_actions(SPEC)
+    # What each shows, by its pixels: the film of the action that is told.
+    for number, (name, action) in enumerate(told.items(), 1):
+        key = f"unlabelled {number}"
+        shot = Shot(key, action, key, key)
+        expected = film(shot, seed=SPEC.seed, frames=SPEC.frames, size=SPEC.size).astype(float)
+        assert np.abs(decode(made.unlabelled / name) - expected).mean() < 12
+    assert set(told) == {path.name for path in made.unlabelled.iterdir()}
 
 
 def test_same_videos_whatever_the_number_of_workers(made, tmp_path):

@@ -1,0 +1,1 @@
+"""What a network's first layer looks for and looks at."""

@@ -1,0 +1,37 @@
+"""``fastrot report``: runs and reproduced tables as one HTML page."""
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "report",
+        help="make one self-contained HTML page of runs and reproduced tables",
+        description="Make one HTML page of curves, tables, attention sheets, kernels and environment. "
+        "It is a single file and asks the network for nothing.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        type=Path,
+        metavar="RUNS",
+        help="folders of runs (runs/NAME), or of `fastrot reproduce`",
+    )
+    parser.add_argument("--out", type=Path, default=Path("report.html"), help="the page")
+    parser.add_argument("--title", default="fastrot report", help="its heading")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the page."""
+    from fastrot.console import say
+    from fastrot.evaluation.files import write_file
+    from fastrot.report.page import make_page
+
+    page = make_page(args.runs, args.title).encode()
+    write_file(args.out, page)
+    say(f"written to {args.out}: {len(page) / 1e6:.1f} MB")
+    return 0

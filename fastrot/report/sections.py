@@ -1,0 +1,162 @@
+"""The parts of the page: a training run, and a folder of `fastrot reproduce`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fastrot.report.curves import Curve, chart
+from fastrot.report.markup import anchor, code, details, element, notes, png, short, table, text
+from pipelines.errors import FastrotError, UsageError
+
+INDEX = "results.json"
+METRICS = "metrics.jsonl"
+
+
+def section(path: Path) -> tuple[str, str]:
+    """Return the part about one folder, as (its title, HTML).
+
+    Raises:
+        UsageError: it is neither a run nor a folder of reproduced tables.
+        FastrotError: a file of it is damaged.
+    """
+    if (path / METRICS).exists():
+        return short(path), run_section(path)
+    if (path / INDEX).exists() and "tables" in _read_json(path / INDEX):
+        return short(path), reproduced_section(path)
+    raise UsageError(
+        f"{path} is neither a run (it has no {METRICS}) nor the folder of `fastrot reproduce`"
+    )
+
+
+def reproduced_section(path: Path) -> str:
+    """Return tables, figures, environment, and every run's curves."""
+    index = _read_json(path / INDEX)
+    tables = {key: _read_json(path / "tables" / f"{key}.json") for key in index["tables"]}
+    shared = (table[key] for table in tables.values() for key in ("about", "legend"))
+    parts = [element("p", text(line)) for line in dict.fromkeys(shared)]
+    for key, values in tables.items():
+        parts.append(element("h3", text(values["title"]), id=anchor(f"{path.name}-{key}")))
+        parts.append(table(values["header"], values["rows"]))
+        parts.append(notes(values["notes"]))
+    pictures = [
+        png(_read_bytes(path / "figures" / f"{name}.png"), caption)
+        for name, caption in index["figures"].items()
+    ]
+    if pictures:
+        parts += [element("h3", "Figures"), element("div", "".join(pictures), _class="pictures")]
+    parts += [element("h3", "Environment"), environment_table(index.get("environment", {}))]
+    runs = sorted(folder.parent for folder in (path / "runs").glob(f"*/{METRICS}"))
+    if runs:
+        curves = [details(run.name, curves_of(run)) for run in runs]
+        parts.append(details(f"Curves of {len(runs)} training runs", "".join(curves)))
+    return "".join(parts)
+
+
+def run_section(path: Path) -> str:
+    """Return a run's curves, evaluations, first kernels, environment and config."""
+    parts = [curves_of(path), _evaluations(path), _kernels(path)]
+    if (path / "env.json").exists():
+        environment = environment_table(_read_json(path / "env.json"))
+        parts += [element("h3", "Environment"), environment]
+    if (path / "config.yaml").exists():
+        parts.append(details("Config", code(_read_bytes(path / "config.yaml").decode())))
+    return "".join(parts)
+
+
+def curves_of(path: Path) -> str:
+    """Return the charts of a run's metrics."""
+    lines = _read_metrics(path / METRICS)
+
+    def points(key: str, factor: float = 1.0) -> list[tuple[float, float]]:
+        found = []
+        for line in lines:
+            value = line.get(key)
+            if isinstance(value, int | float) and isinstance(line.get("step"), int):
+                found.append((float(line["step"]), factor * value))
+        return found
+
+    charts = [
+        chart("loss", "", [Curve("training", points("loss"))]),
+        chart(
+            "accuracy",
+            "%",
+            [
+                Curve("training", points("accuracy", 100)),
+                Curve("evaluation", points("eval_accuracy", 100)),
+            ],
+        ),
+        chart("learning rate", "", [Curve("lr", points("lr"))]),
+        chart("throughput", "clips/s", [Curve("clips/s", points("clips_per_s"))]),
+    ]
+    drawn = "".join(each for each in charts if each)
+    return element("div", drawn, _class="charts") if drawn else notes(["No metrics yet."])
+
+
+def environment_table(values: dict[str, Any]) -> str:
+    """Return the environment as a table of names and values."""
+    rows = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{name} {version}" for name, version in value.items())
+        elif isinstance(value, list):
+            value = " ".join(map(str, value))
+        rows.append((key.replace("_", " "), "none" if value is None else value))
+    return table(("", "value"), rows)
+
+
+def _evaluations(path: Path) -> str:
+    rows = []
+    for file in sorted(path.glob(f"evaluation/*/{INDEX}")):
+        values = _read_json(file)
+        numbers = [
+            f"{key} {100 * value:.2f} %"
+            for key, value in values.items()
+            if isinstance(value, float) and 0 <= value <= 1
+        ]
+        rows.append((file.parent.name, "; ".join(numbers)))
+    return element("h3", "Evaluations") + table(("evaluation", "result"), rows) if rows else ""
+
+
+def _kernels(path: Path) -> str:
+    last = path / "checkpoints" / "last.pt"
+    if not last.exists():
+        return ""
+    from fastrot.analysis.kernels import kernel_sheet
+    from fastrot.analysis.picture import encode_png
+    from fastrot.checkpoint import load_checkpoint
+
+    weight = load_checkpoint(last)["model"]["conv1.weight"]
+    picture = png(
+        encode_png(kernel_sheet(weight)),
+        "Kernels of the first convolution; each is a strip of its slices in time.",
+    )
+    return element("h3", "First layer") + picture.replace("<img ", '<img class="pixels" ', 1)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FastrotError(f"{path} cannot be read: {error}") from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(_read_bytes(path))
+    except ValueError as error:
+        raise FastrotError(f"{path} is damaged: {error}") from None
+    if not isinstance(values, dict):
+        raise FastrotError(f"{path} is damaged: it holds no keys")
+    return values
+
+
+def _read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a file that may still be written: a last line cut short is passed over."""
+    lines = []
+    for line in _read_bytes(path).splitlines(keepends=True):
+        if line.endswith(b"\n"):
+            try:
+                lines.append(json.loads(line))
+            except ValueError as error:
+                raise FastrotError(f"{path} is damaged: {error}") from None
+    return lines

@@ -1,0 +1,196 @@
+"""The stores of the demo preset, and of the audit of both: each made when a table first needs it."""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastrot.console import progress, say
+from fastrot.demo.actions import ACTIONS
+from fastrot.demo.dataset import SPLITS, DemoSpec, make_dataset, unlabelled_actions
+from fastrot.reproduce.noise import TEST_SHARE, noise_videos
+from fastrot.reproduce.wide import make_wide
+from pipelines.codecs import CODECS
+from pipelines.layouts import Listing, read_layout
+from pipelines.machine import cores
+from pipelines.prepare import prepare
+from pipelines.store import Fit, Settings
+
+SIZE = 64
+LONG_SIZE = 40
+"""Side of the frames for Table 6 and 7, where clips are up to 64 frames long."""
+
+
+@dataclass(frozen=True)
+class DemoSizes:
+    """How much the demo preset generates.
+
+    ``unlabelled`` videos stand for each of Kinetics and Moments in Time; each labelled set has
+    ``groups`` x ``clips_per_group`` videos of each of 12 classes; all are ``frames`` long. ``wide``
+    unlabelled 4:3 videos are for stretch against crop, ``noise`` for the audit.
+    """
+
+    unlabelled: int = 1000
+    groups: int = 18
+    clips_per_group: int = 3
+    frames: int = 68  # 64 differences take 65
+    size: int = 80
+    wide: int = 500
+    wide_groups: int = 9
+    noise: int = 480
+
+    def look(self, second: bool) -> DemoSpec:
+        """Return what the first or the second look is made of: other people and scenes, and a horizon."""
+        return DemoSpec(
+            unlabelled=self.unlabelled,
+            groups=self.groups,
+            clips_per_group=self.clips_per_group,
+            frames=self.frames,
+            size=self.size,
+            seed=1 if second else 0,
+            horizon=second,
+        )
+
+
+_LOOKS = {"kinetics": False, "ucf101": False, "moments": True, "hmdb51": True}
+LONG = "-long"
+FITS: tuple[Fit, ...] = ("stretch", "crop")
+
+
+class DemoStores:
+    """Makes the demo preset's videos and stores below a folder, what is there already is kept."""
+
+    def __init__(self, root: Path, sizes: DemoSizes):
+        self._root = root
+        self._sizes = sizes
+        names = [*_LOOKS, *(f"{name}{LONG}" for name in ("kinetics", "ucf101", "hmdb51"))]
+        names += [f"{name}-{fit}" for name in ("kinetics", "ucf101") for fit in FITS]
+        self.paths = {name: str(root / "stores" / name) for name in names}
+
+    def count(self, path: str, split: str, shots: int = 0) -> int | None:
+        """Return how many videos a store's split has, or will have; None if the store is another's."""
+        name = next((name for name, own in self.paths.items() if own == path), None)
+        if name is None:
+            return None
+        base, _, kind = name.partition("-")
+        sizes, classes = self._sizes, len(ACTIONS)
+        if base not in ("ucf101", "hmdb51"):
+            return sizes.wide if kind in FITS else sizes.unlabelled
+        groups = sizes.wide_groups if kind in FITS else sizes.groups
+        part = 1.0 if split == "all" else 2 / SPLITS if split.startswith("train") else 1 / SPLITS
+        return shots * classes or round(classes * groups * sizes.clips_per_group * part)
+
+    def make(self, paths: Iterable[str]) -> None:
+        """Make the stores among ``paths`` that are this preset's.
+
+        Raises:
+            FastrotError: they cannot be written, or the folder holds others.
+        """
+        wanted = set(paths)
+        for name, path in self.paths.items():
+            if path in wanted:
+                self._make(name, Path(path))
+
+    def _make(self, name: str, path: Path) -> None:
+        base, _, kind = name.partition("-")
+        listing = self._wide(base) if kind in FITS else self._look(base)
+        settings = Settings(
+            "raw",
+            LONG_SIZE if f"-{kind}" == LONG else SIZE,
+            None,
+            "ucf101" if base in ("ucf101", "hmdb51") else "folder",
+            tuple(listing.classes),
+            fit="crop" if kind == "crop" else "stretch",
+        )
+        fill(listing, path, settings)
+
+    def _look(self, base: str) -> Listing:
+        second = _LOOKS[base]
+        spec = self._sizes.look(second)
+        root = self._root / "videos" / ("second-look" if second else "first-look")
+        with progress(spec.unlabelled, f"make videos, {root.name}", "videos") as advance:
+            paths = make_dataset(root, spec, workers=cores(), progress=advance.to)
+        if base in ("ucf101", "hmdb51"):
+            return read_layout(paths.labelled, "ucf101")
+        return with_actions(read_layout(paths.unlabelled, "folder"), spec)
+
+    def _wide(self, base: str) -> Listing:
+        sizes = self._sizes
+        spec = DemoSpec(
+            unlabelled=sizes.wide,
+            groups=sizes.wide_groups,
+            clips_per_group=sizes.clips_per_group,
+            frames=20,
+            size=104,
+            seed=2,
+        )
+        square = self._root / "videos" / "wide-look"
+        with progress(spec.unlabelled, "make videos, wide-look", "videos") as advance:
+            paths = make_wide(square, spec, workers=cores(), progress=advance.to)
+        if base == "ucf101":
+            return read_layout(paths.labelled, "ucf101")
+        return with_actions(read_layout(paths.unlabelled, "folder"), spec)
+
+
+def with_actions(listing: Listing, spec: DemoSpec) -> Listing:
+    """Return the unlabelled videos with their actions, which only the supervised rival looks at."""
+    actions = unlabelled_actions(spec)
+    entries = [
+        dataclasses.replace(entry, label=actions[entry.path.name], splits=("train",))
+        for entry in listing.entries
+    ]
+    return Listing(entries, list(ACTIONS))
+
+
+def fill(listing: Listing, path: Path, settings: Settings) -> None:
+    """Prepare what a store lacks; say what was set aside."""
+    with progress(len(listing.entries), f"prepare {path.name}", "videos") as advance:
+        result = prepare(listing, path, settings, workers=cores(), progress=advance.to)
+    for name, reason in result.rejected:
+        say(f"set aside: {name}: {reason}")
+
+
+class NoiseStores:
+    """Makes the audit's stores of noise below a folder."""
+
+    def __init__(self, root: Path, *, count: int, frames: int, size: int):
+        self._root = root
+        self._count, self._frames, self._size = count, frames, size
+        self.paths = {f"noise-{kind}": str(root / "stores" / f"noise-{kind}") for kind in _KINDS}
+
+    def count(self, path: str, split: str, shots: int = 0) -> int | None:
+        """Return how many videos a store's split has, or will have; None if the store is another's."""
+        if path not in self.paths.values():
+            return None
+        tests = math.ceil(self._count * TEST_SHARE)
+        return tests if split == "test" else self._count - tests
+
+    def make(self, paths: Iterable[str]) -> None:
+        """Make the stores among ``paths`` that are noise."""
+        wanted = set(paths)
+        for name, path in self.paths.items():
+            if path in wanted:
+                self._make(name.removeprefix("noise-"), Path(path))
+
+    def _make(self, kind: str, path: Path) -> None:
+        # Square videos of the store's own size pass without a resize: what is left is the codec.
+        wide = kind in FITS
+        height = self._size * 5 // 4 // 2 * 2 if wide else self._size
+        width = height * 4 // 3 // 2 * 2 if wide else height
+        listing = noise_videos(
+            self._root / "videos" / ("noise-wide" if wide else "noise"),
+            count=self._count,
+            frames=self._frames,
+            height=height,
+            width=width,
+        )
+        codec = "raw" if wide else kind
+        fit: Fit = "crop" if kind == "crop" else "stretch"
+        settings = Settings(
+            codec, self._size, None, "folder", quality=CODECS[codec].quality, fit=fit
+        )
+        fill(listing, path, settings)
+
+
+_KINDS = (*CODECS, *FITS)

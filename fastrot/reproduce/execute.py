@@ -1,0 +1,260 @@
+"""Carrying a plan out: each run and measurement once, found again by its hash, gone on with if killed.
+
+::
+
+    OUT/runs/<name>-<hash>/          a training run as `fastrot pretrain` leaves it, and finished.json
+    OUT/measurements/<name>-<hash>/  results.json as `fastrot evaluate` writes it, and scores.npz
+"""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fastrot.config import Config, to_mapping, to_yaml
+from fastrot.console import say
+from fastrot.evaluation.action import score_action
+from fastrot.evaluation.angles import evaluate_pretext
+from fastrot.evaluation.files import write_file
+from fastrot.evaluation.probe import probe_blocks
+from fastrot.evaluation.results import Result, write_results
+from fastrot.evaluation.retrieval import retrieve
+from fastrot.evaluation.scores import FILE as SCORES
+from fastrot.evaluation.scores import Scores
+from fastrot.evaluation.trained import Trained, load_trained
+from fastrot.reproduce.identity import ByContent
+from fastrot.reproduce.plan import (
+    Measurement,
+    Plan,
+    Snapshot,
+    TrainRun,
+    measurement_id,
+    run_id,
+)
+from fastrot.runtime import Runtime
+from fastrot.training.run import train
+from pipelines.errors import FastrotError
+from pipelines.store import Store
+
+FINISHED = "finished.json"
+RESULTS = "results.json"
+
+
+class Workshop:
+    """The folder in which runs and measurements are made, or found.
+
+    Args:
+        out: the folder.
+        nproc: processes for each training; 0 trains in this process, else torchrun starts so many.
+    """
+
+    def __init__(self, out: Path, *, nproc: int = 0):
+        self.out = out
+        self._nproc = nproc
+        self._videos = ByContent()
+
+    def run_folder(self, run: TrainRun) -> Path:
+        """Return the folder of a run: an earlier one of the same hash, whatever its name, or a new one."""
+        return _found(self.out / "runs", run.name, run_id(run, self._videos))
+
+    def measurement_folder(self, measurement: Measurement) -> Path:
+        """Return the folder of a measurement, by its hash."""
+        key = measurement_id(measurement, self._videos)
+        return _found(self.out / "measurements", measurement.name, key)
+
+    def is_finished(self, run: TrainRun) -> bool:
+        """Whether a run was carried out."""
+        return (self.run_folder(run) / FINISHED).exists()
+
+    def finished_folder(self, run: TrainRun) -> Path | None:
+        """Return the folder of a finished run, None if it is not finished or its store is not there."""
+        try:
+            folder = self.run_folder(run)
+        except FastrotError:
+            return None
+        return folder if (folder / FINISHED).exists() else None
+
+    def is_measured(self, measurement: Measurement) -> bool:
+        """Whether a measurement was made."""
+        return (self.measurement_folder(measurement) / RESULTS).exists()
+
+    def results(self, measurement: Measurement) -> dict[str, Any] | None:
+        """Return a measurement's results, None where it was not made or its store is not there.
+
+        Raises:
+            FastrotError: the file is damaged.
+        """
+        try:
+            path = self.measurement_folder(measurement) / RESULTS
+        except FastrotError:  # no store: nothing can have run on it
+            return None
+        if not path.exists():
+            return None
+        try:
+            values: dict[str, Any] = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise FastrotError(
+                f"{path} cannot be read: {error}; remove it to have it measured again"
+            ) from None
+        return values
+
+    def checkpoint(self, snapshot: Snapshot) -> Path:
+        """Return the file of a network."""
+        folder = self.run_folder(snapshot.run) / "checkpoints"
+        return folder / ("last.pt" if snapshot.step is None else f"step-{snapshot.step:08d}.pt")
+
+    def train(self, run: TrainRun) -> None:
+        """Carry a run out, or go on with it, or find it done.
+
+        Raises:
+            FastrotError: it cannot run.
+        """
+        folder = self.run_folder(run)
+        if (folder / FINISHED).exists():
+            return
+        init = "scratch" if run.start is None else str(self.checkpoint(run.start))
+        config = dataclasses.replace(
+            run.config, name=folder.name, out=str(folder.parent), init=init
+        )
+        if self._nproc:
+            self._torchrun(config)
+        else:
+            train(config, resume=True, quiet=True, what=run.name)
+        summary = {"name": run.name, "config": to_mapping(config)}
+        write_file(folder / FINISHED, (json.dumps(summary, indent=1) + "\n").encode())
+
+    def _torchrun(self, config: Config) -> None:
+        file = self.out / "configs" / f"{config.name}.yaml"
+        write_file(file, to_yaml(config).encode())
+        command = torchrun_command(config, file, self._nproc)
+        say(f"$ {' '.join(command)}")
+        python = [sys.executable, "-m", "torch.distributed.run"]
+        code = subprocess.run([*python, *command[1:]], check=False).returncode
+        if code == 130:
+            raise KeyboardInterrupt
+        if code:
+            raise FastrotError(f"{config.name}: torchrun ended with exit code {code}")
+
+    def measure(self, measurement: Measurement) -> None:
+        """Make a measurement, or find it made.
+
+        Raises:
+            FastrotError: it cannot be made.
+        """
+        folder = self.measurement_folder(measurement)
+        if (folder / RESULTS).exists():
+            return
+        checkpoint = self.checkpoint(measurement.of)
+        with Runtime.start() as runtime:
+            trained = load_trained(checkpoint, runtime)
+            store = self._videos.store(measurement.store)
+            result, scores = evaluate(measurement, trained, store, runtime)
+            if scores is not None:
+                scores.save(folder / SCORES)
+            write_results(
+                folder, measurement.kind, {"checkpoint": str(checkpoint)}, result, runtime
+            )
+
+
+def evaluate(
+    measurement: Measurement, trained: Trained, store: Store, runtime: Runtime
+) -> tuple[Result, Scores | None]:
+    """Return a measurement's result, and the scores of actions."""
+    split, clips = measurement.split, measurement.clips
+    if measurement.kind == "action":
+        return score_action(trained, store, split, runtime, clips_per_video=clips, quiet=True)
+    if measurement.kind == "rotation":
+        return evaluate_pretext(
+            trained, store, split, runtime, clips_per_video=clips, quiet=True
+        ), None
+    train_split = measurement.train_split
+    if measurement.kind == "probe":
+        return probe_blocks(
+            trained,
+            store,
+            train_split,
+            split,
+            runtime,
+            shots=measurement.shots,
+            clips_per_video=clips,
+            quiet=True,
+        ), None
+    return retrieve(
+        trained, store, train_split, split, runtime, clips_per_video=clips, quiet=True
+    ), None
+
+
+def torchrun_command(config: Config, file: Path, nproc: int) -> list[str]:
+    """Return the command that trains a config in ``nproc`` processes of this machine."""
+    command = "pretrain" if config.task == "rotation" else "finetune"
+    return [
+        *("torchrun", "--standalone", f"--nproc-per-node={nproc}"),
+        *("-m", "fastrot", command, str(file), "--resume"),
+    ]
+
+
+def carry_out(plan: Plan, workshop: Workshop, share: set[str] | None = None) -> list[str]:
+    """Make everything of a plan, or a machine's share of it, that is not there yet.
+
+    A run that fails takes along what starts from it, and the rest goes on.
+
+    Args:
+        plan: what to do.
+        workshop: where.
+        share: run_id of the runs that are this machine's; None for all. Measurements go with their runs.
+
+    Returns:
+        A line for each run and measurement that failed or waits for another machine's.
+    """
+    left: list[str] = []
+    for number, run in enumerate(plan.runs, 1):
+        if share is None or run_id(run) in share:
+            with _noting(run.name, left):
+                _carry_out_run(run, workshop, f"[{number}/{len(plan.runs)}]")
+    for measurement in plan.measurements:
+        if share is None or run_id(measurement.of.run) in share:
+            with _noting(measurement.name, left):
+                _carry_out_measurement(measurement, workshop)
+    return left
+
+
+def _carry_out_run(run: TrainRun, workshop: Workshop, place: str) -> None:
+    if workshop.is_finished(run):
+        return
+    if run.start is not None and not workshop.is_finished(run.start.run):
+        raise _NotYetError(f"waits for {run.start.run.name}")
+    say(f"{place} {run.name}")
+    workshop.train(run)
+
+
+def _carry_out_measurement(measurement: Measurement, workshop: Workshop) -> None:
+    if workshop.is_measured(measurement):
+        return
+    if not workshop.is_finished(measurement.of.run):
+        raise _NotYetError(f"waits for {measurement.of.run.name}")
+    say(f"measure {measurement.name}")
+    workshop.measure(measurement)
+
+
+class _NotYetError(FastrotError):
+    """Something else must be done first."""
+
+
+@contextmanager
+def _noting(name: str, left: list[str]) -> Iterator[None]:
+    """Add a line to ``left`` where the body fails or must wait."""
+    try:
+        yield
+    except FastrotError as error:
+        left.append(f"{name}: {error}")
+        if not isinstance(error, _NotYetError):
+            say(f"failed: {name}: {error}")
+
+
+def _found(parent: Path, name: str, key: str) -> Path:
+    earlier = sorted(parent.glob(f"*-{key}"))
+    return earlier[0] if earlier else parent / f"{name}-{key}"

@@ -1,0 +1,218 @@
+"""A table of results on the terminal and as Markdown, CSV and JSON: paper, ours, difference."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table as RichTable
+
+from fastrot.evaluation.files import write_csv, write_file
+from fastrot.reproduce.execute import Workshop
+from fastrot.reproduce.plan import Table, TrainRun, run_id
+from fastrot.reproduce.results import NOT_RUN, Cell
+from fastrot.reproduce.statistics import Estimate
+
+SMALL = "~"
+LEGEND = (
+    "In %, actions by top-1 per video, with the standard error: over seeds or splits where there are "
+    f"several, else that of a share of the test videos. {SMALL}: a difference smaller than twice its "
+    "standard error."
+)
+_FIELDS = ("paper", "ours", "difference", "per clip")
+
+
+class Page:
+    """A table with its numbers, ready to be written in any form."""
+
+    def __init__(self, table: Table, cells: Sequence[Cell], about: str, protocols: Sequence[str]):
+        self.table = table
+        self.cells = cells
+        self.about = about
+        self.protocols = protocols
+
+    @property
+    def header(self) -> list[str]:
+        """The columns' names: of each of the table's columns four, but for those that are all empty."""
+        return ["", *(f"{column} {kind}".strip() for column, kind in self._columns())]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The rows as texts."""
+        names = list(dict.fromkeys(cell.entry.row for cell in self.cells))
+        by_place = {(cell.entry.row, cell.entry.column): cell for cell in self.cells}
+        return [
+            [
+                name,
+                *(
+                    self._text(by_place.get((name, column)), kind)
+                    for column, kind in self._columns()
+                ),
+            ]
+            for name in names
+        ]
+
+    def _columns(self) -> list[tuple[str, str]]:
+        shown = []
+        for column in self.table.columns:
+            mine = [cell for cell in self.cells if cell.entry.column == column]
+            for kind in _FIELDS:
+                published = any(cell.entry.paper is not None for cell in mine)
+                if kind in ("paper", "difference") and not published:
+                    continue
+                if kind == "per clip" and all(cell.per_clip is None for cell in mine):
+                    continue
+                shown.append((column, kind))
+        return shown
+
+    def _text(self, cell: Cell | None, kind: str) -> str:
+        if cell is None:
+            return ""
+        entry = cell.entry
+        if kind == "paper":
+            if entry.paper is None:
+                return ""
+            gain = "" if entry.paper_gain is None else f" ({published(entry.paper_gain, '+')})"
+            return f"{published(entry.paper)}{gain}"
+        if kind == "ours":
+            if cell.ours is None:
+                return NOT_RUN if self._is_ours(cell) else ""
+            gain = "" if cell.gain is None else f" ({with_error(cell.gain, sign='+')})"
+            return f"{with_error(cell.ours, mark=False)}{gain}"
+        if kind == "difference":
+            # Its error is ours, which stands beside it: the paper's is unknown.
+            off = cell.difference
+            return "" if off is None else f"{off.mean:+.1f}{SMALL if off.small else ''}"
+        return "" if cell.per_clip is None else f"{cell.per_clip:.1f}"
+
+    def _is_ours(self, cell: Cell) -> bool:
+        return bool(cell.entry.ours) or cell.entry.row in self.table.impossible
+
+    @property
+    def notes(self) -> list[str]:
+        """What stands below the table, but for what all tables share."""
+        against = (
+            [f"In brackets: the difference to {self.table.against}."] if self.table.against else []
+        )
+        impossible = [f"{row}: {NOT_RUN}, {why}." for row, why in self.table.impossible.items()]
+        return [
+            *against,
+            *self.table.notes,
+            *impossible,
+            *_sources(self.cells),
+            *(f"Protocol: {each}." for each in self.protocols),
+        ]
+
+    def terminal(self) -> RichTable:
+        """Return the table for the terminal."""
+        table = RichTable(
+            title=self.table.title,
+            caption="\n".join([self.about, LEGEND, *self.notes]),
+            caption_justify="left",
+        )
+        for at, name in enumerate(self.header):
+            table.add_column(name, justify="right" if at else "left")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def markdown(self) -> str:
+        """Return the table in Markdown."""
+        lines = [f"## {self.table.title}", "", _line(self.header)]
+        lines.append("|" + "---|" + "---:|" * (len(self.header) - 1))
+        lines += [_line(row) for row in self.rows]
+        notes = [self.about, LEGEND, *self.notes]
+        return "\n".join([*lines, "", *(f"- {note}" for note in notes), ""])
+
+    def plain(self) -> dict[str, Any]:
+        """Return the table as plain values, its texts included, for JSON."""
+        return {
+            "key": self.table.key,
+            "title": self.table.title,
+            "header": self.header,
+            "rows": self.rows,
+            "about": self.about,
+            "legend": LEGEND,
+            "notes": self.notes,
+            "entries": [_plain_cell(cell) for cell in self.cells],
+        }
+
+    def write(self, folder: Path, workshop: Workshop) -> None:
+        """Write KEY.md, KEY.csv and KEY.json, the last one with every run's config and environment.
+
+        Raises:
+            FastrotError: they cannot be written.
+        """
+        key = self.table.key
+        write_file(folder / f"{key}.md", self.markdown().encode())
+        entries = [_plain_cell(cell) for cell in self.cells]
+        names = list(entries[0])
+        write_csv(folder / f"{key}.csv", names, [list(entry.values()) for entry in entries])
+        values = {**self.plain(), "runs": describe_runs(self.table, workshop)}
+        write_file(folder / f"{key}.json", (json.dumps(values, indent=1) + "\n").encode())
+
+
+def published(value: float, sign: str = "") -> str:
+    """Return a number as the paper prints it: with one decimal, or two where it has them."""
+    text = f"{value:{sign}.2f}"
+    return text[:-1] if text.endswith("0") else text
+
+
+def with_error(estimate: Estimate, *, sign: str = "", mark: bool = True) -> str:
+    """Return "mean ± standard error", one decimal each, a difference marked where it is small."""
+    text = f"{estimate.mean:{sign}.1f}"
+    if estimate.error is not None:
+        text += f" ± {estimate.error:.1f}"
+    return f"{text}{SMALL}" if mark and estimate.small else text
+
+
+def describe_runs(table: Table, workshop: Workshop) -> list[dict[str, Any]]:
+    """Return each training run behind a table: its folder's name, config and environment, if finished."""
+    runs: dict[str, TrainRun] = {}
+    for measurement in table.measurements:
+        snapshot: Any = measurement.of
+        while snapshot is not None:
+            runs.setdefault(run_id(snapshot.run), snapshot.run)
+            snapshot = snapshot.run.start
+    described = []
+    for run in sorted(runs.values(), key=lambda run: run.level):
+        folder = workshop.finished_folder(run)
+        if folder is not None:
+            values = json.loads((folder / "finished.json").read_text())
+            environment = json.loads((folder / "env.json").read_text())
+            described.append({"folder": folder.name, **values, "environment": environment})
+    return described
+
+
+def _plain_cell(cell: Cell) -> dict[str, Any]:
+    entry, ours, gain, off = cell.entry, cell.ours, cell.gain, cell.difference
+    return {
+        "row": entry.row,
+        "column": entry.column,
+        "paper": entry.paper,
+        "ours": ours and ours.mean,
+        "ours_standard_error": ours and ours.error,
+        "values": ours and ours.count,
+        "difference": off and off.mean,
+        "ours_per_clip": cell.per_clip,
+        "paper_gain": entry.paper_gain,
+        "gain": gain and gain.mean,
+        "gain_standard_error": gain and gain.error,
+        "gain_is_small": gain and gain.small,
+        "source": entry.source if entry.paper is not None else "",
+    }
+
+
+def _sources(cells: Sequence[Cell]) -> list[str]:
+    """Return a line on rows that are from elsewhere than the paper's table itself."""
+    rows: dict[str, list[str]] = {}
+    for cell in cells:
+        entry = cell.entry
+        named = rows.setdefault(entry.source, [])
+        if entry.source != "the paper" and entry.paper is not None and entry.row not in named:
+            named.append(entry.row)
+    return [f"From {source}: {'; '.join(names)}." for source, names in rows.items() if names]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,0 +1,115 @@
+"""The figures of finished tables and networks: which is drawn from what."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from fastrot.analysis.attention import attend
+from fastrot.analysis.kernels import kernel_sheet
+from fastrot.console import say
+from fastrot.evaluation.trained import Trained, load_trained
+from fastrot.models.network import transfer_network
+from fastrot.models.weights import read_weights, start_from
+from fastrot.reproduce import drawing
+from fastrot.reproduce.execute import Workshop
+from fastrot.reproduce.plan import Gallery, Snapshot
+from fastrot.reproduce.results import Cell
+from fastrot.runtime import Runtime
+from pipelines.errors import FastrotError
+from pipelines.store import Store
+
+VIDEOS = 4  # of the attention sheets, spread evenly over the split
+CURVES = {"figure4a": drawing.draw_rows, "figure4b": drawing.draw_against}
+
+
+def draw_table(key: str, title: str, cells: list[Cell], folder: Path) -> bool:
+    """Draw a table that the paper has as a figure, and return whether there was one to draw."""
+    library = drawing.matplotlib()
+    if key not in CURVES or library is None or all(cell.ours is None for cell in cells):
+        return False
+    drawing.save(CURVES[key](library, cells, title), folder / key)
+    return True
+
+
+def draw_gallery(
+    gallery: Gallery, workshop: Workshop, folder: Path, supervised: Path | None
+) -> list[str]:
+    """Draw kernels or attention sheets.
+
+    Args:
+        gallery: what to draw.
+        workshop: where the networks are.
+        folder: where the pictures go.
+        supervised: a file of a supervised network in Hara's form, in place of the one trained here.
+
+    Returns:
+        The names of the figures drawn.
+
+    Raises:
+        FastrotError: a file cannot be read or written.
+    """
+    library = drawing.matplotlib()
+    if library is None:
+        say(drawing.NEED)
+        return []
+    ours = _checkpoint(gallery.ours, workshop)
+    rival = supervised
+    if gallery.supervised is not None:
+        rival = _checkpoint(gallery.supervised, workshop)
+    if ours is None or rival is None:
+        say(f"{gallery.key}: not run")
+        return []
+    if gallery.store:
+        return _attention(library, gallery, ours, rival, folder)
+    sheets = {
+        name: kernel_sheet(_first_kernels(path))
+        for name, path in (("3DRotNet", ours), ("supervised", rival))
+    }
+    drawing.save(drawing.draw_kernels(library, sheets, gallery.title), folder / gallery.key)
+    return [gallery.key]
+
+
+def _checkpoint(snapshot: Snapshot, workshop: Workshop) -> Path | None:
+    if workshop.finished_folder(snapshot.run) is None:
+        return None
+    return workshop.checkpoint(snapshot)
+
+
+def _first_kernels(path: Path) -> Tensor:
+    tensors = read_weights(path).tensors
+    if "conv1.weight" not in tensors:
+        raise FastrotError(f"{path} has no conv1.weight: it is no 3D ResNet's file")
+    return tensors["conv1.weight"]
+
+
+def _attention(library: Any, gallery: Gallery, ours: Path, rival: Path, folder: Path) -> list[str]:
+    drawn: list[str] = []
+    with Runtime.start() as runtime:
+        mine = load_trained(ours, runtime)
+        theirs = _load_supervised(rival, mine, runtime)
+        store = Store.open(gallery.store)
+        split = store.select(gallery.split)
+        places = np.linspace(0, len(split) - 1, min(VIDEOS, len(split))).round().astype(np.int64)
+        videos = np.unique(split[places])
+        for video, views in zip(
+            videos.tolist(), attend([mine, theirs], store, videos, runtime), strict=True
+        ):
+            name = f"{gallery.key}-{len(drawn) + 1}"
+            title = f"{store.name(video)}, {mine.config.data.modality.upper()}"
+            figure = drawing.draw_attention(library, views, ("3DRotNet", "supervised"), title)
+            drawing.save(figure, folder / name)
+            drawn.append(name)
+    return drawn
+
+
+def _load_supervised(path: Path, ours: Trained, runtime: Runtime) -> Trained:
+    """Load a checkpoint of ours, or a file in Hara's form, which shares our network's shape and input."""
+    if read_weights(path).form == "fastrot":
+        return load_trained(path, runtime)
+    model = ours.config.model
+    network = transfer_network(2, depth=model.depth, width=model.width, shortcut=model.shortcut)
+    start_from(path, network)
+    runtime.place(network)
+    return Trained(network, ours.task, ours.config)

@@ -1,0 +1,82 @@
+"""Writing what a plan came to: tables, figures, and one index of them for the report.
+
+::
+
+    OUT/tables/KEY.{md,csv,json}   a table: paper, ours, difference
+    OUT/figures/KEY.{png,svg}      a figure
+    OUT/results.md                 all tables of the last call
+    OUT/results.json               which tables and figures there are, and what was computed on
+"""
+
+import json
+from pathlib import Path
+
+from fastrot.console import say, show
+from fastrot.evaluation.files import write_file
+from fastrot.reproduce.execute import Workshop
+from fastrot.reproduce.output import Page
+from fastrot.reproduce.pictures import draw_gallery, draw_table
+from fastrot.reproduce.plan import Gallery, Item
+from fastrot.reproduce.presets import Preset
+from fastrot.reproduce.results import fill_in, protocols
+from fastrot.reproduce.tables import BUILDERS
+from fastrot.runs import environment
+from fastrot.runtime import Runtime
+
+
+def publish(
+    items: tuple[Item, ...], workshop: Workshop, preset: Preset, supervised: Path | None
+) -> None:
+    """Print and write every table, and draw every figure.
+
+    Args:
+        items: tables and galleries.
+        workshop: where their runs are.
+        preset: for what the numbers are worth.
+        supervised: a supervised network's file in Hara's form, if the user gave one.
+
+    Raises:
+        FastrotError: something cannot be read or written.
+    """
+    tables, figures = workshop.out / "tables", workshop.out / "figures"
+    markdown = []
+    for item in items:
+        if isinstance(item, Gallery):
+            drawn = draw_gallery(item, workshop, figures, supervised)
+            _register(workshop.out, "figures", {name: _caption(item) for name in drawn})
+            if drawn:
+                pictures = [f"![{name}](figures/{name}.png)" for name in drawn]
+                markdown.append("\n\n".join([f"## {item.title}", *pictures, *item.notes]) + "\n")
+            continue
+        cells = fill_in(item, workshop)
+        page = Page(item, cells, preset.about, protocols(item, workshop))
+        show(page.terminal())
+        page.write(tables, workshop)
+        if draw_table(item.key, item.title, cells, figures):
+            _register(workshop.out, "figures", {item.key: item.title})
+        _register(workshop.out, "tables", {item.key: item.title})
+        markdown.append(page.markdown())
+    write_file(workshop.out / "results.md", "\n".join(markdown).encode())
+    say(f"written to {workshop.out}: results.md, tables, figures")
+
+
+def _caption(gallery: Gallery) -> str:
+    return " ".join([f"{gallery.title}.", *gallery.notes])
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Return where a table or figure stands among all: in the paper's order."""
+    order = list(BUILDERS)
+    key = name.partition("-")[0]
+    return (order.index(key) if key in order else len(order), name)
+
+
+def _register(out: Path, kind: str, found: dict[str, str]) -> None:
+    """Add tables or figures to OUT/results.json, which earlier calls began."""
+    path = out / "results.json"
+    values = json.loads(path.read_text()) if path.exists() else {"tables": {}, "figures": {}}
+    known = values[kind] | found
+    values[kind] = dict(sorted(known.items(), key=lambda item: _place(item[0])))
+    with Runtime.start() as runtime:
+        values["environment"] = environment(runtime)
+    write_file(path, (json.dumps(values, indent=1) + "\n").encode())

@@ -1,0 +1,162 @@
+"""The two presets, filled: the paper's sizes, and sizes for two CPU cores."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fastrot.reproduce.data import DemoSizes, DemoStores, NoiseStores
+from fastrot.reproduce.presets import Changes, Preset
+from pipelines.codecs import CODECS
+from pipelines.errors import UsageError
+from pipelines.store import Store
+
+PAPER_STORES = ("kinetics", "moments", "ucf101", "hmdb51")
+FIT_STORES = tuple(
+    f"{name}-{fit}" for name in ("kinetics", "ucf101") for fit in ("stretch", "crop")
+)
+FRACTIONS = {100: 100_000, 200: 200_000, 400: 400_000}
+ALL_VIDEOS = 480  # thousands: what these fractions are of
+
+# Of the official lists, so that a plan can be counted without the videos.
+OFFICIAL_VIDEOS = {
+    ("ucf101", "all"): 13_320,
+    ("ucf101", "train1"): 9_537,
+    ("ucf101", "test1"): 3_783,
+    ("ucf101", "train2"): 9_586,
+    ("ucf101", "test2"): 3_734,
+    ("ucf101", "train3"): 9_624,
+    ("ucf101", "test3"): 3_696,
+    ("hmdb51", "all"): 6_766,
+    **{("hmdb51", f"train{split}"): 3_570 for split in (1, 2, 3)},
+    **{("hmdb51", f"test{split}"): 1_530 for split in (1, 2, 3)},
+}
+OFFICIAL_CLASSES = {"ucf101": 101, "hmdb51": 51}
+
+
+class Setting:
+    """A preset, and where its videos come from.
+
+    Attributes:
+        preset: How its runs are configured.
+    """
+
+    def __init__(self, preset: Preset, makers: Sequence[DemoStores | NoiseStores]):
+        self.preset = preset
+        self._makers = makers
+
+    def make(self, paths: set[str]) -> None:
+        """Make those of these stores that the preset generates, and check that the others are there.
+
+        Raises:
+            FastrotError: one cannot be made, or is not there.
+        """
+        made: set[str] = set()
+        for maker in self._makers:
+            maker.make(paths)
+            made |= set(maker.paths.values())
+        for path in sorted(paths - made):
+            Store.open(path)
+
+    def missing(self, paths: set[str]) -> list[str]:
+        """Return which of the stores are not there and cannot be generated."""
+        made = {path for maker in self._makers for path in maker.paths.values()}
+        return sorted(path for path in paths - made if not (Path(path) / "store.json").exists())
+
+    def videos(self, store: str, split: str, shots: int = 0) -> int | None:
+        """Return how many videos a split has: counted if the store is there, else by the official lists."""
+        if (Path(store) / "store.json").exists():
+            opened = Store.open(store)
+            if split in ("all", *opened.splits):
+                chosen = opened.select(split)
+                labels = set(opened.labels[chosen].tolist()) if shots else set()
+                return shots * len(labels) if shots else len(chosen)
+        for maker in self._makers:
+            count = maker.count(store, split, shots)
+            if count is not None:
+                return count
+        name = next((n for n, path in self.preset.stores.items() if path == store), "")
+        base = name.split("-")[0]
+        if shots and base in OFFICIAL_CLASSES:
+            return shots * OFFICIAL_CLASSES[base]
+        return OFFICIAL_VIDEOS.get((base, split))
+
+
+def paper_setting(
+    out: Path, stores: Mapping[str, str], seeds: int | None, changes: Changes
+) -> Setting:
+    """Return the paper's preset on the user's stores.
+
+    Raises:
+        UsageError: a store's name is unknown.
+    """
+    known = (*PAPER_STORES, *FIT_STORES)
+    for name in stores:
+        if name not in known:
+            raise UsageError(f"--store {name}=...: the paper's stores are {', '.join(known)}")
+    noise = NoiseStores(out / "data", count=240, frames=20, size=136)
+    paths = {name: f"stores/{name}" for name in known}
+    # The usual stores are stretched.
+    paths |= {
+        f"{name}-stretch": stores.get(name, f"stores/{name}") for name in ("kinetics", "ucf101")
+    }
+    preset = Preset(
+        name="paper",
+        stores={**paths, **stores, **noise.paths},
+        seeds=range(seeds or 1),
+        modality="rgb",
+        clips=10,
+        fractions=FRACTIONS,
+        shots=(1, 5, 10, 20, 0),
+        probe_shots=0,
+        checkpoints=(1, 3, 6, 9, 13),  # of 13: after 8, 24, 48, 72 and 104 thousand iterations
+        noise_codecs=tuple(CODECS),
+        gpu=True,
+        about="The paper's sizes. The paper does not give its protocol of testing: ours is ten uniform "
+        "centre clips a video, whose softmax is averaged.",
+        changes=changes,
+    )
+    return Setting(preset, [noise])
+
+
+def demo_setting(
+    out: Path, sizes: DemoSizes, seeds: int | None, changes: Changes, *, gpu: bool
+) -> Setting:
+    """Return the demo's preset, which generates its videos below ``out``."""
+    demo = DemoStores(out / "data", sizes)
+    noise = NoiseStores(out / "data", count=sizes.noise, frames=20, size=64)
+    preset = Preset(
+        name="demo",
+        stores={**demo.paths, **noise.paths},
+        seeds=range(seeds or 3),
+        modality="dif",
+        clips=3,
+        fractions={k: round(sizes.unlabelled * k / ALL_VIDEOS) for k in FRACTIONS},
+        shots=(1, 5, 10, 20, 0),
+        probe_shots=10,
+        checkpoints=(1, 2, 3, 4, 5),
+        noise_codecs=tuple(CODECS),
+        gpu=gpu,
+        about="Generated videos of figures, an eighth of the network's width, a few minutes of training: "
+        "these numbers are no claim about UCF101 or HMDB51, whose names stand for two generated sets. "
+        "Kinetics and MT (Moments in Time) stand for two generated pools of different looks. All but Tables "
+        "6 and 7 and the rows that say RGB see differences (DIF) where the paper's see RGB.",
+        changes=changes,
+    )
+    return Setting(preset, [demo, noise])
+
+
+def read_sizes(overrides: Mapping[str, Any]) -> DemoSizes:
+    """Return the demo's sizes with some changed.
+
+    Raises:
+        UsageError: a key is unknown, or no whole number above 0.
+    """
+    known = DemoSizes.__dataclass_fields__
+    values = {}
+    for key, text in overrides.items():
+        if key not in known:
+            raise UsageError(f"unknown key demo.{key}: the keys are {', '.join(known)}")
+        if not str(text).isdigit() or int(text) < 1:
+            raise UsageError(f"demo.{key} is {text!r}: it must be a whole number above 0")
+        values[key] = int(text)
+    return DemoSizes(**values)

@@ -1,0 +1,26 @@
+"""Every table and figure by name, in the paper's order, and what goes beyond the paper."""
+
+from collections.abc import Callable
+
+from fastrot.reproduce.plan import Item
+from fastrot.reproduce.presets import Preset
+from fastrot.reproduce.tables import beyond, figures, lengths, rotations, transfers
+
+BUILDERS: dict[str, Callable[[Preset], Item]] = {
+    "table1": rotations.table1,
+    "table2": transfers.table2,
+    "table3": rotations.table3,
+    "table4": transfers.table4,
+    "table5": transfers.table5,
+    "table6": lengths.table6,
+    "table7": lengths.table7,
+    "figure4a": figures.figure4a,
+    "figure4b": figures.figure4b,
+    "figure5": figures.figure5,
+    "attention": figures.attention,
+    "probe": beyond.probe,
+    "retrieval": beyond.retrieval,
+    "supervised": beyond.supervised,
+    "fit": beyond.fit,
+    "audit": beyond.audit,
+}

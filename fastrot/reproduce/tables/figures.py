@@ -1,0 +1,89 @@
+"""Figure 4, as tables that are also drawn, and the pictures of figures 1, 3 and 5 to 9."""
+
+from fastrot.reproduce.plan import Entry, Gallery, Snapshot, Table
+from fastrot.reproduce.presets import COLUMNS, DATASETS, Preset
+
+BLOCKS = 5
+FROZEN = (
+    ">C1 (none)",
+    ">C2 (C1)",
+    *(f">C{n} (C1 to C{n - 1})" for n in range(3, BLOCKS + 1)),
+    "all",
+)
+"""Figure 4a's labels, and in brackets what is frozen."""
+
+
+def figure4a(preset: Preset) -> Table:
+    """Transfer with the first blocks frozen, on both sets."""
+    pretrained = preset.pretrain("kinetics")
+    entries = []
+    for freeze, row in enumerate(FROZEN):
+        for dataset in DATASETS:
+            free = (preset.top1(preset.finetune(dataset, pretrained)),) if freeze else ()
+            run = preset.finetune(dataset, pretrained, freeze=freeze)
+            entries.append(Entry(row, COLUMNS[dataset], None, (preset.top1(run),), free))
+    return Table(
+        "figure4a",
+        "Figure 4a: transfer with the first convolution blocks frozen",
+        tuple(COLUMNS.values()),
+        tuple(entries),
+        against="nothing frozen",
+        notes=(
+            "The paper prints no numbers. Its text: best with C1 frozen on UCF101 and with C1 and C2 "
+            "frozen on HMDB51, worst with all five blocks frozen on both.",
+        ),
+    )
+
+
+def figure4b(preset: Preset) -> Table:
+    """Rotation accuracy and action accuracy on UCF101, over checkpoints of the pre-training."""
+    pretrained = preset.pretrain("kinetics")
+    entries = []
+    for network in preset.snapshots(pretrained):
+        row = f"{network.step or pretrained.config.train.iterations:,} iterations"
+        entries += [
+            Entry(
+                row,
+                "Rotation accuracy",
+                None,
+                (preset.rotation_accuracy(network, "ucf101", "test1"),),
+            ),
+            Entry(row, "UCF101 top-1", None, (preset.top1(preset.finetune("ucf101", network)),)),
+        ]
+    return Table(
+        "figure4b",
+        "Figure 4b: rotation accuracy and action accuracy during pre-training",
+        ("Rotation accuracy", "UCF101 top-1"),
+        tuple(entries),
+        notes=(
+            "The paper prints no numbers. Its text: action accuracy rises with rotation accuracy. "
+            "Rotations of the test videos of split 1.",
+        ),
+    )
+
+
+def figure5(preset: Preset) -> Gallery:
+    """The kernels of the first convolution, ours and a supervised network's."""
+    return Gallery(
+        "figure5",
+        "Figure 5: kernels of the first convolution",
+        Snapshot(preset.pretrain("kinetics")),
+        Snapshot(preset.supervised()),
+        notes=("Each kernel is a strip of its slices in time, on one scale of its own.",),
+    )
+
+
+def attention(preset: Preset) -> Gallery:
+    """Attention maps in each rotation, ours and a supervised network's."""
+    return Gallery(
+        "attention",
+        "Figures 1, 3 and 6 to 9: attention maps of the first convolution",
+        Snapshot(preset.pretrain("kinetics")),
+        Snapshot(preset.supervised()),
+        store=preset.stores["ucf101"],
+        split="test1",
+        notes=(
+            "The mean of the first convolution's activations (after BatchNorm and ReLU) over its kernels and "
+            "the clip's frames; boxed is the square, a third of the side wide, where it is highest.",
+        ),
+    )

@@ -1,0 +1,68 @@
+"""Table 1, how well rotations are told, and Table 3, which rotations teach most."""
+
+from fastrot.reproduce import paper
+from fastrot.reproduce.plan import Entry, Table
+from fastrot.reproduce.presets import COLUMNS, DATASETS, ROTATIONS, Preset
+
+
+def table1(preset: Preset) -> Table:
+    """Rotation accuracy on all videos of both sets, of the networks of both pools."""
+    networks = {"Kinetics": preset.pretrain("kinetics"), "MT": preset.pretrain("moments")}
+    entries = [
+        Entry(
+            row,
+            COLUMNS[dataset],
+            paper.ROTATION[row, COLUMNS[dataset]],
+            (preset.rotation_accuracy(network, dataset),),
+            25.0,
+        )
+        for row, network in networks.items()
+        for dataset in DATASETS
+    ]
+    return Table(
+        "table1",
+        "Table 1: accuracy of recognising four rotations",
+        tuple(COLUMNS.values()),
+        tuple(entries),
+        against="chance, 25 %",
+        notes=("All videos of each set, none of them trained on; one centre clip of each.",),
+    )
+
+
+def table3(preset: Preset) -> Table:
+    """Transfer to UCF101 from five sets of rotations and from the regression of the angle."""
+    four = (preset.top1(preset.finetune("ucf101", preset.pretrain("kinetics"))),)
+    rows: list[tuple[str, str, float, float | None, str]] = [
+        (
+            ", ".join(f"{turn}" for turn in degrees),
+            "+".join(map(str, degrees)),
+            paper.ROTATION_SETS[degrees],
+            paper.ROTATION_SETS_LOSS.get(degrees),
+            "the paper",
+        )
+        for degrees in paper.ROTATION_SETS
+    ]
+    text = "the paper's section 4.6"
+    eight = "+".join(str(45 * step) for step in range(8))
+    rows += [
+        ("8 rotations, 45 apart", eight, paper.EIGHT_ROTATIONS, paper.EIGHT_ROTATIONS_LOSS, text),
+        ("360, by regression", "360", paper.REGRESSION, paper.REGRESSION_LOSS, text),
+    ]
+    entries = []
+    for row, rotation, published, loss, source in rows:
+        run = preset.finetune("ucf101", preset.pretrain("kinetics", rotation=rotation))
+        against = () if rotation == ROTATIONS else four
+        entries.append(
+            Entry(row, "UCF101", published, (preset.top1(run),), against, loss, source=source)
+        )
+    return Table(
+        "table3",
+        "Table 3: which rotations the pretext tells apart",
+        ("UCF101",),
+        tuple(entries),
+        against="the four rotations",
+        notes=(
+            "Degrees. The last two rows are from the paper's text (section 4.6). Equally many iterations "
+            "each, so sets of fewer rotations see fewer clips.",
+        ),
+    )

@@ -1,0 +1,48 @@
+"""Demo videos as cameras film them, wider than high: for stretched frames against cut ones."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+
+from fastrot.demo.dataset import DemoPaths, DemoSpec, make_dataset
+from fastrot.demo.render import Frames
+from fastrot.demo.video import write_video
+
+
+def make_wide(
+    root: Path,
+    spec: DemoSpec,
+    *,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> DemoPaths:
+    """Make a demo set whose frames are 4:3: the square set without the top and bottom eighths.
+
+    Both lie below ``root``, in ``square`` and ``wide``; what is there already is kept.
+
+    Raises:
+        FastrotError: they cannot be written, or the folder holds a set of another make.
+    """
+    square = make_dataset(root / "square", spec, workers=workers, progress=progress)
+    wide = DemoPaths(root / "wide")
+    for source in sorted(square.root.rglob("*.avi")):
+        path = wide.root / source.relative_to(square.root)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _cut(source, path, spec.fps)
+    shutil.copytree(square.splits, wide.splits, dirs_exist_ok=True)
+    return wide
+
+
+def _cut(source: Path, path: Path, fps: int) -> None:
+    with av.open(str(source)) as container:
+        frames: Frames = np.stack(
+            [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        ).astype(np.uint8)
+    side = frames.shape[1]
+    top = side // 8
+    height = side * 3 // 4 // 2 * 2
+    write_video(path, frames[:, top : top + height], fps=fps)

@@ -1,0 +1,39 @@
+"""Words and options in any order."""
+
+import argparse
+
+import pytest
+
+from fastrot.commands.arguments import options_anywhere
+
+
+@pytest.fixture
+def parser():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("target")
+    parser.add_argument("changes", nargs="*")
+    parser.add_argument("--store", action="append", default=[])
+    parser.add_argument("--preset")
+    parser.add_argument("--dry-run", action="store_true")
+    options_anywhere(parser)
+    return parser
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "t a=1 b=2 --preset demo --store x=y --dry-run",
+        "--preset demo t --dry-run a=1 --store x=y b=2",
+        "t --store=x=y --dry-run a=1 --preset=demo b=2",
+    ],
+)
+def test_values_stay_with_their_options(parser, line):
+    args = parser.parse_args(line.split())
+    assert (args.target, args.changes) == ("t", ["a=1", "b=2"])
+    assert (args.store, args.preset, args.dry_run) == (["x=y"], "demo", True)
+
+
+def test_an_option_without_its_value_is_refused(parser, capsys):
+    with pytest.raises(SystemExit):
+        parser.parse_args(["t", "--preset"])
+    assert "expected one argument" in capsys.readouterr().err

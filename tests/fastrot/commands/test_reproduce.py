@@ -1,0 +1,101 @@
+"""The command from end to end, on sets so small that it takes seconds."""
+
+import csv
+import json
+
+import pytest
+
+from fastrot.cli import main
+from fastrot.demo import data as demo_data
+from fastrot.reproduce import data as reproduce_data
+
+TINY = [
+    "pretrain:train.iterations=5",
+    "finetune:train.iterations=2",
+    "train.batch=4",
+    "model.width=2",
+    "model.depth=10",
+    "demo.unlabelled=6",
+    "demo.groups=3",
+    "demo.clips_per_group=1",
+    "demo.frames=20",
+    "demo.size=32",
+    "demo.noise=3",
+]
+
+
+def reproduce(target, out, *args):
+    return main(["reproduce", target, "--preset", "demo", "--out", str(out), *args, *TINY])
+
+
+@pytest.fixture
+def one_core(one_thread, monkeypatch):
+    for module in (demo_data, reproduce_data):
+        monkeypatch.setattr(module, "cores", lambda: 1)
+
+
+def test_table_2_is_made_and_found_again(one_core, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert reproduce("table2", out, "--seeds", "1") == 0
+    printed = capsys.readouterr().out
+    assert "Table 2: transfer to action recognition" in printed
+    assert "no claim" in printed
+    with (out / "tables" / "table2.csv").open() as file:
+        rows = {(row["row"], row["column"]): row for row in csv.DictReader(file)}
+    assert len(rows) == 6
+    values = json.loads((out / "tables" / "table2.json").read_text())
+    assert len(values["runs"]) == 2 + 3 * 2
+    assert all(run["environment"]["packages"]["torch"] for run in values["runs"])
+    # The table's numbers, from the measurement's own file.
+    (file,) = (out / "measurements").glob(
+        "action-ucf101-test1-ucf101-1-from-kinetics-*/results.json"
+    )
+    found = 100 * json.loads(file.read_text())["video_top1"]
+    row = rows["Ours (Kinetics)", "UCF101"]
+    assert float(row["ours"]) == pytest.approx(found)
+    assert float(row["difference"]) == pytest.approx(found - 62.9)
+    before = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*/finished.json")}
+    assert reproduce("table2", out, "--seeds", "1") == 0
+    assert "steps/s" not in capsys.readouterr().out
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert main(["report", str(out), "--out", str(tmp_path / "r.html")]) == 0
+    assert "Table 2" in (tmp_path / "r.html").read_text()
+
+
+def test_a_dry_run_does_nothing(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert reproduce("all", out, "--dry-run") == 0
+    assert "minutes of computing" in capsys.readouterr().out
+    assert not out.exists()
+
+
+def test_the_papers_hours_take_a_measured_rate(tmp_path, capsys):
+    args = ["reproduce", "table1", "--preset", "paper", "--dry-run", "--out", str(tmp_path / "x")]
+    assert main(args) == 0
+    printed = capsys.readouterr().out
+    assert "no GPU rate measured" in printed
+    assert "GPU-hours" not in printed
+    assert main([*args, "--rate", "400"]) == 0
+    # two pre-trainings of 575 PFLOP at 400 TFLOP/s: 2 x 0.4 h, and little for measuring
+    assert "about 0.8 GPU-hours" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--preset", "paper", "--store", "imagenet=x"], "imagenet"),
+        (["--preset", "demo", "--store", "kinetics=x"], "--preset paper"),
+        (["--preset", "paper", "demo.frames=3"], "--preset demo"),
+        (["--preset", "demo", "train.epoch=3"], "train.epochs"),
+        (["--preset", "demo", "nonsense"], "key=value"),
+    ],
+)
+def test_wrong_usage_is_named(args, message, tmp_path, capsys):
+    assert main(["reproduce", "table1", "--out", str(tmp_path), *args]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_stores_that_are_not_there_are_named(tmp_path, capsys):
+    args = ["reproduce", "table1", "--preset", "paper", "--out", str(tmp_path)]
+    assert main([*args, "--store", f"kinetics={tmp_path / 'nowhere'}"]) == 1
+    assert "fastrot prepare" in capsys.readouterr().err
