@@ -174,7 +174,9 @@ def test_a_copy_of_an_older_store_is_staged_again_and_an_equal_one_is_kept(
 def test_reproduce_shares_the_runs_out(slurm):
     echo = {**STANDINS, "fastrot": 'echo "$@"'}
     done = slurm("reproduce.sbatch", standins=echo, SLURM_ARRAY_TASK_ID=2, SLURM_ARRAY_TASK_MAX=16)
-    assert done.stdout.split() == ["reproduce", "all", "--shard", "2/16"]
+    words = done.stdout.split()
+    assert words == ["reproduce", "all", "--preset", "paper", "--shard", "2/16"]
+    assert build_parser().parse_args(words).shard == (2, 16)
 
 
 @pytest.mark.parametrize(
