@@ -165,6 +165,6 @@ def test_without_the_cameras_motion_the_differences_do_not_show_the_horizon():
         return trimmed.reshape(96, SIZE, 2, SIZE, 2, 3).mean(axis=(2, 4))[:, 2:-2, 2:-2]
 
     assert strength(left).mean() > 0.3  # the figures are there still
-    assert rotation_accuracy(strength(plain), borders) > 0.6  # it is not the dead zone alone
+    assert rotation_accuracy(strength(plain), borders) > 0.5  # it is not the dead zone alone
     for feature in (borders, small_thumbnails):
         assert rotation_accuracy(strength(left), feature) < three_errors_above(1 / 4, 48)

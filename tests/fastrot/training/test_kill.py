@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,7 @@ def test_a_second_ctrl_c_ends_even_a_process_that_waits_for_another(tiny_config)
     config = tiny_config()
     with ranks(config, faults={0: ("slow", 0), 1: ("hang", 1)}) as runs:
         runs[0].await_text("did step 1\n")
+        time.sleep(1)  # until it waits in step 2: before, both would agree to end after step 1
         runs[0].send(signal.SIGINT)
         runs[0].process.join(0.5)
         runs[0].send(signal.SIGINT)
