@@ -14,7 +14,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="see the whole thing work, on generated videos or on your own",
         description="Prepare videos, pre-train by rotation prediction, measure rotation accuracy on unseen "
         "videos, fine-tune on a few labelled videos from scratch and from the pre-trained weights, and "
-        "print both: under 10 minutes on two CPU cores. Run it again to go on after an interruption.",
+        "print both: about 10 minutes on two CPU cores. Run it again to go on after an interruption.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
