@@ -1,13 +1,17 @@
-"""Whatever a scraped folder may hold: prepare names each, never crashes or hangs, and what it takes loads."""
+"""Whatever a scraped folder may hold: prepare names each, never crashes or hangs, and what it takes trains."""
 
+import json
 import os
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 import torch
 
+from fastrot.config import from_mapping
+from fastrot.training import train
 from pipelines.codecs import CODECS
 from pipelines.layouts import read_layout
 from pipelines.loader import Loader
@@ -118,7 +122,7 @@ def corpus(tmp_path_factory):
     return root, fate
 
 
-def test_everything_is_named_and_what_is_taken_loads(corpus, tmp_path, capsys):
+def test_everything_is_named_and_what_is_taken_trains(corpus, tmp_path, monkeypatch):
     root, fate = corpus
     listing = read_layout(root, "folder")
     assert sorted(entry.name for entry in listing.entries) == sorted(fate)
@@ -139,6 +143,19 @@ def test_everything_is_named_and_what_is_taken_loads(corpus, tmp_path, capsys):
         clips = [batch.clips for batch in loader]
     assert sum(map(len, clips)) == len(store)
     assert torch.cat(clips).float().std() > 1
+    monkeypatch.setattr("fastrot.runtime.cores", lambda: 1)
+    values: dict[str, Any] = {
+        "name": "all",
+        "out": str(tmp_path),
+        "model": {"depth": 10, "width": 2},
+    }
+    values["data"] = {"store": str(store.path), "frames": 4, "crop": 31}
+    values["train"] = {"batch": len(store), "iterations": 2, "log_every": 1}
+    train(from_mapping(values), quiet=True)
+    lines = map(json.loads, (tmp_path / "all" / "metrics.jsonl").read_text().splitlines())
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert len(losses) == 2
+    assert np.isfinite(losses).all()
 
 
 def test_the_command_prints_any_name(corpus, tmp_path, capfd):
