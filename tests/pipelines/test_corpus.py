@@ -1,4 +1,4 @@
-"""Whatever a scraped folder may hold: prepare names each, never crashes or hangs, and what it takes trains."""
+"""Whatever a scraped folder may hold: prepare names each, never crashes or hangs; what it takes trains."""
 
 import json
 import os
