@@ -10,7 +10,6 @@
                 tensorboard/    the same measurements as curves, where log.tensorboard asks for them
 """
 
-import importlib.metadata
 import json
 import os
 import platform
@@ -27,6 +26,7 @@ import torch
 from fastrot import __version__, console
 from fastrot.config import Config, to_yaml
 from fastrot.curves import Curves, require_tensorboard
+from fastrot.installed import installed
 from fastrot.runtime import Runtime
 from pipelines.errors import FastrotError, UsageError
 from pipelines.store_writer import write_atomically
@@ -189,10 +189,4 @@ def environment(runtime: Runtime) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Return the versions of the packages that results depend on, those that are installed."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    return installed(PACKAGES)

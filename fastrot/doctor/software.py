@@ -1,7 +1,6 @@
 """Python and the packages: which are here, do they import, do they suit each other and the driver."""
 
 import importlib
-import importlib.metadata
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 from fastrot.apex import ApexKind, find_apex
 from fastrot.doctor.check import Check, good, missing, warning
 from fastrot.doctor.gpus import Gpu
+from fastrot.installed import installed
 
 PACKAGES = (
     *("torch", "numpy", "av", "triton", "nvidia-dali-cuda120", "nvidia-dali-cuda130"),
@@ -58,23 +58,13 @@ def find_software(load: Callable[[str], Any] = importlib.import_module) -> Softw
     torch = modules.get("torch")
     return Software(
         python=sys.version_info[:3],
-        packages=_installed(),
+        packages=installed(PACKAGES),
         errors=errors,
         cuda=torch.version.cuda if torch else None,
         cuda_works=bool(torch and torch.cuda.is_available()),
         cudnn=torch.backends.cudnn.version() if torch else None,
         apex=find_apex(),
     )
-
-
-def _installed() -> dict[str, str]:
-    versions = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 def check_software(software: Software, gpus: Sequence[Gpu]) -> list[Check]:
