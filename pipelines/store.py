@@ -14,7 +14,7 @@ import json
 from array import array
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from pipelines.errors import FastrotError, UsageError
 from pipelines.json_lines import line_files, read_lines
 
 Fit = Literal["stretch", "crop"]
+FITS: tuple[Fit, ...] = get_args(Fit)
 FORMAT = 2
 FORMATS = (1, FORMAT)
 """Formats that can be read and written to. Stores of format 1 have no checksums of single frames."""

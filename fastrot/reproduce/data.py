@@ -15,7 +15,7 @@ from pipelines.codecs import CODECS
 from pipelines.layouts import Listing, read_layout
 from pipelines.machine import cores
 from pipelines.prepare import prepare
-from pipelines.store import Fit, Settings
+from pipelines.store import FITS, Fit, Settings
 
 SIZE = 64
 LONG_SIZE = 40
@@ -55,7 +55,6 @@ class DemoSizes:
 
 _LOOKS = {"kinetics": False, "ucf101": False, "moments": True, "hmdb51": True}
 LONG = "-long"
-FITS: tuple[Fit, ...] = ("stretch", "crop")
 
 
 class DemoStores:

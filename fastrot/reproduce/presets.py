@@ -9,10 +9,10 @@ from fastrot.config import Config, load_config
 from fastrot.config.builtin import find_config
 from fastrot.config.schema import Modality
 from fastrot.reproduce.plan import Fusion, Measurement, Reading, Snapshot, TrainRun
+from pipelines.store import Fit
 
 Pool = Literal["kinetics", "moments"]
 Dataset = Literal["ucf101", "hmdb51"]
-Fit = Literal["stretch", "crop"]
 DATASETS: tuple[Dataset, ...] = ("ucf101", "hmdb51")
 COLUMNS = {"ucf101": "UCF101", "hmdb51": "HMDB51"}
 ROTATIONS = "0+90+180+270"

@@ -8,12 +8,10 @@ from fastrot.reproduce.data import DemoSizes, DemoStores, NoiseStores
 from fastrot.reproduce.presets import Changes, Preset
 from pipelines.codecs import CODECS
 from pipelines.errors import UsageError
-from pipelines.store import Store
+from pipelines.store import FITS, Store
 
 PAPER_STORES = ("kinetics", "moments", "ucf101", "hmdb51")
-FIT_STORES = tuple(
-    f"{name}-{fit}" for name in ("kinetics", "ucf101") for fit in ("stretch", "crop")
-)
+FIT_STORES = tuple(f"{name}-{fit}" for name in ("kinetics", "ucf101") for fit in FITS)
 FRACTIONS = {100: 100_000, 200: 200_000, 400: 400_000}
 ALL_VIDEOS = 480  # thousands: what these fractions are of
 
