@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from pipelines.errors import FastrotError
+from pipelines.errors import FastrotError, first_line
 
 FORMAT = 1
 
@@ -73,8 +73,9 @@ def load_plain(path: Path | str) -> Any:
         zlib.error,
         NotImplementedError,
     ) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise FastrotError(f"{path} is damaged, or no fastrot checkpoint: {reason}") from None
+        raise FastrotError(
+            f"{path} is damaged, or no fastrot checkpoint: {first_line(error)}"
+        ) from None
 
 
 def _check_sums(path: Path | str) -> None:

@@ -10,7 +10,7 @@ from datetime import timedelta
 import torch.distributed as dist
 from torch.distributed.distributed_c10d import Store
 
-from pipelines.errors import FastrotError
+from pipelines.errors import FastrotError, first_line
 
 GRACE_S = 10.0
 _SIGNS = ("gloo", "closed by peer", "reset by peer", "pair closure", "ProcessGroup")
@@ -100,9 +100,8 @@ def explain(error: BaseException, calls: RollCall, timeout_s: float) -> str:
         missing = calls.missing(wait_s)
     except RuntimeError:
         missing = ["rank 0, which keeps the roll,"]
-    first_line = str(error).strip().splitlines()[0]
     if not missing:
-        return f"the processes lost each other, though all of them live: {first_line}"
+        return f"the processes lost each other, though all of them live: {first_line(error)}"
     what = "ended" if gone else f"did not answer for {timeout_s:g} s (train.timeout_s)"
     return (
         f"{' and '.join(missing)} {what}: the run cannot go on without. Look for its error above, "

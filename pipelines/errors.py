@@ -17,3 +17,9 @@ class PreemptedError(KeyboardInterrupt):
 
 class UsageError(FastrotError):
     """The program was asked for something that it does not do. The command line exits with 2."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type's name where there is none."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line), type(error).__name__)

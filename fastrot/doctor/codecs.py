@@ -21,7 +21,7 @@ def try_codec(codec: str) -> str:
     import torch
 
     from pipelines.encode import encode
-    from pipelines.errors import FastrotError
+    from pipelines.errors import FastrotError, first_line
     from pipelines.loader import Loader
     from pipelines.plan import ClipSpec, TrainPlan
     from pipelines.store import Settings, Store
@@ -45,7 +45,7 @@ def try_codec(codec: str) -> str:
                 clips = next(loader).clips
         # FFmpeg's, DALI's and CUDA's errors have no common base but these.
         except (FastrotError, RuntimeError, ValueError, OSError) as error:
-            return str(error).splitlines()[0]
+            return first_line(error)
     away = (clips[0, 0, :, :, 1].cpu().float() - torch.from_numpy(frames[0][..., 1])).abs().mean()
     return "" if away < 8 else f"the decoded picture is wrong, {away:.0f} of 255 away on average"
 

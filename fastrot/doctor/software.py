@@ -11,6 +11,7 @@ from fastrot.apex import ApexKind, find_apex
 from fastrot.doctor.check import Check, good, missing, warning
 from fastrot.doctor.gpus import Gpu
 from fastrot.installed import installed
+from pipelines.errors import first_line
 
 PACKAGES = (
     *("torch", "numpy", "av", "triton", "nvidia-dali-cuda120", "nvidia-dali-cuda130"),
@@ -54,7 +55,7 @@ def find_software(load: Callable[[str], Any] = importlib.import_module) -> Softw
             modules[name] = load(module)
         # A library of another CUDA or of another C library shows as any of these.
         except (ImportError, OSError, RuntimeError) as error:
-            errors[name] = str(error).splitlines()[0] if str(error) else type(error).__name__
+            errors[name] = first_line(error)
     torch = modules.get("torch")
     return Software(
         python=sys.version_info[:3],

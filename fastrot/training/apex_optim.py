@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
+from pipelines.errors import first_line
+
 
 def fused_sgd(params: Iterable[Any], **options: float) -> Optimizer:
     """Return apex's FusedSGD; the arguments are those of torch's SGD.
@@ -36,6 +38,5 @@ def trial(device: torch.device) -> str | None:
         if not torch.allclose(weight, expected):
             return "a step of its FusedSGD gives wrong weights"
     except (ImportError, AttributeError, RuntimeError, TypeError) as error:
-        text = str(error).strip()
-        return f"a step of its FusedSGD fails: {text.splitlines()[0] if text else type(error).__name__}"
+        return f"a step of its FusedSGD fails: {first_line(error)}"
     return None

@@ -5,7 +5,7 @@ import warnings
 import torch
 from torch import nn
 
-from pipelines.errors import UsageError
+from pipelines.errors import UsageError, first_line
 
 BACKEND = "inductor"
 
@@ -23,8 +23,9 @@ def compiled(network: nn.Module, device: torch.device) -> nn.Module:
     try:
         _try(device)
     except Exception as error:  # each stage of the compiler has errors of its own
+        reason = first_line(error).rstrip(".")
         raise UsageError(
-            f"train.compile is true, but torch.compile does not work here: {_reason(error)}. On a CPU it "
+            f"train.compile is true, but torch.compile does not work here: {reason}. On a CPU it "
             "needs a C++ compiler (such as g++, or CXX=...), on a GPU triton, a C compiler and Python's "
             "headers; train.compile=false needs none of them"
         ) from None
@@ -40,9 +41,3 @@ def _try(device: torch.device) -> None:
     with warnings.catch_warnings(), torch.compiler.config.patch(force_disable_caches=True):  # type: ignore[attr-defined]
         warnings.simplefilter("ignore")
         torch.compile(function, backend=BACKEND)(torch.ones(2, 2, device=device))
-
-
-def _reason(error: Exception) -> str:
-    """Return the line that says what happened, which torch wraps in many others."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rstrip(".") if lines else type(error).__name__
