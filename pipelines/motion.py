@@ -5,6 +5,7 @@ subject: pans are mostly level, a ground is rougher than a sky. So each frame is
 after it before it is taken away, by the shift, zoom and turn that most of the picture agrees on.
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -123,17 +124,32 @@ def compensated_differences(frames: Tensor) -> Tensor:
 
 def _grid(height: int, width: int, like: Tensor) -> Tensor:
     """(H * W, 3) places (right, down, 1) of pixels from the middle of the picture."""
-    down = torch.arange(height, device=like.device, dtype=like.dtype) - (height - 1) / 2
-    right = torch.arange(width, device=like.device, dtype=like.dtype) - (width - 1) / 2
+    return _places(height, width, like.device, like.dtype)
+
+
+@functools.lru_cache(maxsize=16)  # a batch asks for the same few many times
+def _places(height: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    down = torch.arange(height, device=device, dtype=dtype) - (height - 1) / 2
+    right = torch.arange(width, device=device, dtype=dtype) - (width - 1) / 2
     y, x = torch.meshgrid(down, right, indexing="ij")
     return torch.stack([x, y, torch.ones_like(x)], dim=-1).reshape(-1, 3)
+
+
+def _constant(like: Tensor, *values: float) -> Tensor:
+    """A vector of the type and on the device of another tensor."""
+    return _vector(values, like.device, like.dtype)
+
+
+@functools.lru_cache(maxsize=64)  # the host waits for a GPU to copy a new one
+def _vector(values: tuple[float, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
+    return torch.tensor(values, device=device, dtype=dtype)
 
 
 def _warp(pictures: Tensor, motion: Tensor) -> Tensor:
     """Sample (N, C, H, W) pictures bilinearly where (N, 2, 3) motions in pixels send each pixel."""
     height, width = pictures.shape[-2:]
     places = _grid(height, width, pictures) @ motion.transpose(1, 2)
-    scale = places.new_tensor([2 / width, 2 / height])
+    scale = _constant(places, 2 / width, 2 / height)
     grid = (places * scale).reshape(-1, height, width, 2)
     return functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
@@ -150,7 +166,7 @@ def _estimate(before: Tensor, after: Tensor) -> Tensor:
         for _ in range(_STEPS):
             motion = _improve(one, other, motion)
         if level:
-            motion = motion * motion.new_tensor([1, 1, 2])
+            motion = motion * _constant(motion, 1, 1, 2)
     side = max(before.shape[-2:])
     moved = (_corners(before) @ (motion - identity).transpose(1, 2)).abs().amax((1, 2))
     left = _residual(before, after, motion) < _BETTER * _residual(before, after, identity)
@@ -184,7 +200,8 @@ def _improve(before: Tensor, after: Tensor, motion: Tensor) -> Tensor:
     weighted = lines * (1 / (1 + (residual / spread).square())).unsqueeze(-1)
     normal = weighted.transpose(1, 2) @ lines
     # A little more on the diagonal keeps flat pictures, which show no motion, where they are.
-    flat = residual.shape[1] * normal.new_tensor([1, 1, height * width / 8, height * width / 8])
+    inertia = height * width / 8
+    flat = residual.shape[1] * _constant(normal, 1, 1, inertia, inertia)
     target = weighted.transpose(1, 2) @ residual.unsqueeze(-1)
     right, down, zoom, turn = (
         torch.linalg.solve_ex(normal + torch.diag(flat), target).result.squeeze(-1).unbind(-1)
@@ -192,7 +209,7 @@ def _improve(before: Tensor, after: Tensor, motion: Tensor) -> Tensor:
     step = torch.stack(
         [torch.stack([1 + zoom, -turn, right], -1), torch.stack([turn, 1 + zoom, down], -1)], dim=1
     )
-    bottom = step.new_tensor([0, 0, 1]).expand(len(step), 1, 3)
+    bottom = _constant(step, 0, 0, 1).expand(len(step), 1, 3)
     return motion @ torch.cat([step, bottom], dim=1)
 
 
