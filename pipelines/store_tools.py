@@ -28,6 +28,7 @@ def verify(
 ) -> Iterator[tuple[str, str]]:
     """Read every video and yield (name, reason) of those whose bytes are not what was written."""
     files = ShardFiles()
+    mjpeg = MjpegSource(store, 1)
 
     def check(video: int) -> str | None:
         try:
@@ -36,7 +37,9 @@ def verify(
             return str(error)
         found = zlib.crc32(data.data)
         if found == store.crc32[video]:
-            return _check_offsets(store, video, data) or _check_checksums(store, video, files, data)
+            return _check_offsets(store, mjpeg, video, data) or _check_checksums(
+                store, mjpeg, video, files, data
+            )
         return f"its checksum is {found:08x}, the manifest has {int(store.crc32[video]):08x}"
 
     if progress is not None:
@@ -49,12 +52,12 @@ def verify(
                 progress(video + 1, len(store))
 
 
-def _check_offsets(store: Store, video: int, data: Bytes) -> str | None:
+def _check_offsets(store: Store, mjpeg: MjpegSource, video: int, data: Bytes) -> str | None:
     """Compare an mjpeg video's frame offsets, which have no checksum, with where its JPEGs begin."""
     if store.codec != "mjpeg":
         return None
     try:
-        starts = MjpegSource(store, 1).packet_starts(video, 0, int(store.frames[video]) - 1)
+        starts = mjpeg.packet_starts(video, 0, int(store.frames[video]) - 1)
     except FastrotError as error:
         return str(error)
     places = starts[:-1] - int(store.offset[video])
@@ -63,13 +66,15 @@ def _check_offsets(store: Store, video: int, data: Bytes) -> str | None:
     return None
 
 
-def _check_checksums(store: Store, video: int, files: ShardFiles, data: Bytes) -> str | None:
+def _check_checksums(
+    store: Store, mjpeg: MjpegSource, video: int, files: ShardFiles, data: Bytes
+) -> str | None:
     """Compare a video's frames, which are whole, with the file of their checksums."""
     count = int(store.frames[video])
     if store.codec == "raw":
         frames = np.split(data, count)
     elif store.codec == "mjpeg":
-        starts = MjpegSource(store, 1).packet_starts(video, 0, count - 1) - int(store.offset[video])
+        starts = mjpeg.packet_starts(video, 0, count - 1) - int(store.offset[video])
         frames = [data[begin:end] for begin, end in itertools.pairwise(starts.tolist())]
     else:
         return None

@@ -11,7 +11,7 @@ from fastrot.checkpoint import FORMAT, load_plain
 from fastrot.config import Config
 from fastrot.evaluation.features import BLOCKS, block_features
 from fastrot.evaluation.files import write_file
-from fastrot.evaluation.trained import Trained, load_trained, protocol
+from fastrot.evaluation.trained import Trained, protocol, trained_of
 from fastrot.models.network import copy_backbone
 from fastrot.runtime import Runtime
 from fastrot.tasks import make_task
@@ -111,7 +111,7 @@ def _load(path: Path, runtime: Runtime) -> Trained:
     if path.suffix != ".safetensors":
         values = load_plain(path)
         if isinstance(values, dict) and values.get("format") == FORMAT:
-            return load_trained(path, runtime)
+            return trained_of(values, path, runtime)
     backbone = load_backbone(path)
     config = Config(data=backbone.data, model=backbone.model)
     task = make_task(config, [])

@@ -1,9 +1,10 @@
 """A network together with what it takes to feed it: all that an evaluation needs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -101,7 +102,15 @@ def load_trained(path: Path | str, runtime: Runtime) -> Trained:
     Raises:
         FastrotError: the file is no checkpoint, or of another version of fastrot.
     """
-    values = load_checkpoint(path)
+    return trained_of(load_checkpoint(path), path, runtime)
+
+
+def trained_of(values: Mapping[str, Any], path: Path | str, runtime: Runtime) -> Trained:
+    """Return the network of a checkpoint's ``values``, ready to be evaluated; ``path`` is for the message.
+
+    Raises:
+        FastrotError: they are of another version of fastrot.
+    """
     try:
         config = from_mapping(values["config"])
         task = make_task(config, values["classes"])

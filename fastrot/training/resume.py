@@ -92,8 +92,10 @@ def check_resumable(
     return differing
 
 
-def newest_good(candidates: Sequence[Path]) -> tuple[Path | None, list[str]]:
-    """Return the first checkpoint that is whole, and a sentence about each one before it.
+def newest_good(
+    candidates: Sequence[Path],
+) -> tuple[Path | None, dict[str, Any] | None, list[str]]:
+    """Return the first checkpoint that is whole, what is in it, and a sentence about each one before it.
 
     Args:
         candidates: of one run, the newest first; none make the answer None.
@@ -104,16 +106,16 @@ def newest_good(candidates: Sequence[Path]) -> tuple[Path | None, list[str]]:
     errors = []
     for path in candidates:
         try:
-            load_checkpoint(path)
+            values = load_checkpoint(path)
         except FastrotError as error:
             errors.append(str(error))
             continue
-        return path, [f"{error}; going on from {path} instead" for error in errors]
+        return path, values, [f"{error}; going on from {path} instead" for error in errors]
     if errors:
         raise FastrotError(
             f"no checkpoint of the run can be read: {'; '.join(errors)}. Remove its folder to begin again"
         )
-    return None, []
+    return None, None, []
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -154,11 +154,19 @@ class _Run:
         if not resume:
             self._runtime.on_main(self._folder.require_new)
             return None
-        path, notes = self._runtime.on_main(lambda: newest_good(self._folder.candidates()))
+        saved: dict[str, Any] | None = None
+
+        def find() -> tuple[Path | None, list[str]]:
+            nonlocal saved
+            path, saved, notes = newest_good(self._folder.candidates())
+            return path, notes
+
+        path, notes = self._runtime.on_main(find)
         self._notes += notes
         if path is None:
             return None
-        saved = load_checkpoint(path)
+        if saved is None:  # the first process has read it already
+            saved = load_checkpoint(path)
         try:
             changes = check_resumable(path, saved, self._config, self._identity, anyway=anyway)
             self._standing = Standing(**saved["standing"])
