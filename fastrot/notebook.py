@@ -5,15 +5,14 @@ from typing import Literal
 
 import torch
 
-from fastrot.console import progress, say
 from fastrot.evaluation.extract import Features, extract
+from fastrot.filling import fill_store
 from fastrot.runtime import Runtime
 from pipelines.codecs import check_quality, check_size
 from pipelines.layouts import read_layout
 from pipelines.loader import Loader
 from pipelines.machine import cores
 from pipelines.plan import ClipSpec, TrainPlan, train_ranges
-from pipelines.prepare import prepare
 from pipelines.store import Settings, Store
 
 
@@ -50,10 +49,7 @@ def prepare_videos(
     settings = Settings(
         codec, size, frames, layout, tuple(listing.classes), check_quality(codec, None)
     )
-    with progress(len(listing.entries), "prepare", "videos") as advance:
-        done = prepare(listing, Path(out), settings, workers=cores(), progress=advance.to)
-    for name, reason in done.rejected:
-        say(f"set aside: {name}: {reason}")
+    fill_store(listing, Path(out), settings)
     return Store.open(out)
 
 

@@ -5,12 +5,12 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastrot.console import progress, say
+from fastrot.console import progress
 from fastrot.demo.dataset import DemoSpec, make_dataset
+from fastrot.filling import fill_store
 from pipelines.errors import FastrotError
 from pipelines.layouts import Entry, Listing, read_layout
 from pipelines.machine import cores
-from pipelines.prepare import prepare
 from pipelines.store import Settings, Store
 from pipelines.store_writer import write_atomically
 
@@ -104,10 +104,7 @@ def _claim(out: Path, source: Path, layout: str) -> None:
 def _prepare(listing: Listing, out: Path, layout: str, frames: int | None) -> None:
     # raw: the demo's videos are small, and decoding would take time from training.
     settings = Settings("raw", SIZE, frames, layout, tuple(listing.classes))
-    with progress(len(listing.entries), "prepare", "videos") as advance:
-        result = prepare(listing, out, settings, workers=cores(), progress=advance.to)
-    for name, reason in result.rejected:
-        say(f"set aside: {name}: {reason}")
+    fill_store(listing, out, settings)
 
 
 def _splits(listing: Listing) -> tuple[str | None, str | None]:

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastrot.console import progress, say
+from fastrot.console import progress
 from fastrot.demo.actions import ACTIONS
 from fastrot.demo.dataset import SPLITS, DemoSpec, make_dataset, unlabelled_actions
+from fastrot.filling import fill_store
 from fastrot.reproduce.noise import TEST_SHARE, noise_videos
 from fastrot.reproduce.wide import make_wide
 from pipelines.codecs import CODECS
 from pipelines.layouts import Listing, read_layout
 from pipelines.machine import cores
-from pipelines.prepare import prepare
 from pipelines.store import FITS, Fit, Settings
 
 SIZE = 64
@@ -102,7 +102,7 @@ class DemoStores:
             tuple(listing.classes),
             fit="crop" if kind == "crop" else "stretch",
         )
-        fill(listing, path, settings)
+        fill_store(listing, path, settings, f"prepare {path.name}")
 
     def _look(self, base: str) -> Listing:
         second = _LOOKS[base]
@@ -140,14 +140,6 @@ def with_actions(listing: Listing, spec: DemoSpec) -> Listing:
         for entry in listing.entries
     ]
     return Listing(entries, list(ACTIONS))
-
-
-def fill(listing: Listing, path: Path, settings: Settings) -> None:
-    """Prepare what a store lacks; say what was set aside."""
-    with progress(len(listing.entries), f"prepare {path.name}", "videos") as advance:
-        result = prepare(listing, path, settings, workers=cores(), progress=advance.to)
-    for name, reason in result.rejected:
-        say(f"set aside: {name}: {reason}")
 
 
 class NoiseStores:
@@ -189,7 +181,7 @@ class NoiseStores:
         settings = Settings(
             codec, self._size, None, "folder", quality=CODECS[codec].quality, fit=fit
         )
-        fill(listing, path, settings)
+        fill_store(listing, path, settings, f"prepare {path.name}")
 
 
 _KINDS = (*CODECS, *FITS)

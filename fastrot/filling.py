@@ -1,0 +1,22 @@
+"""Stores made on the way to something else: by the demo, `fastrot reproduce` and notebooks."""
+
+from pathlib import Path
+
+from fastrot.console import progress, say
+from pipelines.layouts import Listing
+from pipelines.machine import cores
+from pipelines.prepare import prepare
+from pipelines.store import Settings
+
+
+def fill_store(listing: Listing, out: Path, settings: Settings, what: str = "prepare") -> None:
+    """Prepare what a store lacks by all cores, with progress shown, and say what was set aside.
+
+    Raises:
+        FastrotError: the store cannot be written, or no video is good.
+        UsageError: it exists with other settings.
+    """
+    with progress(len(listing.entries), what, "videos") as advance:
+        result = prepare(listing, out, settings, workers=cores(), progress=advance.to)
+    for name, reason in result.rejected:
+        say(f"set aside: {name}: {reason}")
