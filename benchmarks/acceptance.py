@@ -88,13 +88,12 @@ def accept(budget_s: float, out: Path, *, quick: bool = False) -> dict[str, Any]
     began = time.monotonic()
     content: dict[str, Any] = {"environment": environment(), "budget_s": budget_s, "parts": {}}
     gpu = has_gpu()
-    for name in SHARES:
+    for place, name in enumerate(SHARES):
         if not gpu:
             content["parts"][name] = {"status": NO_GPU}
             continue
         left_s = budget_s - (time.monotonic() - began)
-        still = list(SHARES)[list(SHARES).index(name) :]
-        seconds = left_s * SHARES[name] / sum(SHARES[part] for part in still)
+        seconds = whole_run.budget_of(name, left_s, list(SHARES)[place:], SHARES)
         print(f"{name}: up to {seconds:.0f} s", flush=True)
         content["parts"][name] = run_part(name, seconds, out, quick=quick)
     content["projection"] = acceptance_page.project(content["parts"]["train"]) if gpu else NO_GPU

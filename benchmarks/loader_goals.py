@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from benchmarks.limits import ratio
 from benchmarks.loader_cases import Sizes
 from benchmarks.method import Goal, Outcome
 
@@ -38,20 +39,20 @@ def goals(
     hoped = []
     if "mjpeg" in codecs:
         name = "mjpeg: times the best peer on the same files"
-        hoped.append(Goal(name, _ratio(mjpeg, best_peer("mjpeg")), 2.0))
+        hoped.append(Goal(name, ratio(mjpeg, best_peer("mjpeg")), 2.0))
     if "raw" in codecs:
-        hoped.append(Goal("raw: times the best peer on raw", _ratio(raw, best_peer("raw")), 1.5))
+        hoped.append(Goal("raw: times the best peer on raw", ratio(raw, best_peer("raw")), 1.5))
         hoped += [
-            Goal(f"raw: share of a plain {name}", _ratio(raw, limit.median("clips_per_s")), 0.4)
+            Goal(f"raw: share of a plain {name}", ratio(raw, limit.median("clips_per_s")), 0.4)
             for name, limit in found.items()
             if name.startswith("memory copy")
         ]
     encoded = sorted(codecs - {"raw"})
     if "raw" in codecs and encoded:
         name = "raw: times the best peer that decodes"
-        hoped.append(Goal(name, _ratio(raw, best_peer(*encoded)), 8.0))
+        hoped.append(Goal(name, ratio(raw, best_peer(*encoded)), 8.0))
     hoped += [
-        Goal(f"{codec}: DIF's share of RGB", _ratio(ours(codec, "dif"), rate), 0.5)
+        Goal(f"{codec}: DIF's share of RGB", ratio(ours(codec, "dif"), rate), 0.5)
         for codec in sorted(codecs)
         if (rate := ours(codec)) is not None
     ]
@@ -75,7 +76,3 @@ def _who(case: Outcome) -> tuple[object, object, object]:
 
 def _rate(case: Outcome) -> float | None:
     return case.median("clips_per_s")
-
-
-def _ratio(value: float | None, of: float | None) -> float | None:
-    return None if value is None or not of else value / of

@@ -2,17 +2,16 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from pathlib import Path
 
-import torch
+from benchmarks.consume import Batches
 
 SETTLED = 0.1  # the share of the clips after which pools and queues have their size
 
 
 def measure_memory(
-    make: Callable[[], AbstractContextManager[Iterator[torch.Tensor]]],
+    make: Batches,
     *,
     clips: int,
     budget_s: float,

@@ -77,6 +77,8 @@ def require_writable(path: Path) -> None:
 SHARES = {"loader": 0.5, "rotation": 0.08, "train": 0.22, "scaling": 0.12, "startup": 0.08}
 
 
-def budget_of(benchmark: str, left_s: float, still: Sequence[str]) -> float:
+def budget_of(
+    benchmark: str, left_s: float, still: Sequence[str], shares: Mapping[str, float] = SHARES
+) -> float:
     """Return one benchmark's share of the ``left_s`` seconds that all in ``still``, itself included, have."""
-    return left_s * SHARES[benchmark] / sum(SHARES[name] for name in still)
+    return left_s * shares[benchmark] / sum(shares[name] for name in still)
