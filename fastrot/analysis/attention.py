@@ -1,6 +1,6 @@
 """Attention maps: where the first layer of a network is active (section 4.4, figures 1, 3 and 6 to 9)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -92,11 +92,7 @@ def _middle_frames(
     data: DataConfig, store: Store, videos: Ints, runtime: Runtime
 ) -> list[NDArray[np.uint8]]:
     """Return the picture of each video's centre clip: of differences, the frame that they are about."""
-    import dataclasses
-
-    pictures = dataclasses.replace(
-        data, modality="rgb", camera_motion="keep", dead_zone=0, mean=None, std=None
-    )
+    pictures = replace(data, modality="rgb", camera_motion="keep", dead_zone=0, mean=None, std=None)
     loader, _ = test_loader(pictures, store, videos, runtime, clips_per_video=1, batch=1)
     with loader:
         return [batch.clips[0, data.frames // 2].cpu().numpy() for batch in loader]

@@ -75,7 +75,7 @@ def chart(title: str, unit: str, curves: Sequence[Curve]) -> str:
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
         aria_label=f"{title} over steps",
-    ).replace("aria_label", "aria-label", 1)
+    )
 
 
 def _label(

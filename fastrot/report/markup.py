@@ -12,8 +12,9 @@ def text(value: object) -> str:
 
 
 def element(tag: str, content: str, **attributes: object) -> str:
-    """Return ``<tag a="b">content</tag>``; ``content`` is HTML, attributes are escaped."""
-    extra = "".join(f' {name.strip("_")}="{text(value)}"' for name, value in attributes.items())
+    """Return ``<tag a="b">content</tag>``; ``content`` is HTML, attributes are escaped, ``a_b`` is a-b."""
+    names = {name.strip("_").replace("_", "-"): value for name, value in attributes.items()}
+    extra = "".join(f' {name}="{text(value)}"' for name, value in names.items())
     return f"<{tag}{extra}>{content}</{tag}>"
 
 
@@ -46,10 +47,11 @@ def code(content: object) -> str:
     return element("pre", text(content), tabindex=0)
 
 
-def png(content: bytes, caption: object) -> str:
-    """Return a picture that is part of the page, with what it shows."""
+def png(content: bytes, caption: object, *, pixels: bool = False) -> str:
+    """Return a picture that is part of the page, with what it shows; ``pixels`` keeps them square."""
     source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-    image = f'<img src="{source}" alt="{text(caption)}">'
+    kind = 'class="pixels" ' if pixels else ""
+    image = f'<img {kind}src="{source}" alt="{text(caption)}">'
     return element("figure", image + element("figcaption", text(caption)))
 
 

@@ -129,8 +129,9 @@ def _kernels(path: Path) -> str:
     picture = png(
         encode_png(kernel_sheet(weight)),
         "Kernels of the first convolution; each is a strip of its slices in time.",
+        pixels=True,
     )
-    return element("h3", "First layer") + picture.replace("<img ", '<img class="pixels" ', 1)
+    return element("h3", "First layer") + picture
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table as RichTable
 
 from fastrot.evaluation.files import write_csv, write_file
-from fastrot.reproduce.execute import Workshop
+from fastrot.reproduce.execute import FINISHED, Workshop
 from fastrot.reproduce.plan import Table, TrainRun, run_id
 from fastrot.reproduce.results import NOT_RUN, Cell
 from fastrot.reproduce.statistics import Estimate
@@ -145,10 +145,11 @@ class Page:
         """
         key = self.table.key
         write_file(folder / f"{key}.md", self.markdown().encode())
-        entries = [_plain_cell(cell) for cell in self.cells]
+        values = self.plain()
+        entries = values["entries"]
         names = list(entries[0])
         write_csv(folder / f"{key}.csv", names, [list(entry.values()) for entry in entries])
-        values = {**self.plain(), "runs": describe_runs(self.table, workshop)}
+        values["runs"] = describe_runs(self.table, workshop)
         write_file(folder / f"{key}.json", (json.dumps(values, indent=1) + "\n").encode())
 
 
@@ -178,7 +179,7 @@ def describe_runs(table: Table, workshop: Workshop) -> list[dict[str, Any]]:
     for run in sorted(runs.values(), key=lambda run: run.level):
         folder = workshop.finished_folder(run)
         if folder is not None:
-            values = json.loads((folder / "finished.json").read_text())
+            values = json.loads((folder / FINISHED).read_text())
             environment = json.loads((folder / "env.json").read_text())
             described.append({"folder": folder.name, **values, "environment": environment})
     return described

@@ -10,6 +10,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from fastrot.console import say, show
 from fastrot.evaluation.files import write_file
@@ -39,11 +40,13 @@ def publish(
         FastrotError: something cannot be read or written.
     """
     tables, figures = workshop.out / "tables", workshop.out / "figures"
+    with Runtime.start() as runtime:
+        where = environment(runtime)
     markdown = []
     for item in items:
         if isinstance(item, Gallery):
             drawn = draw_gallery(item, workshop, figures, supervised)
-            _register(workshop.out, "figures", {name: _caption(item) for name in drawn})
+            _register(workshop.out, "figures", {name: _caption(item) for name in drawn}, where)
             if drawn:
                 pictures = [f"![{name}](figures/{name}.png)" for name in drawn]
                 markdown.append("\n\n".join([f"## {item.title}", *pictures, *item.notes]) + "\n")
@@ -53,8 +56,8 @@ def publish(
         show(page.terminal())
         page.write(tables, workshop)
         if draw_table(item.key, item.title, cells, figures):
-            _register(workshop.out, "figures", {item.key: item.title})
-        _register(workshop.out, "tables", {item.key: item.title})
+            _register(workshop.out, "figures", {item.key: item.title}, where)
+        _register(workshop.out, "tables", {item.key: item.title}, where)
         markdown.append(page.markdown())
     write_file(workshop.out / "results.md", "\n".join(markdown).encode())
     say(f"written to {workshop.out}: results.md, tables, figures")
@@ -71,12 +74,11 @@ def _place(name: str) -> tuple[int, str]:
     return (order.index(key) if key in order else len(order), name)
 
 
-def _register(out: Path, kind: str, found: dict[str, str]) -> None:
-    """Add tables or figures to OUT/results.json, which earlier calls began."""
+def _register(out: Path, kind: str, found: dict[str, str], where: dict[str, Any]) -> None:
+    """Add tables or figures, and the environment, to OUT/results.json, which earlier calls began."""
     path = out / "results.json"
     values = json.loads(path.read_text()) if path.exists() else {"tables": {}, "figures": {}}
     known = values[kind] | found
     values[kind] = dict(sorted(known.items(), key=lambda item: _place(item[0])))
-    with Runtime.start() as runtime:
-        values["environment"] = environment(runtime)
+    values["environment"] = where
     write_file(path, (json.dumps(values, indent=1) + "\n").encode())
