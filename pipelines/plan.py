@@ -18,6 +18,12 @@ Modality = Literal["rgb", "dif"]
 
 # Streams keep the choices of one sample independent of each other.
 _ORDER, _START, _CROP_Y, _CROP_X, _FLIP = range(5)
+_CHOICES = np.array([[_START], [_CROP_Y], [_CROP_X], [_FLIP]])
+
+# SplitMix64's constants.
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
+_FACTORS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 @dataclass(frozen=True)
@@ -93,22 +99,30 @@ class Plan(Protocol):
         """Return samples ``first`` to ``first + count - 1``."""
 
 
-def hash_bits(seed: int, stream: int, epoch: Ints, index: Ints) -> NDArray[np.uint64]:
-    """Return 64 random bits for each (epoch, index), by SplitMix64's finaliser over the chained counters."""
+def hash_bits(seed: int, stream: int | Ints, epoch: Ints, index: Ints) -> NDArray[np.uint64]:
+    """Return 64 random bits for each (epoch, index), by SplitMix64's finaliser over the chained counters.
+
+    Of several streams, (S, 1), the bits are (S, B): a batch's choices cost the calls of one.
+    """
+    bits = np.asarray(seed % 2**64, dtype=np.uint64)
     with np.errstate(over="ignore"):
-        bits = np.full(index.shape, seed % 2**64, dtype=np.uint64)
-        for word in (np.uint64(stream), epoch.astype(np.uint64), index.astype(np.uint64)):
-            bits = (bits ^ word) + np.uint64(0x9E3779B97F4A7C15)
-            bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            bits ^= bits >> np.uint64(31)
+        for word in (stream, epoch, index):
+            bits = (bits ^ np.asarray(word).astype(np.uint64)) + _GAMMA
+            bits = (bits ^ (bits >> _SHIFTS[0])) * _FACTORS[0]
+            bits = (bits ^ (bits >> _SHIFTS[1])) * _FACTORS[1]
+            bits = bits ^ (bits >> _SHIFTS[2])
     return bits
+
+
+def hash_uniform(seed: int, stream: int | Ints, epoch: Ints, index: Ints) -> NDArray[np.float64]:
+    """Return a uniform number in [0, 1) for each (epoch, index), and for each stream as ``hash_bits``."""
+    bits = hash_bits(seed, stream, epoch, index) >> np.uint64(11)
+    return bits.astype(np.float64) * 2.0**-53
 
 
 def hash_below(seed: int, stream: int, epoch: Ints, index: Ints, below: Ints) -> Ints:
     """Return a uniform integer in [0, below) for each (epoch, index)."""
-    uniform = (hash_bits(seed, stream, epoch, index) >> np.uint64(11)) * 2.0**-53
-    return (uniform * below).astype(np.int64)
+    return (hash_uniform(seed, stream, epoch, index) * below).astype(np.int64)
 
 
 def frame_numbers(clips: Clips, spec: ClipSpec, frames: NDArray[np.int32]) -> Ints:
@@ -147,14 +161,14 @@ class TrainPlan:
             video[of_epoch] = self.videos[self._order(int(number))[position[of_epoch]]]
         # Draws belong to (epoch, video), not to the position, so they survive a change of the order.
         starts = np.maximum(self._frames[video].astype(np.int64) - self.spec.span + 1, 1)
-        y, x, flip = _crop(self._seed, epoch, video, self._margin, self._flip)
+        start, y, x, flip = hash_uniform(self._seed, _CHOICES, epoch, video)
         return Clips(
             sample=sample,
             video=video,
-            start=hash_below(self._seed, _START, epoch, video, starts),
-            y=y,
-            x=x,
-            flip=flip,
+            start=(start * starts).astype(np.int64),
+            y=(y * (self._margin + 1)).astype(np.int64),
+            x=(x * (self._margin + 1)).astype(np.int64),
+            flip=flip < self._flip,
         )
 
     def _order(self, epoch: int) -> Ints:
@@ -206,23 +220,13 @@ class TestPlan:
         )
 
 
-def _crop(
-    seed: int, epoch: Ints, index: Ints, margin: int, flip: float
-) -> tuple[Ints, Ints, NDArray[np.bool_]]:
-    margins = np.full_like(index, margin + 1)
-    uniform = (hash_bits(seed, _FLIP, epoch, index) >> np.uint64(11)) * 2.0**-53
-    return (
-        hash_below(seed, _CROP_Y, epoch, index, margins),
-        hash_below(seed, _CROP_X, epoch, index, margins),
-        uniform < flip,
-    )
-
-
 def crop_of_samples(
     seed: int, sample: Ints, size: int, spec: ClipSpec, flip: float
 ) -> tuple[Ints, Ints, NDArray[np.bool_]]:
     """Return a random corner (y, x) and flip for samples whose clips are not planned here, each (B,)."""
-    return _crop(seed, np.zeros_like(sample), sample, crop_margin(size, spec), flip)
+    places = crop_margin(size, spec) + 1
+    _, y, x, flipped = hash_uniform(seed, _CHOICES, np.zeros_like(sample), sample)
+    return (y * places).astype(np.int64), (x * places).astype(np.int64), flipped < flip
 
 
 def crop_margin(size: int, spec: ClipSpec) -> int:
