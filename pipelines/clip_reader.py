@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -14,6 +14,7 @@ from pipelines.errors import FastrotError
 from pipelines.plan import Clips, Plan, frame_numbers
 from pipelines.sources import make_source
 from pipelines.store import Store
+from pipelines.threads import serial_threads
 
 
 @dataclass
@@ -36,6 +37,7 @@ class ClipReader:
 
     Attributes:
         bytes_read: bytes of the batches given so far.
+        threads: that read, each of which is torch's only one.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class ClipReader:
             check=check,
         )
         self._batch = batch
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fastrot-read")
+        self.threads = serial_threads(threads, "fastrot-read")
         self._pending: deque[tuple[ReadBatch, list[Future[int]]]] = deque()
         self._ahead = ahead
         self._tolerance = tolerance
@@ -107,7 +109,7 @@ class ClipReader:
         clips = self._plan.clips(first, count)
         numbers = frame_numbers(clips, self._plan.spec, self._store.frames)
         batch = ReadBatch(clips, self._source.buffer(count))
-        reads = [self._pool.submit(self._read, batch, row, numbers[row]) for row in range(count)]
+        reads = [self.threads.submit(self._read, batch, row, numbers[row]) for row in range(count)]
         self._pending.append((batch, reads))
         return True
 
@@ -137,4 +139,4 @@ class ClipReader:
 
     def close(self) -> None:
         """Stop the threads, and wait for what they read."""
-        self._pool.shutdown(cancel_futures=True)
+        self.threads.shutdown(cancel_futures=True)

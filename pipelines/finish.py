@@ -4,6 +4,7 @@ DALI's operators do the same on a GPU. Its CPU versions cost several times as mu
 as long as reading, cropping and flipping take here, and a difference is five passes over int16 copies.
 """
 
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,6 @@ from numpy.typing import NDArray
 from pipelines.plan import Clips, ClipSpec
 
 Frames = NDArray[np.uint8]
-
-_SERIAL = 32_767
-"""Elements up to which torch works in the calling thread alone (at::internal::GRAIN_SIZE, less one)."""
 
 
 def new_batch(count: int, spec: ClipSpec) -> NDArray[Any]:
@@ -37,46 +35,33 @@ def finish_clip(frames: Frames, into: NDArray[Any], *, flip: bool, spec: ClipSpe
     """
     rgb = spec.modality == "rgb"
     if flip:
-        mirrored = into if rgb else np.empty(frames.shape, dtype=np.uint8)
-        _mirror(frames, mirrored)
-        frames = mirrored
-    elif rgb:
+        # torch mirrors channels-last pixels with vector instructions, many times faster than numpy.
+        frames = torch.from_numpy(frames).flip(2).numpy()
+    if rgb:
         np.copyto(into, frames)
-    if not rgb:
-        np.subtract(frames[1:], frames[:-1], out=into, dtype=np.int16)  # uint8 would wrap
+    else:
+        signed = frames.astype(np.int16)  # uint8 would wrap
+        np.subtract(signed[1:], signed[:-1], out=into)
 
 
-def _mirror(frames: Frames, into: Frames) -> None:
-    """Write (T, H, W, 3) ``frames`` with left and right exchanged to ``into``.
-
-    torch mirrors channels-last pixels with vector instructions, many times faster than numpy. It is given
-    pieces that it does not share out: OpenMP would start a team of threads for each thread that reads.
-    """
-    clip, target = (torch.from_numpy(each).permute(0, 3, 1, 2) for each in (frames, into))
-    row = 3 * clip.shape[3]
-    depth = min(len(clip), max(1, _SERIAL // row))
-    rows = max(1, _SERIAL // (row * depth))
-    for deep, goal in zip(torch.split(clip, depth), torch.split(target, depth), strict=True):
-        for piece, place in zip(
-            torch.split(deep, rows, 2), torch.split(goal, rows, 2), strict=True
-        ):
-            place.copy_(piece.flip(3))
-
-
-def finish_batch(frames: Frames, clips: Clips, spec: ClipSpec) -> NDArray[Any]:
+def finish_batch(frames: Frames, clips: Clips, spec: ClipSpec, threads: Executor) -> NDArray[Any]:
     """Return the finished clips of decoded frames.
 
     Args:
         frames: (B, decoded_frames, H, W, 3), of the stored size, or cropped by the decoder.
         clips: their plan.
         spec: the clips' shape and modality.
+        threads: do the work, a clip each.
     """
     batch = new_batch(len(clips), spec)
     cropped = frames.shape[2] == spec.crop  # frames of the crop's size have but one place for it
-    for row, clip in enumerate(frames):
-        if not cropped:
-            clip = crop_of(clip, clips, row, spec)
+
+    def finish(row: int) -> None:
+        clip = frames[row] if cropped else crop_of(frames[row], clips, row, spec)
         finish_clip(clip, batch[row], flip=bool(clips.flip[row]), spec=spec)
+
+    for _ in threads.map(finish, range(len(clips))):
+        pass
     return batch
 
 

@@ -243,15 +243,17 @@ class Loader:
         while True:
             try:
                 (output,) = self._pipeline.run()
+                tensor = self._handover.take(output)  # fails where frames differ in size
                 break
             except RuntimeError as error:
                 self._bear(error)
-        tensor = self._handover.take(output)
         read = self._planned.popleft()
         spec, count = self._spec, len(read.clips)
         if not self._gpu:
             frames = tensor.view(count, spec.decoded_frames, *tensor.shape[-3:]).numpy()
-            return read, torch.from_numpy(finish_batch(frames, read.clips, spec))
+            return read, torch.from_numpy(
+                finish_batch(frames, read.clips, spec, self._reader.threads)
+            )
         # mjpeg's DIF has one meaningless difference at the end of each clip.
         given = spec.decoded_frames if self._store.codec == "mjpeg" else spec.frames
         shape = (count, given, spec.crop, spec.crop, 3)

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,6 @@ def test_a_clip_is_mirrored_and_differences_are_signed(flip):
 
 @pytest.mark.parametrize("shape", [(16, 112, 112, 3), (64, 9, 224, 3), (2, 3, 11_000, 3)])
 def test_big_clips_are_mirrored_too(shape):
-    """They are mirrored in pieces, of some rows of some frames."""
     frames = np.random.default_rng(2).integers(0, 256, shape, dtype=np.uint8)
     into = np.empty(shape, dtype=np.uint8)
     finish_clip(frames, into, flip=True, spec=ClipSpec(shape[0], crop=shape[1]))
@@ -36,27 +36,25 @@ def test_big_clips_are_mirrored_too(shape):
 
 
 THREADS = """
-import os, threading
+import os
 import numpy as np, torch
 from pipelines.finish import finish_clip, new_batch
 from pipelines.plan import ClipSpec
+from pipelines.threads import serial_threads
 
 torch.set_num_threads(4)
-before, readers = len(os.listdir("/proc/self/task")), 3
-ready, done = threading.Barrier(readers + 1), threading.Event()
+before = len(os.listdir("/proc/self/task"))
+threads = serial_threads(3, "test")
 
 def read(spec):
     frames = np.zeros((spec.decoded_frames, spec.crop, spec.crop, 3), dtype=np.uint8)
     finish_clip(frames, new_batch(1, spec)[0], flip=True, spec=spec)
-    ready.wait()
-    done.wait()
+    return torch.get_num_threads()
 
-specs = [ClipSpec(16), ClipSpec(16, modality="dif"), ClipSpec(64, crop=224)]
-for spec in specs:
-    threading.Thread(target=read, args=[spec]).start()
-ready.wait()
-print(len(os.listdir("/proc/self/task")) - before)
-done.set()
+specs = [ClipSpec(16), ClipSpec(16, modality="dif"), ClipSpec(64, crop=224)] * 3
+print(*threads.map(read, specs))
+print(len(os.listdir("/proc/self/task")) - before, torch.get_num_threads())
+print(*serial_threads(2, "later").map(lambda _: torch.get_num_threads(), range(4)))
 """
 
 
@@ -65,7 +63,10 @@ def test_finishing_starts_no_threads_beside_those_that_read():
     ran = subprocess.run(
         [sys.executable, "-c", THREADS], check=True, capture_output=True, text=True, timeout=120
     )
-    assert ran.stdout.split() == ["3"]
+    of_readers, of_process, of_later_readers = (line.split() for line in ran.stdout.splitlines())
+    assert of_readers == ["1"] * 9
+    assert of_process == ["3", "4"]  # threads more than before; torch's own number, unchanged
+    assert of_later_readers == ["1"] * 4
 
 
 @pytest.mark.parametrize("cropped_by_the_decoder", [False, True])
@@ -77,4 +78,6 @@ def test_a_batch_is_cut_where_the_plan_says(cropped_by_the_decoder):
     given = frames
     if cropped_by_the_decoder:
         given = np.stack([frames[0, :, 0:6, 3:9], frames[1, :, 4:10, 2:8]])
-    np.testing.assert_array_equal(finish_batch(given, clips, ClipSpec(3, crop=6)), wanted)
+    with ThreadPoolExecutor(2) as threads:
+        found = finish_batch(given, clips, ClipSpec(3, crop=6), threads)
+    np.testing.assert_array_equal(found, wanted)
