@@ -7,11 +7,11 @@ the threads read at the same time.
 
 import itertools
 import threading
-import zlib
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError
@@ -76,12 +76,12 @@ class RawSource:
             shape = (self._spec.decoded_frames, store.size, store.size, 3)
             self._of_thread.frames = np.empty(shape, dtype=np.uint8)
         frames: Bytes = self._of_thread.frames
-        frame_bytes = int(store.bytes[video] // store.frames[video])
-        for begin, end in _runs(numbers):
+        first, frame_bytes = int(store.offset[video]), 3 * store.size**2
+        for begin, end in _runs(numbers.tolist()):
             self._files.read_into(
                 store.shard_path(video),
                 frames[begin:end],
-                int(store.offset[video] + numbers[begin] * frame_bytes),
+                first + int(numbers[begin]) * frame_bytes,
                 store.name(video),
             )
         if self._check:
@@ -180,7 +180,7 @@ class VideoSource:
         """Read the video at once; a file at the store's size is a few hundred kB."""
         store, video = self._store, int(clips.video[row])
         data = self._files.read_video(store, video)
-        if self._check and zlib.crc32(data.data) != store.crc32[video]:
+        if self._check and crc32(data.data) != store.crc32[video]:
             raise FastrotError(damaged(store, video, "its bytes do not match their checksum"))
         into[row] = data
         return len(data)
@@ -232,7 +232,7 @@ def check_frames(
         store.name(video),
     )
     for number, frame in zip(numbers.tolist(), frames, strict=True):
-        if zlib.crc32(frame.data) != written[number - first]:
+        if crc32(frame.data) != written[number - first]:
             raise FastrotError(damaged(store, video, f"frame {number} does not match its checksum"))
 
 
@@ -244,7 +244,7 @@ def damaged(store: Store, video: int, what: str) -> str:
     )
 
 
-def _runs(numbers: NDArray[np.int64]) -> list[tuple[int, int]]:
+def _runs(numbers: list[int]) -> list[tuple[int, int]]:
     """Split frame numbers into runs of consecutive ones: (begin, end) positions."""
-    cuts = [0, *(np.flatnonzero(np.diff(numbers) != 1) + 1).tolist(), len(numbers)]
-    return list(itertools.pairwise(cuts))
+    breaks = [i for i, (a, b) in enumerate(itertools.pairwise(numbers), 1) if b != a + 1]
+    return list(itertools.pairwise([0, *breaks, len(numbers)]))

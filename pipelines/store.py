@@ -202,6 +202,7 @@ class Store:
         self.rejected = rejected
         self.classes = list(settings.classes)
         self.shards = list(columns.shards)
+        self._shard_paths: list[Path] = [path / "shards" / shard for shard in self.shards]
         self._names = [names[i] for i in order]
         self.shard: NDArray[np.int32] = table[0].astype(np.int32)
         self.offset: NDArray[np.int64] = table[1].copy()
@@ -293,7 +294,7 @@ class Store:
 
     def shard_path(self, i: int) -> Path:
         """Return the file that holds video i."""
-        return self.path / "shards" / self.shards[int(self.shard[i])]
+        return self._shard_paths[int(self.shard[i])]
 
     def select(self, split: str) -> NDArray[np.int64]:
         """Return the videos of a split ("all" for every one), (n,) int64 in the order of names.

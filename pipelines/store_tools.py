@@ -5,7 +5,6 @@ import difflib
 import itertools
 import json
 import os
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from isal.isal_zlib import crc32
 
 from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
@@ -35,7 +35,7 @@ def verify(
             data = files.read_video(store, video)
         except FastrotError as error:
             return str(error)
-        found = zlib.crc32(data.data)
+        found = crc32(data.data)
         if found == store.crc32[video]:
             return _check_offsets(store, mjpeg, video, data) or _check_checksums(
                 store, mjpeg, video, files, data

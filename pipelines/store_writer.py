@@ -11,13 +11,14 @@ import io
 import json
 import os
 import secrets
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from pipelines.codecs import CODECS
@@ -137,7 +138,7 @@ class StoreWriter:
             bytes=len(video.data),
             index=index,
             frames=video.frames,
-            crc32=zlib.crc32(video.data),
+            crc32=crc32(video.data),
             fps=video.fps,
             label=label,
             splits=list(splits),
@@ -262,6 +263,7 @@ def offsets_path(shard: Path) -> Path:
     return shard.with_suffix(shard.suffix + ".offsets")
 
 
+@cache
 def checksums_path(shard: Path) -> Path:
     """Return the file of a shard's frame checksums (CRC-32): little-endian uint32, one a frame."""
     return shard.with_suffix(shard.suffix + ".crc32")
@@ -274,9 +276,7 @@ def frame_checksums(video: EncodedVideo) -> NDArray[np.uint32]:
         sizes = np.full(video.frames, len(video.data) // video.frames, dtype=np.int64)
     ends = np.cumsum(sizes).tolist()
     data = memoryview(video.data)
-    sums = [
-        zlib.crc32(data[end - size : end]) for end, size in zip(ends, sizes.tolist(), strict=True)
-    ]
+    sums = [crc32(data[end - size : end]) for end, size in zip(ends, sizes.tolist(), strict=True)]
     return np.array(sums, dtype="<u4")
 
 
