@@ -7,8 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 # A quarter turn is the transposed picture with its rows or its columns reversed; these are the axes
-# of (T, H, W, 3) to reverse.
-_FLIPS = {90: (1,), 180: (1, 2), 270: (2,)}
+# of (B, T, H, W, 3) to reverse.
+_FLIPS = {90: (2,), 180: (2, 3), 270: (3,)}
+
+_TOGETHER = 2  # clips that turn at once
 
 
 def rotate(
@@ -25,31 +27,37 @@ def rotate(
     Multiples of 90 degrees are permutations of the pixels. Nothing is interpolated, so nothing
     at the border or in the sharpness tells a network which rotation it sees.
 
-    Three things make it fast on a CPU, where torch's inner loops want long runs: pixels turn as bytes
-    before they are normalised, clip by clip so that they stay in the cache, and a row of all its
-    channels is normalised at once.
+    Four things make it fast on a CPU, where torch's inner loops want long runs: pixels turn as bytes
+    before they are normalised, a pair of clips at a time so that they stay in the cache; a row of all its
+    channels is normalised at once, and in one pass.
     """
     batch, frames, height, width, _ = clips.shape
     shape = (len(degrees), batch, frames, height, 3 * width)
     out = torch.empty(shape, dtype=dtype, device=clips.device)
     scratch = torch.empty(shape[2:], dtype=torch.float32, device=clips.device)
-    mean255 = torch.tensor([255 * m for m in mean], device=clips.device).repeat(width)
-    scale = torch.tensor([1 / (255 * s) for s in std], device=clips.device).repeat(width)
+    row_mean = torch.tensor([255 * m for m in mean], device=clips.device).repeat(width)
+    row_scale = torch.tensor([1 / (255 * s) for s in std], device=clips.device).repeat(width)
+    mean255, half = row_mean.expand_as(scratch), (row_scale / 2).expand_as(scratch)
 
-    transposed = clips.new_empty((frames, width, height, 3))
-    for b, clip in enumerate(clips):
+    memory = clips.new_empty((_TOGETHER, frames, width, height, 3))
+    for first in range(0, batch, _TOGETHER):
+        group = clips[first : first + _TOGETHER]
+        transposed = memory[: len(group)]
         if any(turn % 180 for turn in degrees):
             # Colour by colour this is twice as fast as pixel by pixel.
             for c in range(3):
-                transposed[..., c] = clip[..., c].transpose(1, 2)
-        for turn, rotated in zip(degrees, out[:, b], strict=True):
-            pixels = transposed if turn % 180 else clip
+                transposed[..., c] = group[..., c].transpose(2, 3)
+        for turn, rotations in zip(degrees, out, strict=True):
+            pixels = transposed if turn % 180 else group
             if turn:
                 pixels = pixels.flip(_FLIPS[turn])
-            values = rotated if dtype == torch.float32 else scratch
-            values.copy_(pixels.flatten(2)).sub_(mean255).mul_(scale)
-            if values is scratch:
-                rotated.copy_(scratch)
+            for clip, rotated in zip(pixels.flatten(3), rotations[first:], strict=False):
+                scratch.copy_(clip)
+                normalized = rotated if dtype == torch.float32 else scratch
+                # 2 * (x - mean) * half: (x - mean) * scale to the bit, in one pass instead of two.
+                torch.ops.aten.mse_loss_backward(half, scratch, mean255, 0, grad_input=normalized)
+                if normalized is scratch:
+                    rotated.copy_(scratch)
 
     # Channels stay innermost in memory, which is channels_last_3d seen as (N, C, T, H, W).
     rows = out.view(len(degrees) * batch, frames, height, width, 3)
