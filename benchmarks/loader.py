@@ -8,7 +8,7 @@ from benchmarks.inputs import open_inputs
 from benchmarks.loader_cases import LoaderCases, Sizes
 from benchmarks.loader_goals import goals
 from benchmarks.method import REPEATS, Case, Options, Outcome, Result, interleave
-from benchmarks.resident import measure_memory
+from benchmarks.resident import watch_loader
 from pipelines.codecs import CODECS
 from pipelines.plan import ClipSpec
 
@@ -73,8 +73,14 @@ def _watch_memory(
     def measure(i: int) -> Mapping[str, float]:
         spec = ClipSpec(bench.sizes.frames[0], crop=bench.crop)
         share_s = (ends - time.monotonic()) / (len(watched) - i)
-        return measure_memory(
-            bench.loader(watched[i], spec), clips=bench.sizes.watched_clips, budget_s=share_s
+        store, videos = bench.videos(watched[i], spec)
+        return watch_loader(
+            store.path,
+            videos,
+            spec,
+            batch=bench.sizes.batch,
+            clips=bench.sizes.watched_clips,
+            budget_s=share_s,
         )
 
     cases = [

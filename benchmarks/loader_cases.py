@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from benchmarks.method import Case, Fact, NotHere, Options
 from pipelines.codecs import CODECS
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, Modality, TrainPlan
+from pipelines.store import Store
 
 MOST_STEPS = 5000  # batches that a repeat could take, were it that fast
 
@@ -67,6 +68,8 @@ class LoaderCases:
             for frames in self.sizes.frames:
                 for modality in ("rgb", "dif"):
                     cases.append(self._ours(codec, frames, modality))
+                if frames == first and not CODECS[codec].video:
+                    cases.append(self._unchecked(codec, frames))
                 if codec == "raw":
                     cases += self._raw_peers(frames)
                 elif codec == "mjpeg" or frames == first:
@@ -126,7 +129,21 @@ class LoaderCases:
 
         return self._case("fastrot", codec, frames, measure, modality)
 
-    def loader(self, codec: str, spec: ClipSpec) -> Batches:
+    def _unchecked(self, codec: str, frames: int) -> Case:
+        """Return our loader without comparing checksums, which no peer does."""
+        spec = ClipSpec(frames, crop=self.crop)
+
+        def measure() -> Mapping[str, float]:
+            return self._consume(self.loader(codec, spec, check=False), frames)
+
+        case = self._case("fastrot", codec, frames, measure)
+        return replace(case, name=f"{case.name}, unchecked")
+
+    def videos(self, codec: str, spec: ClipSpec) -> tuple[Store, NDArray[np.int64]]:
+        """Return a codec's store, and those of its videos that have a clip's frames."""
+        return self._inputs.stores[codec], self._long_enough(codec, spec.decoded_frames)
+
+    def loader(self, codec: str, spec: ClipSpec, *, check: bool = True) -> Batches:
         """Return what makes our loader over a codec's store."""
 
         @contextmanager
@@ -138,6 +155,7 @@ class LoaderCases:
                 batch=self.sizes.batch,
                 device=self._options.device,
                 threads=self._threads,
+                check=check,
             ) as loader:
                 yield (batch.clips for batch in loader)
 
@@ -227,8 +245,7 @@ class LoaderCases:
         return peers.PlannedBatches(self._files(codec), plan, self._ranges(), decode)
 
     def _plan(self, codec: str, spec: ClipSpec) -> TrainPlan:
-        store = self._inputs.stores[codec]
-        return TrainPlan(store, self._long_enough(codec, spec.decoded_frames), spec, seed=0)
+        return TrainPlan(*self.videos(codec, spec), spec, seed=0)
 
     def _long_enough(self, codec: str, frames: int) -> NDArray[np.int64]:
         videos = self._inputs.videos

@@ -1,13 +1,64 @@
 """A process's resident size: now, at its peak, and over many clips of a loader."""
 
+import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
 from benchmarks.consume import Batches
+from fastrot.runtime import Runtime
+from pipelines.loader import Loader
+from pipelines.plan import ClipSpec, TrainPlan
+from pipelines.store import Store
 
 SETTLED = 0.1  # the share of the clips after which pools and queues have their size
+
+
+def watch_loader(
+    store: Path,
+    videos: NDArray[np.int64],
+    spec: ClipSpec,
+    *,
+    batch: int,
+    clips: int,
+    budget_s: float,
+) -> dict[str, float]:
+    """Return ``measure_memory`` of our loader over ``videos`` of a store, in a process of its own.
+
+    What other loaders left in this one would be given back, or taken again, while the clock runs.
+    """
+    ends = time.time() + budget_s  # the other process has a monotonic clock of its own
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+        return process.submit(_watch, store, videos, spec, batch, clips, ends).result()
+
+
+def _watch(
+    path: Path, videos: NDArray[np.int64], spec: ClipSpec, batch: int, clips: int, ends: float
+) -> dict[str, float]:
+    runtime = Runtime.start()
+    store = Store.open(path)
+    loader = Loader(
+        store,
+        TrainPlan(store, videos, spec, seed=0),
+        [(first, batch) for first in range(0, clips, batch)],
+        batch=batch,
+        device=runtime.device,
+        threads=runtime.threads,
+    )
+
+    @contextmanager
+    def make() -> Iterator[Iterator[torch.Tensor]]:
+        with loader:
+            yield (batch.clips for batch in loader)
+
+    return measure_memory(make, clips=clips, budget_s=ends - time.time())
 
 
 def measure_memory(

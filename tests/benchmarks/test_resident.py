@@ -5,7 +5,8 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from benchmarks.resident import measure_memory, peak_mb, resident_now_mb
+from benchmarks.resident import measure_memory, peak_mb, resident_now_mb, watch_loader
+from pipelines.plan import ClipSpec
 
 
 def watch(sizes, *, clips=80, budget_s=60.0):
@@ -39,6 +40,16 @@ def test_the_resident_size_follows_what_is_allocated():
         for _ in range(40):
             memory.write(b"1" * 1_000_000)
         assert resident_now_mb() - before == pytest.approx(40, abs=8)
+
+
+def test_a_loader_is_watched_in_a_process_without_this_ones_memory(make_store):
+    store = make_store("raw")
+    held = torch.ones(2_000_000_000, dtype=torch.uint8)
+    found = watch_loader(
+        store.path, store.select("all"), ClipSpec(3, crop=31), batch=4, clips=40, budget_s=60
+    )
+    assert found["watched_clips"] == 40
+    assert 100 < found["resident_mb"] < held.numel() / 1e6
 
 
 def growth_of_the_peak(answer, megabytes):
