@@ -37,7 +37,6 @@ class ClipReader:
 
     Attributes:
         bytes_read: bytes of the batches given so far.
-        threads: that read, each of which is torch's only one.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class ClipReader:
             check=check,
         )
         self._batch = batch
-        self.threads = serial_threads(threads, "fastrot-read")
+        self._pool = serial_threads(threads, "fastrot-read")
         self._pending: deque[tuple[ReadBatch, list[Future[int]]]] = deque()
         self._ahead = ahead
         self._tolerance = tolerance
@@ -109,7 +108,7 @@ class ClipReader:
         clips = self._plan.clips(first, count)
         numbers = frame_numbers(clips, self._plan.spec, self._store.frames)
         batch = ReadBatch(clips, self._source.buffer(count))
-        reads = [self.threads.submit(self._read, batch, row, numbers[row]) for row in range(count)]
+        reads = [self._pool.submit(self._read, batch, row, numbers[row]) for row in range(count)]
         self._pending.append((batch, reads))
         return True
 
@@ -139,4 +138,4 @@ class ClipReader:
 
     def close(self) -> None:
         """Stop the threads, and wait for what they read."""
-        self.threads.shutdown(cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)

@@ -5,6 +5,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ from pipelines.handover import Handover
 from pipelines.plan import Clips, ClipSpec, Plan
 from pipelines.sources import damaged
 from pipelines.store import Store
+from pipelines.threads import serial_threads
 
 
 @dataclass
@@ -152,6 +154,7 @@ class Loader:
         # What DALI reads without a copy must outlive its reading.
         self._lent: deque[Any] = deque(maxlen=prefetch + 2)
         self._pipeline: Any = None
+        self._finishers: ThreadPoolExecutor | None = None
         self._bytes_before = 0
         self.rebuilds = 0
         self._start()
@@ -181,17 +184,24 @@ class Loader:
         )
         if finished:
             return
-        self._pipeline = build_pipeline(
-            self._feed,
-            codec=self._store.codec,
-            spec=self._spec,
-            batch=self._batch,
-            threads=self._threads,
-            prefetch=self._prefetch,
-            gpu=gpu,
-            device_id=(self._device.index or 0) if gpu else None,
-            hw_decoder_load=self._hw_decoder_load,
-        )
+        try:
+            if not gpu:
+                # Not the reader's threads: behind what those have to do, finishing would wait for the disk.
+                self._finishers = serial_threads(self._threads, "fastrot-finish")
+            self._pipeline = build_pipeline(
+                self._feed,
+                codec=self._store.codec,
+                spec=self._spec,
+                batch=self._batch,
+                threads=self._threads,
+                prefetch=self._prefetch,
+                gpu=gpu,
+                device_id=(self._device.index or 0) if gpu else None,
+                hw_decoder_load=self._hw_decoder_load,
+            )
+        except BaseException:
+            self.close()
+            raise
 
     def _take_ranges(self) -> Iterator[tuple[int, int]]:
         while True:
@@ -243,17 +253,15 @@ class Loader:
         while True:
             try:
                 (output,) = self._pipeline.run()
-                tensor = self._handover.take(output)  # fails where frames differ in size
                 break
             except RuntimeError as error:
                 self._bear(error)
+        tensor = self._handover.take(output)
         read = self._planned.popleft()
         spec, count = self._spec, len(read.clips)
-        if not self._gpu:
+        if self._finishers is not None:
             frames = tensor.view(count, spec.decoded_frames, *tensor.shape[-3:]).numpy()
-            return read, torch.from_numpy(
-                finish_batch(frames, read.clips, spec, self._reader.threads)
-            )
+            return read, torch.from_numpy(finish_batch(frames, read.clips, spec, self._finishers))
         # mjpeg's DIF has one meaningless difference at the end of each clip.
         given = spec.decoded_frames if self._store.codec == "mjpeg" else spec.frames
         shape = (count, given, spec.crop, spec.crop, 3)
@@ -328,8 +336,10 @@ class Loader:
         return fed
 
     def close(self) -> None:
-        """Stop the reader threads and free DALI's memory."""
+        """Stop the threads and free DALI's memory."""
         self._reader.close()
+        if self._finishers is not None:
+            self._finishers.shutdown()
         self._handover.close()
         self._pipeline = None
 

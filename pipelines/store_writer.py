@@ -13,7 +13,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -258,12 +258,13 @@ def lock(store: Path, part: str = "") -> BinaryIO:
     return file
 
 
+@lru_cache(4096)
 def offsets_path(shard: Path) -> Path:
     """Return the file of a shard's frame offsets: little-endian uint64, one a frame."""
     return shard.with_suffix(shard.suffix + ".offsets")
 
 
-@cache
+@lru_cache(4096)
 def checksums_path(shard: Path) -> Path:
     """Return the file of a shard's frame checksums (CRC-32): little-endian uint32, one a frame."""
     return shard.with_suffix(shard.suffix + ".crc32")

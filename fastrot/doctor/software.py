@@ -14,7 +14,7 @@ from fastrot.installed import installed
 from pipelines.errors import first_line
 
 PACKAGES = (
-    *("torch", "numpy", "av", "triton", "nvidia-dali-cuda120", "nvidia-dali-cuda130"),
+    *("torch", "numpy", "av", "isal", "triton", "nvidia-dali-cuda120", "nvidia-dali-cuda130"),
     *("safetensors", "tensorboard", "matplotlib"),
 )
 PYTHONS = ((3, 11), (3, 14))  # from, up to but without

@@ -35,11 +35,11 @@ def rotate(
     shape = (len(degrees), batch, frames, height, 3 * width)
     out = torch.empty(shape, dtype=dtype, device=clips.device)
     scratch = torch.empty(shape[2:], dtype=torch.float32, device=clips.device)
-    row_mean = torch.tensor([255 * m for m in mean], device=clips.device).repeat(width)
+    row_mean = torch.tensor([255.0 * m for m in mean], device=clips.device).repeat(width)
     row_scale = torch.tensor([1 / (255 * s) for s in std], device=clips.device).repeat(width)
     mean255, half = row_mean.expand_as(scratch), (row_scale / 2).expand_as(scratch)
 
-    memory = clips.new_empty((_TOGETHER, frames, width, height, 3))
+    memory = clips.new_empty((min(_TOGETHER, batch), frames, width, height, 3))
     for first in range(0, batch, _TOGETHER):
         group = clips[first : first + _TOGETHER]
         transposed = memory[: len(group)]

@@ -44,7 +44,7 @@ def test_the_resident_size_follows_what_is_allocated():
 
 def test_a_loader_is_watched_in_a_process_without_this_ones_memory(make_store):
     store = make_store("raw")
-    held = torch.ones(2_000_000_000, dtype=torch.uint8)
+    held = torch.ones(1_500_000_000, dtype=torch.uint8)
     found = watch_loader(
         store.path, store.select("all"), ClipSpec(3, crop=31), batch=4, clips=40, budget_s=60
     )
