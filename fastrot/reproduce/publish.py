@@ -55,10 +55,11 @@ def publish(
         page = Page(item, cells, preset.about, protocols(item, workshop))
         show(page.terminal())
         page.write(tables, workshop)
-        if draw_table(item.key, item.title, cells, figures):
-            _register(workshop.out, "figures", {item.key: item.title}, where)
         _register(workshop.out, "tables", {item.key: item.title}, where)
         markdown.append(page.markdown())
+        if draw_table(item.key, item.title, cells, figures):
+            _register(workshop.out, "figures", {item.key: item.title}, where)
+            markdown.append(f"![{item.key}](figures/{item.key}.png)\n")
     write_file(workshop.out / "results.md", "\n".join(markdown).encode())
     say(f"written to {workshop.out}: results.md, tables, figures")
 
