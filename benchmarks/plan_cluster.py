@@ -34,9 +34,9 @@ class Rates:
 # docs/measurements.md, "Loading clips" and "Reading clips": two threads on two cores, warm cache. A clip's
 # bytes are MB/s over clips/s of one row. Of vp9 the rate is measured there, the 0.8 kB a frame is assumed.
 MEASURED = {
-    "raw": Rates(loaded_clips=1285 / 2, frame_bytes=6282e6 / 7076 / FRAMES),
-    "mjpeg": Rates(loaded_clips=651 / 2, frame_bytes=709e6 / 5939 / FRAMES),
-    "vp9": Rates(loaded_clips=137 / 2, frame_bytes=800.0, read_frames=STORED_FRAMES),
+    "raw": Rates(loaded_clips=3099 / 2, frame_bytes=6282e6 / 7076 / FRAMES),
+    "mjpeg": Rates(loaded_clips=472 / 2, frame_bytes=709e6 / 5939 / FRAMES),
+    "vp9": Rates(loaded_clips=76.7 / 2, frame_bytes=800.0, read_frames=STORED_FRAMES),
 }
 PREPARED_FRAMES = 660.0
 """Source frames a second and core that prepare transcodes (docs/measurements.md, "Preparing")."""

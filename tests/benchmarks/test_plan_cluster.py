@@ -23,7 +23,7 @@ def test_a_node_that_the_gpus_bound():
     found = plan(KINETICS, "mjpeg", 1, Node())
     # 8 GPUs x 400 TFLOP/s over 4 rotations x 43.17 GFLOP.
     assert found.limits["GPUs"] == pytest.approx(8 * 400e12 / (4 * 43.1676e9), rel=1e-4)
-    assert found.limits["decode"] == pytest.approx(112 * 651 / 2)
+    assert found.limits["decode"] == pytest.approx(112 * 472 / 2)
     # 709 MB/s gave 5,939 clips a second: 119 kB a clip.
     assert found.limits["disk"] == pytest.approx(25e9 / (709e6 / 5939))
     assert "network" not in found.limits
