@@ -109,6 +109,7 @@ def test_loaders_let_go_of_batches_before_dalis_pipeline(loader):
             self._handover = other(close=lambda: order.append(("handover", self._pipeline)))
             self._reader = other(close=lambda: None)
             self._pipeline = "pipeline"
+            self._finishers = None
 
     closing = Closing()
     closing.close()
