@@ -69,7 +69,7 @@ class LoaderCases:
                 for modality in ("rgb", "dif"):
                     cases.append(self._ours(codec, frames, modality))
                 if frames == first and not CODECS[codec].video:
-                    cases.append(self._unchecked(codec, frames))
+                    cases.append(self._ours(codec, frames, "rgb", check=False))
                 if codec == "raw":
                     cases += self._raw_peers(frames)
                 elif codec == "mjpeg" or frames == first:
@@ -119,25 +119,17 @@ class LoaderCases:
             self.sizes.seconds,
         )
 
-    def _ours(self, codec: str, frames: int, modality: Modality) -> Case:
+    def _ours(self, codec: str, frames: int, modality: Modality, *, check: bool = True) -> Case:
+        """Return our loader; without ``check`` it compares no checksums, as no peer does."""
         spec = ClipSpec(frames, crop=self.crop, modality=modality)
 
         def measure() -> Mapping[str, float]:
             if self._options.device.type == "cpu" and not CODECS[codec].on_cpu:
                 raise NotHere(f"DALI decodes {codec} only on a GPU")
-            return self._consume(self.loader(codec, spec), frames)
+            return self._consume(self.loader(codec, spec, check=check), frames)
 
-        return self._case("fastrot", codec, frames, measure, modality)
-
-    def _unchecked(self, codec: str, frames: int) -> Case:
-        """Return our loader without comparing checksums, which no peer does."""
-        spec = ClipSpec(frames, crop=self.crop)
-
-        def measure() -> Mapping[str, float]:
-            return self._consume(self.loader(codec, spec, check=False), frames)
-
-        case = self._case("fastrot", codec, frames, measure)
-        return replace(case, name=f"{case.name}, unchecked")
+        case = self._case("fastrot", codec, frames, measure, modality)
+        return case if check else replace(case, name=f"{case.name}, unchecked")
 
     def videos(self, codec: str, spec: ClipSpec) -> tuple[Store, NDArray[np.int64]]:
         """Return a codec's store, and those of its videos that have a clip's frames."""

@@ -3,13 +3,12 @@
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.consume import Batches
@@ -44,21 +43,18 @@ def _watch(
 ) -> dict[str, float]:
     runtime = Runtime.start()
     store = Store.open(path)
-    loader = Loader(
+    with Loader(
         store,
         TrainPlan(store, videos, spec, seed=0),
         [(first, batch) for first in range(0, clips, batch)],
         batch=batch,
         device=runtime.device,
         threads=runtime.threads,
-    )
-
-    @contextmanager
-    def make() -> Iterator[Iterator[torch.Tensor]]:
-        with loader:
-            yield (batch.clips for batch in loader)
-
-    return measure_memory(make, clips=clips, budget_s=ends - time.time())
+    ) as loader:
+        tensors = (batch.clips for batch in loader)
+        return measure_memory(
+            lambda: nullcontext(tensors), clips=clips, budget_s=ends - time.time()
+        )
 
 
 def measure_memory(
