@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-gpu soak soak-memory lint format clean
+.PHONY: install demo test test-gpu soak soak-memory lint format lines clean
 
 install: $(STAMP)
 
@@ -39,6 +39,10 @@ soak-memory: install
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Lines of product code, without comments, docstrings and blanks.
+lines:
+	@$(PYTHON) scripts/count_lines.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
