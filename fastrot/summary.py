@@ -50,7 +50,8 @@ def _rejected(result: Prepared, out: Path) -> list[tuple[str, str]]:
         return []
     by_reason: dict[str, list[str]] = {}
     for name, reason in result.rejected:
-        by_reason.setdefault(reason, []).append(name)
+        # Details, such as the bytes that are missing, follow a colon.
+        by_reason.setdefault(reason.partition(":")[0], []).append(name)
     reasons = sorted(by_reason.items(), key=lambda pair: -len(pair[1]))
     lines = [
         ("rejected", f"{len(names):,}: {reason} ({_some(names)})")

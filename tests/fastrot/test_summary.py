@@ -43,7 +43,9 @@ def test_what_is_wrong_is_named():
         warnings=["the first", "the second"],
     )
     listing.passed.add("hidden folders", ".git")
-    rejected = [(f"bad{i}", "it is truncated") for i in range(1, 5)] + [("odd", "no video stream")]
+    rejected = [(f"bad{i}", f"it is truncated: {i} bytes are there") for i in range(1, 5)] + [
+        ("odd", "no video stream")
+    ]
     result = prepared(
         20,
         already=5,
