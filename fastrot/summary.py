@@ -1,5 +1,6 @@
 """What ``fastrot prepare`` says at its end: what was found, what became of it, what was passed over."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,10 +49,11 @@ def _rejected(result: Prepared, out: Path) -> list[tuple[str, str]]:
     """Group what was rejected by its reason, the most frequent first."""
     if not result.rejected:
         return []
+    alike = Counter(_without_numbers(reason) for _, reason in result.rejected)
     by_reason: dict[str, list[str]] = {}
     for name, reason in result.rejected:
-        # Details, such as the bytes that are missing, follow a colon.
-        by_reason.setdefault(reason.partition(":")[0], []).append(name)
+        general = _without_numbers(reason)
+        by_reason.setdefault(reason if alike[general] == 1 else general, []).append(name)
     reasons = sorted(by_reason.items(), key=lambda pair: -len(pair[1]))
     lines = [
         ("rejected", f"{len(names):,}: {reason} ({_some(names)})")
@@ -61,6 +63,11 @@ def _rejected(result: Prepared, out: Path) -> list[tuple[str, str]]:
         rest = sum(len(names) for _, names in reasons[REASONS:])
         lines.append(("rejected", f"{rest:,}: {counted(len(reasons) - REASONS, 'other reason')}"))
     return [*lines, ("", f"see {out}/rejected*.jsonl; --retry-rejected tries them again")]
+
+
+def _without_numbers(reason: str) -> str:
+    """Return a reason without what differs from file to file, such as the bytes that are missing."""
+    return re.sub(r"\d[\d.,]*\d|\d", "...", reason)
 
 
 def _damaged(result: Prepared) -> list[tuple[str, str]]:

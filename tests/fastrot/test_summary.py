@@ -43,8 +43,8 @@ def test_what_is_wrong_is_named():
         warnings=["the first", "the second"],
     )
     listing.passed.add("hidden folders", ".git")
-    rejected = [(f"bad{i}", f"it is truncated: {i} bytes are there") for i in range(1, 5)] + [
-        ("odd", "no video stream")
+    rejected = [(f"bad{i}", f"it is truncated: {i},000 bytes are there") for i in range(1, 5)] + [
+        ("odd", "frame 7 is broken")
     ]
     result = prepared(
         20,
@@ -58,8 +58,8 @@ def test_what_is_wrong_is_named():
     assert summarise(listing, result, OUT) == [
         "found        20 videos: 3 stored before, 10 added, 5 rejected, 2 rejected before",
         "stored       13 videos in store",
-        "rejected     4: it is truncated (bad1, bad2, bad3, ...)",
-        "rejected     1: no video stream (odd)",
+        "rejected     4: it is truncated: ... bytes are there (bad1, bad2, bad3, ...)",
+        "rejected     1: frame 7 is broken (odd)",
         "             see store/rejected*.jsonl; --retry-rejected tries them again",
         "damaged      2 videos stored with damaged frames (a: 7 frames, b: 1 frame)",
         "not on disk  4 listed videos (m1, m2, m3, ...), see store/missing.txt",
@@ -72,11 +72,12 @@ def test_what_is_wrong_is_named():
 
 
 def test_many_reasons_stay_few_lines():
-    rejected = [(f"{i}.avi", f"reason {i}") for i in range(40)] + [("x.avi", "reason 39")]
-    lines = summarise(Listing([entry("a")]), prepared(42, rejected=rejected, added=1), OUT)
+    reasons = [f"reason {chr(97 + i)}" for i in range(25)]
+    rejected = [(f"{i}.avi", reason) for i, reason in enumerate([*reasons, reasons[9]])]
+    lines = summarise(Listing([entry("a")]), prepared(27, rejected=rejected, added=1), OUT)
     of_rejected = [line for line in lines if line.startswith("rejected")]
-    assert of_rejected[0] == "rejected     2: reason 39 (39.avi, x.avi)"
-    assert of_rejected[-1] == "rejected     35: 35 other reasons"
+    assert of_rejected[0] == "rejected     2: reason j (9.avi, 25.avi)"
+    assert of_rejected[-1] == "rejected     20: 20 other reasons"
     assert len(of_rejected) == 6
 
 
