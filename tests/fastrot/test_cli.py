@@ -6,6 +6,8 @@ import re
 import pytest
 
 from fastrot.cli import main
+from fastrot.demo.data import own_data
+from fastrot.notebook import prepare_videos
 from pipelines.store import Store
 from tests.helpers import moving_frames, write_video
 
@@ -138,3 +140,15 @@ def test_warnings_come_before_decoding_and_again_at_the_end(films, tmp_path, cap
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("warning: no classes were found: 2 videos (film 1.avi, film 2.avi)")
     assert lines[-1].startswith("warning      no classes were found: 2 videos")
+
+
+def test_lists_reach_the_demo_and_notebooks(films, tmp_path):
+    train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+    train.write_text("film 0.avi run\nfilm 1.avi jump\n")
+    test.write_text("film 2.avi run\n")
+    data = own_data(films, "list", tmp_path / "demo", [train, test])
+    assert (data.train_split, data.test_split, data.has_actions) == ("train", "test", True)
+    store = prepare_videos(
+        films, tmp_path / "store", layout="list", lists=[train, str(test)], codec="raw", size=40
+    )
+    assert (store.classes, store.splits) == (["jump", "run"], {"test": 1, "train": 2})
