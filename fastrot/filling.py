@@ -10,13 +10,15 @@ from pipelines.store import Settings
 
 
 def fill_store(listing: Listing, out: Path, settings: Settings, what: str = "prepare") -> None:
-    """Prepare what a store lacks by all cores, with progress shown, and say what was set aside.
+    """Prepare what a store lacks by all cores; show the progress, warnings and what was rejected.
 
     Raises:
         FastrotError: the store cannot be written, or no video is good.
         UsageError: it exists with other settings.
     """
+    for warning in listing.warnings:
+        say(f"warning: {warning}")
     with progress(len(listing.entries), what, "videos") as advance:
         result = prepare(listing, out, settings, workers=cores(), progress=advance.to)
     for name, reason in result.rejected:
-        say(f"set aside: {name}: {reason}")
+        say(f"rejected: {name}: {reason}")

@@ -1,5 +1,6 @@
 """The commands `prepare` and `features`, and a look at clips, as calls for notebooks and scripts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,7 @@ def prepare_videos(
     out: Path | str,
     *,
     layout: str = "folder",
+    lists: Sequence[Path | str] = (),
     codec: str = "mjpeg",
     frames: int | None = None,
     size: int = 136,
@@ -32,7 +34,8 @@ def prepare_videos(
     Args:
         source: the videos, or one video.
         out: the store's folder.
-        layout: how ``source`` lies: folder, ucf101, hmdb51, kinetics or moments.
+        layout: how ``source`` lies: folder, ucf101, hmdb51, kinetics, moments or list.
+        lists: the files of the layout list, one for each split, with lines such as "a/b.mp4 swimming".
         codec: raw, mjpeg, h264 or vp9.
         frames: frames to keep of each video, evenly spaced; None: all.
         size: side of the stored square frames in pixels.
@@ -45,7 +48,7 @@ def prepare_videos(
         UsageError: the store exists with other settings, or there is no such codec's size.
     """
     check_size(codec, size)
-    listing = read_layout(Path(source), layout)
+    listing = read_layout(Path(source), layout, [Path(path) for path in lists])
     settings = Settings(
         codec, size, frames, layout, tuple(listing.classes), check_quality(codec, None)
     )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,8 +24,9 @@ ESTIMATE_AFTER = 100
 class Prepared:
     """What a run of prepare did; ``found = already + added + rejected`` always adds up.
 
-    ``already`` were in the store (or set aside) before, ``missing`` are listed by the data set but not
-    on disk, ``rejected`` pairs each name with its reason.
+    ``already`` were in the store or rejected before (``rejected_before`` of them), ``missing`` are listed by
+    the data set but not on disk, ``rejected`` pairs each name with its reason, and ``damaged`` pairs each
+    name that was stored all the same with its number of damaged frames.
     """
 
     found: int
@@ -34,6 +35,8 @@ class Prepared:
     rejected: list[tuple[str, str]]
     missing: list[str]
     in_store: int
+    rejected_before: int = 0
+    damaged: list[tuple[str, int]] = field(default_factory=list)
 
 
 def prepare(
@@ -73,6 +76,8 @@ def prepare(
         known = writer.known if retry_rejected else writer.known | writer.rejected
         todo = [entry for entry in entries if entry.name not in known]
         already = len(entries) - len(todo)
+        known_rejects = known & writer.rejected
+        rejected_before = sum(entry.name in known_rejects for entry in entries)
         jobs = [Job(entry.path, settings) for entry in todo]
         rejected: list[tuple[str, str]] = []
         added_bytes, began = 0, time.monotonic()
@@ -106,6 +111,7 @@ def prepare(
         rejected=rejected,
         missing=listing.missing,
         in_store=in_store,
+        rejected_before=rejected_before,
     )
 
 

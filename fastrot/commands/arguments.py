@@ -1,7 +1,27 @@
 """What several commands' parsers have in common."""
 
 import argparse
+from pathlib import Path
 from typing import Any
+
+from pipelines.layouts import LAYOUTS
+
+
+def add_layout(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a data set lies on disk."""
+    parser.add_argument(
+        "--layout", choices=sorted(LAYOUTS), default="folder", help="how SOURCE lies on disk"
+    )
+    parser.add_argument(
+        "--list",
+        dest="lists",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="with --layout list: a list with lines such as `a/b.mp4 swimming`, whose name is that of the "
+        "split, such as train.csv (may be given again)",
+    )
 
 
 def options_anywhere(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from pipelines.layouts import LAYOUTS
+from fastrot.commands.arguments import add_layout
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,9 +23,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="where everything goes; None: demo, or demo-NAME for your own videos",
     )
     parser.add_argument("--source", type=Path, help="your own videos instead of the built-in set")
-    parser.add_argument(
-        "--layout", choices=sorted(LAYOUTS), default="folder", help="how SOURCE lies on disk"
-    )
+    add_layout(parser)
     parser.add_argument(
         "--camera",
         choices=("static", "moving"),
@@ -73,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         if args.source is None:
             data = builtin_data(out, DemoSpec(camera=args.camera, horizon=args.horizon))
         else:
-            data = own_data(args.source, args.layout, out)
+            data = own_data(args.source, args.layout, out, args.lists)
         run_demo(
             data,
             out,

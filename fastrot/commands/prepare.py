@@ -3,13 +3,12 @@
 import argparse
 from pathlib import Path
 
+from fastrot.commands.arguments import add_layout
 from pipelines.codecs import CODECS, check_quality, check_size
-from pipelines.layouts import LAYOUTS, read_layout
+from pipelines.layouts import read_layout
 from pipelines.machine import cores
 from pipelines.store import Settings
 from pipelines.store_writer import write_atomically
-
-SHOWN = 20
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -17,17 +16,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "prepare",
         help="transcode a data set's videos into a store",
-        description="Transcode a data set's videos into a store. Run it again to go on after an "
-        "interruption, or to add new videos; what was set aside before is not tried again.",
+        description="Transcode a data set's videos into a store. Run it again to resume after an "
+        "interruption, or to add new videos; videos that were rejected before are not tried again.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("source", type=Path, help="the data set's folder, or one video")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="STORE", help="the store's folder"
     )
-    parser.add_argument(
-        "--layout", choices=sorted(LAYOUTS), default="folder", help="how SOURCE lies"
-    )
+    add_layout(parser)
     parser.add_argument(
         "--codec",
         choices=list(CODECS),
@@ -61,7 +58,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         type=_seconds,
         default=600.0,
         metavar="SECONDS",
-        help="set a video aside that takes longer",
+        help="reject a video that takes longer",
     )
     parser.add_argument(
         "--shard",
@@ -71,19 +68,22 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "write at the same time",
     )
     parser.add_argument(
-        "--retry-rejected", action="store_true", help="try again what was set aside before"
+        "--retry-rejected", action="store_true", help="try videos again that were rejected before"
     )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prepare the store and print what became of every video."""
+    """Prepare the store and print a summary."""
     from fastrot.console import progress, say
+    from fastrot.summary import summarise
     from pipelines.prepare import prepare
 
     check_size(args.codec, args.size)
     quality = check_quality(args.codec, args.quality)
-    listing = read_layout(args.source, args.layout)
+    listing = read_layout(args.source, args.layout, args.lists)
+    for warning in listing.warnings:  # now, not after hours of decoding
+        say(f"warning: {warning}")
     settings = Settings(
         codec=args.codec,
         size=args.size,
@@ -107,21 +107,15 @@ def run(args: argparse.Namespace) -> int:
                 note=say,
             )
     except KeyboardInterrupt:
-        say(f"What is in {args.out} is safe: run the same command to go on.")
+        say(f"What is in {args.out} is safe: run the same command to resume.")
         raise
-    for name, reason in result.rejected[:SHOWN]:
-        say(f"set aside: {name}: {reason}")
-    if len(result.rejected) > SHOWN:
-        say(f"set aside: {len(result.rejected) - SHOWN} more, see {args.out}/rejected*.jsonl")
-    if result.missing:
-        shown = ", ".join(result.missing[:3]) + (", ..." if len(result.missing) > 3 else "")
-        missing = args.out / "missing.txt"
-        write_atomically(missing, "".join(f"{name}\n" for name in result.missing))
-        say(f"not on disk: {len(result.missing)} of the listed videos ({shown}), see {missing}")
-    say(
-        f"{result.found} videos found = {result.already} done before + {result.added} added "
-        f"+ {len(result.rejected)} set aside; {result.in_store} videos in {args.out}"
-    )
+    missing = args.out / "missing.txt"
+    if listing.missing:
+        write_atomically(missing, "".join(f"{name}\n" for name in listing.missing))
+    else:
+        missing.unlink(missing_ok=True)  # of an earlier run
+    for line in summarise(listing, result, args.out):
+        say(line)
     return 0
 
 

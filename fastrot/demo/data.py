@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,14 +64,14 @@ def builtin_data(out: Path, spec: DemoSpec) -> DemoData:
     )
 
 
-def own_data(source: Path, layout: str, out: Path) -> DemoData:
+def own_data(source: Path, layout: str, out: Path, lists: Sequence[Path] = ()) -> DemoData:
     """Prepare the user's own videos. Their train and test splits are used, or made where there are none.
 
     Raises:
         FastrotError: the source is not of the layout, or nothing could be prepared.
     """
     _claim(out, source, layout)
-    listing = read_layout(source, layout)
+    listing = read_layout(source, layout, lists)
     train, test = _splits(listing)
     about = f"{source}: splits {train} and {test}"
     if train is None or test is None:

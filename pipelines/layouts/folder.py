@@ -1,34 +1,87 @@
 """A plain folder of videos, with or without a folder per class."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from pipelines.layouts.entry import Entry, Listing, find_videos
+from pipelines.layouts.entry import Entry, Listing, counted
+from pipelines.layouts.files import walk
 
-SPLIT_FOLDERS = frozenset({"train", "val", "valid", "validation", "test"})
+SPLIT_FOLDERS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+_SHOWN = 3
 
 
 def read(source: Path) -> Listing:
     """List every video below ``source`` (which may be one file).
 
-    Folders named train, val or test at the top give the splits. Where every video lies in exactly
-    one further folder, and there are two or more of them, these are the classes; else the videos
-    are unlabelled.
+    Folders named train, val or test at the top give the splits, if every video lies in one of them.
+    Where every video lies in exactly one further folder, and there are two or more of them, these are
+    the classes; else the videos are unlabelled. Warnings name the videos that stand in the way.
     """
     root = source.parent if source.is_file() else source
-    names = [path.relative_to(root) for path in find_videos(source)]
-    has_splits = bool(names) and all(
-        len(name.parts) > 1 and name.parts[0].lower() in SPLIT_FOLDERS for name in names
+    tree = walk(source)
+    for path in tree.lists:
+        tree.passed.add(f"{path.suffix.lower()} files", path.relative_to(root).as_posix())
+    # The order of Path itself, at a fraction of its time.
+    names = sorted(
+        (video.path.relative_to(root) for video in tree.videos), key=lambda path: path.parts
     )
+    has_splits, warnings = _splits(names)
     depth = 1 if has_splits else 0
-    folders = {name.parts[depth] for name in names if len(name.parts) == depth + 2}
-    labelled = len(folders) > 1 and all(len(name.parts) == depth + 2 for name in names)
+    classes, more = _classes(names, depth)
+    if not has_splits and len(_split_folders(names)) > 1:
+        classes, more = [], []  # train, val and a third folder: these are no classes
     entries = [
         Entry(
             path=root / name,
             name=name.as_posix(),
-            label=name.parts[depth] if labelled else None,
+            label=name.parts[depth] if classes else None,
             splits=(name.parts[0].lower(),) if has_splits else (),
         )
         for name in names
     ]
-    return Listing(entries, classes=sorted(folders) if labelled else [])
+    return Listing(entries, classes, warnings=warnings + more, passed=tree.passed)
+
+
+def _split_folders(names: list[Path]) -> list[str]:
+    """Return the top folders that are called like splits."""
+    tops = {name.parts[0] for name in names if len(name.parts) > 1}
+    return sorted(top for top in tops if top.lower() in SPLIT_FOLDERS)
+
+
+def _splits(names: list[Path]) -> tuple[bool, list[str]]:
+    """Return whether the top folders are splits, and a warning where they nearly are."""
+    folders = _split_folders(names)
+    outside = [name for name in names if len(name.parts) == 1 or name.parts[0] not in folders]
+    if folders and outside:
+        return False, [
+            f"no splits were taken from the folders {', '.join(folders)}: {_some(outside)} outside "
+            "them; move such videos into one of them or out of the data set, or name splits by --list"
+        ]
+    return bool(folders), []
+
+
+def _classes(names: list[Path], depth: int) -> tuple[list[str], list[str]]:
+    """Return the classes, below ``depth`` folders for the splits, and a warning where some are near."""
+    folders = sorted({name.parts[depth] for name in names if len(name.parts) == depth + 2})
+    elsewhere = [name for name in names if len(name.parts) != depth + 2]
+    if folders and not elsewhere and len(folders) == 1:
+        return [], [f"no classes were found: all videos are in one folder, {folders[0]}"]
+    if not elsewhere:
+        return folders, []
+    if not folders and all(len(name.parts) == depth + 1 for name in names):
+        return [], []  # no folders, no classes: nothing was meant
+    where = f"the folders {_first(folders)}" if folders else "one folder for each class"
+    return [], [
+        f"no classes were found: {_some(elsewhere)} not directly in {where}; move such videos into a "
+        "class folder or out of the data set, or name classes by --list"
+    ]
+
+
+def _some(names: list[Path]) -> str:
+    examples = _first(name.as_posix() for name in names)
+    return f"{counted(len(names), 'video')} ({examples}) {'is' if len(names) == 1 else 'are'}"
+
+
+def _first(names: Iterable[str]) -> str:
+    given = list(names)
+    return ", ".join(given[:_SHOWN]) + ", ..." * (len(given) > _SHOWN)

@@ -3,7 +3,8 @@
 The lists (``testTrainMulti_7030_splits/<class>_test_split<K>.txt``) are distributed apart from the
 videos, so both are looked for anywhere below the source. The classes' archives may have been
 unpacked each into a folder of its own (``brush_hair/brush_hair/x.avi``): a video is known by its
-class and its file name, the last two parts of its path.
+class and its file name, the last two parts of its path. It may have been converted (``x.mp4``): its
+name in the store is that of the lists.
 """
 
 import re
@@ -11,8 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipelines.errors import FastrotError
-from pipelines.layouts.entry import Listed, Listing, index_videos, match, walk
+from pipelines.layouts.choice import only_folder
+from pipelines.layouts.entry import Listing
+from pipelines.layouts.files import walk
 from pipelines.layouts.lists import malformed, read_lines
+from pipelines.layouts.matching import Listed, find_listed, match
 
 _LIST_NAME = re.compile(r"(?P<class>.+)_test_split(?P<number>[123])\.txt")
 _KINDS = {"0": None, "1": "train", "2": "test"}
@@ -26,9 +30,10 @@ def read(source: Path) -> Listing:
 
     Raises:
         FastrotError: the lists are absent, incomplete or malformed.
+        UsageError: there are several folders of lists, and it cannot be told which is meant.
     """
     tree = walk(source)
-    lists = _find_lists(source, tree.lists)
+    lists, warnings = _find_lists(source, tree.lists)
     classes = sorted({label for label, _ in lists})
     listed: dict[str, Listed] = {}
     for (label, number), path in sorted(lists.items()):
@@ -36,18 +41,27 @@ def read(source: Path) -> Listing:
             video = listed.setdefault(f"{label}/{name}", Listed(label))
             if kind is not None:
                 video.splits.append(f"{kind}{number}")
-    return match(listed, index_videos(tree.videos, lambda video: video.tail), classes)
+    listing = match(listed, find_listed(listed, tree, lambda video: video.tail), classes)
+    listing.warnings += warnings
+    return listing
 
 
-def _find_lists(source: Path, candidates: list[Path]) -> dict[tuple[str, str], Path]:
-    """Map (class, number of the split) to its list; all lie in one folder, the first that has any."""
+def _find_lists(
+    source: Path, candidates: list[Path]
+) -> tuple[dict[tuple[str, str], Path], list[str]]:
+    """Map (class, number of the split) to its list, all of them in one folder; and return warnings."""
     named = [(path, found) for path in candidates if (found := _LIST_NAME.fullmatch(path.name))]
     if not named:
         raise FastrotError(
             f"{source} has no lists such as brush_hair_test_split1.txt: put HMDB51's official "
             "splits below it (the folder testTrainMulti_7030_splits of test_train_splits.rar)"
         )
-    folder = named[0][0].parent
+    covered: dict[Path, set[str]] = {}
+    paths: dict[Path, list[Path]] = {}
+    for path, found in named:
+        covered.setdefault(path.parent, set()).add(found["class"])
+        paths.setdefault(path.parent, []).append(path)
+    folder, warnings = only_folder(source, covered, paths)
     lists = {
         (found["class"], found["number"]): path for path, found in named if path.parent == folder
     }
@@ -59,7 +73,7 @@ def _find_lists(source: Path, candidates: list[Path]) -> dict[tuple[str, str], P
                     f"{folder} has no {label}_test_split{number}.txt, though other classes have "
                     f"split {number}: fetch HMDB51's official splits again"
                 )
-    return lists
+    return lists, warnings
 
 
 def _read_list(path: Path) -> Iterator[tuple[str, str | None]]:

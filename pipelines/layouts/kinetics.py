@@ -6,28 +6,17 @@ digits, or plain ``<youtube_id>``, in whatever folder and container: the folders
 differ between tools (spaces or underscores), and the public archives have none.
 """
 
-import functools
-import itertools
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipelines.errors import FastrotError
-from pipelines.layouts.entry import File, Listed, Listing, index_videos, match, walk
-from pipelines.layouts.lists import malformed, read_header, read_rows
+from pipelines.layouts.entry import Listing
+from pipelines.layouts.files import File, Tree, walk
+from pipelines.layouts.kinetics_lists import read_lists
+from pipelines.layouts.matching import Found, Listed, bare, doubles_warning, match
 
-_SPLITS = {
-    **{"train": "train", "training": "train"},
-    **{"val": "val", "validate": "val", "validation": "val"},
-    # Kinetics-600 has a second test set, kinetics600_holdout_test.csv.
-    **{"test": "test", "holdout": "holdout"},
-}
 # The public Kinetics-400 archives have broken files and, in this folder, their replacements.
 _REPLACEMENTS = "replacement_for_corrupted_k400"
-
-_Row = tuple[str, str, str]
-"""A clip "<youtube_id>_<start>_<end>", its label ("" for none) and its split."""
 
 
 def read(source: Path) -> Listing:
@@ -40,98 +29,55 @@ def read(source: Path) -> Listing:
 
     Raises:
         FastrotError: there is no official list, or one is malformed.
+        UsageError: two lists of one split are different versions of it.
     """
     tree = walk(source)
-    lists = [found for path in tree.lists if (found := _open_list(path)) is not None]
-    if not lists:
+    rows, warnings = read_lists(source, tree.lists)
+    if not rows:
         raise FastrotError(
             f"{source} has no Kinetics list: put the official CSV files (train.csv, val.csv, "
             "test.csv) below it; they have the columns youtube_id, time_start, time_end and split"
         )
-    rows: dict[tuple[str, str], list[str]] = {}
-    for clip, label, split in itertools.chain.from_iterable(lists):
-        rows.setdefault((clip, label), []).append(split)
-    find = _finder(tree.videos, {clip for clip, _ in rows})
+    by_clip = _find_clips(tree, {clip for clip, _ in rows})
     listed: dict[str, Listed] = {}
-    on_disk: dict[str, File] = {}
-    for (clip, label), splits in _fill_labels(rows).items():
+    found = Found(passed=tree.passed, warnings=[*warnings, *by_clip.warnings])
+    for (clip, label), splits in rows.items():
         name = f"{label}/{clip}.mp4" if label else f"{clip}.mp4"
         listed[name] = Listed(label or None, splits)
-        if (video := find(clip)) is not None:
-            on_disk[name] = video
-    return match(listed, on_disk, classes=sorted({label for _, label in rows if label}))
+        if clip in by_clip.on_disk:
+            found.on_disk[name] = by_clip.on_disk[clip]
+    return match(listed, found, classes=sorted({label for _, label in rows if label}))
 
 
-def _finder(videos: list[File], clips: set[str]) -> Callable[[str], File | None]:
-    """Return the function that finds a clip's video, by its whole name, else by its id alone."""
-    # A stable sort: the replacements first, else the order of the walk.
-    preferred = sorted(videos, key=lambda video: video.folder.name != _REPLACEMENTS)
-    by_stem = index_videos(preferred, lambda video: video.stem)
-    clips_of_id = Counter(_id_of(clip) for clip in clips)
+def _find_clips(tree: Tree, clips: set[str]) -> Found:
+    """Find the clips' videos, by their whole names, else by their ids alone."""
+    clips_of_id = Counter(map(_id_of, clips))
+    # Each name that a clip's file may have, and the clip.
+    clip_of = {_id_of(clip): clip for clip in clips if clips_of_id[_id_of(clip)] == 1}
+    clip_of |= {clip: clip for clip in clips}
+    files: dict[str, list[File]] = {}
+    found = Found(passed=tree.passed)
+    for video in tree.videos:
+        clip = clip_of.get(bare(video.name))
+        if clip is None:
+            found.passed.add("videos that no list names", video.tail)
+        else:
+            files.setdefault(clip, []).append(video)
+    doubles: list[tuple[File, File]] = []
+    for clip, videos in files.items():
+        # A stable sort: replacements first, then whole names, else the order of the walk.
+        videos.sort(key=lambda video: (not _replaces(video), bare(video.name) not in clips))
+        found.on_disk[clip] = videos[0]
+        if not _replaces(videos[0]):
+            doubles += [(videos[0], other) for other in videos[1:]]
+    found.warnings += doubles_warning(doubles)
+    return found
 
-    def find(clip: str) -> File | None:
-        video = by_stem.get(clip)
-        if video is None and clips_of_id[_id_of(clip)] == 1:
-            return by_stem.get(_id_of(clip))
-        return video
 
-    return find
+def _replaces(video: File) -> bool:
+    return video.folder.name == _REPLACEMENTS
 
 
 def _id_of(clip: str) -> str:
     """Return the YouTube id, which may have underscores, of "<youtube_id>_<start>_<end>"."""
     return clip.rsplit("_", 2)[0]
-
-
-def _fill_labels(rows: dict[tuple[str, str], list[str]]) -> dict[tuple[str, str], list[str]]:
-    """Fold the rows without a label into those that have one for the same clip.
-
-    The test lists were published first without labels, then with them.
-    """
-    unlabelled = {clip: splits for (clip, label), splits in rows.items() if not label}
-    labelled = {clip for clip, label in rows if label and clip in unlabelled}
-    return {
-        (clip, label): splits + unlabelled[clip] if label and clip in labelled else splits
-        for (clip, label), splits in rows.items()
-        if label or clip not in labelled
-    }
-
-
-def _open_list(path: Path) -> Iterator[_Row] | None:
-    """Return the rows of a list; None where the file is something else."""
-    if path.suffix.lower() != ".csv":
-        return None
-    header = read_header(path)
-    named = _split_of(path.stem)
-    if not {"youtube_id", "time_start", "time_end"} <= set(header):
-        return None
-    if "split" not in header and named is None:
-        return None
-    return _read_list(path, named)
-
-
-def _read_list(path: Path, named: str | None) -> Iterator[_Row]:
-    """Yield each row; ``named`` is the split that the file's name tells."""
-    rows = read_rows(path)
-    _, header = next(rows)
-    column = {name: index for index, name in enumerate(header)}
-    for number, row in rows:
-        if len(row) < len(header):
-            raise malformed(path, number, f"{len(row)} fields where the header has {len(header)}")
-        start, end = row[column["time_start"]], row[column["time_end"]]
-        if not row[column["youtube_id"]] or not start.isdecimal() or not end.isdecimal():
-            raise malformed(path, number, "youtube_id, time_start or time_end is no id or number")
-        split = named
-        if "split" in column and row[column["split"]]:
-            split = _split_of(row[column["split"]])
-        if split is None:
-            raise malformed(path, number, "the split is not one of train, val or validate, test")
-        clip = f"{row[column['youtube_id']]}_{int(start):06d}_{int(end):06d}"
-        yield clip, row[column["label"]] if "label" in column else "", split
-
-
-@functools.cache
-def _split_of(text: str) -> str | None:
-    """Return the first split that a text such as "kinetics-400_train" names."""
-    words = re.findall("[a-z]+", text.lower())
-    return next((_SPLITS[word] for word in words if word in _SPLITS), None)

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipelines.errors import FastrotError
-from pipelines.layouts.entry import File, Listed, Listing, index_videos, match, walk
+from pipelines.layouts.choice import only_copy
+from pipelines.layouts.entry import Listing
+from pipelines.layouts.files import File, walk
 from pipelines.layouts.lists import malformed, read_rows
+from pipelines.layouts.matching import Listed, find_listed, match
 
 _CATEGORIES = "moments_categories.txt"
 _SETS = {
@@ -21,16 +24,19 @@ _SETS = {
 def read(source: Path) -> Listing:
     """List the videos named in the official lists; splits are train and val.
 
-    A video's name is its path below the data set's folder, "training/class/file.mp4"; labels are
-    the indices of ``moments_categories.txt``.
+    A video's name is its path below the data set's folder, "training/class/file.mp4", also where it
+    has been converted (``file.mkv``); labels are the indices of ``moments_categories.txt``.
 
     Raises:
         FastrotError: ``moments_categories.txt`` or both lists are absent, or one is malformed.
+        UsageError: two lists of one name differ.
     """
     tree = walk(source)
-    files: dict[str, Path] = {}
+    copies: dict[str, list[Path]] = {}
     for path in tree.lists:
-        files.setdefault(path.name, path)
+        if path.name in (_CATEGORIES, *_SETS):
+            copies.setdefault(path.name, []).append(path)
+    files = {name: only_copy(source, paths) for name, paths in copies.items()}
     if _CATEGORIES not in files or not files.keys() & _SETS.keys():
         raise FastrotError(
             f"{source} must have {_CATEGORIES} and trainingSet.csv or validationSet.csv at or "
@@ -42,8 +48,7 @@ def read(source: Path) -> Listing:
         if set_name in files:
             for name, label in _read_set(files[set_name], set(classes)):
                 listed.setdefault(f"{folder}/{name}", Listed(label)).splits.append(split)
-    on_disk = index_videos(tree.videos, _name_of)
-    return match(listed, on_disk, classes)
+    return match(listed, find_listed(listed, tree, _name_of), classes)
 
 
 def _name_of(video: File) -> str:

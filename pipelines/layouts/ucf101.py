@@ -1,14 +1,20 @@
 """UCF101 (Soomro et al., 2012): Class/v_Class_g01_c01.avi and the official train/test lists.
 
 The lists (``classInd.txt``, ``trainlist0k.txt``, ``testlist0k.txt``) are distributed apart from the
-videos, so both are looked for anywhere below the source.
+videos, so both are looked for anywhere below the source. The videos may have been converted
+(``v_Class_g01_c01.mp4``): their names in the store are those of the lists.
 """
 
 from pathlib import Path
 
 from pipelines.errors import FastrotError
-from pipelines.layouts.entry import Listed, Listing, index_videos, match, walk
+from pipelines.layouts.choice import only_copy, only_folder
+from pipelines.layouts.entry import Listing
+from pipelines.layouts.files import walk
 from pipelines.layouts.lists import read_lines
+from pipelines.layouts.matching import Listed, find_listed, match
+
+_CLASSES = "classInd.txt"
 
 
 def read(source: Path) -> Listing:
@@ -16,25 +22,49 @@ def read(source: Path) -> Listing:
 
     Raises:
         FastrotError: ``classInd.txt`` or the lists are absent or malformed.
+        UsageError: there are several sets of lists, and it cannot be told which is meant.
     """
     tree = walk(source)
-    found = [path for path in tree.lists if path.name == "classInd.txt"]
+    found = [path for path in tree.lists if path.name == _CLASSES]
     if not found:
         raise FastrotError(
-            f"{source} has no classInd.txt: put UCF101's train/test lists below it "
+            f"{source} has no {_CLASSES}: put UCF101's train/test lists below it "
             "(UCF101TrainTestSplits-RecognitionTask.zip)"
         )
-    lists = found[0].parent
-    classes = _read_classes(found[0])
+    lists, warnings = _choose(source, found)
+    classes = _read_classes(lists / _CLASSES)
     listed: dict[str, Listed] = {}
-    for kind in ("train", "test"):
-        for path in sorted(lists.glob(f"{kind}list0?.txt")):
-            for name in _read_list(path, classes):
-                video = listed.setdefault(name, Listed(name.split("/")[0]))
-                video.splits.append(f"{kind}{int(path.stem[-1])}")
+    for path in _split_lists(lists):
+        for name in _read_list(path, classes):
+            video = listed.setdefault(name, Listed(name.split("/")[0]))
+            video.splits.append(path.stem.replace("list0", ""))
     if not listed:
         raise FastrotError(f"{lists} has no trainlist0k.txt or testlist0k.txt")
-    return match(listed, index_videos(tree.videos, lambda video: video.tail), classes)
+    listing = match(listed, find_listed(listed, tree, lambda video: video.tail), classes)
+    listing.warnings += warnings
+    return listing
+
+
+def _choose(source: Path, found: list[Path]) -> tuple[Path, list[str]]:
+    """Return the folder of the recognition lists, beside which there may be the detection lists."""
+    lists = {path.parent: _split_lists(path.parent) for path in found}
+    full = {folder: paths for folder, paths in lists.items() if paths}
+    if not full:
+        return only_copy(source, found).parent, []
+    covered = {
+        folder: {line.split("/")[0] for path in paths for _, line in read_lines(path)}
+        for folder, paths in full.items()
+    }
+    return only_folder(
+        source, covered, {folder: [folder / _CLASSES, *paths] for folder, paths in full.items()}
+    )
+
+
+def _split_lists(folder: Path) -> list[Path]:
+    """Return the train lists, then the test lists."""
+    return [
+        path for kind in ("train", "test") for path in sorted(folder.glob(f"{kind}list0[0-9].txt"))
+    ]
 
 
 def _read_classes(path: Path) -> list[str]:
@@ -53,5 +83,5 @@ def _read_list(path: Path, classes: list[str]) -> list[str]:
     known = set(classes)
     for name in names:
         if name.count("/") != 1 or name.split("/")[0] not in known:
-            raise FastrotError(f"{path}: {name!r} is not Class/video with a class of classInd.txt")
+            raise FastrotError(f"{path}: {name!r} is not Class/video with a class of {_CLASSES}")
     return names

@@ -1,5 +1,6 @@
 """The code of docs/extending.md does what the page says."""
 
+import json
 import subprocess
 import sys
 
@@ -15,11 +16,12 @@ LAYOUT, TASK = [
 ]
 
 
-def test_the_layout_prepares_what_its_table_names(tmp_path):
+def test_the_layout_prepares_what_its_list_names(tmp_path):
     write_video(tmp_path / "videos" / "a" / "b.avi", moving_frames(8, 48, 64))
-    (tmp_path / "videos" / "videos.csv").write_text("a/b.avi,swimming,train\nc.avi,diving,test\n")
+    videos = {"train": {"swimming": ["a/b.avi"]}, "test": {"diving": ["c.avi"]}}
+    (tmp_path / "videos" / "videos.json").write_text(json.dumps(videos))
     (tmp_path / "mine.py").write_text(LAYOUT)
-    command = ["prepare", "videos", "--layout", "table", "--out", "store", "--size", "40"]
+    command = ["prepare", "videos", "--layout", "json", "--out", "store", "--size", "40"]
     done = subprocess.run(
         [sys.executable, "mine.py", *command],
         cwd=tmp_path,
@@ -28,7 +30,7 @@ def test_the_layout_prepares_what_its_table_names(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "not on disk: 1 of the listed videos (c.avi)" in done.stdout
+    assert "not on disk  1 listed video (c.avi)" in done.stdout
     store = Store.open(tmp_path / "store")
     assert (store.classes, store.splits, store.name(0)) == (
         ["diving", "swimming"],

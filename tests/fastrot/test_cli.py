@@ -1,10 +1,14 @@
 """The command line as people use it: exit codes, messages, output."""
 
 import json
+import re
 
 import pytest
 
 from fastrot.cli import main
+from fastrot.demo.data import own_data
+from fastrot.notebook import prepare_videos
+from pipelines.store import Store
 from tests.helpers import moving_frames, write_video
 
 
@@ -24,9 +28,10 @@ def test_prepare_info_ls_verify_and_extract(films, tmp_path, capsys):
     command = ["prepare", str(films), "--out", str(store), "--size", "40", "--frames", "6"]
     assert main([*command, "--workers", "1"]) == 0
     out = capsys.readouterr().out
-    assert "set aside: cut.avi: it is truncated" in out
-    assert "README" not in out
-    assert "4 videos found = 0 done before + 3 added + 1 set aside; 3 videos in" in out
+    assert re.search(r"^rejected +1: it is truncated.* \(cut.avi\)$", out, re.MULTILINE)
+    assert "found        4 videos: 0 stored before, 3 added, 1 rejected, 0 rejected before" in out
+    assert f"stored       3 videos in {store}\n" in out
+    assert "passed over  .md files: 1 (README.md)" in out
     assert main(["store", "info", str(store), "--json"]) == 0
     info = json.loads(capsys.readouterr().out)
     assert (info["videos"], info["rejected"], info["frames"]) == (3, 1, 18)
@@ -50,7 +55,7 @@ def test_a_second_prepare_has_nothing_to_do(films, tmp_path, capsys):
     assert main(command) == 0
     capsys.readouterr()
     assert main(command) == 0
-    assert "3 videos found = 3 done before + 0 added + 0 set aside" in capsys.readouterr().out
+    assert "3 videos: 3 stored before, 0 added, 0 rejected" in capsys.readouterr().out
 
 
 def test_verify_exits_with_1_until_fixed(films, tmp_path, capsys):
@@ -104,3 +109,46 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2
+
+
+def test_own_labels_come_in_by_lists(films, tmp_path, capsys):
+    lists = tmp_path / "train.csv", tmp_path / "val.csv"
+    lists[0].write_text("path,label\nfilm 0.avi,run\nfilm 1.avi,high jump\ngone.avi,run\n")
+    lists[1].write_text("film 2.avi run\n")
+    store = tmp_path / "store"
+    command = ["prepare", str(films), "--out", str(store), "--size", "40", "--codec", "raw"]
+    command += ["--layout", "list", "--list", str(lists[0]), "--list", str(lists[1])]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "classes      2 (high jump, run)" in out
+    assert "splits       train 2, val 1" in out
+    assert "not on disk  1 listed video (gone.avi)" in out
+    assert (store / "missing.txt").read_text() == "gone.avi\n"
+    made = Store.open(store)
+    assert (made.classes, made.splits) == (["high jump", "run"], {"train": 2, "val": 1})
+    lists[0].write_text("film 0.avi,run\nfilm 1.avi,high jump\n")
+    assert main(command) == 0
+    assert not (store / "missing.txt").exists()
+    assert main([*command, "--layout", "folder"]) == 2
+    assert "--list is for --layout list" in capsys.readouterr().err
+
+
+def test_warnings_come_before_decoding_and_again_at_the_end(films, tmp_path, capsys):
+    (films / "run").mkdir()
+    (films / "film 0.avi").rename(films / "run" / "1.avi")
+    assert main(["prepare", str(films), "--out", str(tmp_path / "store"), "--size", "40"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("warning: no classes were found: 2 videos (film 1.avi, film 2.avi)")
+    assert lines[-1].startswith("warning      no classes were found: 2 videos")
+
+
+def test_lists_reach_the_demo_and_notebooks(films, tmp_path):
+    train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+    train.write_text("film 0.avi run\nfilm 1.avi jump\n")
+    test.write_text("film 2.avi run\n")
+    data = own_data(films, "list", tmp_path / "demo", [train, test])
+    assert (data.train_split, data.test_split, data.has_actions) == ("train", "test", True)
+    store = prepare_videos(
+        films, tmp_path / "store", layout="list", lists=[train, str(test)], codec="raw", size=40
+    )
+    assert (store.classes, store.splits) == (["jump", "run"], {"test": 1, "train": 2})

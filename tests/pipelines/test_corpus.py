@@ -172,5 +172,5 @@ def test_the_command_prints_any_name(corpus, tmp_path, capfd):
     assert main(["prepare", str(few), "--out", store, "--size", "40", "--workers", "1"]) == 0
     assert main(["store", "ls", store]) == 0
     out = capfd.readouterr().out
-    assert "4 videos found" in out
+    assert "found        4 videos: " in out
     assert "bad\\udcff.mp4" in out

@@ -56,6 +56,29 @@ def test_from_pretext_to_accuracies(
     assert results["environment"]["packages"]["torch"]
 
 
+def test_own_lists_are_fine_tuned_on(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From lists of labels to an accuracy, by the config that comes for it."""
+    names = sorted(path.relative_to(videos).as_posix() for path in videos.rglob("video*"))
+    lines = [f"{name},{'high jump' if i % 3 else 'run'}\n" for i, name in enumerate(names)]
+    train, val = tmp_path / "train.csv", tmp_path / "val.csv"
+    train.write_text("path,label\n" + "".join(lines[:4]))
+    val.write_text("".join(lines[4:]))
+    store = str(tmp_path / "store")
+    command = ["prepare", str(videos), "--out", store, "--codec", "raw", "--size", "40"]
+    command += ["--layout", "list", "--list", str(train), "--list", str(val)]
+    assert main(command) == 0
+    small = ["model.depth=10", "model.width=4", "data.frames=4", "data.crop=32"]
+    small += ["train.batch=2", "train.epochs=1", f"out={tmp_path / 'runs'}"]
+    assert (
+        main(["finetune", "finetune/own.yaml", f"data.store={store}", "init=scratch", *small]) == 0
+    )
+    out = capsys.readouterr().out
+    assert "action, 2 classes, 4 videos" in out
+    assert "split val, 2 videos" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -46,3 +46,72 @@ def test_one_file_is_a_source_too(tmp_path):
 def test_an_empty_folder_says_so(tmp_path):
     with pytest.raises(FastrotError, match=r"no videos found in"):
         read_layout(tmp_path, "folder")
+
+
+def test_a_video_beside_the_class_folders_is_named(tmp_path):
+    touch(tmp_path, "run/1.avi", "jump/1.avi", "stray.avi")
+    listing = read_layout(tmp_path, "folder")
+    assert listing.classes == []
+    assert listing.warnings == [
+        "no classes were found: 1 video (stray.avi) is not directly in the folders jump, run; "
+        "move such videos into a class folder or out of the data set, or name classes by --list"
+    ]
+
+
+@pytest.mark.parametrize("third", ["extra/run/3.avi", "extra/3.avi", "3.avi"])
+@pytest.mark.parametrize("inner", ["run/", ""])
+def test_what_lies_beside_the_split_folders_is_named(tmp_path, third, inner):
+    touch(tmp_path, f"train/{inner}1.avi", f"val/{inner}2.avi", third)
+    listing = read_layout(tmp_path, "folder")
+    assert {(entry.label, entry.splits) for entry in listing.entries} == {(None, ())}
+    assert listing.classes == []
+    (warning,) = listing.warnings
+    assert warning.startswith(
+        f"no splits were taken from the folders train, val: 1 video ({third}) is outside them"
+    )
+
+
+def test_a_class_may_be_called_like_a_split(tmp_path):
+    touch(tmp_path, "test/1.avi", "run/2.avi")
+    listing = read_layout(tmp_path, "folder")
+    assert listing.classes == ["run", "test"]
+    (warning,) = listing.warnings
+    assert "no splits were taken from the folders test" in warning
+
+
+@pytest.mark.parametrize(
+    ("names", "warning"),
+    [
+        (["a.avi", "b.avi"], None),
+        (["train/a.avi", "val/b.avi"], None),
+        (["only/a.avi", "only/b.avi"], "all videos are in one folder, only"),
+        (
+            ["x/y/a.avi", "z/w/b.avi"],
+            "2 videos (x/y/a.avi, z/w/b.avi) are not directly in one folder",
+        ),
+        (
+            ["train/run/a.avi", "train/b.avi"],
+            "1 video (train/b.avi) is not directly in the folders run",
+        ),
+    ],
+)
+def test_only_what_is_near_to_classes_is_worth_a_warning(tmp_path, names, warning):
+    touch(tmp_path, *names)
+    listing = read_layout(tmp_path, "folder")
+    assert listing.classes == []
+    assert [warning in found for found in listing.warnings] == ([True] if warning else [])
+
+
+def test_a_linked_class_is_a_class(tmp_path):
+    touch(tmp_path, "data/jump/1.avi", "elsewhere/1.avi")
+    (tmp_path / "data/run").symlink_to(tmp_path / "elsewhere")
+    listing = read_layout(tmp_path / "data", "folder")
+    assert listing.classes == ["jump", "run"]
+    assert summary(listing)[1] == ("run/1.avi", "run", ())
+
+
+def test_lists_and_hidden_folders_do_not_count(tmp_path):
+    touch(tmp_path, "run/1.avi", "jump/1.avi", ".Trash-1000/files/2.avi", "notes.txt")
+    listing = read_layout(tmp_path, "folder")
+    assert listing.classes == ["jump", "run"]
+    assert listing.passed.counts == {"hidden folders": 1, ".txt files": 1}

@@ -1,6 +1,8 @@
+import shutil
+
 import pytest
 
-from pipelines.errors import FastrotError
+from pipelines.errors import FastrotError, UsageError
 from pipelines.layouts import read_layout
 from tests.pipelines.layouts.trees import summary, touch, write
 
@@ -56,12 +58,43 @@ def test_one_file_name_in_two_classes_is_two_videos(hmdb51):
     assert entries[f"clap/{BRUSH}"].path != entries[f"brush_hair/{BRUSH}"].path
 
 
-def test_a_second_folder_of_lists_changes_nothing(hmdb51):
+def test_a_copy_of_the_lists_changes_nothing(hmdb51):
     before = summary(read_layout(hmdb51, "hmdb51"))
+    shutil.copytree(hmdb51 / SPLITS, hmdb51 / "copy")
+    for path in sorted((hmdb51 / SPLITS).iterdir()):
+        write(hmdb51 / SPLITS / f"._{path.name}", "\0\1\2")
+    listing = read_layout(hmdb51, "hmdb51")
+    assert summary(listing) == before
+    assert not [warning for warning in listing.warnings if "lists" in warning]
+
+
+def test_the_lists_of_more_classes_are_taken(hmdb51):
+    """JHMDB's lists of 21 of the classes have the same names."""
+    before = summary(read_layout(hmdb51, "hmdb51"))
+    write(hmdb51 / "a_sub_splits" / "clap_test_split1.txt", f"{CLAP} 2")
+    listing = read_layout(hmdb51, "hmdb51")
+    assert summary(listing) == before
+    (warning,) = [warning for warning in listing.warnings if "a_sub_splits" in warning]
+    assert f"{SPLITS} (2 classes) were taken" in warning
+
+
+def test_other_lists_of_as_many_classes_are_asked_about(hmdb51):
     for path in sorted((hmdb51 / SPLITS).iterdir()):
         write(hmdb51 / "zz_other" / path.name, f"{CLAP} 1", f"{BRUSH} 2")
-        write(hmdb51 / SPLITS / f"._{path.name}", "\0\1\2")
-    assert summary(read_layout(hmdb51, "hmdb51")) == before
+    with pytest.raises(UsageError, match=rf"{SPLITS} and .*zz_other differ.* move the other"):
+        read_layout(hmdb51, "hmdb51")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".MKV", ".avi.mp4", ".mp4.mkv"])
+def test_converted_videos_keep_their_listed_names(hmdb51, suffix):
+    before = summary(read_layout(hmdb51, "hmdb51"))
+    for path in sorted((hmdb51 / "hmdb51_org").glob("*/*.avi")):
+        path.rename(path.with_suffix(suffix))
+    listing = read_layout(hmdb51, "hmdb51")
+    assert summary(listing) == before
+    assert listing.entries[1].path.name == BRUSH.replace(".avi", suffix)
+    (warning,) = [warning for warning in listing.warnings if "suffix" in warning]
+    assert warning.startswith("3 videos matched without the suffix")
 
 
 def test_a_class_without_one_of_the_lists_is_named(hmdb51):

@@ -1,8 +1,9 @@
 import os
+import shutil
 
 import pytest
 
-from pipelines.errors import FastrotError
+from pipelines.errors import FastrotError, UsageError
 from pipelines.layouts import kinetics, read_layout
 from tests.pipelines.layouts.trees import summary, touch, write
 
@@ -205,7 +206,7 @@ def test_five_thousand_clips(tmp_path, monkeypatch):
             folders.setdefault(f"{tmp_path}/{label.replace(' ', '_')}", []).append(name)
     tree = [(str(tmp_path), [], ["lists.csv"])]
     tree += [(folder, [], names) for folder, names in folders.items()]
-    monkeypatch.setattr(os, "walk", lambda source: tree)
+    monkeypatch.setattr(os, "walk", lambda source, onerror: tree)
     listing = kinetics.read(tmp_path)
     assert len(listing.entries) == 4_950
     assert len({entry.name for entry in listing.entries}) == 4_950
@@ -216,3 +217,49 @@ def test_five_thousand_clips(tmp_path, monkeypatch):
         folder, name = entry.name.split("/")
         assert entry.label == folder
         assert entry.path == tmp_path / folder.replace(" ", "_") / name
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4.webm", ".mp4.mkv"])
+def test_converted_videos_are_found(kinetics_lists, suffix):
+    touch(kinetics_lists, f"abseiling/{TRAIN}{suffix}", f"--65_UAU7ao{suffix}")
+    assert summary(read_layout(kinetics_lists, "kinetics")) == [EXPECTED[0], EXPECTED[1]]
+
+
+def test_several_files_of_one_clip_are_named(kinetics_lists):
+    touch(kinetics_lists, f"a/{TRAIN}.mp4", f"b/{TRAIN}.mkv", f"other/{LATE}.mp4", "other/x.mp4")
+    listing = read_layout(kinetics_lists, "kinetics")
+    assert [entry.path.parent.name for entry in listing.entries] == ["a", "other"]
+    (warning,) = listing.warnings
+    assert warning.startswith("1 file not taken")
+    assert f"a/{TRAIN}.mp4 instead of {kinetics_lists}/b/{TRAIN}.mkv" in warning
+    assert listing.passed.names["videos that no list names"] == ["other/x.mp4"]
+
+
+TWO = ["abseiling,-3B32lodo2M,59,69,train", "yoga,abcdefghijk,3,13,train"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [TWO[0], "yoga,lmnopqrstuv,3,13,train"],  # another version: some clips are in both
+        ["climbing,-3B32lodo2M,59,69,train"],  # other labels of the same clips
+    ],
+)
+def test_two_versions_of_one_split_are_asked_about(tmp_path, rows):
+    write(tmp_path / "k400/train.csv", HEADER, *TWO)
+    write(tmp_path / "k600/train.csv", HEADER, *rows)
+    with pytest.raises(UsageError, match=r"k400/train\.csv and .*k600/train\.csv differ"):
+        read_layout(tmp_path, "kinetics")
+
+
+def test_copies_and_parts_of_one_split_are_taken(tmp_path):
+    write(tmp_path / "train.csv", HEADER, *TWO)
+    shutil.copy(tmp_path / "train.csv", tmp_path / "train (1).csv")
+    touch(tmp_path, f"{TRAIN}.mp4", "lmnopqrstuv.mp4")
+    listing = read_layout(tmp_path, "kinetics")
+    assert (len(listing.entries), listing.warnings) == (1, [])
+    write(tmp_path / "train2.csv", HEADER, "yoga,lmnopqrstuv,3,13,train")
+    listing = read_layout(tmp_path, "kinetics")
+    assert [entry.splits for entry in listing.entries] == [("train",), ("train",)]
+    (warning,) = listing.warnings
+    assert warning.startswith("the split train is made of 3 lists, which were all taken: ")

@@ -1,6 +1,8 @@
+import shutil
+
 import pytest
 
-from pipelines.errors import FastrotError
+from pipelines.errors import FastrotError, UsageError
 from pipelines.layouts import read_layout
 from tests.pipelines.layouts.trees import summary, touch, write
 
@@ -94,3 +96,26 @@ def test_absent_lists_are_named(moments, gone):
         next(moments.glob(f"{name}*")).unlink()
     with pytest.raises(FastrotError, match=r"must have moments_categories\.txt and trainingSet"):
         read_layout(moments, "moments")
+
+
+def test_converted_videos_keep_their_listed_names(moments):
+    before = summary(read_layout(moments, "moments"))
+    for path in sorted(moments.glob("*/*/*.mp4")):
+        path.rename(path.with_suffix(".webm"))
+    assert summary(read_layout(moments, "moments")) == before
+
+
+def test_two_lists_of_one_name_are_asked_about(moments):
+    before = summary(read_layout(moments, "moments"))
+    (moments / "old").mkdir()
+    shutil.copy(moments / "trainingSet.csv", moments / "old")
+    assert summary(read_layout(moments, "moments")) == before  # a copy
+    write(moments / "old/trainingSet.csv", f"{BLOCK},blocking,3,0")
+    with pytest.raises(UsageError, match=r"trainingSet\.csv and .*trainingSet\.csv differ"):
+        read_layout(moments, "moments")
+
+
+def test_a_folder_that_is_spelt_otherwise_is_named(moments):
+    (moments / "training/adult+female+singing").rename(moments / "training/adult female singing")
+    (warning,) = read_layout(moments, "moments").warnings
+    assert "'training/adult female singing' on disk is spelt otherwise than" in warning

@@ -1,8 +1,10 @@
 import pytest
 
-from pipelines.errors import FastrotError
+from pipelines.errors import FastrotError, UsageError
 from pipelines.layouts import LAYOUTS, read_layout
 from tests.pipelines.layouts.trees import touch
+
+OFFICIAL = sorted(LAYOUTS.keys() - {"folder", "list"})
 
 
 @pytest.mark.parametrize("layout", sorted(LAYOUTS))
@@ -11,15 +13,41 @@ def test_a_wrong_path_is_named(tmp_path, layout):
         read_layout(tmp_path / "nowhere", layout)
 
 
-@pytest.mark.parametrize("layout", sorted(LAYOUTS.keys() - {"folder"}))
+@pytest.mark.parametrize("layout", OFFICIAL)
 def test_a_folder_without_the_official_lists_says_what_to_get(tmp_path, layout):
     touch(tmp_path, "Archery/v_Archery_g01_c01.avi", "train.csv")
     with pytest.raises(FastrotError, match=r"below it"):
         read_layout(tmp_path, layout)
 
 
-@pytest.mark.parametrize("layout", sorted(LAYOUTS.keys() - {"folder"}))
+@pytest.mark.parametrize("layout", OFFICIAL)
 def test_one_video_is_no_data_set(tmp_path, layout):
     touch(tmp_path, "a.avi")
     with pytest.raises(FastrotError, match=r"a\.avi (has no|must have)"):
         read_layout(tmp_path / "a.avi", layout)
+
+
+def test_nothing_found_says_what_was_passed_over(tmp_path):
+    touch(tmp_path, ".Trash-1000/a.mp4", "notes.pdf")
+    with pytest.raises(FastrotError, match=r"hidden folders: 1 \(\.Trash-1000\)") as caught:
+        read_layout(tmp_path, "folder")
+    assert ".pdf files: 1 (notes.pdf)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("Run", "run"), ("horse riding", "HorseRiding"), ("a+b", "A_b"), ("café", "cafe\u0301")],
+)
+def test_classes_that_are_spelt_nearly_alike_are_named(tmp_path, names):
+    touch(tmp_path, *(f"{name}/1.avi" for name in names), "swim/1.avi")
+    listing = read_layout(tmp_path, "folder")
+    assert len(listing.classes) == 3
+    (warning,) = listing.warnings
+    assert all(repr(name) in warning for name in names)
+    assert "swim" not in warning
+
+
+def test_lists_are_for_the_layout_list(tmp_path):
+    touch(tmp_path, "a.avi")
+    with pytest.raises(UsageError, match=r"--list is for --layout list, not folder"):
+        read_layout(tmp_path, "folder", [tmp_path / "train.csv"])

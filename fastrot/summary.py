@@ -1,0 +1,100 @@
+"""What ``fastrot prepare`` says at its end: what was found, what became of it, what was passed over."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines.layouts import Listing
+from pipelines.layouts.entry import counted
+from pipelines.prepare import Prepared
+
+REASONS = 5
+NAMES = 3
+
+
+def summarise(listing: Listing, result: Prepared, out: Path) -> list[str]:
+    """Return the lines of the summary, some ten for a healthy data set.
+
+    Args:
+        listing: the data set, whose classes and splits are counted.
+        result: what ``prepare`` did with it, or with one node's part of it.
+        out: the store.
+    """
+    before = result.already - result.rejected_before
+    found = counted(result.found, "video")
+    lines = [
+        (
+            "found",
+            f"{found}: {before:,} stored before, {result.added:,} added, "
+            f"{len(result.rejected):,} rejected, {result.rejected_before:,} rejected before",
+        ),
+        ("stored", f"{counted(result.in_store, 'video')} in {out}"),
+        *_rejected(result, out),
+        *_damaged(result),
+    ]
+    if listing.missing:
+        missing = counted(len(listing.missing), "listed video")
+        lines.append(
+            ("not on disk", f"{missing} ({_some(listing.missing)}), see {out}/missing.txt")
+        )
+    lines += [("classes", _classes(listing)), ("splits", _splits(listing))]
+    if listing.passed.counts:
+        lines.append(("passed over", str(listing.passed)))
+    lines += [("warning", warning) for warning in listing.warnings]
+    return [f"{key:<11}  {text}" for key, text in lines]
+
+
+def _rejected(result: Prepared, out: Path) -> list[tuple[str, str]]:
+    """Group what was rejected by its reason, the most frequent first."""
+    if not result.rejected:
+        return []
+    alike = Counter(_without_numbers(reason) for _, reason in result.rejected)
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in result.rejected:
+        general = _without_numbers(reason)
+        by_reason.setdefault(reason if alike[general] == 1 else general, []).append(name)
+    reasons = sorted(by_reason.items(), key=lambda pair: -len(pair[1]))
+    lines = [
+        ("rejected", f"{len(names):,}: {reason} ({_some(names)})")
+        for reason, names in reasons[:REASONS]
+    ]
+    if len(reasons) > REASONS:
+        rest = sum(len(names) for _, names in reasons[REASONS:])
+        lines.append(("rejected", f"{rest:,}: {counted(len(reasons) - REASONS, 'other reason')}"))
+    return [*lines, ("", f"see {out}/rejected*.jsonl; --retry-rejected tries them again")]
+
+
+def _without_numbers(reason: str) -> str:
+    """Return a reason without what differs from file to file, such as the bytes that are missing."""
+    return re.sub(r"\d[\d.,]*\d|\d", "...", reason)
+
+
+def _damaged(result: Prepared) -> list[tuple[str, str]]:
+    if not result.damaged:
+        return []
+    names = [f"{name}: {counted(frames, 'frame')}" for name, frames in result.damaged]
+    return [
+        ("damaged", f"{counted(len(names), 'video')} stored with damaged frames ({_some(names)})")
+    ]
+
+
+def _classes(listing: Listing) -> str:
+    if not listing.classes:
+        return "none (fine-tuning needs classes, pre-training does not)"
+    text = f"{len(listing.classes):,} ({_some(listing.classes)})"
+    unlabelled = sum(entry.label is None for entry in listing.entries)
+    return text + (f"; {counted(unlabelled, 'video')} without a class" if unlabelled else "")
+
+
+def _splits(listing: Listing) -> str:
+    sizes = Counter(split for entry in listing.entries for split in entry.splits)
+    if not sizes:
+        return "none (use data.split=all)"
+    text = ", ".join(f"{split} {sizes[split]:,}" for split in sorted(sizes))
+    neither = sum(not entry.splits for entry in listing.entries)
+    return text + (f"; {counted(neither, 'video')} in no split" if neither else "")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMES]) + ", ..." * (len(names) > NAMES)

@@ -1,0 +1,151 @@
+"""The files below a source: its videos, its lists, and what was passed over."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+# What FFmpeg reads is more than this list; it only tells a video from the README beside it.
+VIDEO_SUFFIXES = frozenset(
+    {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"}
+    | {".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"}
+)
+LIST_SUFFIXES = frozenset({".csv", ".txt"})
+
+# Folders that systems make beside people's files: thumbnails, deleted files, metadata.
+_SYSTEM_FOLDERS = frozenset(
+    {"$RECYCLE.BIN", "System Volume Information", "@eaDir", "__MACOSX", "lost+found"}
+)
+_NAMES_KEPT = 3
+
+
+class Passed:
+    """What was passed over: for each kind how many, and the first few names."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.names: dict[str, list[str]] = {}
+
+    def add(self, kind: str, name: str) -> None:
+        """Count one more of ``kind``, such as "hidden folders"."""
+        self.counts[kind] += 1
+        names = self.names.setdefault(kind, [])
+        if len(names) < _NAMES_KEPT:
+            names.append(name)
+
+    def __str__(self) -> str:
+        """Return such as "hidden folders: 2 (.git, .cache); .jpg files: 1 (a.jpg)", most first."""
+        return "; ".join(
+            f"{kind}: {count:,} ({', '.join(self.names[kind])}{', ...' * (count > _NAMES_KEPT)})"
+            for kind, count in self.counts.most_common()
+        )
+
+
+class File(NamedTuple):
+    """A file on disk. Its folder is shared: a Path for each of half a million files takes long."""
+
+    folder: Path
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """The file's path."""
+        return self.folder / self.name
+
+    @property
+    def tail(self) -> str:
+        """The last two parts of the path, "class/file"."""
+        return f"{self.folder.name}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The videos and the lists (.csv, .txt) at or below a source, in the order of their folders."""
+
+    videos: list[File] = field(default_factory=list)
+    lists: list[Path] = field(default_factory=list)
+    passed: Passed = field(default_factory=Passed)
+
+
+def walk(source: Path) -> Tree:
+    """Find the files of ``source`` (which may be one video) in one pass, without a stat for each.
+
+    Hidden files and folders are passed over. Links to folders are followed, but each folder is read
+    once, under its real place where that is below the source: so no loop is endless, and no video comes
+    twice. A folder that is called like a video is listed too, so that it is rejected by name.
+    """
+    if source.is_file():
+        return Tree([File(source.parent, source.name)])
+    tree = Tree()
+    for folder, names, files in sorted(_folders(source, tree.passed)):
+        parent = Path(folder)
+        for name in names:
+            stem, dot, suffix = name.rpartition(".")
+            kind = (dot + suffix).lower()
+            if name.startswith("."):
+                tree.passed.add("hidden files", _below(source, parent / name))
+            elif stem and kind in VIDEO_SUFFIXES:
+                tree.videos.append(File(parent, name))
+            elif name not in files:
+                continue
+            elif stem and kind in LIST_SUFFIXES:
+                tree.lists.append(parent / name)
+            else:
+                what = f"{kind} files" if stem else "files without a suffix"
+                tree.passed.add(what, _below(source, parent / name))
+    return tree
+
+
+def _folders(source: Path, passed: Passed) -> Iterator[tuple[str, list[str], set[str]]]:
+    """Yield each folder with the names in it, in order, and those of them that are files."""
+
+    def unreadable(error: OSError) -> None:
+        passed.add(
+            "unreadable folders", f"{_below(source, Path(error.filename))}: {error.strerror}"
+        )
+
+    top = source.resolve()
+    # A link to a folder above the source would bring in everything beside it.
+    seen = {_identity(folder) for folder in (top, *top.parents)}
+    links = [source]
+    for start in links:  # grows on the way: real folders go before links to them
+        if start is not source and not _first_time(start, seen):
+            passed.add("links to folders that are read already", _below(source, start))
+            continue
+        for folder, folders, files in os.walk(start, onerror=unreadable):
+            inner = []
+            for path in (Path(folder, name) for name in sorted(folders)):
+                if path.name.startswith(".") or path.name in _SYSTEM_FOLDERS:
+                    passed.add("hidden folders", _below(source, path))
+                elif path.is_symlink():
+                    links.append(path)
+                elif _first_time(path, seen) or start is source:  # without links, no loops
+                    inner.append(path.name)
+                else:
+                    passed.add("folders that are read already", _below(source, path))
+            folders[:] = inner
+            yield folder, sorted([*files, *inner]), set(files)
+
+
+def _first_time(folder: Path, seen: set[tuple[int, int]]) -> bool:
+    """Note a folder, and return whether it was not noted before."""
+    try:
+        identity = _identity(folder)
+    except OSError:
+        return True  # gone or not permitted: os.walk says so
+    if identity in seen:
+        return False
+    seen.add(identity)
+    return True
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    """Return what tells a folder from all others, by whatever path it is reached."""
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _below(source: Path, path: Path) -> str:
+    return path.relative_to(source).as_posix()

@@ -1,0 +1,129 @@
+"""The CSV lists of Kinetics: which there are, what they say, and whether they belong together."""
+
+import functools
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.layouts.choice import two_choices
+from pipelines.layouts.lists import malformed, read_header, read_rows
+
+_SPLITS = {
+    **{"train": "train", "training": "train"},
+    **{"val": "val", "validate": "val", "validation": "val"},
+    # Kinetics-600 has a second test set, kinetics600_holdout_test.csv.
+    **{"test": "test", "holdout": "holdout"},
+}
+
+Rows = dict[tuple[str, str], list[str]]
+"""(clip "<youtube_id>_<start>_<end>", label or "" for none): the splits that it is in."""
+
+
+@dataclass(frozen=True)
+class _SplitList:
+    """One split of one list: its clips and their labels."""
+
+    path: Path
+    labels: dict[str, set[str]]
+
+
+def read_lists(source: Path, paths: Sequence[Path]) -> tuple[Rows, list[str]]:
+    """Read those of ``paths`` that are official lists; return their rows, and warnings.
+
+    Lists of one split may be parts, copies, or one without labels beside one with them.
+
+    Raises:
+        FastrotError: a list is malformed.
+        UsageError: two lists of one split are different versions of it.
+    """
+    rows: Rows = {}
+    by_split: dict[str, list[_SplitList]] = {}
+    for path in paths:
+        own: dict[str, _SplitList] = {}
+        for clip, label, split in _open_list(path) or ():
+            rows.setdefault((clip, label), []).append(split)
+            own.setdefault(split, _SplitList(path, {})).labels.setdefault(clip, set()).add(label)
+        for split, found in own.items():
+            by_split.setdefault(split, []).append(found)
+    warnings = [
+        f"the split {split} is made of {len(lists)} lists, which were all taken: "
+        + ", ".join(str(found.path) for found in lists)
+        for split, lists in by_split.items()
+        if _are_parts(source, lists)
+    ]
+    return _fill_labels(rows), warnings
+
+
+def _are_parts(source: Path, lists: list[_SplitList]) -> bool:
+    """Return whether lists of one split add to each other; UsageError where they are two versions."""
+    parts = False
+    for first, second in itertools.combinations(lists, 2):
+        common = first.labels.keys() & second.labels.keys()
+        contained = len(common) in (0, len(first.labels), len(second.labels))
+        if not contained or not all(
+            _agree(first.labels[clip], second.labels[clip]) for clip in common
+        ):
+            raise two_choices(source, first.path, second.path)
+        parts |= first.labels.keys() != second.labels.keys()
+    return parts
+
+
+def _agree(first: set[str], second: set[str]) -> bool:
+    """Return whether two lists give a clip the same labels, or one of them gives none."""
+    return first == second or {""} in (first, second)
+
+
+def _fill_labels(rows: Rows) -> Rows:
+    """Fold the rows without a label into those that have one for the same clip.
+
+    The test lists were published first without labels, then with them.
+    """
+    unlabelled = {clip: splits for (clip, label), splits in rows.items() if not label}
+    labelled = {clip for clip, label in rows if label and clip in unlabelled}
+    return {
+        (clip, label): splits + unlabelled[clip] if label and clip in labelled else splits
+        for (clip, label), splits in rows.items()
+        if label or clip not in labelled
+    }
+
+
+def _open_list(path: Path) -> Iterator[tuple[str, str, str]] | None:
+    """Return the rows of a list; None where the file is something else."""
+    if path.suffix.lower() != ".csv":
+        return None
+    header = read_header(path)
+    named = _split_of(path.stem)
+    if not {"youtube_id", "time_start", "time_end"} <= set(header):
+        return None
+    if "split" not in header and named is None:
+        return None
+    return _read_list(path, named)
+
+
+def _read_list(path: Path, named: str | None) -> Iterator[tuple[str, str, str]]:
+    """Yield (clip, label, split) of each row; ``named`` is the split that the file's name tells."""
+    rows = read_rows(path)
+    _, header = next(rows)
+    column = {name: index for index, name in enumerate(header)}
+    for number, row in rows:
+        if len(row) < len(header):
+            raise malformed(path, number, f"{len(row)} fields where the header has {len(header)}")
+        start, end = row[column["time_start"]], row[column["time_end"]]
+        if not row[column["youtube_id"]] or not start.isdecimal() or not end.isdecimal():
+            raise malformed(path, number, "youtube_id, time_start or time_end is no id or number")
+        split = named
+        if "split" in column and row[column["split"]]:
+            split = _split_of(row[column["split"]])
+        if split is None:
+            raise malformed(path, number, "the split is not one of train, val or validate, test")
+        clip = f"{row[column['youtube_id']]}_{int(start):06d}_{int(end):06d}"
+        yield clip, row[column["label"]] if "label" in column else "", split
+
+
+@functools.cache
+def _split_of(text: str) -> str | None:
+    """Return the first split that a text such as "kinetics-400_train" names."""
+    words = re.findall("[a-z]+", text.lower())
+    return next((_SPLITS[word] for word in words if word in _SPLITS), None)
