@@ -11,6 +11,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
+SETTINGS = {
+    *("SOURCE", "STORE", "PARTS", "COMMAND", "STAGE", "REQUEUE", "TARGET", "PRESET"),
+    "SRUN_OPTIONS",
+}
+
 RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
 
 STANDINS = {
@@ -41,7 +46,11 @@ def slurm(tmp_path: Path) -> RunScript:
             path.write_text(f"#!/usr/bin/env bash\n{body}\n")
             path.chmod(path.stat().st_mode | stat.S_IXUSR)
         environment = {
-            **{key: value for key, value in os.environ.items() if "SLURM_" not in key},
+            **{
+                key: value
+                for key, value in os.environ.items()
+                if key not in SETTINGS and not key.startswith("SLURM_")
+            },
             "PATH": f"{programs}:{os.environ['PATH']}",
             "PYTHON": sys.executable,
             "PYTHONPATH": str(ROOT),
