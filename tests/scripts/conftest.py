@@ -11,10 +11,18 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-SETTINGS = {
-    *("SOURCE", "STORE", "PARTS", "COMMAND", "STAGE", "REQUEUE", "TARGET", "PRESET"),
+SETTINGS = [
+    "SOURCE",
+    "STORE",
+    "PARTS",
+    "COMMAND",
+    "STAGE",
+    "REQUEUE",
+    "TARGET",
+    "PRESET",
     "SRUN_OPTIONS",
-}
+]
+"""What the scripts read from the environment."""
 
 RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
 

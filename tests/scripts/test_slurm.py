@@ -107,7 +107,7 @@ def test_results_that_would_go_with_the_container_are_refused(
     image = "--container-image=x --quiet"
     done = slurm(script, *arguments, standins=ECHO, SRUN_OPTIONS=image, **variables)
     assert done.returncode == 2
-    assert "would be removed with the container" in done.stderr
+    assert "would be deleted with the container" in done.stderr
     assert not (tmp_path / "calls").exists()
     workdir = f"{image} --container-workdir=/shared"
     done = slurm(script, *arguments, standins=ECHO, SRUN_OPTIONS=workdir, **variables)

@@ -163,7 +163,7 @@ def test_a_wrong_config_ends_the_job_before_anything_starts(
     ("folder", "options", "refused"),
     [
         ("runs/a", "--container-image=x", True),
-        ("runs/a", "--quiet --container-name=x --container-mounts=/shared", True),
+        ("runs/a", "--quiet --container-mounts=/shared --container-image=x", True),
         ("runs/a", "--container-image=x --container-workdir=/shared", False),
         ("/shared/runs/a", "--container-image=x", False),
         ("runs/a", "--quiet", False),
@@ -175,7 +175,7 @@ def test_a_run_that_would_go_with_its_container_is_refused(
     standins = {**ECHO, "fastrot": f"echo {folder}"}
     done = slurm("pretrain.sbatch", "c.yaml", standins=standins, STORE="s", SRUN_OPTIONS=options)
     assert done.returncode == (2 if refused else 0), done.stderr
-    assert ("would be removed with the container" in done.stderr) == refused
+    assert ("would be deleted with the container" in done.stderr) == refused
 
 
 @pytest.fixture
