@@ -3,6 +3,7 @@
 #   docker build -t fastrot --build-arg BASE=IMAGE --build-arg DALI=cuda12 .       for a driver before 580,
 #       IMAGE with torch 2.10 or newer for CUDA 12
 #   docker run --rm --gpus all --ipc host -v /data:/data fastrot fastrot doctor
+#   docker run --rm --gpus all --ipc host -v /data:/data -v "$PWD":/workspace fastrot fastrot pretrain ...
 ARG BASE=nvcr.io/nvidia/pytorch:25.12-py3
 FROM ${BASE}
 
@@ -37,5 +38,6 @@ RUN python -c "import torch; print('torch==' + torch.__version__)" > /tmp/keep.t
     && python -c "import torch; print('torch==' + torch.__version__)" | diff - /tmp/keep.txt \
     && fastrot --version
 
+# Mount a folder here: a run's own (runs/) would otherwise be deleted with the container.
 WORKDIR /workspace
 CMD ["fastrot", "--help"]

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from fastrot.commands.arguments import options_anywhere
 from fastrot.config import load_config, to_yaml
@@ -37,6 +38,9 @@ def add_training_parser(
         "--print-config", action="store_true", help="print the resolved config as YAML and stop"
     )
     parser.add_argument(
+        "--print-folder", action="store_true", help="print the run's folder, out/name, and stop"
+    )
+    parser.add_argument(
         "--resume",
         action="store_true",
         help="go on from the run's last checkpoint, or begin if there is none yet",
@@ -51,7 +55,7 @@ def add_training_parser(
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, or print the config."""
+    """Train, or print the config or the run's folder."""
     config = load_config(args.config, args.overrides)
     if config.task not in args.tasks:
         raise UsageError(
@@ -60,6 +64,9 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.print_config:
         sys.stdout.write(to_yaml(config))
+        return 0
+    if args.print_folder:
+        print(Path(config.out) / config.name)
         return 0
     from fastrot.training import train
 

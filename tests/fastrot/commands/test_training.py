@@ -28,12 +28,22 @@ def test_the_resolved_config_is_printed_and_nothing_run(
     assert not (tmp_path / "runs").exists()
 
 
+def test_the_runs_folder_is_printed_and_nothing_run(
+    tiny_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["pretrain", tiny_file, "out=/shared/my runs", "--print-folder", "name=a"]) == 0
+    assert capsys.readouterr().out == "/shared/my runs/a\n"
+    assert not (tmp_path / "runs").exists()
+
+
 def test_from_pretext_to_accuracies(
     tiny_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = yaml.safe_load(Path(tiny_file).read_text())["data"]["store"]
     runs = tmp_path / "runs"
     pretext, action = (str(runs / name / "checkpoints" / "last.pt") for name in ("tiny", "action"))
+    assert main(["pretrain", tiny_file, "--print-folder"]) == 0
+    assert capsys.readouterr().out == f"{runs / 'tiny'}\n"
     assert main(["pretrain", tiny_file]) == 0
     assert main(["finetune", tiny_file, "task=action", "name=action", f"init={pretext}"]) == 0
     capsys.readouterr()
