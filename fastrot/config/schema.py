@@ -191,9 +191,11 @@ class OptimConfig:
 
     ``step`` multiplies ``lr`` by ``gamma`` every ``step_size`` iterations, or epochs where ``step_unit``
     says so; ``onecycle`` rises from lr / 25 to ``lr`` in the first 30 % and falls to almost 0 by the
-    end; ``cosine`` falls to 0 along a half cosine; ``constant`` stays. ``warmup`` iterations rise
-    linearly to ``lr`` before any but onecycle. ``lr_batch`` scales ``lr`` by train.batch / lr_batch (0:
-    it is as given, for whatever batch). ``clip_norm`` bounds the norm of all gradients (0: no bound).
+    end; ``cosine`` falls to 0 along a half cosine; ``constant`` stays. ``warmup`` multiplies any but
+    onecycle by a factor that rises linearly to 1 in so many iterations: the drops of ``step`` stay at
+    the multiples of ``step_size``, and ``cosine`` falls from the end of the warm-up on. ``lr_batch``
+    scales ``lr`` by train.batch / lr_batch (0: it is as given, for whatever batch). ``clip_norm`` bounds
+    the norm of all gradients (0: no bound).
     ``decay_norms: false`` exempts BatchNorm and biases from ``weight_decay``. ``backend`` is whose SGD:
     torch's (fused on a GPU), NVIDIA apex's FusedSGD, or auto: apex's where it is installed and works, but
     for fp16, with which the host would wait for the GPU at every step.

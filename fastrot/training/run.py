@@ -170,9 +170,7 @@ class _Run:
         try:
             changes = check_resumable(path, saved, self._config, self._identity, anyway=anyway)
             self._standing = Standing(**saved["standing"])
-            missing = {"positions", "rng", "optimizer", "scheduler", "scaler", "totals"} - set(
-                saved
-            )
+            missing = {"positions", "rng", "optimizer", "scaler", "totals"} - set(saved)
             if missing or not isinstance(saved["rng"], list):
                 raise KeyError(*sorted(missing or ["rng"]))
         except (KeyError, TypeError) as error:
