@@ -1,4 +1,4 @@
-"""A training run from its config to its last checkpoint, for both tasks."""
+"""A training run from its config to its last checkpoint, for every task."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from fastrot.checkpoint import load_checkpoint, save_checkpoint
 from fastrot.config import Config, ProfileConfig, to_mapping
 from fastrot.config.schema import SCRATCH
 from fastrot.evaluation.action import ActionResult, evaluate_action
-from fastrot.evaluation.angles import evaluate_pretext
+from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.trained import Trained
 from fastrot.models.flops import train_flops
 from fastrot.models.weights import start_from
