@@ -66,7 +66,7 @@ def test_the_task_does_by_the_command_line_what_the_page_says(
     lines = lines_of_the_task(make_store().path)
     pretrain = [*lines["pretrain"], *SMALL]
     assert "data.eval_split=test1" in pretrain
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1"]
     done = subprocess.run(
         [sys.executable, *torchrun, "-m", "fastrot", *pretrain],
         cwd=tmp_path,
