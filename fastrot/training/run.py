@@ -25,6 +25,7 @@ from fastrot.training.clock import Clock
 from fastrot.training.data import training_data
 from fastrot.training.interrupt import INTERRUPTED, Agreement, Interrupt
 from fastrot.training.optim import count_steps, scaled_lr
+from fastrot.training.pace import Pace, cpu_note
 from fastrot.training.result import Standing, TrainResult
 from fastrot.training.resume import check_resumable, config_hash, newest_good
 from fastrot.training.rng import seed_rngs
@@ -217,6 +218,10 @@ class _Run:
             self._folder.log(note)
         if trainer.step:
             self._folder.log(f"going on after step {trainer.step}")
+        clips = (self._steps - trainer.step) * batch * task.views
+        length = cpu_note(clips * self._flops, self._runtime) if self._runtime.is_main else None
+        if length:
+            self._folder.log(length)
 
     def _loop(
         self,
@@ -227,6 +232,8 @@ class _Run:
     ) -> None:
         train = self._config.train
         clock = Clock(loader, trainer.step, self._standing.seconds)
+        pace = Pace(trainer.step, self._steps)
+        before = clock.seconds
         while trainer.step < self._steps:
             trainer.advance(loader)
             stepped()
@@ -234,6 +241,9 @@ class _Run:
             logging = at_end or _due(step, train.log_every)
             if logging:
                 self._log(trainer, clock)
+            elif pace.due(step) and self._runtime.is_main:
+                self._runtime.wait()
+                self._folder.log(pace.line(step, clock.seconds - before))
             if self._config.data.eval_split and (at_end or _due(step, train.eval_every)):
                 with clock.stopped():
                     self._evaluate(trainer)
