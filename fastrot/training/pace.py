@@ -68,7 +68,7 @@ def cpu_note(flop: float, runtime: Runtime) -> str | None:
     return (
         f"on this CPU the run would take about {duration(flop / rate)}: {flop / 1e15:,.0f} PFLOP, at "
         f"{rate / 1e12:.2g} TFLOP/s in a convolution like its own. Its config is meant for GPUs. On a CPU, "
-        "use `fastrot demo --source VIDEOS`, or configs of its size: demo/pretrain.yaml and demo/finetune.yaml"
+        "use `fastrot demo --source VIDEOS`, or the configs demo/pretrain.yaml and demo/finetune.yaml"
     )
 
 
