@@ -72,8 +72,8 @@ def test_a_rate_below_one_is_told_by_its_inverse(rate: float, text: str) -> None
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0.4, "0 seconds"),
-        (119, "119 seconds"),
+        (0.4, "0 s"),
+        (119, "119 s"),
         (120, "2 minutes"),
         (7199, "120 minutes"),
         (3 * 3600, "3 hours"),
