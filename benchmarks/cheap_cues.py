@@ -122,7 +122,14 @@ def _where() -> dict[str, Any]:
 
 
 def summary(report: DemoReport) -> dict[str, Any]:
-    """Pick from a demo's report what the table and the figure show: percentages, by seed or block."""
+    """Pick from a demo's report what the table and the figure show: percentages, by seed or block.
+
+    Raises:
+        FastrotError: There were too few videos to measure anything.
+    """
+    if report.shortage:
+        raise FastrotError(report.shortage)
+    assert report.rotation is not None
     assert report.transfer is not None  # the built-in set has classes
     assert report.probe is not None
     return {

@@ -12,7 +12,6 @@ from benchmarks.rotation import channels_first, pixel_statistics
 from fastrot.config import Config
 from fastrot.models.network import Network
 from fastrot.models.resnet3d import ShortcutA
-from fastrot.rotation.sets import rotation_set
 from fastrot.runtime import Runtime
 from fastrot.tasks import RotationTask
 from fastrot.training.optim import scaled_lr
@@ -71,9 +70,7 @@ class MarkedTask(RotationTask):
     """The pretext task, marking where the trainer goes from one part of its step to the next."""
 
     def __init__(self, config: Config, marks: Marks, *, channels_last: bool):
-        mean, std = config.data.statistics
-        super().__init__(rotation_set(config.rotation.degrees), mean, std)
-        self.channels = config.model.stem_channels
+        super().__init__(config, classes=[])
         self._marks = marks
         self._channels_last = channels_last
 

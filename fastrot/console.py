@@ -31,6 +31,24 @@ def show(table: Table) -> None:
     _console.print(table)
 
 
+def rate_text(rate: float, unit: str) -> str:
+    """Return a rate such as ``35.2 videos/s``; below 1 its inverse, such as ``21.3 s/step``.
+
+    Args:
+        rate: how many a second, above 0.
+        unit: what is counted, in the plural.
+    """
+    return f"{rate:.1f} {unit}/s" if rate >= 1 else f"{1 / rate:.1f} s/{unit.removesuffix('s')}"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in its largest unit, such as ``26 days``."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 class Advance(Protocol):
     """Moves a progress display on; one of these is what ``progress`` gives."""
 
@@ -48,7 +66,7 @@ class Advance(Protocol):
 def progress(
     total: int, what: str, unit: str, *, shown: bool = True, lines: bool = True
 ) -> Iterator[Advance]:
-    """Show how far ``what`` has come, its rate in ``unit`` a second, and the time left.
+    """Show how far ``what`` has come, its rate in ``unit`` a second (or its inverse), and the time left.
 
     On a terminal that is a bar; elsewhere a plain line every 5 seconds and one at the end.
 
@@ -119,7 +137,7 @@ class _Lines(_Silent):
         line = f"{self._what}: {self._done}/{self._total} {self._unit}"
         if rate:
             left = timedelta(seconds=round((self._total - self._done) / rate))
-            line += f", {rate:.1f} {self._unit}/s, {left} left"
+            line += f", {rate_text(rate, self._unit)}, {left} left"
         say(line)
 
     def __exit__(
@@ -142,6 +160,8 @@ class _Bar(_Silent):
             _Rate(unit),
             TimeRemainingColumn(),
             console=_console,
+            # Of a slow step's rate rich would have forgotten the step before: it takes two to have one.
+            speed_estimate_period=3600,
         )
         self._task = self._progress.add_task(what, total=total)
         self._moved = False
@@ -176,4 +196,4 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:.1f} {self._unit}/s" if speed else f"- {self._unit}/s")
+        return Text(rate_text(speed, self._unit) if speed else f"- {self._unit}/s")

@@ -176,6 +176,11 @@ class Runtime:
         rows = self.all_rows(row.to(self.device)).cpu()
         return [rows[rank, :size].numpy().tobytes() for rank, size in enumerate(sizes)]
 
+    def wait(self) -> None:
+        """Wait until the device has done what it was given: only then is a step's time known."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     def explained(self, error: RuntimeError) -> Exception:
         """Return the error to raise for one: that names the process where another does not answer."""
         if self.calls is None or not is_about_others(error):

@@ -1,11 +1,12 @@
-"""The two tasks, each the way from a batch of clips to inputs, targets, loss and metric.
+"""The tasks, each the way from a batch of clips to inputs, targets, loss and metric.
 
-Training and evaluation are the same for both but for what stands here.
+Training and evaluation are the same for all but for what stands here. A task is a class that is made as
+``Class(config, classes)``; the config names one of ``TASKS``, or one of the user's own as ``module:Class``.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fastrot.config import Config, ModelConfig
+from fastrot.importing import failed, import_class
 from fastrot.models.network import Network, pretext_network, transfer_network
 from fastrot.rotation.angles import inscribed_size, rotate_all, rotate_each
 from fastrot.rotation.op import normalize, rotate
 from fastrot.rotation.sets import RotationSet, rotation_set
-from pipelines.errors import UsageError
+from pipelines.errors import FastrotError, UsageError
 from pipelines.loader import Batch
 from pipelines.plan import hash_below
 
@@ -28,7 +30,11 @@ _ANGLE = 16  # this choice's stream of hashes, beside those of the clip plan
 class Task(ABC):
     """What a network is trained for.
 
+    A task of one's own derives from this one, takes ``(config, classes)`` (the run's ``Config``, and the
+    names of the store's classes), and gives ``network`` and ``prepare``; the rest has defaults.
+
     Attributes:
+        measure: the measure of ``fastrot evaluate`` for its networks.
         outputs: the network's outputs a clip.
         views: clips that the network sees for each clip of the batch.
         mean: of the pixels, per channel, in units where 255 is 1.
@@ -36,12 +42,13 @@ class Task(ABC):
         channels: of the network's inputs: 3, or 4 or 8 of which those beyond the colours are zero.
     """
 
-    def __init__(self, outputs: int, views: int, mean: Sequence[float], std: Sequence[float]):
+    measure: ClassVar[str] = "pretext"
+
+    def __init__(self, config: Config, *, outputs: int, views: int):
         self.outputs = outputs
         self.views = views
-        self.mean = mean
-        self.std = std
-        self.channels = 3
+        self.mean, self.std = config.data.statistics
+        self.channels: int = config.model.stem_channels
 
     @property
     def answer(self) -> str:
@@ -76,11 +83,20 @@ class Task(ABC):
 
 
 class RotationTask(Task):
-    """The pretext task: every clip in all its rotations at once, told apart (section 3.3)."""
+    """The pretext task: every clip in all its rotations at once, told apart (section 3.3).
 
-    def __init__(self, rotations: RotationSet, mean: Sequence[float], std: Sequence[float]):
-        super().__init__(len(rotations), len(rotations), mean, std)
-        self.rotations = rotations
+    Raises:
+        UsageError: the rotations are no known set.
+    """
+
+    measure = "rotation"
+
+    def __init__(self, config: Config, classes: Sequence[str]):
+        try:
+            self.rotations: RotationSet = rotation_set(config.rotation.degrees)
+        except UsageError as error:
+            raise UsageError(f"rotation.degrees: {error}") from None
+        super().__init__(config, outputs=len(self.rotations), views=len(self.rotations))
 
     def network(self, model: ModelConfig) -> Network:
         """Return a network with the pretext head."""
@@ -118,12 +134,12 @@ class RegressionTask(Task):
     RIGHT_WITHIN = 22.5
     """Degrees of error up to which an answer counts as right: the width of the eight classes."""
 
-    def __init__(
-        self, loss: str, views: int, seed: int, mean: Sequence[float], std: Sequence[float]
-    ):
-        super().__init__(1, views, mean, std)
-        self._loss = F.l1_loss if loss == "l1" else F.mse_loss
-        self._seed = seed
+    measure = "rotation"
+
+    def __init__(self, config: Config, classes: Sequence[str]):
+        super().__init__(config, outputs=1, views=config.rotation.views)
+        self._loss = F.l1_loss if config.rotation.loss == "l1" else F.mse_loss
+        self._seed = config.seed
 
     @property
     def answer(self) -> str:
@@ -179,18 +195,23 @@ class RegressionTask(Task):
 
 
 class ActionTask(Task):
-    """Action recognition: which of the store's classes is it?"""
+    """Action recognition: which of the store's classes is it?
 
-    def __init__(
-        self,
-        classes: Sequence[str],
-        mean: Sequence[float],
-        std: Sequence[float],
-        label_smoothing: float = 0.0,
-    ):
-        super().__init__(len(classes), 1, mean, std)
+    Raises:
+        UsageError: the store has no classes.
+    """
+
+    measure = "action"
+
+    def __init__(self, config: Config, classes: Sequence[str]):
+        if len(classes) < 2:
+            raise UsageError(
+                f"the store {config.data.store} has no action labels: prepare it with a layout that has "
+                "classes, such as --layout ucf101, or a folder with one sub-folder per class"
+            )
+        super().__init__(config, outputs=len(classes), views=1)
         self.classes = list(classes)
-        self._label_smoothing = label_smoothing
+        self._label_smoothing = config.train.label_smoothing
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean cross entropy, with smoothed labels where the config says so."""
@@ -211,31 +232,35 @@ class ActionTask(Task):
         return self.upright(batch, dtype), batch.labels
 
 
+def _rotation(config: Config, classes: Sequence[str]) -> Task:
+    kind = RegressionTask if config.rotation.kind == "regress" else RotationTask
+    return kind(config, classes)
+
+
+TASKS: dict[str, Callable[[Config, Sequence[str]], Task]] = {
+    "rotation": _rotation,
+    "action": ActionTask,
+}
+"""The tasks that come with fastrot, by the names that ``BUILT_IN_TASKS`` of the schema lists."""
+
+
 def make_task(config: Config, classes: Sequence[str]) -> Task:
-    """Return the config's task; ``classes`` are those of the store, and serve the action task.
+    """Return the config's task; ``classes`` are those of the store.
+
+    A task of the user's own is imported first, which runs its module's code.
 
     Raises:
-        UsageError: the rotations are no known set, or the store has no classes.
+        UsageError: there is no such task, or the config or the classes do not suit it.
+        FastrotError: the code of the user's own task fails.
     """
-    task = _make_task(config, classes)
-    task.channels = config.model.stem_channels
-    return task
-
-
-def _make_task(config: Config, classes: Sequence[str]) -> Task:
-    mean, std = config.data.statistics
-    if config.task == "rotation":
-        if config.rotation.kind == "regress":
-            return RegressionTask(
-                config.rotation.loss, config.rotation.views, config.seed, mean, std
-            )
-        try:
-            return RotationTask(rotation_set(config.rotation.degrees), mean, std)
-        except UsageError as error:
-            raise UsageError(f"rotation.degrees: {error}") from None
-    if len(classes) < 2:
-        raise UsageError(
-            f"the store {config.data.store} has no action labels: prepare it with a layout that has "
-            "classes, such as --layout ucf101, or a folder with one sub-folder per class"
-        )
-    return ActionTask(classes, mean, std, config.train.label_smoothing)
+    if config.task in TASKS:
+        return TASKS[config.task](config, classes)
+    own: Callable[[Config, Sequence[str]], Task] = import_class(config.task, Task, "task")  # type: ignore[type-abstract]
+    try:
+        return own(config, classes)
+    except FastrotError:
+        raise
+    except Exception as error:
+        raise failed(
+            error, f"task is {config.task}: making it as Class(config, classes) failed"
+        ) from None

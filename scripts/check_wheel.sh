@@ -23,7 +23,7 @@ from pathlib import Path
 
 from fastrot.demo.dataset import DemoSpec, make_dataset
 
-make_dataset(Path("set"), DemoSpec(unlabelled=0, groups=3, clips_per_group=1, frames=32))
+make_dataset(Path("set"), DemoSpec(unlabelled=0, groups=3, clips_per_group=2, frames=32))
 PYTHON
 "$work/venv/bin/fastrot" demo --source set/labelled --layout ucf101 --seeds 1 \
     --pretrain model.width=2 --pretrain train.batch=8 \

@@ -25,10 +25,16 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     measures = parser.add_subparsers(dest="measure", required=True, metavar="MEASURE")
 
     rotation = _of_checkpoint(
-        measures, "rotation", "accuracy over all rotations of deterministic centre clips", _rotation
+        measures, "rotation", "accuracy over all rotations of deterministic centre clips", _pretext
+    )
+    pretext = _of_checkpoint(
+        measures,
+        "pretext",
+        "accuracy on the pretext task of the network, rotation or your own",
+        _pretext,
     )
     action = _of_checkpoint(measures, "action", "top-1 and top-5, per clip and per video", _action)
-    for measure, clips in ((rotation, 1), (action, 10)):
+    for measure, clips in ((rotation, 1), (pretext, 1), (action, 10)):
         measure.add_argument(
             "--split", required=True, help="a split of the store, or all for every video"
         )
@@ -122,21 +128,28 @@ def _add_out(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def _rotation(args: argparse.Namespace) -> int:
+def _pretext(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from fastrot.evaluation.angles import evaluate_pretext
     from fastrot.evaluation.confusion import write_confusion
+    from fastrot.evaluation.pretext import evaluate_pretext
     from fastrot.evaluation.rotation import RotationResult
+    from pipelines.errors import UsageError
 
     with _started(args) as (trained, store, runtime):
+        measure = trained.task.measure
+        if args.measure == "rotation" != measure:
+            raise UsageError(
+                f"{args.checkpoint} was trained for task={trained.config.task}: "
+                f"use `fastrot evaluate {measure}`"
+            )
         result = evaluate_pretext(
             trained, store, args.split, runtime, clips_per_video=args.clips, batch=args.batch
         )
 
         def files(out: Path) -> list[str]:
             if not isinstance(result, RotationResult):
-                return []  # a regression has no classes to confuse
+                return []  # only rotations have a confusion matrix
             degrees = [str(turn) for turn in result.degrees]
             return write_confusion(out, degrees, np.array(result.confusion))
 

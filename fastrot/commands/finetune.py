@@ -10,7 +10,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_training_parser(
         subparsers,
         "finetune",
-        tasks=("action",),
+        only="action",
         help="fine-tune a pre-trained network on actions (init=CHECKPOINT), or train one (init=scratch)",
         example="fastrot finetune configs/finetune/ucf101_rgb_16.yaml init=CHECKPOINT data.store=STORE",
     )

@@ -1,4 +1,4 @@
-"""``fastrot pretrain``: train a network to tell rotations, or actions for a supervised rival."""
+"""``fastrot pretrain``: train a network on any task: rotations, actions, or one of the user's own."""
 
 import argparse
 
@@ -10,7 +10,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_training_parser(
         subparsers,
         "pretrain",
-        tasks=("rotation", "action"),
-        help="pre-train a network by rotation prediction, or by labels (task=action)",
+        help="pre-train a network by rotation prediction, by labels (task=action), or by a task of your own "
+        "(task=module:Class)",
         example="fastrot pretrain configs/pretrain/kinetics_rgb_16.yaml data.store=STORE",
     )

@@ -13,11 +13,11 @@ def add_training_parser(
     subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
     name: str,
     *,
-    tasks: tuple[str, ...],
     help: str,
     example: str,
+    only: str | None = None,
 ) -> None:
-    """Add the parser of a command that trains; ``tasks`` are the configs' that it takes."""
+    """Add the parser of a command that trains; ``only`` is the task that it takes, None: any."""
     parser = subparsers.add_parser(
         name,
         help=help,
@@ -50,17 +50,17 @@ def add_training_parser(
         action="store_true",
         help="go on even where the config or the videos have changed, with the new values",
     )
-    parser.set_defaults(run=run, tasks=tasks)
+    parser.set_defaults(run=run, only=only)
     options_anywhere(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, or print the config or the run's folder."""
     config = load_config(args.config, args.overrides)
-    if config.task not in args.tasks:
+    if args.only not in (None, config.task):
         raise UsageError(
             f"{args.config}: task is {config.task}, which `fastrot pretrain` trains; "
-            f"this command trains {' and '.join(args.tasks)}"
+            f"this command trains task={args.only}"
         )
     if args.print_config:
         sys.stdout.write(to_yaml(config))

@@ -1,5 +1,6 @@
 """The configs that come with fastrot, in a checkout or installed."""
 
+import difflib
 from pathlib import Path
 
 from pipelines.errors import UsageError
@@ -20,14 +21,26 @@ def find_config(name: str) -> Path:
     return path
 
 
-def resolve(path: Path) -> Path:
+def resolve(path: Path, *, beside: Path | None = None) -> Path:
     """Return the file that ``path`` means: one of the user's own, else one that comes with fastrot.
 
     ``configs/pretrain/kinetics_rgb_16.yaml`` and ``pretrain/kinetics_rgb_16.yaml`` mean the same one, from
     any folder. What exists nowhere is returned as it is.
+
+    Args:
+        path: what was given.
+        beside: the folder in which a relative path of one's own is looked for; None is the working folder.
     """
-    if path.exists() or path.is_absolute():
-        return path
+    own = path if beside is None else beside / path
+    if own.exists() or path.is_absolute():
+        return own
     parts = path.parts[1:] if path.parts[:1] == ("configs",) else path.parts
-    own = ROOT.joinpath(*parts)
-    return own if own.is_file() else path
+    shipped = ROOT.joinpath(*parts)
+    return shipped if shipped.is_file() else own
+
+
+def suggestion(path: Path) -> str:
+    """Return a sentence that names the shipped config nearest to a name that exists nowhere; "" for none."""
+    shipped = {each.stem: each.relative_to(ROOT).as_posix() for each in ROOT.rglob("*.yaml")}
+    nearest = difflib.get_close_matches(path.stem, shipped, n=1, cutoff=0.7)
+    return f"; did you mean {shipped[nearest[0]]}, which comes with fastrot?" if nearest else ""

@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from fastrot.config.builtin import resolve
+from fastrot.config.builtin import resolve, suggestion
 from fastrot.config.schema import Config
 from fastrot.config.values import shown
 from pipelines.errors import FastrotError, UsageError
@@ -26,7 +26,8 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     """Read a YAML file, the files that it ``extends``, and dotted ``key=value`` overrides, in rising order.
 
     A relative path that does not exist here is looked for among the configs that come with fastrot.
-    ``extends: other.yaml`` (relative to the file that says so) starts from the other file's values.
+    ``extends: other.yaml`` starts from the other file's values; it is looked for beside the file that
+    says so, and then among the same.
     A run without a name is called after the file.
 
     Raises:
@@ -77,12 +78,18 @@ def _read_with_bases(path: Path, above: list[Path]) -> dict[str, Any]:
         return values
     if not isinstance(base, str):
         raise UsageError(f"{path}: {EXTENDS} is {shown(base)}: it must be the path of a YAML file")
-    return _merge(_read_with_bases(path.parent / base, [*above, path.resolve()]), values)
+    try:
+        below = _read_with_bases(resolve(Path(base), beside=path.parent), [*above, path.resolve()])
+    except FastrotError as error:
+        raise type(error)(f"{path} extends {base}: {error}") from None
+    return _merge(below, values)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise FastrotError(f"there is no config {path}{suggestion(path)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise FastrotError(f"the config {path} cannot be read: {error}") from None
     except yaml.YAMLError as error:

@@ -16,9 +16,13 @@ from fastrot.config.schema import Config
 HEAD = """# Configuration
 
 Every key of a run, its values and its default. A config is a YAML file; any key can be given on the command
-line as `section.key=value`, which wins. `extends: other.yaml` starts from another file's values. An unknown
-key is an error that names the nearest known one, and `--print-config` shows what results. The configs that
-come with fastrot are in `configs/`, each number with its source.
+line as `section.key=value`, which wins. An unknown key is an error that names the nearest known one, and
+`--print-config` shows what results.
+
+The configs that come with fastrot are in `configs/`, each number with its source. They are found from any
+folder, by `configs/pretrain/kinetics_rgb_16.yaml` or `pretrain/kinetics_rgb_16.yaml`. A config of your own
+starts from another file's values by `extends: pretrain/kinetics_rgb_16.yaml`: a file beside it, or one that
+comes with fastrot.
 
 This page is made from the schema: `python -m fastrot.config.reference > docs/configuration.md`.
 """

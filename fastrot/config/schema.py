@@ -23,7 +23,8 @@ StemChannels = Literal[3, 4, 8]
 OptimBackend = Literal["torch", "apex", "auto"]
 RotationKind = Literal["classify", "regress"]
 RegressionLoss = Literal["l1", "l2"]
-TaskName = Literal["rotation", "action"]
+
+BUILT_IN_TASKS = ("rotation", "action")
 
 SCRATCH = "scratch"
 
@@ -191,9 +192,11 @@ class OptimConfig:
 
     ``step`` multiplies ``lr`` by ``gamma`` every ``step_size`` iterations, or epochs where ``step_unit``
     says so; ``onecycle`` rises from lr / 25 to ``lr`` in the first 30 % and falls to almost 0 by the
-    end; ``cosine`` falls to 0 along a half cosine; ``constant`` stays. ``warmup`` iterations rise
-    linearly to ``lr`` before any but onecycle. ``lr_batch`` scales ``lr`` by train.batch / lr_batch (0:
-    it is as given, for whatever batch). ``clip_norm`` bounds the norm of all gradients (0: no bound).
+    end; ``cosine`` falls to 0 along a half cosine; ``constant`` stays. ``warmup`` multiplies any but
+    onecycle by a factor that rises linearly to 1 in so many iterations: the drops of ``step`` stay at
+    the multiples of ``step_size``, and ``cosine`` falls from the end of the warm-up on. ``lr_batch``
+    scales ``lr`` by train.batch / lr_batch (0: it is as given, for whatever batch). ``clip_norm`` bounds
+    the norm of all gradients (0: no bound).
     ``decay_norms: false`` exempts BatchNorm and biases from ``weight_decay``. ``backend`` is whose SGD:
     torch's (fused on a GPU), NVIDIA apex's FusedSGD, or auto: apex's where it is installed and works, but
     for fp16, with which the host would wait for the GPU at every step.
@@ -316,13 +319,14 @@ class LogConfig:
 class Config:
     """One training run.
 
-    ``task`` is ``rotation`` (pretext) or ``action`` (transfer); the run's folder is ``out``/``name``;
-    ``seed`` decides the first weights, the clips and the few-shot subset; ``init`` is a checkpoint
-    whose network is started from (all but its last layers), or ``scratch``. Files in Hara's or
+    ``task`` is ``rotation`` (pretext), ``action`` (transfer), or a pretext task of your own as
+    ``package.module:Class`` (docs/extending.md); the run's folder is ``out``/``name``; ``seed``
+    decides the first weights, the clips and the few-shot subset; ``init`` is a checkpoint whose
+    network is started from (all but its last layers), or ``scratch``. Files in Hara's or
     torchvision's form do too; ``init_partial`` takes of a file what fits, and leaves the rest as it is.
     """
 
-    task: TaskName = "rotation"
+    task: str = "rotation"
     name: str = ""
     out: str = "runs"
     seed: int = 0
@@ -338,7 +342,7 @@ class Config:
     log: LogConfig = field(default_factory=LogConfig)
 
     def __post_init__(self) -> None:
-        _choice("task", self.task, get_args(TaskName))
+        _task(self.task)
         _between("seed", self.seed, 0, 2**63 - 1)
         for key in ("name", "out", "init"):
             _text(key, getattr(self, key))
@@ -387,3 +391,15 @@ def _text(key: str, value: str | None) -> None:
         raise UsageError(
             f"{key} is {shown(value)}: it must be a short text without control characters"
         )
+
+
+def _task(name: str) -> None:
+    """Check the form of a task's name; whether there is such a class shows when it is imported."""
+    module, _, own = name.partition(":")
+    of_ones_own = own.isidentifier() and all(part.isidentifier() for part in module.split("."))
+    if name in BUILT_IN_TASKS or (of_ones_own and len(name) < 200 and not module.endswith(".py")):
+        return
+    raise UsageError(
+        f"task is {shown(name)}: choose one of {', '.join(BUILT_IN_TASKS)}, or name a task of your own as "
+        "module:Class, such as mine:ArrowOfTime of mine.py"
+    )

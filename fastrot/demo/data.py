@@ -68,7 +68,7 @@ def own_data(source: Path, layout: str, out: Path, lists: Sequence[Path] = ()) -
     """Prepare the user's own videos. Their train and test splits are used, or made where there are none.
 
     Raises:
-        FastrotError: the source is not of the layout, or nothing could be prepared.
+        FastrotError: the source is not of the layout, or leaves no video to train on or to test on.
     """
     _claim(out, source, layout)
     listing = read_layout(source, layout, lists)
@@ -80,9 +80,23 @@ def own_data(source: Path, layout: str, out: Path, lists: Sequence[Path] = ()) -
         about = (
             f"{source}: {TEST_SHARE:.0%} of each class set aside for testing, by a hash of the name"
         )
+    listed = [split for entry in listing.entries for split in entry.splits]
+    _require_both(source, listed.count(train), listed.count(test))
     store = out / "store"
     _prepare(listing, store, layout, OWN_FRAMES)
+    prepared = Store.open(store).splits
+    _require_both(source, prepared.get(train, 0), prepared.get(test, 0))
     return DemoData(store, train, store, train, test, about)
+
+
+def _require_both(source: Path, train: int, test: int) -> None:
+    if train and test:
+        return
+    raise FastrotError(
+        f"{source} has too few videos for the demo, which trains on some and tests on others of the same "
+        f"class: {train} to train on, {test} to test on. It needs two readable videos in one folder to run "
+        "at all, and about 70 to measure accuracies"
+    )
 
 
 def _claim(out: Path, source: Path, layout: str) -> None:

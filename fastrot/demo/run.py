@@ -1,6 +1,7 @@
 """The main job from end to end: pre-train, measure, transfer, probe, and print Table 2's shape."""
 
 import json
+import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,13 +20,20 @@ from fastrot.evaluation.probe import ProbeResult, probe_blocks
 from fastrot.evaluation.rotation import RotationResult, evaluate_rotation
 from fastrot.evaluation.trained import load_trained
 from fastrot.runtime import Runtime
-from fastrot.training.result import TrainResult
+from fastrot.training.data import training_data
+from fastrot.training.optim import count_steps
 from fastrot.training.run import train
 from pipelines.store import Store
 from pipelines.store_writer import write_atomically
 
 PROBE_SHOTS = 10
 CLIPS_PER_VIDEO = 3
+
+LEAST_TEST_VIDEOS = 20
+"""Of fewer, an accuracy's standard error is 11 points and more: sqrt(0.25 / 20)."""
+
+LEAST_STEPS = 30
+"""Of pre-training: what the least own set with so many test videos makes, 47 videos x 10 epochs / 16."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +47,25 @@ class Transfer:
 
 @dataclass(frozen=True)
 class DemoReport:
-    """What the demo found. ``transfer`` and ``probe`` are None where the videos have no classes."""
+    """What the demo found.
 
-    rotation: RotationResult
+    ``transfer`` and ``probe`` are None where the videos have no classes. Where there are too few videos,
+    ``shortage`` says so, and nothing is measured.
+    """
+
+    rotation: RotationResult | None
     transfer: Transfer | None
     probe: ProbeResult | None
     pretrain_seconds: float
+    shortage: str | None = None
 
 
 def run_demo(
     data: DemoData, out: Path, *, seeds: Sequence[int], overrides: Mapping[str, Sequence[str]]
 ) -> DemoReport:
-    """Run every stage, each going on where an earlier run of the demo stopped, and print what it found.
+    """Run every stage, each resuming where an earlier run of the demo stopped, and print what it found.
+
+    Of too few videos nothing is measured: the network is pre-trained, and a sentence says why.
 
     Args:
         data: the prepared stores.
@@ -61,33 +76,25 @@ def run_demo(
     Raises:
         FastrotError: a stage cannot run.
     """
-    pretrained = _pretrain(data, out, overrides["pretrain"])
-    with Runtime.start() as runtime:
-        network = load_trained(pretrained.last, runtime)
-        labelled = Store.open(data.labelled)
-        rotation = evaluate_rotation(network, labelled, data.test_split, runtime, quiet=True)
-        say(_rotation_line(rotation))
-        probe = None
-        if data.has_actions:
-            shots = min(PROBE_SHOTS, _fewest(labelled, data.train_split))
-            probe = probe_blocks(
-                network,
-                labelled,
-                data.train_split,
-                data.test_split,
-                runtime,
-                shots=shots,
-                quiet=True,
-            )
-    transfer = _transfer(data, out, pretrained.last, seeds, overrides["finetune"])
-    report = DemoReport(rotation, transfer, probe, pretrained.seconds)
+    config = _pretrain_config(data, out, overrides["pretrain"])
+    shortage = _shortage(data, config)
+    if shortage:
+        say(shortage)
+    pretrained = train(config, resume=True, quiet=True, what="pretrain")
+    if shortage:
+        report = DemoReport(None, None, None, pretrained.seconds, shortage)
+    else:
+        rotation, probe = _measure(data, pretrained.last)
+        transfer = _transfer(data, out, pretrained.last, seeds, overrides["finetune"])
+        report = DemoReport(rotation, transfer, probe, pretrained.seconds)
     write_atomically(out / "results.json", json.dumps(_plain(report, data, seeds), indent=1) + "\n")
     _print(report, data)
+    _say_next(data, out, pretrained.last)
     return report
 
 
-def _pretrain(data: DemoData, out: Path, overrides: Sequence[str]) -> TrainResult:
-    config = load_config(
+def _pretrain_config(data: DemoData, out: Path, overrides: Sequence[str]) -> Config:
+    return load_config(
         find_config("demo/pretrain.yaml"),
         [
             f"data.store={data.pool}",
@@ -96,7 +103,40 @@ def _pretrain(data: DemoData, out: Path, overrides: Sequence[str]) -> TrainResul
             *overrides,
         ],
     )
-    return train(config, resume=True, quiet=True, what="pretrain")
+
+
+def _shortage(data: DemoData, config: Config) -> str | None:
+    """Return a sentence where the videos are too few for a figure to mean anything."""
+    tests = len(Store.open(data.labelled).select(data.test_split))
+    steps = count_steps(config.train, training_data(config).videos)
+    if tests >= LEAST_TEST_VIDEOS and steps >= LEAST_STEPS:
+        return None
+    return (
+        f"Too few videos to measure accuracies: {tests} to test on (at least {LEAST_TEST_VIDEOS} are needed) "
+        f"and {steps} steps of pre-training (at least {LEAST_STEPS}). The network is pre-trained, and "
+        "nothing is measured; about 70 videos are enough."
+    )
+
+
+def _measure(data: DemoData, pretrained: Path) -> tuple[RotationResult, ProbeResult | None]:
+    """Measure the rotation accuracy, and probe the features where there are classes."""
+    with Runtime.start() as runtime:
+        network = load_trained(pretrained, runtime)
+        labelled = Store.open(data.labelled)
+        rotation = evaluate_rotation(network, labelled, data.test_split, runtime, quiet=True)
+        say(_rotation_line(rotation))
+        if not data.has_actions:
+            return rotation, None
+        probe = probe_blocks(
+            network,
+            labelled,
+            data.train_split,
+            data.test_split,
+            runtime,
+            shots=min(PROBE_SHOTS, _fewest(labelled, data.train_split)),
+            quiet=True,
+        )
+    return rotation, probe
 
 
 def _transfer(
@@ -151,6 +191,9 @@ def _fewest(store: Store, split: str) -> int:
 
 def _print(report: DemoReport, data: DemoData) -> None:
     say(f"\nData: {data.about}")
+    if report.shortage or report.rotation is None:
+        say(f"{report.shortage}")
+        return
     say(_rotation_line(report.rotation))
     if report.transfer is None or report.probe is None:
         say(
@@ -159,6 +202,15 @@ def _print(report: DemoReport, data: DemoData) -> None:
         return
     show(_transfer_table(report.transfer))
     show(_probe_table(report.probe))
+
+
+def _say_next(data: DemoData, out: Path, pretrained: Path) -> None:
+    """Print the commands that use what the demo has made."""
+    features = ["features", pretrained, "--store", data.labelled, "--out", out / "features.npz"]
+    report = ["report", pretrained.parents[1], "--out", out / "report.html"]
+    say("\nNext, the features of every video, and a page about the training:")
+    for command in (features, report):
+        say(f"  {shlex.join(['fastrot', *map(str, command)])}")
 
 
 def _rotation_line(rotation: RotationResult) -> str:

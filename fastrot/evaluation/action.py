@@ -62,7 +62,9 @@ def score_action(
     """
     task = trained.task
     if not isinstance(task, ActionTask):
-        raise UsageError("this network tells rotations: evaluate it by `fastrot evaluate rotation`")
+        raise UsageError(
+            f"this network recognises no actions: use `fastrot evaluate {task.measure}`"
+        )
     if store.classes != task.classes:
         raise UsageError(
             f"the network was trained on {len(task.classes)} classes ({_some(task.classes)}), the store "

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 
 from fastrot.clips import select_videos
-from fastrot.evaluation.rotation import RotationResult, evaluate_rotation
 from fastrot.evaluation.trained import Protocol, Trained, each_output, evaluating, protocol
 from fastrot.runtime import Runtime
 from fastrot.tasks import RegressionTask
+from pipelines.errors import UsageError
 from pipelines.store import Store
 
 
@@ -35,7 +35,7 @@ class AngleResult:
         ]
 
 
-def evaluate_pretext(
+def evaluate_angles(
     trained: Trained,
     store: Store,
     split: str,
@@ -44,23 +44,15 @@ def evaluate_pretext(
     clips_per_video: int = 1,
     batch: int = 16,
     quiet: bool = False,
-) -> RotationResult | AngleResult:
-    """Measure a pretext network by the measure of its task; the arguments are ``evaluate_rotation``'s.
+) -> AngleResult:
+    """Measure a regression of the rotation; the arguments are ``evaluate_rotation``'s.
 
     Raises:
         UsageError: the network is of another task, or the store lacks the split.
     """
     task = trained.task
     if not isinstance(task, RegressionTask):
-        return evaluate_rotation(
-            trained,
-            store,
-            split,
-            runtime,
-            clips_per_video=clips_per_video,
-            batch=batch,
-            quiet=quiet,
-        )
+        raise UsageError(f"this network predicts no angle: use `fastrot evaluate {task.measure}`")
     videos = select_videos(store, split, labelled=False, shots=0, seed=0)
     totals = torch.zeros(2, dtype=torch.float64, device=runtime.device)
     with evaluating(trained.network):

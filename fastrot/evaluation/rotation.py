@@ -1,4 +1,4 @@
-"""Rotation accuracy: how well does the pretext network tell the rotations of unseen videos? (section 4.3)"""
+"""Rotation accuracy: how well does the network recognise the rotations of unseen videos? (section 4.3)"""
 
 from dataclasses import dataclass
 
@@ -64,9 +64,7 @@ def evaluate_rotation(
     """
     task = trained.task
     if not isinstance(task, RotationTask):
-        raise UsageError(
-            "this network recognises actions: evaluate it by `fastrot evaluate action`"
-        )
+        raise UsageError(f"this network tells no rotations: use `fastrot evaluate {task.measure}`")
     videos = select_videos(store, split, labelled=False, shots=0, seed=0)
     classes = len(task.rotations)
     confusion = torch.zeros(classes * classes, dtype=torch.int64, device=runtime.device)

@@ -108,15 +108,24 @@ def load_trained(path: Path | str, runtime: Runtime) -> Trained:
 def trained_of(values: Mapping[str, Any], path: Path | str, runtime: Runtime) -> Trained:
     """Return the network of a checkpoint's ``values``, ready to be evaluated; ``path`` is for the message.
 
+    A checkpoint of a task of the user's own names its class, which is imported: see docs/extending.md.
+
     Raises:
-        FastrotError: they are of another version of fastrot.
+        FastrotError: they are of another version of fastrot, or their task cannot be imported.
     """
     try:
         config = from_mapping(values["config"])
-        task = make_task(config, values["classes"])
+        classes = values["classes"]
+    except (KeyError, TypeError, FastrotError) as error:
+        raise FastrotError(f"{path} does not fit this version of fastrot: {error}") from None
+    try:
+        task = make_task(config, classes)
+    except FastrotError as error:
+        raise type(error)(f"{path} cannot be loaded: {error}") from None
+    try:
         network = task.network(config.model)
         network.load_state_dict(values["model"])
-    except (KeyError, TypeError, RuntimeError, FastrotError) as error:
+    except (KeyError, TypeError, RuntimeError) as error:
         raise FastrotError(f"{path} does not fit this version of fastrot: {error}") from None
     runtime.place(network)
     return Trained(network, task, config)

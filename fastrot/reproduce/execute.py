@@ -18,8 +18,8 @@ from typing import Any
 from fastrot.config import Config, to_mapping, to_yaml
 from fastrot.console import say
 from fastrot.evaluation.action import score_action
-from fastrot.evaluation.angles import evaluate_pretext
 from fastrot.evaluation.files import write_file
+from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.probe import probe_blocks
 from fastrot.evaluation.results import Result, write_results
 from fastrot.evaluation.retrieval import retrieve

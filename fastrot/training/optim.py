@@ -1,20 +1,12 @@
 """SGD and the learning rate's schedules (section 4.2)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.optim import SGD, Optimizer
-from torch.optim.lr_scheduler import (
-    CosineAnnealingLR,
-    LinearLR,
-    LRScheduler,
-    OneCycleLR,
-    SequentialLR,
-    StepLR,
-)
 
 from fastrot.apex import ApexKind, find_apex
 from fastrot.config import OptimConfig, TrainConfig
@@ -128,32 +120,48 @@ def load_optimizer(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
         group.update(how)
 
 
-def make_scheduler(
-    optimizer: Optimizer, config: OptimConfig, lr: float, *, steps: int, steps_per_epoch: float
-) -> LRScheduler:
-    """Return the schedule, to be moved once an iteration, ``steps`` times.
+def learning_rate(
+    config: OptimConfig, lr: float, *, steps: int, steps_per_epoch: float
+) -> Callable[[int], float]:
+    """Return the schedule: the learning rate of a step, counted from 0.
+
+    It depends on nothing but the step's number, so that a resumed run needs no state of it. Warm-up is a
+    factor on the schedule, (step + 1) / (warmup + 1) up to 1: the drops of ``step`` stay at the multiples
+    of ``step_size``. A cosine is that of the steps after the warm-up, and ``onecycle`` is torch's.
 
     Args:
-        optimizer: whose rate moves.
         config: which schedule.
         lr: its highest rate.
         steps: iterations of the run.
         steps_per_epoch: iterations of an epoch, for ``step_unit`` epochs.
     """
     if config.schedule == "onecycle":
-        # The momentum stays what the config says.
-        return OneCycleLR(optimizer, lr, total_steps=steps, cycle_momentum=False)
-    main: LRScheduler
-    if config.schedule == "cosine":
-        main = CosineAnnealingLR(optimizer, max(1, steps - config.warmup))
-    else:
-        unit = steps_per_epoch if config.step_unit == "epochs" else 1.0
-        gamma = config.gamma if config.schedule == "step" else 1.0
-        main = StepLR(optimizer, max(1, round(config.step_size * unit)), gamma)
-    if not config.warmup:
-        return main
-    rise = LinearLR(optimizer, 1 / (config.warmup + 1), total_iters=config.warmup)
-    return SequentialLR(optimizer, [rise, main], [config.warmup])
+        return lambda step: _one_cycle(step, lr, steps)
+    warmup = config.warmup
+    unit = steps_per_epoch if config.step_unit == "epochs" else 1.0
+    size = max(1, round(config.step_size * unit))
+
+    def schedule(step: int) -> float:
+        if config.schedule == "step":
+            return float(config.gamma ** (step // size))
+        if config.schedule == "cosine":
+            return _fall(1.0, 0.0, max(0, step - warmup) / max(1, steps - warmup))
+        return 1.0
+
+    return lambda step: lr * schedule(step) * min(1.0, (step + 1) / (warmup + 1))
+
+
+def _one_cycle(step: int, lr: float, steps: int) -> float:
+    """Rise from lr / 25 to ``lr`` in the first 30 % of the steps, and fall to lr / 250,000 by the last."""
+    low, top, last = lr / 25, 0.3 * steps - 1, steps - 1
+    if step <= top:
+        return _fall(low, lr, step / top)
+    return _fall(lr, low / 1e4, (step - top) / (last - top))
+
+
+def _fall(start: float, end: float, share: float) -> float:
+    """Return the value after ``share`` (0 to 1) of a half cosine from ``start`` to ``end``."""
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
 def clip_gradients(

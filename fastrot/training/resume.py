@@ -70,7 +70,8 @@ def check_resumable(
     Raises:
         UsageError: something that matters differs; the message names every key.
     """
-    free = FREE if config.optim.schedule == "onecycle" else FREE | LENGTH
+    by_length = config.optim.schedule in ("onecycle", "cosine")
+    free = FREE if by_length else FREE | LENGTH
     before, after = _flat(values["config"]), _flat(to_mapping(config))
     differing = [
         f"{key}: {before.get(key)!r} then, {after.get(key)!r} now"
@@ -83,10 +84,16 @@ def check_resumable(
         differing.append(
             f"processes x train.accumulate: {values['slots']} then, {now['slots']} now"
         )
+    # Checkpoints of an earlier version hold torch's schedulers: where there was a warm-up, a sequence of two.
+    if config.optim.schedule == "step" and "_schedulers" in values.get("scheduler", {}):
+        differing.append(
+            "the learning rate's drops were counted from the end of the warm-up then, and are counted "
+            "from the first step now"
+        )
     if differing and not anyway:
         raise UsageError(
-            f"{path} cannot be gone on from, because the run has changed ({'; '.join(differing)}): "
-            "undo the change, start a new run with another name=..., or go on with the new values by "
+            f"{path} cannot be resumed, because the run has changed ({'; '.join(differing)}): "
+            "undo the change, start a new run with another name=..., or resume with the new values by "
             "--resume-anyway"
         )
     return differing

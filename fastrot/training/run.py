@@ -1,4 +1,4 @@
-"""A training run from its config to its last checkpoint, for both tasks."""
+"""A training run from its config to its last checkpoint, for every task."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from fastrot.checkpoint import load_checkpoint, save_checkpoint
 from fastrot.config import Config, ProfileConfig, to_mapping
 from fastrot.config.schema import SCRATCH
 from fastrot.evaluation.action import ActionResult, evaluate_action
-from fastrot.evaluation.angles import evaluate_pretext
+from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.trained import Trained
 from fastrot.models.flops import train_flops
 from fastrot.models.weights import start_from
@@ -25,6 +25,7 @@ from fastrot.training.clock import Clock
 from fastrot.training.data import training_data
 from fastrot.training.interrupt import INTERRUPTED, Agreement, Interrupt
 from fastrot.training.optim import count_steps, scaled_lr
+from fastrot.training.pace import Pace, cpu_note
 from fastrot.training.result import Standing, TrainResult
 from fastrot.training.resume import check_resumable, config_hash, newest_good
 from fastrot.training.rng import seed_rngs
@@ -170,9 +171,7 @@ class _Run:
         try:
             changes = check_resumable(path, saved, self._config, self._identity, anyway=anyway)
             self._standing = Standing(**saved["standing"])
-            missing = {"positions", "rng", "optimizer", "scheduler", "scaler", "totals"} - set(
-                saved
-            )
+            missing = {"positions", "rng", "optimizer", "scaler", "totals"} - set(saved)
             if missing or not isinstance(saved["rng"], list):
                 raise KeyError(*sorted(missing or ["rng"]))
         except (KeyError, TypeError) as error:
@@ -219,6 +218,10 @@ class _Run:
             self._folder.log(note)
         if trainer.step:
             self._folder.log(f"going on after step {trainer.step}")
+        clips = (self._steps - trainer.step) * batch * task.views
+        length = cpu_note(clips * self._flops, self._runtime) if self._runtime.is_main else None
+        if length:
+            self._folder.log(length)
 
     def _loop(
         self,
@@ -229,6 +232,8 @@ class _Run:
     ) -> None:
         train = self._config.train
         clock = Clock(loader, trainer.step, self._standing.seconds)
+        pace = Pace(trainer.step, self._steps)
+        before = clock.seconds
         while trainer.step < self._steps:
             trainer.advance(loader)
             stepped()
@@ -236,6 +241,9 @@ class _Run:
             logging = at_end or _due(step, train.log_every)
             if logging:
                 self._log(trainer, clock)
+            elif pace.due(step) and self._runtime.is_main:
+                self._runtime.wait()
+                self._folder.log(pace.line(step, clock.seconds - before))
             if self._config.data.eval_split and (at_end or _due(step, train.eval_every)):
                 with clock.stopped():
                     self._evaluate(trainer)

@@ -1,6 +1,5 @@
 """What a training run holds, one step of it, and its state in and out of a checkpoint."""
 
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from fastrot.training.compiling import compiled
 from fastrot.training.optim import (
     choose_backend,
     clip_gradients,
+    learning_rate,
     load_optimizer,
     make_optimizer,
-    make_scheduler,
     scaled_lr,
 )
 from fastrot.training.rng import rng_state, set_rng_state
@@ -81,9 +80,7 @@ class Trainer:
             config.optim, runtime.device, runtime.precision
         )
         self._optimizer = make_optimizer(network, config.optim, lr, backend=backend)
-        self._scheduler = make_scheduler(
-            self._optimizer, config.optim, lr, steps=steps, steps_per_epoch=steps_per_epoch
-        )
+        self._rate = learning_rate(config.optim, lr, steps=steps, steps_per_epoch=steps_per_epoch)
         self._scaler = runtime.grad_scaler()
         self._lr = lr
         # Loss, right answers, clips and micro-batches since the last window: on the device, so that
@@ -106,14 +103,15 @@ class Trainer:
                 with span("backward"):
                     self._scaler.scale(loss / self._accumulate).backward()  # type: ignore[no-untyped-call]
             self._count(loss.detach(), self._task.correct(outputs.detach(), targets), len(targets))
-        self._lr = self._optimizer.param_groups[0]["lr"]
+        self._lr = self._rate(self.step)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._lr
         with span("optimizer"):
             if self._clip_norm:
                 clip_gradients(self.network, self._scaler, self._optimizer, self._clip_norm)
             self._scaler.step(self._optimizer)
             self._scaler.update()
             self._optimizer.zero_grad()
-        self._scheduler.step()
         self.step += 1
 
     def _count(self, loss: Tensor, correct: Tensor, clips: int) -> None:
@@ -141,7 +139,6 @@ class Trainer:
         return {
             "model": self.network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
-            "scheduler": self._scheduler.state_dict(),
             "scaler": self._scaler.state_dict(),
             "step": self.step,
             "totals": self._runtime.all_rows(self._totals),
@@ -153,8 +150,8 @@ class Trainer:
 
         Args:
             state: what ``state`` returned.
-            changed: take learning rate, schedule, momentum and decay from this run's config, instead of
-                from the state.
+            changed: take momentum and decay from this run's config, instead of from the state. The
+                learning rate follows from the config and the step in any case.
 
         Raises:
             FastrotError: the state is of another network.
@@ -165,13 +162,8 @@ class Trainer:
             raise FastrotError(f"the checkpoint is of another network: {error}") from None
         if changed:
             self._load_momenta(state["optimizer"])
-            with warnings.catch_warnings():  # that the optimiser did not move between
-                warnings.simplefilter("ignore")
-                for _ in range(state["step"]):
-                    self._scheduler.step()
         else:
             load_optimizer(self._optimizer, state["optimizer"])
-            self._scheduler.load_state_dict(state["scheduler"])
         self._scaler.load_state_dict(state["scaler"])
         self.step = state["step"]
         rows, runtime = state["totals"], self._runtime

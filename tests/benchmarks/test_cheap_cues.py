@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import cheap_cues
 from benchmarks.cheap_cues_report import CASES, draw, table
+from fastrot.demo import run as demo_run
 from pipelines.errors import FastrotError, UsageError
 
 TINY = [
@@ -66,6 +67,10 @@ def test_table_by_hand():
 
 
 def test_a_case_runs_is_written_and_is_not_run_again(tmp_path, capsys, monkeypatch):
+    with pytest.raises(FastrotError, match="Too few videos to measure"):
+        cheap_cues.main(["--out", str(tmp_path), *TINY])
+    for least in ("LEAST_TEST_VIDEOS", "LEAST_STEPS"):
+        monkeypatch.setattr(demo_run, least, 1)
     cheap_cues.main(["--out", str(tmp_path), *TINY])
     assert "| moving | horizon | DIF, camera motion removed |" in capsys.readouterr().out
     written = (tmp_path / "cheap_cues.json").read_text()

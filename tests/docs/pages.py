@@ -1,6 +1,7 @@
 """Reading the project's Markdown pages."""
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,3 +43,23 @@ def anchors(page):
     titles = re.findall(r"^#+ +(.*)$", prose(page), re.MULTILINE)
     plain = [re.sub(r"[^\w\- ]", "", title.lower()) for title in titles]
     return {title.replace(" ", "-") for title in plain}
+
+
+def commands(page):
+    """Yield the words of every fastrot command in a page's blocks, however it is started."""
+    for block in blocks(page):
+        if block.language not in ("", "bash", "sh"):
+            continue
+        for line in block.text.replace("\\\n", " ").splitlines():
+            if "fastrot" not in line or line.lstrip().startswith("#"):
+                continue
+            try:
+                words = shlex.split(line, comments=True)
+            except ValueError:  # a table or a drawing
+                continue
+            if "torchrun" in words and "-m" in words:
+                words = words[words.index("-m") + 1 :]
+            while words and "=" in words[0]:
+                words = words[1:]
+            if words[:1] == ["fastrot"]:
+                yield words[1:]

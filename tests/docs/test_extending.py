@@ -1,19 +1,23 @@
 """The code of docs/extending.md does what the page says."""
 
 import json
+import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from fastrot.config import from_mapping
+from fastrot.cli import main
 from pipelines.store import Store
-from tests.docs.pages import ROOT, blocks
+from tests.docs.pages import ROOT, blocks, commands
 from tests.helpers import moving_frames, write_video
 
-LAYOUT, TASK = [
-    block.text for block in blocks(ROOT / "docs" / "extending.md") if block.language == "python"
-]
+PAGE = ROOT / "docs" / "extending.md"
+LAYOUT, TASK = [block.text for block in blocks(PAGE) if block.language == "python"]
+(CONFIG,) = [block.text for block in blocks(PAGE) if block.language == "yaml"]
 
 
 def test_the_layout_prepares_what_its_list_names(tmp_path):
@@ -39,21 +43,68 @@ def test_the_layout_prepares_what_its_list_names(tmp_path):
     )
 
 
-def test_the_task_trains(make_store, one_thread, capsys):
-    names = {}
-    exec(compile(TASK, "extending.md", "exec"), names)
-    config = from_mapping(
-        {
-            "data": {"frames": 4, "crop": 32},
-            "model": {"depth": 10, "width": 4},
-            "train": {"batch": 4, "iterations": 2},
-        }
+SMALL = [
+    *("data.frames=4", "data.crop=32", "model.depth=10", "model.width=4", "train.batch=4"),
+    *("train.iterations=2", "optim.lr=0.01"),
+]
+
+
+def lines_of_the_task(store):
+    """Return the words of the page's commands for the task, by command, on a real store."""
+    found = {}
+    for words in commands(PAGE):
+        if any("arrow_of_time" in word for word in words):
+            words = [re.sub(r"\b(UCF_)?STORE$", str(store), word) for word in words]
+            words = [re.sub(r"\b(train|test)$", r"\g<1>1", word) for word in words]
+            found[words[1] if words[0] == "evaluate" else words[0]] = words
+    return found
+
+
+def test_the_task_does_by_the_command_line_what_the_page_says(
+    make_store, tmp_path, monkeypatch, capsys, one_thread
+):
+    (tmp_path / "arrow_of_time.py").write_text(TASK)
+    (tmp_path / "arrow_of_time.yaml").write_text(CONFIG)
+    lines = lines_of_the_task(make_store().path)
+    pretrain = [*lines["pretrain"], *SMALL]
+    assert "data.eval_split=test1" in pretrain
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1"]
+    done = subprocess.run(
+        [sys.executable, *torchrun, "-m", "fastrot", *pretrain],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    before = names["ArrowOfTime"](2, 2, [0.5] * 3, [0.5] * 3).network(config.model)
-    network = names["train_arrow"](make_store(), config, steps=2)
-    assert "accuracy" in capsys.readouterr().out
-    assert network.fc[2].out_features == 2
-    assert before.state_dict().keys() == network.state_dict().keys()
+    assert done.returncode == 0, done.stderr
+    assert "arrow_of_time:ArrowOfTime, 2 classes" in done.stdout
+    assert "pretext accuracy" in done.stdout
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = list(sys.path)
+    try:
+        assert main([*lines["pretext"]]) == 0
+        assert "pretext accuracy" in capsys.readouterr().out
+        clips = ["--clips", "1"]
+        assert main([*lines["probe"], *clips]) == 0
+        assert main([*lines["features"], *clips]) == 0
+        assert np.load("features.npz")["features"].shape == (6, 32)
+        assert main(lines["report"]) == 0
+        assert "arrow_of_time:ArrowOfTime" in Path("report.html").read_text()
+        wrong = ["rotation" if word == "pretext" else word for word in lines["pretext"]]
+        assert main(wrong) == 2
+        assert "use `fastrot evaluate pretext`" in capsys.readouterr().err
+    finally:
+        sys.modules.pop("arrow_of_time", None)
+    assert sys.path == before
+
+    Path("arrow_of_time.py").unlink()  # the weights alone need no code
+    action = ["data.split=train1", "data.eval_split=null", "train.epochs=null"]
+    assert main([*lines["finetune"], *SMALL, *action]) == 0
+    assert main(lines["pretext"]) == 2
+    assert "there is no module arrow_of_time" in capsys.readouterr().err
 
 
 def test_each_is_about_thirty_lines():

@@ -190,5 +190,39 @@ def test_configs_that_come_with_fastrot_are_found_from_anywhere(
     (tmp_path / "pretrain").mkdir()
     write(tmp_path / "pretrain" / "kinetics_rgb_16.yaml", "name: mine")
     assert load_config("pretrain/kinetics_rgb_16.yaml").name == "mine"
-    with pytest.raises(FastrotError, match=r"nowhere\.yaml cannot be read"):
+    with pytest.raises(FastrotError, match=r"there is no config nowhere\.yaml$"):
         load_config("nowhere.yaml")
+    with pytest.raises(FastrotError, match=r"did you mean pretrain/kinetics_rgb_16\.yaml"):
+        load_config("kinetics_rgb16")
+
+
+@pytest.mark.parametrize("prefix", ["", "configs/"])
+def test_a_config_extends_one_that_comes_with_fastrot_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    (tmp_path / "mine").mkdir()
+    text = f"extends: {prefix}pretrain/kinetics_rgb_16_b1024.yaml\ntrain: {{log_every: 7}}"
+    path = write(tmp_path / "mine" / "a.yaml", text)
+    monkeypatch.chdir(tmp_path)
+    config = load_config(path)  # through two files that come with fastrot
+    assert (config.name, config.train.log_every, config.train.batch) == ("a", 7, 1024)
+    assert (config.optim.step_size, config.model.width) == (750, 64)
+    beside = tmp_path / "mine" / prefix / "pretrain"
+    beside.mkdir(parents=True)
+    write(beside / "kinetics_rgb_16_b1024.yaml", "train: {batch: 5}")
+    assert load_config(path).train.batch == 5  # one's own comes first
+
+
+def test_the_file_that_extends_a_wrong_one_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "base.yaml", "extends: pretrain/kinetics_rgb_61.yaml")
+    path = write(tmp_path / "a.yaml", "extends: base.yaml")
+    with pytest.raises(FastrotError) as caught:
+        load_config(path)
+    message = str(caught.value)
+    assert message.startswith(
+        f"{path} extends base.yaml: {tmp_path / 'base.yaml'} extends pretrain/kinetics_rgb_61.yaml: "
+        f"there is no config {tmp_path}/pretrain/kinetics_rgb_61.yaml; did you mean pretrain/kinetics_rgb_"
+    )
+    write(tmp_path / "base.yaml", "a: [1")
+    with pytest.raises(UsageError, match=r"a\.yaml extends base\.yaml: .*base\.yaml is not YAML"):
+        load_config(path)

@@ -37,7 +37,7 @@ def test_what_an_earlier_run_did_is_not_in_the_rate(
     with console.progress(120, "prepare", "videos") as advance:
         advance.to(99, 120)  # they were there before
         advance.to(100, 120)
-    assert "100/120 videos, 0.1 videos/s, 0:03:20 left" in capsys.readouterr().out
+    assert "100/120 videos, 10.0 s/video, 0:03:20 left" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("keywords", [{"shown": False}, {"lines": False}])
@@ -60,6 +60,42 @@ def test_a_terminal_gets_a_bar_with_rate_and_lines_above(
     assert "4/10" in out
     assert "steps/s" in out
     assert "step 4  loss [1.0]" in out
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"), [(35.24, "35.2 steps/s"), (1.0, "1.0 steps/s"), (0.047, "21.3 s/step")]
+)
+def test_a_rate_below_one_is_told_by_its_inverse(rate: float, text: str) -> None:
+    assert console.rate_text(rate, "steps") == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (119, "119 s"),
+        (120, "2 minutes"),
+        (7199, "120 minutes"),
+        (3 * 3600, "3 hours"),
+        (26 * 86400, "26 days"),
+        (2e8, "2,315 days"),
+    ],
+)
+def test_durations_in_their_largest_unit(seconds: float, text: str) -> None:
+    assert console.duration(seconds) == text
+
+
+def test_the_bar_knows_the_rate_of_steps_that_take_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    bar = console._Bar(100, "train", "steps")
+    monkeypatch.setattr(bar._progress, "get_time", lambda: now[0])
+    for _ in range(3):
+        now[0] += 60.0
+        bar()
+    (task,) = bar._progress.tasks
+    assert console._Rate("steps").render(task).plain == "60.0 s/step"
 
 
 def test_long_lines_are_not_wrapped_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,13 +2,17 @@
 
 import json
 import re
+import shlex
 import statistics
 
 import pytest
 
+from fastrot.cli import main
+from fastrot.demo import run as demo_run
 from fastrot.demo.data import builtin_data, own_data
 from fastrot.demo.dataset import DemoSpec
 from fastrot.demo.run import run_demo, spread
+from pipelines.errors import FastrotError
 from pipelines.store import Store
 from tests.helpers import moving_frames, write_video
 
@@ -16,6 +20,13 @@ SMALL = {
     "pretrain": ["train.iterations=3", "train.epochs=null", "train.batch=4", "model.width=2"],
     "finetune": ["train.epochs=1", "train.batch=4", "model.width=2", "data.shots=1"],
 }
+
+
+@pytest.fixture
+def any_number(monkeypatch):
+    """Let a handful of videos be enough for tables."""
+    monkeypatch.setattr(demo_run, "LEAST_TEST_VIDEOS", 1)
+    monkeypatch.setattr(demo_run, "LEAST_STEPS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +50,7 @@ def test_the_built_in_set_is_read_as_ucf101(data):
     assert data.has_actions
 
 
-def test_the_line_runs_and_prints_what_it_found(data, out, capsys):
+def test_the_line_runs_and_prints_what_it_found(data, out, capsys, any_number):
     report = run_demo(data, out, seeds=(0, 1), overrides=SMALL)
     printed = capsys.readouterr().out
     assert len(report.transfer.scratch) == len(report.transfer.ours) == 2
@@ -79,7 +90,7 @@ def own(tmp_path):
     return tmp_path / "own"
 
 
-def test_own_videos_without_splits_get_some(own, tmp_path, capsys):
+def test_own_videos_without_splits_get_some(own, tmp_path, capsys, any_number):
     data = own_data(own, "folder", tmp_path / "out")
     store = Store.open(data.labelled)
     assert store.classes == ["jump", "run"]
@@ -103,9 +114,62 @@ def test_own_videos_with_splits_keep_them(own, tmp_path):
     assert (data.train_split, data.test_split) == ("train", "val")
 
 
-def test_own_videos_without_classes_stop_at_the_rotations(own, tmp_path, capsys):
+def test_own_videos_without_classes_stop_at_the_rotations(own, tmp_path, capsys, any_number):
     data = own_data(own / "run", "folder", tmp_path / "out")
     assert not data.has_actions
     report = run_demo(data, tmp_path / "out", seeds=(0,), overrides=SMALL)
     assert report.transfer is None
     assert "nothing to transfer to" in capsys.readouterr().out
+
+
+def test_of_too_few_videos_a_sentence_stands_for_the_tables(own, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = [word for each in SMALL["pretrain"] for word in ("--pretrain", each)]
+    assert main(["demo", "--source", "own", "--out", "o u t", *options]) == 0
+    printed = capsys.readouterr().out
+    assert (
+        "Too few videos to measure accuracies: 2 to test on (at least 20 are needed) and 3 steps"
+        in printed
+    )
+    assert "+-" not in printed
+    assert "accuracy on" not in printed
+    results = json.loads((tmp_path / "o u t" / "results.json").read_text())
+    assert results["rotation"] is None
+    assert results["shortage"].startswith("Too few videos")
+    # The commands that it prints are whole: they run as they stand.
+    commands = [shlex.split(line) for line in printed.splitlines() if line.startswith("  fastrot ")]
+    assert [words[1] for words in commands] == ["features", "report"]
+    for words in commands:
+        assert main(words[1:]) == 0
+    assert (tmp_path / "o u t" / "features.npz").is_file()
+    assert (tmp_path / "o u t" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("steps", [29, 30])
+def test_few_steps_are_too_few_whatever_the_test_videos(own, tmp_path, monkeypatch, steps):
+    monkeypatch.setattr(demo_run, "LEAST_TEST_VIDEOS", 1)
+    data = own_data(own, "folder", tmp_path / "out")
+    options = [*SMALL["pretrain"], f"train.iterations={steps}"]
+    config = demo_run._pretrain_config(data, tmp_path / "out", options)
+    assert (demo_run._shortage(data, config) is None) == (steps == 30)
+
+
+def test_one_video_is_refused_with_what_is_needed(own, tmp_path):
+    for source in (own / "run" / "0.avi", tmp_path / "single"):
+        for label in ("run", "jump"):  # two classes of one video each
+            link = tmp_path / "single" / label / "0.avi"
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not link.exists():
+                link.symlink_to(own / label / "0.avi")
+        with pytest.raises(FastrotError, match="needs two readable videos in one folder") as caught:
+            own_data(source, "folder", tmp_path / f"out-{source.name}")
+        assert "split" not in str(caught.value)
+        assert not (tmp_path / f"out-{source.name}" / "store").exists()
+
+
+def test_videos_that_cannot_be_read_do_not_count(own, tmp_path, capsys):
+    for video in sorted((own / "run").iterdir())[1:]:
+        video.write_bytes(b"no video")
+    with pytest.raises(FastrotError, match=r"(1 to train on, 0|0 to train on, 1) to test on"):
+        own_data(own / "run", "folder", tmp_path / "out")
+    assert capsys.readouterr().out.count("set aside: ") == 3

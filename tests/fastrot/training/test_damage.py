@@ -137,7 +137,7 @@ def test_a_changed_run_goes_on_anyway_with_the_new_values(tiny_config):
 def test_a_checkpoint_holds_all_that_the_manual_says(tiny_config):
     config = tiny_config(train={"iterations": 1})
     saved = load_checkpoint(train(config, quiet=True).last)
-    assert {"model", "optimizer", "scheduler", "scaler", "step", "rng", "versions"} <= saved.keys()
+    assert {"model", "optimizer", "scaler", "step", "rng", "versions"} <= saved.keys()
     assert saved["config_hash"] == config_hash(config)
     assert saved["config_hash"] != config_hash(tiny_config(seed=1, train={"iterations": 1}))
 
@@ -192,3 +192,33 @@ def test_a_crash_leaves_half_a_line_that_is_forgotten(tiny_config):
         file.write('garbage\n{"step": 3, "lo')
     train(tiny_config(train={"iterations": 3}), resume=True, quiet=True)
     assert [line["step"] for line in records(config)] == [1, 2, 3]
+
+
+def test_a_checkpoint_of_the_old_warmup_is_refused(tiny_config):
+    config = tiny_config(optim={"warmup": 2}, train={"iterations": 2})
+    last = train(config, quiet=True).last
+    longer = replace(config, train=replace(config.train, iterations=4))
+    values = load_checkpoint(last)
+    old = {"_schedulers": [{"last_epoch": 2}, {"last_epoch": 0}], "last_epoch": 2}
+    save_checkpoint(last, {**values, "scheduler": old})
+    with pytest.raises(UsageError, match="drops were counted from the end of the warm-up"):
+        train(longer, resume=True, quiet=True)
+    assert train(longer, resume=True, anyway=True, quiet=True).steps == 4
+
+
+def test_a_checkpoint_of_the_old_schedule_without_warmup_resumes(tiny_config):
+    config = tiny_config(train={"iterations": 2})
+    last = train(config, quiet=True).last
+    values = load_checkpoint(last)
+    save_checkpoint(last, {**values, "scheduler": {"step_size": 4, "last_epoch": 2}})
+    longer = replace(config, train=replace(config.train, iterations=4))
+    assert train(longer, resume=True, quiet=True).steps == 4
+
+
+@pytest.mark.parametrize("schedule", ["onecycle", "cosine"])
+def test_a_run_whose_rate_depends_on_its_length_is_not_made_longer(tiny_config, schedule):
+    config = tiny_config(optim={"schedule": schedule}, train={"iterations": 2})
+    train(config, quiet=True)
+    longer = replace(config, train=replace(config.train, iterations=3))
+    with pytest.raises(UsageError, match=r"train\.iterations: 2 then, 3 now"):
+        train(longer, resume=True, quiet=True)

@@ -1,31 +1,28 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
-from fastrot.config import OptimConfig, TrainConfig
+from fastrot.config import OptimConfig, TrainConfig, load_config
 from fastrot.models.network import transfer_network
 from fastrot.training.optim import (
     clip_gradients,
     count_steps,
+    learning_rate,
     load_optimizer,
     make_optimizer,
-    make_scheduler,
     scaled_lr,
     start_momenta,
 )
 
+CONFIGS = Path(__file__).parents[3] / "configs"
+
 
 def rates(config: OptimConfig, steps: int, steps_per_epoch: float = 1.0) -> list[float]:
     """Return the learning rate that each step uses."""
-    optimizer = make_optimizer(torch.nn.Linear(1, 1), config, config.lr)
-    scheduler = make_scheduler(
-        optimizer, config, config.lr, steps=steps, steps_per_epoch=steps_per_epoch
-    )
-    found = []
-    for _ in range(steps):
-        found.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    return found
+    rate = learning_rate(config, config.lr, steps=steps, steps_per_epoch=steps_per_epoch)
+    return [rate(step) for step in range(steps)]
 
 
 def test_the_published_schedule_drops_every_so_many_iterations() -> None:
@@ -37,19 +34,18 @@ def test_constant_stays() -> None:
     assert rates(OptimConfig(lr=0.1, schedule="constant", step_size=2), 5) == [0.1] * 5
 
 
-def test_one_cycle_rises_and_falls() -> None:
-    found = rates(OptimConfig(lr=0.1, schedule="onecycle"), 101)
-    assert found[0] == pytest.approx(0.1 / 25)
-    assert max(found) == pytest.approx(0.1, rel=1e-3)
-    assert 28 <= found.index(max(found)) <= 31
-    assert found[-1] < 1e-5
-
-
-def test_one_cycle_leaves_the_momentum_alone() -> None:
-    config = OptimConfig(schedule="onecycle", momentum=0.7)
-    optimizer = make_optimizer(torch.nn.Linear(1, 1), config, config.lr)
-    make_scheduler(optimizer, config, config.lr, steps=10, steps_per_epoch=1.0)
-    assert optimizer.param_groups[0]["momentum"] == 0.7
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 10, 101])
+def test_one_cycle_is_torchs(steps: int) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=steps)
+    expected = []
+    for step in range(steps):
+        expected.append(optimizer.param_groups[0]["lr"])
+        if step + 1 < steps:
+            optimizer.step()
+            scheduler.step()
+    found = rates(OptimConfig(lr=0.1, schedule="onecycle"), steps)
+    assert found == pytest.approx(expected, rel=1e-9)
 
 
 def test_epochs_are_rounded_up_to_iterations() -> None:
@@ -69,13 +65,37 @@ def test_cosine_by_hand() -> None:
     assert found == pytest.approx([2.0, 1 + 0.5**0.5, 1.0, 1 - 0.5**0.5])
 
 
-@pytest.mark.parametrize("schedule", ["step", "cosine", "constant"])
-def test_warmup_rises_linearly_and_then_the_schedule_begins(schedule: str) -> None:
-    config = OptimConfig(lr=1.0, schedule=schedule, step_size=3)  # type: ignore[arg-type]
-    warm = OptimConfig(lr=1.0, schedule=schedule, step_size=3, warmup=3)  # type: ignore[arg-type]
-    found = rates(warm, 9)
+def test_warmup_rises_linearly_to_the_rate() -> None:
+    found = rates(OptimConfig(lr=1.0, schedule="constant", warmup=3), 6)
+    assert found == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0, 1.0])
+
+
+def test_a_cosine_begins_after_the_warmup() -> None:
+    found = rates(OptimConfig(lr=1.0, schedule="cosine", warmup=3), 9)
     assert found[:3] == pytest.approx([0.25, 0.5, 0.75])
-    assert found[3:] == pytest.approx(rates(config, 6))
+    assert found[3:] == pytest.approx(rates(OptimConfig(lr=1.0, schedule="cosine"), 6))
+
+
+def test_warmup_moves_no_drop_of_the_steps() -> None:
+    """The drops and the rise by themselves, multiplied: 1/4, 2/4, 3/4, then 1; a tenth every three steps."""
+    found = rates(OptimConfig(lr=1.0, step_size=3, warmup=4, gamma=0.1), 10)
+    drops = [1.0] * 3 + [0.1] * 3 + [0.01] * 3 + [0.001]
+    rise = [0.2, 0.4, 0.6, 0.8] + [1.0] * 6
+    assert found == pytest.approx([drop * part for drop, part in zip(drops, rise, strict=True)])
+
+
+def test_the_recipe_for_many_nodes_at_every_step() -> None:
+    """The paper's four drops, at a batch 32 times the paper's, and the rate of the linear scaling rule."""
+    paper = load_config(CONFIGS / "pretrain" / "kinetics_rgb_16.yaml")
+    recipe = load_config(CONFIGS / "pretrain" / "kinetics_rgb_16_b1024.yaml")
+    videos = [config.train.batch * (config.train.iterations or 0) for config in (paper, recipe)]
+    assert videos[0] == videos[1] == 3_328_000
+    rate = learning_rate(
+        recipe.optim, scaled_lr(recipe.optim, recipe.train.batch), steps=3250, steps_per_epoch=1.0
+    )
+    decades = np.repeat([0, -1, -2, -3, -4], [750, 750, 750, 750, 250])
+    ramp = np.concatenate([np.linspace(1 / 501, 500 / 501, 500), np.ones(2750)])
+    assert [rate(step) for step in range(3250)] == pytest.approx(3.2 * ramp * 10.0**decades)
 
 
 def test_the_learning_rate_scales_with_the_batch_where_asked() -> None:

@@ -1,0 +1,108 @@
+"""How well does a pretext network answer on unseen videos? By the measure of its task."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from fastrot.clips import select_videos
+from fastrot.evaluation.angles import AngleResult, evaluate_angles
+from fastrot.evaluation.rotation import RotationResult, evaluate_rotation
+from fastrot.evaluation.trained import Protocol, Trained, each_output, evaluating, protocol
+from fastrot.runtime import Runtime
+from fastrot.tasks import ActionTask, RegressionTask, RotationTask
+from pipelines.errors import UsageError
+from pipelines.store import Store
+
+
+@dataclass(frozen=True)
+class PretextResult:
+    """The accuracy (0..1) of any pretext task: the share of answers that its ``correct`` counts as right.
+
+    ``task`` is the config's name of it, ``answer`` what the network is asked for, and ``answers`` how many
+    it gave.
+    """
+
+    task: str
+    answer: str
+    accuracy: float
+    answers: int
+    protocol: Protocol
+
+    def lines(self) -> list[str]:
+        """Return what to print, the protocol included."""
+        return [
+            f"pretext accuracy {100 * self.accuracy:.2f} % ({self.task}, {self.answer})",
+            f"protocol: {self.protocol}; {self.answers} answers",
+        ]
+
+
+def evaluate_pretext(
+    trained: Trained,
+    store: Store,
+    split: str,
+    runtime: Runtime,
+    *,
+    clips_per_video: int = 1,
+    batch: int = 16,
+    quiet: bool = False,
+) -> RotationResult | AngleResult | PretextResult:
+    """Measure a pretext network by the measure of its task; the arguments are ``evaluate_rotation``'s.
+
+    Raises:
+        UsageError: the network recognises actions, or the store lacks the split.
+    """
+    task = trained.task
+    if isinstance(task, ActionTask):
+        raise UsageError("this network recognises actions: use `fastrot evaluate action`")
+    measure: Callable[..., RotationResult | AngleResult | PretextResult] = _accuracy
+    if isinstance(task, RotationTask):
+        measure = evaluate_rotation
+    elif isinstance(task, RegressionTask):
+        measure = evaluate_angles
+    return measure(
+        trained,
+        store,
+        split,
+        runtime,
+        clips_per_video=clips_per_video,
+        batch=batch,
+        quiet=quiet,
+    )
+
+
+def _accuracy(
+    trained: Trained,
+    store: Store,
+    split: str,
+    runtime: Runtime,
+    *,
+    clips_per_video: int,
+    batch: int,
+    quiet: bool,
+) -> PretextResult:
+    """Count the right answers of a task that has no measure of its own."""
+    task = trained.task
+    videos = select_videos(store, split, labelled=False, shots=0, seed=0)
+    totals = torch.zeros(2, dtype=torch.int64, device=runtime.device)
+    with evaluating(trained.network):
+        for _, outputs, targets in each_output(
+            trained,
+            store,
+            videos,
+            runtime,
+            clips_per_video=clips_per_video,
+            batch=batch,
+            what="evaluate pretext",
+            quiet=quiet,
+        ):
+            totals[0] += task.correct(outputs, targets)
+            totals[1] += len(targets)
+    right, answers = runtime.all_sum(totals).tolist()
+    return PretextResult(
+        task=trained.config.task,
+        answer=task.answer,
+        accuracy=right / answers,
+        answers=answers,
+        protocol=protocol(trained, store, split, videos, clips_per_video=clips_per_video),
+    )

@@ -1,0 +1,88 @@
+"""How long a run takes: by arithmetic before the first step on a CPU, then by the first steps themselves."""
+
+import time
+
+import torch
+from torch.nn import functional as F
+
+from fastrot.console import duration, rate_text
+from fastrot.runtime import MEMORY_FORMAT, Runtime
+
+FIRST_STEPS = (1, 2, 5, 10)
+"""Steps after which a process says how fast it is, however rarely it logs."""
+
+LONG_S = 24 * 3600.0
+"""Seconds above which a run on a CPU is likely a mistake."""
+
+_WORTH_MEASURING = 1e15
+"""FLOP that any CPU gets through within a day."""
+
+
+class Pace:
+    """The rate over a process's first steps.
+
+    Args:
+        step: where training starts.
+        steps: iterations of the run.
+    """
+
+    def __init__(self, step: int, steps: int):
+        self._start = step
+        self._steps = steps
+        self._first_s = 0.0
+
+    def due(self, step: int) -> bool:
+        """Return whether this step's rate is to be told."""
+        return step - self._start in FIRST_STEPS
+
+    def line(self, step: int, seconds: float) -> str:
+        """Return the line for a step that is due.
+
+        Args:
+            step: the one just done.
+            seconds: of training since the start. The first step, which waits for the first batch and
+                sets much up, does not count from the second on.
+        """
+        done = step - self._start
+        if done == 1:
+            self._first_s = seconds
+        else:
+            done, seconds = done - 1, seconds - self._first_s
+        rate = done / max(seconds, 1e-9)
+        left = duration((self._steps - step) / rate)
+        return f"step {step}/{self._steps}  {rate_text(rate, 'steps')}, about {left} left"
+
+
+def cpu_note(flop: float, runtime: Runtime) -> str | None:
+    """Return what to say at once about a run that would take a CPU days; None for all others.
+
+    Args:
+        flop: of the steps that are left, over all processes.
+        runtime: where they run.
+    """
+    if runtime.device.type != "cpu" or flop < _WORTH_MEASURING:
+        return None
+    rate = measured_rate() * runtime.world
+    if flop / rate < LONG_S:
+        return None
+    return (
+        f"on this CPU the run would take about {duration(flop / rate)}: {flop / 1e15:,.0f} PFLOP, at "
+        f"{rate / 1e12:.2g} TFLOP/s in a convolution like its own. Its config is meant for GPUs. On a CPU, "
+        "use `fastrot demo --source VIDEOS`, or the configs demo/pretrain.yaml and demo/finetune.yaml"
+    )
+
+
+def measured_rate() -> float:
+    """Return this process's FLOP/s in training a convolution of the first stage; takes a moment."""
+    # Ones instead of random numbers: the run's generators must not notice.
+    clips, channels, size = 4, 64, (8, 28, 28)
+    inputs = torch.ones(clips, channels, *size).contiguous(memory_format=MEMORY_FORMAT)
+    weight = torch.ones(channels, channels, 3, 3, 3).contiguous(memory_format=MEMORY_FORMAT)
+    tensors = [inputs.requires_grad_(), weight.requires_grad_()]
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        torch.autograd.grad(F.conv3d(inputs, weight, padding=1).sum(), tensors)
+        seconds.append(time.perf_counter() - began)
+    forward = 2 * clips * size[0] * size[1] * size[2] * channels * channels * 27
+    return 3 * forward / min(seconds)
