@@ -17,8 +17,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "prepare",
         help="transcode a data set's videos into a store",
-        description="Transcode a data set's videos into a store. Run it again to go on after an "
-        "interruption, or to add new videos; what was set aside before is not tried again.",
+        description="Transcode a data set's videos into a store. Run it again to resume after an "
+        "interruption, to add new videos, or to follow corrected lists: classes and splits of stored videos "
+        "are updated without decoding. A video whose file has other content than before is made again. "
+        "Rejected videos are tried again when their file has changed. If SOURCE is another folder than "
+        "the stored videos came from, equal names with other content are refused: see --prefix and "
+        "--replace. A copied or moved data set is not made again.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("source", type=Path, help="the data set's folder, or one video")
@@ -70,8 +74,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="prepare every N-th video from the I-th (from 1) on: one node's part of a store that N nodes "
         "write at the same time",
     )
+    parser.add_argument("--retry-rejected", action="store_true", help="try rejected videos again")
     parser.add_argument(
-        "--retry-rejected", action="store_true", help="try again what was set aside before"
+        "--prefix",
+        type=_prefix,
+        metavar="NAME",
+        help="name the videos NAME/...: for a second data set whose names the store has already",
+    )
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="SOURCE has newer versions of videos that came from another folder: make them again",
     )
     parser.set_defaults(run=run)
 
@@ -84,6 +97,8 @@ def run(args: argparse.Namespace) -> int:
     check_size(args.codec, args.size)
     quality = check_quality(args.codec, args.quality)
     listing = read_layout(args.source, args.layout)
+    if args.prefix is not None:
+        listing = listing.prefixed(args.prefix)
     settings = Settings(
         codec=args.codec,
         size=args.size,
@@ -102,17 +117,26 @@ def run(args: argparse.Namespace) -> int:
                 workers=args.workers,
                 time_limit=args.time_limit,
                 retry_rejected=args.retry_rejected,
+                replace_clashing=args.replace,
                 part=args.shard,
                 progress=advance.to,
                 note=say,
             )
     except KeyboardInterrupt:
-        say(f"What is in {args.out} is safe: run the same command to go on.")
+        say(f"What is in {args.out} is safe: run the same command to resume.")
         raise
     for name, reason in result.rejected[:SHOWN]:
         say(f"set aside: {name}: {reason}")
     if len(result.rejected) > SHOWN:
         say(f"set aside: {len(result.rejected) - SHOWN} more, see {args.out}/rejected*.jsonl")
+    for what, names in (
+        ("made again, as their files have other content", result.replaced),
+        ("labels updated to those of the data set", result.relabelled),
+        ("in the store, but not in the data set any more (their labels stay)", result.absent),
+    ):
+        if names:
+            shown = "; ".join(names[:3]) + ("; ..." if len(names) > 3 else "")
+            say(f"{what}: {len(names)} videos ({shown})")
     if result.missing:
         shown = ", ".join(result.missing[:3]) + (", ..." if len(result.missing) > 3 else "")
         missing = args.out / "missing.txt"
@@ -141,6 +165,13 @@ def _seconds(text: str) -> float:
 
 def _frames(text: str) -> int | None:
     return None if text == "all" else _positive(text)
+
+
+def _prefix(text: str) -> str:
+    name = text.strip("/")
+    if not name or {"", ".", ".."} & set(name.split("/")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name such as mine")
+    return name
 
 
 def _part(text: str) -> tuple[int, int]:

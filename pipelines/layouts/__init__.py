@@ -33,6 +33,7 @@ def read_layout(source: Path, layout: str) -> Listing:
     if not source.exists():
         raise FastrotError(f"{source} does not exist: give the folder that holds the videos")
     listing = LAYOUTS[layout](source)
+    listing.source = source.resolve().parent if source.is_file() else source.resolve()
     if not listing.entries:
         raise FastrotError(
             f"no videos found in {source} (layout {layout}; "

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,11 +26,23 @@ class Entry:
 
 @dataclass
 class Listing:
-    """The videos of a data set, its classes in the order of their labels, and what is listed but absent."""
+    """The videos of a data set, its classes in the order of their labels, and what is listed but absent.
+
+    ``source`` is its folder, by which a store tells data sets apart.
+    """
 
     entries: list[Entry]
     classes: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    source: Path | None = None
+
+    def prefixed(self, prefix: str) -> "Listing":
+        """Return the same videos under names that begin with ``prefix`` and a slash."""
+        return replace(
+            self,
+            entries=[replace(entry, name=f"{prefix}/{entry.name}") for entry in self.entries],
+            missing=[f"{prefix}/{name}" for name in self.missing],
+        )
 
 
 @dataclass
