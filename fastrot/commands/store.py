@@ -30,7 +30,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     check.add_argument(
         "--fix", action="store_true", help="take broken videos out and list them as rejected"
     )
-    action("merge", run_merge, "make one manifest of what prepare --shard i/n wrote")
+    action(
+        "merge",
+        run_merge,
+        "make one manifest of what prepare --shard i/n wrote, without superseded lines",
+    )
     extract = action("extract", run_extract, "write one video as a file that players play")
     extract.add_argument("name", help="the video's name, as store ls prints it")
     extract.add_argument(
@@ -99,7 +103,7 @@ def run_verify(args: argparse.Namespace) -> int:
 
     store = Store.open(args.store)
     with progress(len(store), "verify", "videos") as advance:
-        broken = dict(verify(store, threads=cores(), progress=advance.to))
+        broken = dict(sorted(verify(store, threads=cores(), progress=advance.to)))
     for name, reason in broken.items():
         say(f"broken: {name}: {reason}")
     if broken and args.fix:
