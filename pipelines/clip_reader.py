@@ -89,7 +89,7 @@ class ClipReader:
             try:
                 self.bytes_read += read.result()
             except FastrotError as error:
-                if self._tolerance is None or not _is_lost(error):
+                if self._tolerance is None or not self._is_lost(error):
                     raise
                 batch.replaced.append(self._replace(batch, row, str(error), self._tolerance))
         return batch
@@ -133,21 +133,22 @@ class ClipReader:
             try:
                 self.bytes_read += self._read(batch, row, numbers)
             except FastrotError as error:
-                if not _is_lost(error):
+                if not self._is_lost(error):
                     raise
                 cause = str(error)
                 continue
             return Replaced(sample=planned, video=video, reason=reason, by=sample)
 
+    def _is_lost(self, error: FastrotError) -> bool:
+        """Whether a clip's bytes are lost: damaged, cut off, on a bad sector, or in a deleted shard.
+
+        What else keeps the system from reading (too many open files, a missing mount) concerns clips in good
+        health, and passes: to replace them would train on other clips than a healthy machine does.
+        """
+        if not isinstance(error, UnreadableError) or error.errno == errno.EIO:
+            return True
+        return error.errno == errno.ENOENT and (self._store.path / "store.json").exists()
+
     def close(self) -> None:
         """Stop the threads, and wait for what they read."""
         self._pool.shutdown(cancel_futures=True)
-
-
-def _is_lost(error: FastrotError) -> bool:
-    """Whether a clip's bytes are lost: damaged, cut off, or on a bad place of the disk.
-
-    What else keeps the system from reading (too many open files, a missing mount) concerns whole clips in
-    good health, and passes: to replace them would train on other clips than a healthy machine.
-    """
-    return not isinstance(error, UnreadableError) or error.errno == errno.EIO

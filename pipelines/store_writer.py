@@ -78,11 +78,15 @@ class StoreWriter:
         self._settle_settings()
         self._manifest = open_lines(path / f"manifest{self._suffix}.jsonl")
         self._rejects = open_lines(path / f"rejected{self._suffix}.jsonl")
-        lines = [line for file in line_files(path, "manifest") for line in read_lines(file)]
-        self.known = {line["name"] for line in lines}
-        for shard in {str(line["shard"]) for line in lines}:
+        lines = (line for file in line_files(path, "manifest") for line in read_lines(file))
+        try:
+            records = [Record(**line) for line in lines]
+        except TypeError as error:
+            raise FastrotError(f"the manifest of {path} is damaged: {error}") from None
+        self.known = {record.name for record in records}
+        for shard in {str(record.shard) for record in records}:
             check_place(path, shard)
-        self._shard = self._reopen_last_shard([Record(**line) for line in lines])
+        self._shard = self._reopen_last_shard(records)
 
     def _reopen_last_shard(self, records: list[Record]) -> "_Shard | None":
         """Open this part's last shard behind its last promised video, if it has one."""
