@@ -153,20 +153,22 @@ def _was_refused(
 def _follow(result: Review, record: Record, seen: _Seen) -> None:
     """Let a stored video's line have the label and splits of the lists, and the origin of now."""
     entry = seen.entry
+    if seen.fate in ("decode", "replaced"):
+        result.revisions[entry.name] = record.revision + 2
+    origin = seen.origin if seen.fate == "stored" else record.origin
+    as_before = record.label == entry.label and record.splits == list(entry.splits)
+    if as_before and origin == record.origin:
+        return
     line = replace(
         record,
         label=entry.label,
         splits=list(entry.splits),
-        origin=seen.origin if seen.fate == "stored" else record.origin,
+        origin=origin,
         revision=record.revision + 1,
     )
-    old, new = _labels(record), _labels(line)
-    if old != new:
-        result.relabelled.append(f"{entry.name}: {old} -> {new}")
-    if old != new or line.origin != record.origin:
-        result.records.append(line)
-    if seen.fate in ("decode", "replaced"):
-        result.revisions[entry.name] = record.revision + 2
+    result.records.append(line)
+    if not as_before:
+        result.relabelled.append(f"{entry.name}: {_labels(record)} -> {_labels(line)}")
 
 
 def _labels(record: Record) -> str:
