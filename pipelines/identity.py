@@ -9,7 +9,7 @@ import errno
 import hashlib
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +31,18 @@ class Origin:
     """The file that a video was made of, as the manifest keeps it.
 
     Attributes:
-        source: the data set's folder, absolute and without links.
+        source: the data set's folder, absolute and without links, where it was seen last.
         bytes: the file's size.
         mtime_ns: its modification time in nanoseconds.
         hash: BLAKE2b-128 of its first and last ``HASHED_BYTES``, hexadecimal; "" of what is no file.
+        before: other folders where it was seen with the same content: copies and other mounts.
     """
 
     source: str
     bytes: int
     mtime_ns: int
     hash: str
+    before: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,9 @@ class Sighting:
     regular: bool
 
     def looks_like(self, known: Mapping[str, Any]) -> bool:
-        """Whether the folder, size and modification time are those of ``known``, an Origin's values."""
-        return (self.source, self.bytes, self.mtime_ns) == (
-            known.get("source"),
-            known.get("bytes"),
-            known.get("mtime_ns"),
-        )
+        """Whether size, time and one of the folders are those of ``known``, an Origin's values."""
+        size_and_time = (known.get("bytes"), known.get("mtime_ns"))
+        return (self.bytes, self.mtime_ns) == size_and_time and self.source in sources_of(known)
 
     def origin(self) -> Origin:
         """Read both ends of the file (not of a pipe, which would wait for ever) and hash them.
@@ -87,6 +86,17 @@ def sight(path: Path, source: str) -> Sighting:
     return Sighting(
         path, source, status.st_size, status.st_mtime_ns, regular=stat.S_ISREG(status.st_mode)
     )
+
+
+def sources_of(origin: Mapping[str, Any]) -> list[Any]:
+    """Return the folders where a video was seen, of an Origin's values."""
+    before = origin.get("before")
+    return [origin.get("source"), *(before if isinstance(before, list) else [])]
+
+
+def moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of ``new``, an Origin of the same content as ``old``, with where it was before."""
+    return {**new, "before": [each for each in sources_of(old) if each != new["source"]]}
 
 
 def same_content(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:

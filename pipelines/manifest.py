@@ -37,6 +37,9 @@ def current_lines(store: Path) -> list[Line]:
     """
     lines = [line for file in line_files(store, "manifest") for line in read_lines(file)]
     try:
+        for line in lines:
+            if not isinstance(line.get("origin", None), dict | None):
+                raise TypeError(f"the origin {line['origin']!r}")
         chosen = newest(
             [line["name"] for line in lines], [line.get("revision", 0) for line in lines]
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.errors import FastrotError, UsageError
-from pipelines.identity import same_content, sight, stop_at_the_machines
+from pipelines.identity import moved, same_content, sight, sources_of, stop_at_the_machines
 from pipelines.layouts import Entry, Listing
 from pipelines.manifest import Line, current_lines, rejections
 from pipelines.store import Record
@@ -63,8 +63,8 @@ def review(
     """Compare the videos ``entries`` of ``listing`` with what the store's manifests have.
 
     A stored name whose file has other content is a video that was replaced if the store's video came
-    from the same folder, and a clash of two data sets if it came from another one. Equal content is the
-    same video, wherever its file lies now.
+    from the same folder (or was seen there), and a clash of two data sets if not. Equal content is the same
+    video, wherever its file lies now.
 
     Args:
         store: the store's folder.
@@ -98,7 +98,7 @@ def review(
             _follow(result, record, seen)
         if seen.fate == "replaced" and record is not None and record.origin is not None:
             result.replaced.append(seen.entry.name)
-            if record.origin.get("source") != source:
+            if source not in sources_of(record.origin):
                 clashes.append((seen.entry.name, str(record.origin.get("source"))))
         if seen.fate in ("decode", "replaced"):
             result.todo.append(seen.entry)
@@ -112,7 +112,7 @@ def review(
     result.absent = [
         line["name"]
         for line in lines
-        if line["name"] not in known and (line.get("origin") or {}).get("source") == source
+        if line["name"] not in known and source in sources_of(line.get("origin") or {})
     ]
     return result
 
@@ -133,6 +133,8 @@ def _judge(
         stop_at_the_machines(error, entry.path)
         return _Seen(entry, "decode")  # which rejects it, with the reason
     if record is not None and (record.origin is None or same_content(record.origin, origin)):
+        if record.origin is not None and seen is not record.origin:
+            origin = moved(record.origin, origin)
         return _Seen(entry, "stored", origin)
     if not retry and _was_refused(origin, origins, refused, record):
         return _Seen(entry, "rejected before", origin)

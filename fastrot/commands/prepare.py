@@ -92,6 +92,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Prepare the store and print what became of every video."""
     from fastrot.console import progress, say
+    from fastrot.filling import updates
     from pipelines.prepare import prepare
 
     check_size(args.codec, args.size)
@@ -129,14 +130,8 @@ def run(args: argparse.Namespace) -> int:
         say(f"set aside: {name}: {reason}")
     if len(result.rejected) > SHOWN:
         say(f"set aside: {len(result.rejected) - SHOWN} more, see {args.out}/rejected*.jsonl")
-    for what, names in (
-        ("made again, as their files have other content", result.replaced),
-        ("labels updated to those of the data set", result.relabelled),
-        ("in the store, but not in the data set any more (their labels stay)", result.absent),
-    ):
-        if names:
-            shown = "; ".join(names[:3]) + ("; ..." if len(names) > 3 else "")
-            say(f"{what}: {len(names)} videos ({shown})")
+    for line in updates(result):
+        say(line)
     if result.missing:
         shown = ", ".join(result.missing[:3]) + (", ..." if len(result.missing) > 3 else "")
         missing = args.out / "missing.txt"

@@ -193,9 +193,11 @@ def test_a_copied_or_moved_tree_is_not_made_again(source, tmp_path, decoded):
     for place in ("copy", "moved"):
         result = run(tmp_path / place, out)
         assert (result.already, decoded, result.relabelled) == (4, [], [])
-    # What is replaced in the tree at its new place is a replacement.
-    film(tmp_path / "moved" / "a" / "0.avi", 7)
-    assert run(tmp_path / "moved", out).replaced == ["a/0.avi"]
+    # What is replaced at any of its places is a replacement; the copy is then another data set's.
+    film(tmp_path / "copy" / "a" / "0.avi", 7)
+    assert run(tmp_path / "copy", out).replaced == ["a/0.avi"]
+    with pytest.raises(UsageError, match="--replace"):
+        run(tmp_path / "moved", out)
 
 
 def test_a_second_source_with_the_same_names_is_refused_before_decoding(source, tmp_path, decoded):
@@ -248,6 +250,9 @@ def test_videos_that_left_the_source_are_named_and_stay(source, tmp_path):
     result = run(source, out)
     assert (result.added, result.absent) == (1, ["a/0.avi"])
     assert len(Store.open(out)) == 5
+    drop(Store.open(out), {"a/0.avi": "removed"})
+    result = run(source, out)
+    assert (result.already, result.absent) == (4, [])
 
 
 def test_stores_of_earlier_versions_are_completed_and_made_new_in_nothing(
@@ -371,11 +376,20 @@ def test_too_many_open_files_reject_nothing(source, tmp_path, monkeypatch):
 def test_a_damaged_manifest_is_named(source, tmp_path):
     out = tmp_path / "store"
     run(source, out)
-    with (out / "manifest.jsonl").open("a") as file:
-        file.write('{"name": "a/0.avi", "revision": "x"}\n')
-    with pytest.raises(FastrotError, match=r"manifest.* is damaged"):
-        Store.open(out)
-    with pytest.raises(FastrotError, match=r"manifest.* is damaged"):
+    manifest = out / "manifest.jsonl"
+    good = manifest.read_text()
+    for values in ({"revision": "x"}, {"revision": 1}, {"origin": "x"}, {"origin": {"before": 5}}):
+        line = {**json.loads(good.splitlines()[0]), **values}
+        if values == {"revision": 1}:
+            del line["shard"]
+        manifest.write_text(good + json.dumps(line) + "\n")
+        if "revision" in values:
+            with pytest.raises(FastrotError, match=r"manifest.* is damaged"):
+                Store.open(out)
+        if values != {"origin": {"before": 5}}:
+            with pytest.raises(FastrotError, match=r"manifest.* is damaged"):
+                run(source, out)
+    with pytest.raises(UsageError, match="--replace"):  # a stranger's origin is of no known folder
         run(source, out)
 
 
