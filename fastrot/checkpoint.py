@@ -1,5 +1,6 @@
 """Checkpoints: tensors and plain values in a file that is there whole or not at all."""
 
+import errno
 import os
 import pickle
 import zipfile
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 
-from pipelines.errors import FastrotError, first_line
+from pipelines.errors import FastrotError, UnreadableError, first_line
 
 FORMAT = 1
 
@@ -54,14 +55,15 @@ def load_plain(path: Path | str) -> Any:
     """Read any file of tensors and plain values onto the CPU.
 
     Raises:
-        FastrotError: the file cannot be read, is damaged, or holds anything else.
+        UnreadableError: the system refuses to read the file, which may be whole.
+        FastrotError: the file is absent, is damaged, or holds anything else.
     """
     try:
         _check_sums(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise FastrotError(f"there is no checkpoint {path}") from None
-    # A torn file ends in any of these, an OSError of a seek beyond the end among them.
+    # A torn file ends in any of these, an OSError (EINVAL) of a seek before its start among them.
     except (
         OSError,
         RuntimeError,
@@ -73,6 +75,12 @@ def load_plain(path: Path | str) -> Any:
         zlib.error,
         NotImplementedError,
     ) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL, errno.EISDIR):
+            raise UnreadableError(
+                f"{path} cannot be read: {error.strerror}. Mend the cause, for the file may be whole; if the "
+                "disk has lost it, remove it",
+                error.errno,
+            ) from None
         raise FastrotError(
             f"{path} is damaged, or no fastrot checkpoint: {first_line(error)}"
         ) from None

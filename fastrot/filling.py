@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fastrot.console import progress, say
+from fastrot.summary import updates
 from pipelines.layouts import Listing
 from pipelines.machine import cores
 from pipelines.prepare import prepare
@@ -10,11 +11,11 @@ from pipelines.store import Settings
 
 
 def fill_store(listing: Listing, out: Path, settings: Settings, what: str = "prepare") -> None:
-    """Prepare what a store lacks by all cores; show the progress, warnings and what was rejected.
+    """Prepare what a store lacks by all cores; show the progress, warnings, and what was rejected or changed.
 
     Raises:
         FastrotError: the store cannot be written, or no video is good.
-        UsageError: it exists with other settings.
+        UsageError: it exists with other settings, or has other videos of the same names.
     """
     for warning in listing.warnings:
         say(f"warning: {warning}")
@@ -22,3 +23,5 @@ def fill_store(listing: Listing, out: Path, settings: Settings, what: str = "pre
         result = prepare(listing, out, settings, workers=cores(), progress=advance.to)
     for name, reason in result.rejected:
         say(f"rejected: {name}: {reason}")
+    for kind, text in updates(result):
+        say(f"{kind}: {text}")

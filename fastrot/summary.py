@@ -38,11 +38,30 @@ def summarise(listing: Listing, result: Prepared, out: Path) -> list[str]:
         lines.append(
             ("not on disk", f"{missing} ({_some(listing.missing)}), see {out}/missing.txt")
         )
+    lines += updates(result)
     lines += [("classes", _classes(listing)), ("splits", _splits(listing))]
     if listing.passed.counts:
         lines.append(("passed over", str(listing.passed)))
     lines += [("warning", warning) for warning in listing.warnings]
     return [f"{key:<11}  {text}" for key, text in lines]
+
+
+def updates(result: Prepared) -> list[tuple[str, str]]:
+    """Return a line about each kind of change to videos of an earlier run, as (what, which and why)."""
+    kinds = (
+        ("replaced", result.replaced, "because the file has other content than before"),
+        ("relabelled", result.relabelled, "to follow the data set's lists or folders"),
+        (
+            "absent",
+            result.absent,
+            "kept with the old class and splits; `fastrot store remove` takes a video out",
+        ),
+    )
+    return [
+        (what, f"{counted(len(names), 'video')} ({_some(names)}): {why}")
+        for what, names, why in kinds
+        if names
+    ]
 
 
 def _rejected(result: Prepared, out: Path) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Reads planned clips batch by batch, in threads that run ahead of the decoder."""
 
+import errno
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.broken import Replaced, Tolerance
-from pipelines.errors import FastrotError
+from pipelines.errors import FastrotError, UnreadableError
 from pipelines.plan import Clips, Plan, frame_numbers
 from pipelines.sources import make_source
 from pipelines.store import Store
@@ -30,8 +31,8 @@ class ClipReader:
     """Reads the clips of ``ranges``, batch by batch and in order, ``ahead`` batches before they are due.
 
     The memory of a batch may be filled again once ``held`` more have been asked for; ``finished`` is
-    that of ``make_source``. A clip that cannot be read raises its error, or, where there
-    is a ``tolerance``, gives way to the plan's next one that can.
+    that of ``make_source``. A clip that cannot be read raises its error, or, where its bytes are lost and
+    there is a ``tolerance``, gives way to the plan's next one that can be read.
     What stands in depends on the plan and on the stored bytes alone, not on what was read before: a resumed
     run, or another number of processes, finds the same.
 
@@ -88,7 +89,7 @@ class ClipReader:
             try:
                 self.bytes_read += read.result()
             except FastrotError as error:
-                if self._tolerance is None:
+                if self._tolerance is None or not self._is_lost(error):
                     raise
                 batch.replaced.append(self._replace(batch, row, str(error), self._tolerance))
         return batch
@@ -132,9 +133,21 @@ class ClipReader:
             try:
                 self.bytes_read += self._read(batch, row, numbers)
             except FastrotError as error:
+                if not self._is_lost(error):
+                    raise
                 cause = str(error)
                 continue
             return Replaced(sample=planned, video=video, reason=reason, by=sample)
+
+    def _is_lost(self, error: FastrotError) -> bool:
+        """Whether a clip's bytes are lost: damaged, cut off, on a bad sector, or in a deleted shard.
+
+        What else keeps the system from reading (too many open files, a missing mount) concerns clips in good
+        health, and passes: to replace them would train on other clips than a healthy machine does.
+        """
+        if not isinstance(error, UnreadableError) or error.errno == errno.EIO:
+            return True
+        return error.errno == errno.ENOENT and (self._store.path / "store.json").exists()
 
     def close(self) -> None:
         """Stop the threads, and wait for what they read."""

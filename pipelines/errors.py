@@ -19,6 +19,18 @@ class UsageError(FastrotError):
     """The program was asked for something that it does not do. The command line exits with 2."""
 
 
+class UnreadableError(FastrotError):
+    """The system refused to read a file, which says nothing about the bytes in it: nothing is dropped for it.
+
+    Attributes:
+        errno: the system's number of the error, as of ``errno``.
+    """
+
+    def __init__(self, message: str, errno: int | None = None):
+        super().__init__(message)
+        self.errno = errno
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or its type's name where there is none."""
     lines = (line.strip() for line in str(error).splitlines())

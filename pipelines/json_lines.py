@@ -1,9 +1,10 @@
 """The JSON-lines files of a store, which a killed writer may leave with half a line at the end."""
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pipelines.errors import FastrotError
 
@@ -49,3 +50,28 @@ def _line_chunks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
             if lines:
                 yield number, lines
             number += len(lines)
+
+
+def open_lines(path: Path) -> BinaryIO:
+    """Open a JSON-lines file for appending, after cutting off a last line without its end."""
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+    data = file.read()
+    file.truncate(data.rfind(b"\n") + 1)
+    return file
+
+
+def append_lines(file: BinaryIO, values: Sequence[dict[str, Any]]) -> None:
+    """Append objects to a file of ``open_lines`` and sync it: a crash leaves whole lines and half a last one.
+
+    Raises:
+        OSError: the disk is full, for example; the file is what it was.
+    """
+    start = file.seek(0, os.SEEK_END)
+    view = memoryview(b"".join(json.dumps(value).encode() + b"\n" for value in values))
+    try:
+        while view:
+            view = view[file.write(view) :]
+    except OSError:
+        file.truncate(start)  # half a line would spoil the next one
+        raise
+    os.fdatasync(file.fileno())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipelines.broken import Replaced, Tolerance
 from pipelines.clip_reader import ClipReader, ReadBatch
-from pipelines.errors import FastrotError
+from pipelines.errors import FastrotError, UnreadableError
 from pipelines.feed import arrays
 from pipelines.finish import finish_batch
 from pipelines.graph import build_pipeline
@@ -322,6 +322,8 @@ class Loader:
             )
             try:
                 alone._pipeline.run()
+            except UnreadableError:
+                raise
             except (RuntimeError, FastrotError):
                 rows.append(row)
             finally:

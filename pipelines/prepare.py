@@ -1,17 +1,23 @@
-"""Turn a data set's videos into a store, in parallel, resumable, with bad files set aside by name."""
+"""Turn a data set's videos into a store, in parallel, resumable, with bad files rejected by name."""
 
+import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from pipelines.errors import FastrotError
-from pipelines.layouts import Listing
+from pipelines.errors import FastrotError, UnreadableError
+from pipelines.identity import Origin, find_fault, sight, stop_at_the_machines
+from pipelines.layouts import Entry, Listing
+from pipelines.review import review
 from pipelines.store import Settings
 from pipelines.store_writer import EncodedVideo, writing
 from pipelines.transcode import Job, transcode
 from pipelines.workers import run_isolated
+
+_Outcome = tuple[Origin | None, EncodedVideo | Exception]
+"""The file that was read, and the video made of it or the reason why there is none."""
 
 Progress = Callable[[int, int], None]
 """Called with (videos done, videos in all)."""
@@ -26,7 +32,9 @@ class Prepared:
 
     ``already`` were in the store or rejected before (``rejected_before`` of them), ``missing`` are listed by
     the data set but not on disk, ``rejected`` pairs each name with its reason, and ``damaged`` pairs each
-    name that was stored all the same with its number of damaged frames.
+    name that was stored all the same with its number of damaged frames. ``replaced`` names those of ``added``
+    that supersede a video of other content, ``relabelled`` has a sentence about each stored video whose
+    class or splits changed, and ``absent`` names stored videos of this source that it no longer has.
     """
 
     found: int
@@ -37,6 +45,9 @@ class Prepared:
     in_store: int
     rejected_before: int = 0
     damaged: list[tuple[str, int]] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+    relabelled: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
 
 
 def prepare(
@@ -47,52 +58,78 @@ def prepare(
     workers: int = 1,
     time_limit: float = float("inf"),
     retry_rejected: bool = False,
+    replace_clashing: bool = False,
     part: tuple[int, int] | None = None,
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
 ) -> Prepared:
-    """Transcode every video of ``listing`` that the store ``out`` does not have yet.
+    """Transcode every video of ``listing`` that the store ``out`` does not have yet, or has of other content.
+
+    Labels and splits of stored videos follow the listing. Names that clash are refused (``review``).
 
     Args:
         listing: what a layout found; the classes go into the store's settings by the caller.
-        out: the store's folder, made if absent, gone on with if it has the same settings.
+        out: the store's folder, made if absent, continued if it has the same settings.
         settings: codec, size, frames and the rest.
         workers: processes; each decodes on one thread.
-        time_limit: seconds that one video may take before it is set aside.
-        retry_rejected: try again what was set aside before.
+        time_limit: seconds that one video may take before it is rejected.
+        retry_rejected: try rejected videos again. Those whose file has changed are tried in any case.
+        replace_clashing: videos of another folder replace those of the same names, instead of an error.
         part: (i, n) prepares every n-th video from the i-th (from 1) on, into a part of the store that other
             nodes do not touch.
         progress: called at the start and after each video.
         note: called with a sentence about the store's expected size and time, once they can be told.
 
     Raises:
+        UsageError: another data set's videos of the same names are in the store.
         FastrotError: the store cannot be written, or holds no video at the end.
+        UnreadableError: the machine cannot read the data set; nothing is rejected for that.
     """
     entries, part_name = listing.entries, ""
     if part is not None:
         index, parts = part
         entries, part_name = entries[index - 1 :: parts], f"{index}of{parts}"
     with writing(out, settings, part_name) as writer:
-        known = writer.known if retry_rejected else writer.known | writer.rejected
-        todo = [entry for entry in entries if entry.name not in known]
+        reviewed = review(
+            out,
+            listing,
+            entries,
+            retry_rejected=retry_rejected,
+            replace_clashing=replace_clashing,
+        )
+        writer.add_classes()
+        writer.supersede(reviewed.records)
+        for line in reviewed.rejected:
+            writer.reject(line["name"], line["reason"], line["origin"])
+        todo = reviewed.todo
         already = len(entries) - len(todo)
-        known_rejects = known & writer.rejected
-        rejected_before = sum(entry.name in known_rejects for entry in entries)
         jobs = [Job(entry.path, settings) for entry in todo]
         rejected: list[tuple[str, str]] = []
         added_bytes, began = 0, time.monotonic()
         if progress is not None:
             progress(already, len(entries))
-        results = run_isolated(transcode, jobs, workers=workers, time_limit=time_limit)
-        for done, (index, result) in enumerate(results, already + 1):
+        source = str(listing.source or "")
+        work = functools.partial(_transcode, source=source)
+        results = run_isolated(work, jobs, workers=workers, time_limit=time_limit)
+        for done, (index, outcome) in enumerate(results, already + 1):
+            entry, (origin, result) = todo[index], _settled(outcome, todo[index], source)
             if isinstance(result, EncodedVideo):
-                entry = todo[index]
-                writer.add(entry.name, result, label=entry.label, splits=entry.splits)
+                revision = reviewed.revisions.get(entry.name, 0)
+                writer.add(
+                    entry.name,
+                    result,
+                    label=entry.label,
+                    splits=entry.splits,
+                    origin=origin,
+                    revision=revision,
+                )
                 added_bytes += len(result.data)
             else:
                 reason = str(result) or type(result).__name__
-                writer.reject(todo[index].name, reason)
-                rejected.append((todo[index].name, reason))
+                if entry.name in writer.known:
+                    reason += " (the store keeps the video that it had)"
+                writer.reject(entry.name, reason, None if origin is None else asdict(origin))
+                rejected.append((entry.name, reason))
             if progress is not None:
                 progress(done, len(entries))
             if note is not None and done - already == ESTIMATE_AFTER:
@@ -111,8 +148,53 @@ def prepare(
         rejected=rejected,
         missing=listing.missing,
         in_store=in_store,
-        rejected_before=rejected_before,
+        rejected_before=reviewed.rejected_before,
+        replaced=[name for name in reviewed.replaced if name not in dict(rejected)],
+        relabelled=reviewed.relabelled,
+        absent=reviewed.absent,
     )
+
+
+def _transcode(job: Job, source: str) -> _Outcome:
+    """Transcode a video in a worker, and say which file it was.
+
+    The origin is taken before the file is read: of a file that changes meanwhile, the next run finds
+    another one. It is None where the file cannot be read, whatever is in it.
+    """
+    try:
+        origin = sight(job.path, source).origin()
+    except OSError as error:
+        return None, _unreadable(error, job.path)
+    try:
+        return origin, transcode(job)
+    except Exception as error:
+        fault = find_fault(job.path)
+        return (origin, error) if fault is None else (None, _unreadable(fault, job.path))
+
+
+def _unreadable(error: OSError, path: Path) -> FastrotError:
+    """Return the reason for which a video is rejected, or the error that stops this run."""
+    try:
+        stop_at_the_machines(error, path)
+    except UnreadableError as stop:
+        return stop
+    return FastrotError(f"it cannot be read: {error.strerror}")
+
+
+def _settled(outcome: _Outcome | Exception, entry: Entry, source: str) -> _Outcome:
+    """Return what a worker answered, or what is known of a video that cost its worker.
+
+    Raises:
+        UnreadableError: the machine cannot read the data set.
+    """
+    if isinstance(outcome, tuple):
+        if isinstance(outcome[1], UnreadableError):
+            raise outcome[1]
+        return outcome
+    try:
+        return sight(entry.path, source).origin(), outcome
+    except OSError:
+        return None, outcome
 
 
 def _estimate(bytes_so_far: int, seconds: float, videos: int) -> str:

@@ -1,13 +1,15 @@
 """Reads byte ranges of shards by ``pread``, through a bounded number of open files."""
 
+import errno
 import functools
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.errors import FastrotError
+from pipelines.errors import FastrotError, UnreadableError
 from pipelines.store import Store
 
 Bytes = NDArray[np.uint8]
@@ -15,10 +17,18 @@ OPEN_FILES = 256
 
 
 class ShardFiles:
-    """Open files by path, the least recently used closed first; safe for several threads."""
+    """Open files by path, the least recently used closed first; safe for several threads.
 
-    def __init__(self) -> None:
-        self._open = functools.lru_cache(maxsize=OPEN_FILES)(_File)
+    Args:
+        most: files that stay open, beside those that threads are reading. An eighth of what the system
+            allows the process (`ulimit -n`) is never exceeded.
+    """
+
+    def __init__(self, most: int = OPEN_FILES) -> None:
+        allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if allowed != resource.RLIM_INFINITY:
+            most = max(1, min(most, allowed // 8))
+        self._open = functools.lru_cache(maxsize=most)(_File)
 
     def read(self, path: Path, offset: int, count: int, video: str) -> Bytes:
         """Return ``count`` bytes from ``offset``; memory is taken only where the file has as many.
@@ -50,7 +60,8 @@ class ShardFiles:
         """Fill the contiguous array ``into`` from ``offset``.
 
         Raises:
-            FastrotError: the file is absent, ends too early or cannot be read; names ``video``.
+            UnreadableError: the system refuses to open or read the file; names ``video``.
+            FastrotError: the file ends too early; names ``video``.
         """
         view = into.reshape(-1).data
         try:
@@ -71,8 +82,11 @@ def _truncated(path: Path, video: str) -> FastrotError:
     )
 
 
-def _unreadable(path: Path, video: str, error: OSError) -> FastrotError:
-    return FastrotError(f"{path} cannot be read for video {video!r}: {error.strerror}")
+def _unreadable(path: Path, video: str, error: OSError) -> UnreadableError:
+    hint = ": raise `ulimit -n`" if error.errno == errno.EMFILE else ""
+    return UnreadableError(
+        f"{path} cannot be read for video {video!r}: {error.strerror}{hint}", error.errno
+    )
 
 
 class _File:

@@ -113,11 +113,13 @@ class FinishedRawSource(RawSource):
 class MjpegSource:
     """Exactly the JPEG packets of the clip's frames, one array a frame: a list of B x T."""
 
-    def __init__(self, store: Store, frames: int, *, check: bool = True):
+    def __init__(
+        self, store: Store, frames: int, *, check: bool = True, files: ShardFiles | None = None
+    ):
         self._store = store
         self._check = check
         self._frames = frames
-        self._files = ShardFiles()
+        self._files = files or ShardFiles()
 
     def buffer(self, count: int) -> list[Bytes]:
         """Return a list of count x T places."""

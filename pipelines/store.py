@@ -3,8 +3,8 @@
 A store is a folder::
 
     store.json        what was asked for: codec, size, frames, classes (see Settings)
-    manifest.jsonl    a line per video: name, shard, offset, bytes, frames, label, splits, checksum
-    rejected.jsonl    a line per video that was set aside: name, reason
+    manifest.jsonl    a line per video: name, shard, offset, bytes, frames, label, splits, checksum, origin
+    rejected.jsonl    a line per rejected video: name, reason, origin
     shards/           the pixels; a checksum of each frame (raw, mjpeg); for mjpeg the frames' offsets
 
 Half a million small files would drown a file system; a few large ones do not.
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
 from pipelines.json_lines import line_files, read_lines
+from pipelines.manifest import newest
 
 Fit = Literal["stretch", "crop"]
 FITS: tuple[Fit, ...] = get_args(Fit)
@@ -109,6 +110,8 @@ class Record:
 
     ``offset`` and ``bytes`` are its range in the shard; ``index`` is the number of its first frame among
     the shard's frames, which is also its place in the shard's file of frame offsets (mjpeg).
+    ``origin`` describes the file that it was made of (``identity.Origin``; None in stores of earlier
+    versions). A line of a higher ``revision`` supersedes those of lower ones with its name.
     """
 
     name: str
@@ -121,6 +124,8 @@ class Record:
     fps: float
     label: str | None = None
     splits: list[str] = field(default_factory=list)
+    origin: dict[str, Any] | None = None
+    revision: int = 0
 
 
 _MOST_BYTES = 2**60
@@ -153,6 +158,7 @@ class _Columns:
 
     def __init__(self, classes: tuple[str, ...]):
         self.names: list[str] = []
+        self.revisions = array("q")
         self.shards: dict[str, int] = {}
         self.split_sets: dict[tuple[str, ...], int] = {}
         self._classes: dict[str | None, int] = {name: i for i, name in enumerate(classes)}
@@ -164,6 +170,7 @@ class _Columns:
         if not isinstance(line["name"], str):
             raise TypeError(f"the name {line['name']!r}")
         self.names.append(line["name"])
+        self.revisions.append(line.get("revision", 0))
         self.fps.append(line["fps"])
         self._numbers.extend(
             (
@@ -192,9 +199,7 @@ class Store:
 
     def __init__(self, path: Path, settings: Settings, columns: _Columns, rejected: int):
         names = columns.names
-        order = sorted(range(len(names)), key=names.__getitem__)
-        # A merge that was killed leaves lines in two manifests; they say the same.
-        order = [i for k, i in enumerate(order) if k == 0 or names[i] != names[order[k - 1]]]
+        order = newest(names, columns.revisions)
         table = columns.table()[:, np.array(order, dtype=np.int64)]
         self._fps = np.array(columns.fps, dtype=np.float64)[np.array(order, dtype=np.int64)]
         self.path = path
@@ -230,7 +235,7 @@ class Store:
                     columns.add(line)
             except (TypeError, KeyError, OverflowError, RecursionError) as error:
                 raise FastrotError(f"{manifest} is damaged: {error!r}") from None
-        # A video that was set aside and prepared later is in both files.
+        # A video that was rejected and prepared later is in both files.
         rejected = {
             str(line.get("name")) if isinstance(line, dict) else ""
             for file in line_files(path, "rejected")
@@ -273,7 +278,7 @@ class Store:
         counts = np.bincount(self._split_set, minlength=len(self._split_sets))
         total: dict[str, int] = {}
         for names, count in zip(self._split_sets, counts.tolist(), strict=True):
-            for name in names:
+            for name in names if count else ():  # superseded lines may have had splits of their own
                 total[name] = total.get(name, 0) + count
         return dict(sorted(total.items()))
 
@@ -305,7 +310,7 @@ class Store:
         if split == ALL:
             return np.arange(len(self), dtype=np.int64)
         wanted = [i for i, names in enumerate(self._split_sets) if split in names]
-        if not wanted:
+        if split not in self.splits:
             known = ", ".join([ALL, *self.splits])
             raise UsageError(f"{self.path} has no split {split!r}; it has: {known}")
         return np.flatnonzero(np.isin(self._split_set, wanted)).astype(np.int64)

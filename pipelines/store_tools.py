@@ -5,7 +5,7 @@ import difflib
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -15,51 +15,66 @@ import numpy as np
 from isal.isal_zlib import crc32
 
 from pipelines.codecs import CODECS
-from pipelines.errors import FastrotError, UsageError
+from pipelines.errors import FastrotError, UnreadableError, UsageError
 from pipelines.json_lines import line_files, read_lines
+from pipelines.manifest import Line, current_lines, rejections
 from pipelines.shard_files import Bytes, ShardFiles
 from pipelines.sources import MjpegSource, check_frames
 from pipelines.store import Store
 from pipelines.store_writer import lock, write_atomically
 
+VERIFY_FILES = 8
+_REFUSED = (
+    "This is no damage that could be told from a missing disk, so nothing is dropped: mend the cause. If the "
+    "file is lost for good, put an empty one in its place, and --fix drops its videos"
+)
+
 
 def verify(
     store: Store, *, threads: int = 2, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[tuple[str, str]]:
-    """Read every video and yield (name, reason) of those whose bytes are not what was written."""
-    files = ShardFiles()
-    mjpeg = MjpegSource(store, 1)
+    """Read every video and yield (name, reason) of those whose bytes are not what was written.
+
+    They are read in the order in which they lie in the shards, so that few files are open.
+
+    Raises:
+        UnreadableError: the system refuses to read a file, which says nothing about its bytes.
+    """
+    files = ShardFiles(VERIFY_FILES)
+    mjpeg = MjpegSource(store, 1, files=files)
 
     def check(video: int) -> str | None:
         try:
             data = files.read_video(store, video)
-        except FastrotError as error:
-            return str(error)
-        found = crc32(data.data)
-        if found == store.crc32[video]:
+            found = crc32(data.data)
+            if found != store.crc32[video]:
+                return (
+                    f"its checksum is {found:08x}, the manifest has {int(store.crc32[video]):08x}"
+                )
             return _check_offsets(store, mjpeg, video, data) or _check_checksums(
                 store, mjpeg, video, files, data
             )
-        return f"its checksum is {found:08x}, the manifest has {int(store.crc32[video]):08x}"
+        except UnreadableError as error:
+            raise UnreadableError(f"{error}. {_REFUSED}", error.errno) from None
+        except FastrotError as error:
+            return str(error)
 
     if progress is not None:
         progress(0, len(store))
+    order = np.lexsort((store.offset, store.shard)).tolist()
     with ThreadPoolExecutor(threads) as pool:
-        for video, reason in enumerate(pool.map(check, range(len(store)))):
+        for done, (video, reason) in enumerate(zip(order, pool.map(check, order), strict=True), 1):
             if reason is not None:
                 yield store.name(video), reason
             if progress is not None:
-                progress(video + 1, len(store))
+                progress(done, len(store))
 
 
 def _check_offsets(store: Store, mjpeg: MjpegSource, video: int, data: Bytes) -> str | None:
     """Compare an mjpeg video's frame offsets, which have no checksum, with where its JPEGs begin."""
     if store.codec != "mjpeg":
         return None
-    try:
-        starts = mjpeg.packet_starts(video, 0, int(store.frames[video]) - 1)
-    except FastrotError as error:
-        return str(error)
+    starts = mjpeg.packet_starts(video, 0, int(store.frames[video]) - 1)
     places = starts[:-1] - int(store.offset[video])
     if places[0] or (data[places] != 0xFF).any() or (data[places + 1] != 0xD8).any():
         return "its frame offsets do not point at JPEGs"
@@ -80,6 +95,8 @@ def _check_checksums(
         return None
     try:
         check_frames(store, files, video, np.arange(count), frames)
+    except UnreadableError:
+        raise
     except FastrotError as error:
         return f"its frames are whole, but not their checksums: {error}"
     return None
@@ -88,28 +105,36 @@ def _check_checksums(
 def drop(store: Store, broken: dict[str, str]) -> None:
     """Take videos out of the manifests and list them, with their reasons, as rejected.
 
-    Their bytes stay in the shards. ``prepare --retry-rejected`` makes them again.
+    Their bytes stay in the shards. ``prepare --retry-rejected`` makes them again, and so does a plain
+    ``prepare`` when their file has changed.
     """
     with _every_part_locked(store.path):
         _drop(store, broken)
 
 
 def _drop(store: Store, broken: dict[str, str]) -> None:
-    for manifest in line_files(store.path, "manifest"):
-        kept = [line for line in read_lines(manifest) if line["name"] not in broken]
-        if manifest.exists():
-            write_atomically(manifest, "".join(json.dumps(line) + "\n" for line in kept))
+    origins = {line["name"]: line.get("origin") for line in current_lines(store.path)}
     rejected = list(read_lines(store.path / "rejected.jsonl"))
-    rejected += [{"name": name, "reason": reason} for name, reason in broken.items()]
-    write_atomically(
-        store.path / "rejected.jsonl", "".join(json.dumps(line) + "\n" for line in rejected)
-    )
+    for name, reason in broken.items():
+        origin = origins.get(name)  # None in stores of earlier versions
+        rejected.append({"name": name, "reason": reason, **({"origin": origin} if origin else {})})
+    _write_lines(store.path / "rejected.jsonl", rejected)
+    for manifest in line_files(store.path, "manifest"):
+        if manifest.exists():
+            _write_lines(
+                manifest, [line for line in read_lines(manifest) if line["name"] not in broken]
+            )
+
+
+def _write_lines(path: Path, lines: Iterable[Line]) -> None:
+    write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def merge(path: Path) -> int:
     """Make one manifest of those that ``prepare --shard i/n`` wrote; return how many were merged.
 
-    The shards stay where they are. Run it when every part is done; killed, it can be run again.
+    Superseded lines are left out, also where there are no parts; the bytes of replaced videos stay in their
+    shards. The shards stay where they are. Run it when every part is done; killed, it can be run again.
 
     Raises:
         FastrotError: the folder is no store, or cannot be written.
@@ -135,13 +160,10 @@ def _every_part_locked(path: Path) -> Iterator[None]:
 
 def _merge(path: Path) -> None:
     try:
-        for kind in ("manifest", "rejected"):
-            files = line_files(path, kind)
-            lines = {line["name"]: line for file in files for line in read_lines(file)}
-            write_atomically(
-                path / f"{kind}.jsonl", "".join(json.dumps(line) + "\n" for line in lines.values())
-            )
-            for part in files[1:]:
+        rejected = itertools.chain.from_iterable(rejections(path).values())
+        for kind, lines in (("manifest", current_lines(path)), ("rejected", list(rejected))):
+            _write_lines(path / f"{kind}.jsonl", lines)
+            for part in line_files(path, kind)[1:]:
                 part.unlink()
     except OSError as error:
         raise FastrotError(f"the store {path} cannot be written: {error}") from None

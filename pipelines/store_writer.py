@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import fcntl
 import io
-import json
 import os
 import secrets
 from collections.abc import Iterator
@@ -23,7 +22,8 @@ from numpy.typing import NDArray
 
 from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
-from pipelines.json_lines import line_files, read_lines
+from pipelines.identity import Origin
+from pipelines.json_lines import append_lines, line_files, open_lines, read_lines
 from pipelines.store import Record, Settings, check_place
 
 SHARD_BYTES = 1_000_000_000
@@ -66,7 +66,6 @@ class StoreWriter:
 
     Attributes:
         known: names that any manifest of the store has.
-        rejected: names that were set aside and are not in the store.
     """
 
     def __init__(self, path: Path, settings: Settings, part: str = ""):
@@ -77,16 +76,17 @@ class StoreWriter:
         (path / "shards").mkdir(parents=True, exist_ok=True)
         self._lock = lock(path, part)
         self._settle_settings()
-        self._manifest = _open_lines(path / f"manifest{self._suffix}.jsonl")
-        self._rejects = _open_lines(path / f"rejected{self._suffix}.jsonl")
-        lines = [line for file in line_files(path, "manifest") for line in read_lines(file)]
-        self.known = {line["name"] for line in lines}
-        self.rejected = {
-            line["name"] for file in line_files(path, "rejected") for line in read_lines(file)
-        } - self.known
-        for shard in {str(line["shard"]) for line in lines}:
+        self._manifest = open_lines(path / f"manifest{self._suffix}.jsonl")
+        self._rejects = open_lines(path / f"rejected{self._suffix}.jsonl")
+        lines = (line for file in line_files(path, "manifest") for line in read_lines(file))
+        try:
+            records = [Record(**line) for line in lines]
+        except TypeError as error:
+            raise FastrotError(f"the manifest of {path} is damaged: {error}") from None
+        self.known = {record.name for record in records}
+        for shard in {str(record.shard) for record in records}:
             check_place(path, shard)
-        self._shard = self._reopen_last_shard([Record(**line) for line in lines])
+        self._shard = self._reopen_last_shard(records)
 
     def _reopen_last_shard(self, records: list[Record]) -> "_Shard | None":
         """Open this part's last shard behind its last promised video, if it has one."""
@@ -118,17 +118,38 @@ class StoreWriter:
                 f"the store {self.path} was made with other settings ({changes}): "
                 "ask for the same, or choose another --out"
             )
-        new = [name for name in wanted["classes"] if name not in there["classes"]]
+
+    def add_classes(self) -> None:
+        """Add the settings' new classes to store.json, before a line of the manifest names one.
+
+        Old classes keep their numbers: networks may have been trained with them.
+        """
+        there = Settings.read(self.path).classes
+        new = tuple(name for name in self.settings.classes if name not in there)
         if new:
-            # Old classes keep their numbers: networks may have been trained with them.
-            classes = (*there["classes"], *new)
-            settings = dataclasses.replace(self.settings, classes=classes)
+            settings = dataclasses.replace(self.settings, classes=there + new)
             write_atomically(self.path / "store.json", settings.to_json())
 
     def add(
-        self, name: str, video: EncodedVideo, *, label: str | None, splits: tuple[str, ...]
+        self,
+        name: str,
+        video: EncodedVideo,
+        *,
+        label: str | None,
+        splits: tuple[str, ...],
+        origin: Origin | None = None,
+        revision: int = 0,
     ) -> Record:
-        """Append one video and sync it; return its line of the manifest."""
+        """Append one video and sync it; return its line of the manifest.
+
+        Args:
+            name: unique in the store, but where this video supersedes another one.
+            video: its bytes.
+            label: its class, one of the settings'.
+            splits: that it belongs to.
+            origin: the file that it was made of.
+            revision: above that of the line that this one supersedes.
+        """
         shard = self._shard_with_room(len(video.data))
         offset, index = shard.append(video)
         record = Record(
@@ -142,15 +163,23 @@ class StoreWriter:
             fps=video.fps,
             label=label,
             splits=list(splits),
+            origin=None if origin is None else asdict(origin),
+            revision=revision,
         )
-        _append_line(self._manifest, asdict(record))
+        append_lines(self._manifest, [asdict(record)])
         self.known.add(name)
         return record
 
-    def reject(self, name: str, reason: str) -> None:
-        """Note that a video was set aside, and why."""
-        _append_line(self._rejects, {"name": name, "reason": reason})
-        self.rejected.add(name)
+    def supersede(self, records: list[Record]) -> None:
+        """Append new lines for stored bytes: other labels, splits or origins."""
+        append_lines(self._manifest, [asdict(record) for record in records])
+
+    def reject(self, name: str, reason: str, origin: dict[str, Any] | None = None) -> None:
+        """Note that a video was rejected, why, and of which file (an ``Origin``'s values).
+
+        Without an ``origin`` nothing could be read: the next ``prepare`` tries it again.
+        """
+        append_lines(self._rejects, [{"name": name, "reason": reason, "origin": origin}])
 
     def _shard_with_room(self, size: int) -> "_Shard":
         shard = self._shard
@@ -305,28 +334,6 @@ def write_atomically(path: Path, text: str) -> None:
 
 def _open_binary(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
-
-
-def _open_lines(path: Path) -> BinaryIO:
-    """Open a JSON-lines file for appending, after cutting off a last line without its end."""
-    file = _open_binary(path)
-    size = path.stat().st_size
-    keep = 0
-    for line in file.read().splitlines(keepends=True) if size else []:
-        keep += len(line) if line.endswith(b"\n") else 0
-    file.truncate(keep)
-    file.seek(0, os.SEEK_END)
-    return file
-
-
-def _append_line(file: BinaryIO, value: dict[str, Any]) -> None:
-    start = os.lseek(file.fileno(), 0, os.SEEK_END)
-    try:
-        _write_at(file, start, json.dumps(value).encode() + b"\n")
-    except OSError:
-        file.truncate(start)  # half a line would spoil the next one
-        raise
-    os.fdatasync(file.fileno())
 
 
 def _write_at(file: BinaryIO, offset: int, data: bytes) -> None:

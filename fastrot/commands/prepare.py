@@ -17,7 +17,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "prepare",
         help="transcode a data set's videos into a store",
         description="Transcode a data set's videos into a store. Run it again to resume after an "
-        "interruption, or to add new videos; videos that were rejected before are not tried again.",
+        "interruption, to add new videos, or to follow corrected lists: classes and splits of stored videos "
+        "are updated without decoding. A video whose file has other content than before is made again. "
+        "Rejected videos are tried again when their file has changed. If SOURCE is another folder than "
+        "the stored videos came from, equal names with other content are refused: see --prefix and "
+        "--replace. A copied or moved data set is not made again.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("source", type=Path, help="the data set's folder, or one video")
@@ -67,8 +71,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="prepare every N-th video from the I-th (from 1) on: one node's part of a store that N nodes "
         "write at the same time",
     )
+    parser.add_argument("--retry-rejected", action="store_true", help="try rejected videos again")
     parser.add_argument(
-        "--retry-rejected", action="store_true", help="try videos again that were rejected before"
+        "--prefix",
+        type=_prefix,
+        metavar="NAME",
+        help="name the videos NAME/...: for a second data set whose names the store has already",
+    )
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="SOURCE has newer versions of videos that came from another folder: make them again",
     )
     parser.set_defaults(run=run)
 
@@ -82,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
     check_size(args.codec, args.size)
     quality = check_quality(args.codec, args.quality)
     listing = read_layout(args.source, args.layout, args.lists)
+    if args.prefix is not None:
+        listing = listing.prefixed(args.prefix)
     for warning in listing.warnings:  # now, not after hours of decoding
         say(f"warning: {warning}")
     settings = Settings(
@@ -102,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
                 workers=args.workers,
                 time_limit=args.time_limit,
                 retry_rejected=args.retry_rejected,
+                replace_clashing=args.replace,
                 part=args.shard,
                 progress=advance.to,
                 note=say,
@@ -135,6 +151,13 @@ def _seconds(text: str) -> float:
 
 def _frames(text: str) -> int | None:
     return None if text == "all" else _positive(text)
+
+
+def _prefix(text: str) -> str:
+    name = text.strip("/")
+    if not name or {"", ".", ".."} & set(name.split("/")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name such as mine")
+    return name
 
 
 def _part(text: str) -> tuple[int, int]:

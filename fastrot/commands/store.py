@@ -30,7 +30,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     check.add_argument(
         "--fix", action="store_true", help="take broken videos out and list them as rejected"
     )
-    action("merge", run_merge, "make one manifest of what prepare --shard i/n wrote")
+    action(
+        "merge",
+        run_merge,
+        "make one manifest of what prepare --shard i/n wrote, without superseded lines",
+    )
+    remove = action("remove", run_remove, "take videos out by name and list them as rejected")
+    remove.add_argument("name", nargs="+", help="a video's name, as store ls prints it")
     extract = action("extract", run_extract, "write one video as a file that players play")
     extract.add_argument("name", help="the video's name, as store ls prints it")
     extract.add_argument(
@@ -99,7 +105,7 @@ def run_verify(args: argparse.Namespace) -> int:
 
     store = Store.open(args.store)
     with progress(len(store), "verify", "videos") as advance:
-        broken = dict(verify(store, threads=cores(), progress=advance.to))
+        broken = dict(sorted(verify(store, threads=cores(), progress=advance.to)))
     for name, reason in broken.items():
         say(f"broken: {name}: {reason}")
     if broken and args.fix:
@@ -113,6 +119,17 @@ def run_verify(args: argparse.Namespace) -> int:
         + (": --fix takes them out" if broken else "")
     )
     return 1 if broken else 0
+
+
+def run_remove(args: argparse.Namespace) -> int:
+    """Take named videos out; none if one of the names is unknown."""
+    from pipelines.store_tools import drop, find
+
+    store = Store.open(args.store)
+    names = {store.name(find(store, name)) for name in args.name}
+    drop(store, dict.fromkeys(names, "removed by fastrot store remove"))
+    print(f"{len(names)} of {len(store)} videos removed: prepare --retry-rejected makes them again")
+    return 0
 
 
 def run_merge(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastrot.checkpoint import load_checkpoint
 from fastrot.config import Config, to_mapping
-from pipelines.errors import FastrotError, UsageError
+from pipelines.errors import FastrotError, UnreadableError, UsageError
 
 # What may differ between a run and its continuation, for it does not change what is computed (whose
 # kernels do it changes the rounding, as another machine does). The store may have moved (its videos
@@ -108,12 +108,15 @@ def newest_good(
         candidates: of one run, the newest first; none make the answer None.
 
     Raises:
+        UnreadableError: the system refuses to read one, which may be whole: an older one would lose steps.
         FastrotError: there are some, and none can be read.
     """
     errors = []
     for path in candidates:
         try:
             values = load_checkpoint(path)
+        except UnreadableError:
+            raise
         except FastrotError as error:
             errors.append(str(error))
             continue

@@ -46,6 +46,7 @@ def read_layout(source: Path, layout: str, lists: Sequence[Path] = ()) -> Listin
     if lists and layout != LIST:
         raise UsageError(f"--list is for --layout {LIST}, not {layout}")
     listing = own_lists.read(source, lists) if lists else LAYOUTS[layout](source)
+    listing.source = source.resolve().parent if source.is_file() else source.resolve()
     listing.warnings += near_classes(listing.classes)
     if not listing.entries:
         about = [f"layout {layout}", f"{len(listing.missing)} listed videos are not on disk"]

@@ -1,6 +1,6 @@
 """What a layout finds: the videos with their labels and splits, and what to say about them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines.layouts.files import Passed
@@ -27,6 +27,7 @@ class Listing:
 
     ``classes`` are in the order of their labels, ``missing`` names what is listed but not on disk,
     ``warnings`` are sentences, and ``passed`` counts what lies below the source but was not taken.
+    ``source`` is the data set's folder, by which a store distinguishes data sets.
     """
 
     entries: list[Entry]
@@ -34,3 +35,12 @@ class Listing:
     missing: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     passed: Passed = field(default_factory=Passed)
+    source: Path | None = None
+
+    def prefixed(self, prefix: str) -> "Listing":
+        """Return the same videos under names that begin with ``prefix`` and a slash."""
+        return replace(
+            self,
+            entries=[replace(entry, name=f"{prefix}/{entry.name}") for entry in self.entries],
+            missing=[f"{prefix}/{name}" for name in self.missing],
+        )

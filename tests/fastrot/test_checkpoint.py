@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from fastrot.checkpoint import load_checkpoint, save_checkpoint
-from pipelines.errors import FastrotError
+from fastrot.training.resume import newest_good
+from pipelines.errors import FastrotError, UnreadableError
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -64,3 +65,18 @@ def test_foreign_and_absent_files_are_named(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "other.pt")
     with pytest.raises(FastrotError, match=r"there is no checkpoint .*none\.pt"):
         load_checkpoint(tmp_path / "none.pt")
+
+
+def test_a_file_that_cannot_be_read_is_not_taken_for_damaged(tmp_path: Path) -> None:
+    """Else a run would resume from an older checkpoint, though the newest one may be whole."""
+    newest, older = tmp_path / "last.pt", tmp_path / "step-00000001.pt"
+    save_checkpoint(older, {"step": 1})
+    newest.symlink_to(newest)
+    with pytest.raises(UnreadableError, match=r"last\.pt cannot be read: Too many levels"):
+        newest_good([newest, older])
+    newest.unlink()
+    newest.write_bytes(older.read_bytes()[:-100])
+    path, values, said = newest_good([newest, older])
+    assert (path, len(said)) == (older, 1)
+    assert values is not None
+    assert values["step"] == 1

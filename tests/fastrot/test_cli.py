@@ -70,6 +70,49 @@ def test_verify_exits_with_1_until_fixed(films, tmp_path, capsys):
     assert "0 of 2 videos are broken" in capsys.readouterr().out
 
 
+def test_a_clash_exits_with_2_and_prefix_or_replace_are_the_ways_out(films, tmp_path, capsys):
+    store, other = tmp_path / "store", tmp_path / "other"
+    command = ["--out", str(store), "--size", "40", "--frames", "2", "--workers", "1"]
+    assert main(["prepare", str(films), *command]) == 0
+    write_video(other / "film 0.avi", moving_frames(10, 48, 64, 8))
+    capsys.readouterr()
+    assert main(["prepare", str(other), *command]) == 2
+    assert "--prefix NAME" in capsys.readouterr().err
+    assert main(["prepare", str(other), *command, "--prefix", "other"]) == 0
+    assert "4 videos in" in capsys.readouterr().out
+    assert main(["prepare", str(other), *command, "--replace"]) == 0
+    out = capsys.readouterr().out
+    assert "replaced     1 video (film 0.avi)" in out
+    assert "absent       1 video (other/film 0.avi)" in out  # only its name with the prefix is gone
+
+
+def test_removed_videos_are_not_prepared_again(films, tmp_path, capsys):
+    store = str(tmp_path / "store")
+    command = ["prepare", str(films), "--out", store, "--size", "40", "--workers", "1"]
+    assert main(command) == 0
+    assert main(["store", "remove", store, "film 0.avi", "film 7.avi"]) == 2
+    assert main(["store", "verify", store]) == 0
+    assert "0 of 3 videos are broken" in capsys.readouterr().out
+    assert main(["store", "remove", store, "film 0.avi", "film 2.avi"]) == 0
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "3 videos: 1 stored before, 0 added, 0 rejected, 2 rejected before" in out
+    assert "stored       1 video in" in out
+    assert main([*command, "--retry-rejected"]) == 0
+    assert "3 videos in" in capsys.readouterr().out
+
+
+def test_verify_drops_nothing_where_a_shard_cannot_be_opened(films, tmp_path, capsys):
+    store = tmp_path / "store"
+    assert main(["prepare", str(films), "--out", str(store), "--size", "40", "--frames", "2"]) == 0
+    (shard,) = store.glob("shards/*.mjpeg")
+    shard.rename(tmp_path / "away")
+    assert main(["store", "verify", str(store), "--fix"]) == 1
+    assert "No such file or directory. " in capsys.readouterr().err
+    (tmp_path / "away").rename(shard)
+    assert main(["store", "verify", str(store)]) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,10 @@ from fastrot.evaluation.trained import load_trained
 from fastrot.runtime import Runtime
 from fastrot.training.run import train
 from pipelines.errors import UsageError
+from pipelines.manifest import current_lines
 from pipelines.motion import compensated_differences, trim
-from pipelines.store import Store
+from pipelines.store import Record, Store
+from pipelines.store_writer import writing
 
 
 @dataclass
@@ -143,3 +146,18 @@ def test_a_run_without_camera_motion_trains_and_is_evaluated(
         trained, Store.open(config.data.store), "test1", runtime, clips_per_video=1, quiet=True
     )
     assert 0 <= result.accuracy <= 1
+
+
+def test_corrected_labels_change_the_digest(
+    make_store: Callable[..., Store], tmp_path: Path
+) -> None:
+    """A run that trained on the old labels is not resumed on the new ones."""
+    shutil.copytree(make_store("raw").path, tmp_path / "store")
+    old = Store.open(tmp_path / "store")
+    line = current_lines(old.path)[0]
+    with writing(old.path, old.settings) as writer:
+        writer.supersede([Record(**{**line, "label": "class1", "revision": 1})])
+    new = Store.open(old.path)
+    assert (old.labels[0], new.labels[0]) == (0, 1)
+    assert digest(old, old.select("all")) != digest(new, new.select("all"))
+    assert digest(old, old.select("test1")) == digest(new, new.select("test1"))

@@ -1,5 +1,7 @@
 """Clips that cannot be had while training: replaced by the plan's next, named, counted, up to a share."""
 
+import errno
+import os
 import shutil
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 
 from pipelines.broken import FIRST_CLIPS, Tolerance
-from pipelines.errors import FastrotError
+from pipelines.errors import FastrotError, UnreadableError
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan, train_ranges
 from pipelines.store import Store
@@ -174,6 +176,31 @@ def test_a_shard_deleted_or_replaced_under_a_loader_loses_nothing(copy, make_sto
     assert len(first.clips) == 4
     with pytest.raises(FastrotError, match=r"clips cannot be read.*No such file"):
         load(store)
+    store.path.rename(store.path.with_name("unmounted"))  # says nothing of the clips: the run stops
+    with pytest.raises(UnreadableError, match=r"00000\.mjpeg.* cannot be read.*No such file"):
+        load(store, broken_share=1.0)
+
+
+@pytest.mark.parametrize(("error", "replaces"), [(errno.EIO, True), (errno.EMFILE, False)])
+def test_only_lost_bytes_are_replaced(copy, monkeypatch, error, replaces):
+    """A bad place of the disk is damage; too many open files is another program's doing."""
+    store = copy("raw")
+    read = os.preadv
+    video = int(np.argmax(store.offset))  # beyond every offset in the file of checksums
+    bad = int(store.offset[video])
+
+    def preadv(descriptor, buffers, offset):
+        if offset >= bad:
+            raise OSError(error, os.strerror(error))
+        return read(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    if replaces:
+        _, replaced, _ = load(store)
+        assert {each.video for each in replaced} == {store.name(video)}
+    else:
+        with pytest.raises(UnreadableError, match=r"Too many open files: raise `ulimit -n`"):
+            load(store, broken_share=1.0)
 
 
 def test_too_many_stop_the_loader_and_a_single_one_without_tolerance(copy):

@@ -1,19 +1,24 @@
+import contextlib
 import json
+import os
+import resource
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
 from pipelines.codecs import CODECS
-from pipelines.errors import FastrotError, UsageError
+from pipelines.encode import encode
+from pipelines.errors import FastrotError, UnreadableError, UsageError
 from pipelines.layouts import read_layout
 from pipelines.prepare import prepare
 from pipelines.store import Settings, Store
 from pipelines.store_tools import drop, extract, merge, verify
 from pipelines.store_writer import offsets_path, writing
-from tests.helpers import decode_with_pyav
+from tests.helpers import decode_with_pyav, moving_frames
 
 
 @pytest.fixture
@@ -176,3 +181,47 @@ def test_a_merge_killed_half_way_loses_and_doubles_nothing(videos, tmp_path):
     assert sorted(json.loads(line)["name"] for line in lines) == sorted(
         entry.name for entry in listing.entries
     )
+
+
+@pytest.mark.parametrize("beside", ["", ".offsets", ".crc32"])
+def test_what_cannot_be_opened_is_an_error_and_no_damage(copy, beside):
+    """A missing mount and too many open files look alike: neither says anything of the bytes."""
+    shard = copy.shard_path(0)
+    path = shard.with_name(shard.name + beside)
+    before = {file: file.read_bytes() for file in copy.path.glob("*.jsonl")}
+    data = path.read_bytes()
+    path.unlink()
+    with pytest.raises(UnreadableError, match=rf"{path}.*No such file.*nothing is dropped"):
+        list(verify(copy))
+    assert before == {file: file.read_bytes() for file in copy.path.glob("*.jsonl")}
+    path.write_bytes(b"")  # the way out that the message names
+    assert len(list(verify(copy))) == 6
+    path.write_bytes(data)
+    assert list(verify(copy)) == []
+
+
+def test_verify_needs_few_files(tmp_path, monkeypatch):
+    """24 shards of three files each: 20 open files are enough, and with none nothing is damage."""
+    monkeypatch.setattr("pipelines.store_writer.SHARD_BYTES", 1)
+    settings = Settings("mjpeg", 16, None, "folder", quality=CODECS["mjpeg"].quality)
+    video = encode(list(moving_frames(2, 16, 16)), "mjpeg", settings.quality, 25.0)
+    with writing(tmp_path / "store", settings) as writer:
+        for i in range(24):
+            writer.add(f"{i}.avi", video, label=None, splits=())
+    store = Store.open(tmp_path / "store")
+    assert len(store.shards) == 24
+    files = {path: path.read_bytes() for path in store.path.glob("*.jsonl")}
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+        taken = []
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(stack.enter_context(Path(os.devnull).open()))
+        with pytest.raises(UnreadableError, match=r"Too many open files: raise `ulimit -n`"):
+            list(verify(store))
+        for file in taken[:20]:
+            file.close()
+        assert list(verify(store, threads=2)) == []
+    assert files == {path: path.read_bytes() for path in store.path.glob("*.jsonl")}

@@ -1,0 +1,134 @@
+"""Which video is which: a file's identity, by which a later ``prepare`` knows what was replaced.
+
+A video is identified by its name, its file's size, and a hash of the file's first and last 64 kB.
+Comparing 480,000 files must be cheap: where the folder, size and modification time are those of the
+last run, nothing is read.
+"""
+
+import errno
+import hashlib
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import UnreadableError
+
+HASHED_BYTES = 65536
+"""Bytes hashed at each end of a file."""
+
+# Errors of the machine or of a whole mount: the next file would meet them too.
+_OF_THE_MACHINE = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+    | {errno.ESTALE, errno.ENOTCONN, errno.ENODEV}
+    | {errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH}
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The file that a video was made of, as the manifest keeps it.
+
+    Attributes:
+        source: the data set's folder, absolute and without links, where it was seen last.
+        bytes: the file's size.
+        mtime_ns: its modification time in nanoseconds.
+        hash: BLAKE2b-128 of its first and last ``HASHED_BYTES``, hexadecimal; "" of what is no file.
+        before: other folders where it was seen with the same content: copies and other mounts.
+    """
+
+    source: str
+    bytes: int
+    mtime_ns: int
+    hash: str
+    before: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A file as a stat shows it, before anything of it is read."""
+
+    path: Path
+    source: str
+    bytes: int
+    mtime_ns: int
+    regular: bool
+
+    def looks_like(self, known: Mapping[str, Any]) -> bool:
+        """Whether size, time and one of the folders are those of ``known``, an Origin's values."""
+        size_and_time = (known.get("bytes"), known.get("mtime_ns"))
+        return (self.bytes, self.mtime_ns) == size_and_time and self.source in sources_of(known)
+
+    def origin(self) -> Origin:
+        """Read both ends of the file (not of a pipe, which would wait for ever) and hash them.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        digest = ""
+        if self.regular:
+            with self.path.open("rb") as file:
+                ends = file.read(HASHED_BYTES)
+                file.seek(max(0, self.bytes - HASHED_BYTES))
+                ends += file.read(HASHED_BYTES)
+            digest = hashlib.blake2b(ends, digest_size=16).hexdigest()
+        return Origin(self.source, self.bytes, self.mtime_ns, digest)
+
+
+def sight(path: Path, source: str) -> Sighting:
+    """Look at a file without reading it.
+
+    Raises:
+        OSError: it is absent or cannot be reached.
+    """
+    status = path.stat()
+    return Sighting(
+        path, source, status.st_size, status.st_mtime_ns, regular=stat.S_ISREG(status.st_mode)
+    )
+
+
+def sources_of(origin: Mapping[str, Any]) -> list[Any]:
+    """Return the folders where a video was seen, of an Origin's values."""
+    before = origin.get("before")
+    return [origin.get("source"), *(before if isinstance(before, list) else [])]
+
+
+def moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of ``new``, an Origin of the same content as ``old``, with where it was before."""
+    return {**new, "before": [each for each in sources_of(old) if each != new["source"]]}
+
+
+def same_content(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether two Origins' values are of files with the same content, wherever they lie."""
+    return (a.get("bytes"), a.get("hash")) == (b.get("bytes"), b.get("hash"))
+
+
+def find_fault(path: Path) -> OSError | None:
+    """Read a file to its end; return the system's error, or None where every byte can be read.
+
+    Tells a file with bad content from a file that cannot be had, whatever a decoder said of it.
+    """
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            with path.open("rb", buffering=0) as file:
+                while file.read(1 << 20):
+                    pass
+    except OSError as error:
+        return error
+    return None
+
+
+def stop_at_the_machines(error: OSError, path: Path) -> None:
+    """Raise where an error is not the file's own: the files after it would be rejected wrongly too.
+
+    Raises:
+        UnreadableError: too many open files, a lost mount, a folder that is gone.
+    """
+    if error.errno in _OF_THE_MACHINE or not path.parent.exists():
+        hint = ": raise `ulimit -n`" if error.errno == errno.EMFILE else ""
+        raise UnreadableError(
+            f"{path} cannot be read ({error.strerror}{hint}), nor can other videos probably: "
+            "prepare stops. What is in the store is safe; run the same command again",
+            error.errno,
+        ) from None

@@ -1,0 +1,68 @@
+"""Which lines of a store's manifests and lists of rejected videos count.
+
+Manifests are appended to. A line supersedes an older one of the same name, in whichever part's
+manifest that is, by a higher ``revision`` (0 where a line has none).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import FastrotError
+from pipelines.json_lines import line_files, read_lines
+
+Line = dict[str, Any]
+
+
+def newest(names: Sequence[str], revisions: Sequence[int]) -> list[int]:
+    """Return the indices of the lines that count, one a name, in the order of names.
+
+    Of equal revisions the last one counts. A merge that was killed leaves a line in two manifests;
+    both say the same.
+    """
+    chosen: list[int] = []
+    for i in sorted(range(len(names)), key=names.__getitem__):
+        if not chosen or names[chosen[-1]] != names[i]:
+            chosen.append(i)
+        elif revisions[i] >= revisions[chosen[-1]]:
+            chosen[-1] = i
+    return chosen
+
+
+def current_lines(store: Path) -> list[Line]:
+    """Return the lines of all manifests of a store that count, in the order of names.
+
+    Raises:
+        FastrotError: a manifest is damaged.
+    """
+    lines = [line for file in line_files(store, "manifest") for line in read_lines(file)]
+    try:
+        for line in lines:
+            if not isinstance(line.get("origin", None), dict | None):
+                raise TypeError(f"the origin {line['origin']!r}")
+        chosen = newest(
+            [line["name"] for line in lines], [line.get("revision", 0) for line in lines]
+        )
+    except (TypeError, KeyError, AttributeError) as error:
+        raise FastrotError(f"the manifest of {store} is damaged: {error!r}") from None
+    return [lines[i] for i in chosen]
+
+
+def rejections(store: Path) -> dict[str, list[Line]]:
+    """Return the lines of rejected videos by name, the newest last: one for each content that a name had.
+
+    Lines of earlier versions have no "origin"; they count where no other line of the name does.
+    """
+    found: dict[str, dict[str, Line]] = {}
+    for file in line_files(store, "rejected"):
+        for line in read_lines(file):
+            if isinstance(line, dict) and isinstance(line.get("name"), str):
+                origin = line.get("origin", "of an earlier version")
+                key = str(origin["hash"]) if isinstance(origin, dict) else str(origin)
+                lines = found.setdefault(line["name"], {})
+                lines.pop(key, None)
+                lines[key] = line
+    return {
+        name: [line for line in lines.values() if "origin" in line] or list(lines.values())
+        for name, lines in found.items()
+    }

@@ -1,0 +1,201 @@
+"""Compares a data set with the store that has some of it: what is to decode, what only has other labels."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pipelines.errors import FastrotError, UsageError
+from pipelines.identity import moved, same_content, sight, sources_of, stop_at_the_machines
+from pipelines.layouts import Entry, Listing
+from pipelines.manifest import Line, current_lines, rejections
+from pipelines.store import Record
+
+THREADS = 8
+"""Files looked at in parallel: a network file system answers slowly, but many at once."""
+_CHUNK = 256
+
+Fate = Literal["decode", "stored", "replaced", "rejected before"]
+
+
+@dataclass
+class Review:
+    """What a run of ``prepare`` has to do.
+
+    Attributes:
+        todo: videos to decode: new ones, replaced ones, and rejected ones that are tried again.
+        replaced: names of those in ``todo`` whose file has other content than the store's video.
+        revisions: by name, the revision that a line of a video in ``todo`` takes, where that is not 0.
+        records: lines that supersede those of stored videos, for the same bytes.
+        rejected: lines of rejected videos that had no origin, completed.
+        rejected_before: how many videos are not tried again.
+        relabelled: a sentence about each video whose class or splits changed.
+        absent: stored videos that came from this source and are not found in it any more.
+    """
+
+    todo: list[Entry] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+    revisions: dict[str, int] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+    rejected: list[Line] = field(default_factory=list)
+    rejected_before: int = 0
+    relabelled: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What became of one entry, and its file's Origin as values, where that is known."""
+
+    entry: Entry
+    fate: Fate
+    origin: dict[str, Any] | None = None
+
+
+def review(
+    store: Path,
+    listing: Listing,
+    entries: list[Entry],
+    *,
+    retry_rejected: bool = False,
+    replace_clashing: bool = False,
+) -> Review:
+    """Compare the videos ``entries`` of ``listing`` with what the store's manifests have.
+
+    A stored name whose file has other content is a video that was replaced if the store's video came
+    from the same folder (or was seen there), and a clash of two data sets if not. Equal content is the same
+    video, wherever its file lies now.
+
+    Args:
+        store: the store's folder.
+        listing: the whole data set.
+        entries: those of its videos that this run is about.
+        retry_rejected: decode rejected videos again.
+        replace_clashing: take videos of another folder for replacements.
+
+    Raises:
+        UsageError: names clash; nothing was written.
+        FastrotError: a manifest is damaged, or the machine cannot read the data set.
+    """
+    source = str(listing.source or "")
+    names = {entry.name for entry in entries}
+    lines = current_lines(store)
+    try:
+        records = {line["name"]: Record(**line) for line in lines if line["name"] in names}
+    except TypeError as error:
+        raise FastrotError(f"the manifest of {store} is damaged: {error}") from None
+    refused = rejections(store)
+
+    def judge(entry: Entry) -> _Seen:
+        return _judge(
+            entry, source, records.get(entry.name), refused.get(entry.name, []), retry_rejected
+        )
+
+    result, clashes = Review(), []
+    for seen in _in_parallel(judge, entries):
+        record = records.get(seen.entry.name)
+        if record is not None:
+            _follow(result, record, seen)
+        if seen.fate == "replaced" and record is not None and record.origin is not None:
+            result.replaced.append(seen.entry.name)
+            if source not in sources_of(record.origin):
+                clashes.append((seen.entry.name, str(record.origin.get("source"))))
+        if seen.fate in ("decode", "replaced"):
+            result.todo.append(seen.entry)
+        elif seen.fate == "rejected before":
+            result.rejected_before += 1
+            line = refused[seen.entry.name][-1]
+            if seen.origin is not None and "origin" not in line:
+                result.rejected.append({**line, "origin": seen.origin})
+    if clashes and not replace_clashing:
+        raise _clash(store, source, clashes)
+    known = {entry.name for entry in listing.entries}.union(listing.missing)
+    result.absent = [
+        line["name"]
+        for line in lines
+        if line["name"] not in known and source in sources_of(line.get("origin") or {})
+    ]
+    return result
+
+
+def _judge(
+    entry: Entry, source: str, record: Record | None, refused: list[Line], retry: bool
+) -> _Seen:
+    """Tell what is to be done about one video; only known ones are looked at."""
+    if record is None and (retry or not refused):
+        return _Seen(entry, "decode")
+    origins = [line["origin"] for line in refused if isinstance(line.get("origin"), dict)]
+    known = origins if record is None or record.origin is None else [record.origin, *origins]
+    try:
+        sighting = sight(entry.path, source)
+        seen = next((origin for origin in known if sighting.looks_like(origin)), None)
+        origin = asdict(sighting.origin()) if seen is None else seen
+    except OSError as error:
+        stop_at_the_machines(error, entry.path)
+        return _Seen(entry, "decode")  # which rejects it, with the reason
+    if record is not None and (record.origin is None or same_content(record.origin, origin)):
+        if record.origin is not None and seen is not record.origin:
+            origin = moved(record.origin, origin)
+        return _Seen(entry, "stored", origin)
+    if not retry and _was_refused(origin, origins, refused, record):
+        return _Seen(entry, "rejected before", origin)
+    return _Seen(entry, "decode" if record is None else "replaced", origin)
+
+
+def _was_refused(
+    origin: dict[str, Any],
+    origins: list[dict[str, Any]],
+    refused: list[Line],
+    record: Record | None,
+) -> bool:
+    if record is None and any("origin" not in line for line in refused):
+        return True  # rejected by an earlier version, which kept no origin
+    return any(same_content(origin, other) for other in origins)
+
+
+def _follow(result: Review, record: Record, seen: _Seen) -> None:
+    """Let a stored video's line have the label and splits of the lists, and the origin of now."""
+    entry = seen.entry
+    if seen.fate in ("decode", "replaced"):
+        result.revisions[entry.name] = record.revision + 2
+    origin = seen.origin if seen.fate == "stored" else record.origin
+    as_before = record.label == entry.label and record.splits == list(entry.splits)
+    if as_before and origin == record.origin:
+        return
+    line = replace(
+        record,
+        label=entry.label,
+        splits=list(entry.splits),
+        origin=origin,
+        revision=record.revision + 1,
+    )
+    result.records.append(line)
+    if not as_before:
+        result.relabelled.append(f"{entry.name}: {_labels(record)} -> {_labels(line)}")
+
+
+def _labels(record: Record) -> str:
+    return f"{record.label or 'no class'} ({', '.join(record.splits) or 'no split'})"
+
+
+def _clash(store: Path, source: str, clashes: list[tuple[str, str]]) -> UsageError:
+    name, other = clashes[0]
+    return UsageError(
+        f"{len(clashes)} videos of {source}, such as {name!r}, have the names of videos that {store} has "
+        f"from {other}, but other content. Add a second data set under names of its own by --prefix NAME, "
+        "or give it another --out. If these files are newer versions of those videos, use --replace"
+    )
+
+
+def _in_parallel(judge: Callable[[Entry], _Seen], entries: list[Entry]) -> Iterator[_Seen]:
+    def judge_all(chunk: list[Entry]) -> list[_Seen]:
+        return [judge(entry) for entry in chunk]
+
+    with ThreadPoolExecutor(THREADS, "fastrot-review") as pool:
+        yield from itertools.chain.from_iterable(pool.map(judge_all, _chunks(entries)))
+
+
+def _chunks(entries: list[Entry]) -> Iterable[list[Entry]]:
+    return (entries[first : first + _CHUNK] for first in range(0, len(entries), _CHUNK))

@@ -1,0 +1,402 @@
+"""A second prepare: labels that follow the lists, replaced videos, clashes, copies, rejected videos."""
+
+import dataclasses
+import errno
+import json
+import os
+import shutil
+import zlib
+
+import numpy as np
+import pytest
+
+from pipelines import identity
+from pipelines.errors import FastrotError, UnreadableError, UsageError
+from pipelines.layouts import read_layout
+from pipelines.prepare import prepare
+from pipelines.store import Settings, Store
+from pipelines.store_tools import drop, extract, merge, verify
+from pipelines.store_writer import writing
+from tests.helpers import decode_with_pyav, moving_frames, write_video
+
+SIZE = 24
+
+
+def settings(classes=()):
+    return Settings("raw", SIZE, None, "folder", tuple(classes))
+
+
+def run(source, out, **options):
+    listing = read_layout(source, "folder")
+    return prepare(listing, out, settings(listing.classes), **options)
+
+
+def frames_of(store, name):
+    (video,) = [i for i in range(len(store)) if store.name(i) == name]
+    shard = np.load(store.shard_path(video))
+    return shard[store.index[video] : store.index[video] + store.frames[video]]
+
+
+def film(path, seed, count=4):
+    return write_video(path, moving_frames(count, 32, 32, seed))
+
+
+@pytest.fixture
+def source(tmp_path):
+    for i in range(4):
+        film(tmp_path / "source" / "ab"[i % 2] / f"{i}.avi", i)
+    return tmp_path / "source"
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Return the list of files that were handed to the decoding workers."""
+    from pipelines import prepare as module
+
+    jobs = []
+    isolated = module.run_isolated
+
+    def watched(function, items, **options):
+        jobs.extend(item.path.name for item in items)
+        return isolated(function, items, **options)
+
+    monkeypatch.setattr(module, "run_isolated", watched)
+    return jobs
+
+
+def test_an_identity_is_the_size_and_both_ends(tmp_path):
+    path = tmp_path / "a.bin"
+    data = bytearray(os.urandom(200_000))
+    hashes = set()
+    for at in (None, 0, 65_535, 199_999, 134_465):
+        changed = bytearray(data)
+        if at is not None:
+            changed[at] ^= 1
+        path.write_bytes(changed)
+        hashes.add(identity.sight(path, "s").origin().hash)
+    assert len(hashes) == 5
+    middle = bytearray(data)
+    middle[100_000] ^= 1
+    path.write_bytes(middle)
+    assert identity.sight(path, "s").origin().hash in hashes  # only 128 kB are read
+    path.write_bytes(b"")
+    assert identity.sight(path, "s").origin().bytes == 0
+    os.mkfifo(tmp_path / "pipe.avi")
+    assert identity.sight(tmp_path / "pipe.avi", "s").origin().hash == ""
+
+
+def test_an_unchanged_file_is_not_read_again(source, tmp_path, monkeypatch):
+    run(source, tmp_path / "store")
+    lines = (tmp_path / "store" / "manifest.jsonl").read_bytes()
+    monkeypatch.setattr(identity.Sighting, "origin", None)  # a call would be a TypeError
+    assert run(source, tmp_path / "store").already == 4
+    assert (tmp_path / "store" / "manifest.jsonl").read_bytes() == lines
+
+
+def test_labels_and_splits_follow_the_lists_without_decoding(source, tmp_path, decoded):
+    out = tmp_path / "store"
+    run(source, out)
+    assert Store.open(out).labels.tolist() == [0, 0, 1, 1]
+    del decoded[:]
+    shard = (out / "shards" / "00000.npy").read_bytes()
+    found = read_layout(source, "folder")
+    corrected = [
+        dataclasses.replace(
+            entry, label="new" if entry.name == "a/0.avi" else entry.label, splits=("train1",)
+        )
+        for entry in found.entries
+    ]
+    changed = dataclasses.replace(found, entries=corrected, classes=["a", "b", "new"])
+    result = prepare(changed, out, settings(changed.classes))
+    assert (result.already, result.added, decoded) == (4, 0, [])
+    assert len(result.relabelled) == 4
+    assert result.relabelled[0] == "a/0.avi: a (no split) -> new (train1)"
+    store = Store.open(out)
+    assert store.classes == ["a", "b", "new"]
+    assert store.labels.tolist() == [2, 0, 1, 1]
+    assert store.splits == {"train1": 4}
+    assert (out / "shards" / "00000.npy").read_bytes() == shard
+    # Back again: the old numbers, and no trace of the split.
+    run(source, out)
+    store = Store.open(out)
+    assert store.labels.tolist() == [0, 0, 1, 1]
+    assert store.splits == {}
+    with pytest.raises(UsageError, match=r"no split 'train1'; it has: all"):
+        store.select("train1")
+    assert list(verify(store)) == []
+
+
+def test_parts_correct_labels_that_other_manifests_have(source, tmp_path):
+    """The first run is whole, the second in two parts, the third in three, each with other labels."""
+    out = tmp_path / "store"
+    run(source, out)
+    found = read_layout(source, "folder")
+    for parts, split in ((2, "x"), (3, "y"), (2, "z")):
+        entries = [dataclasses.replace(entry, splits=(split,)) for entry in found.entries]
+        listing = dataclasses.replace(found, entries=entries)
+        for i in reversed(range(1, parts + 1)):
+            result = prepare(listing, out, settings(found.classes), part=(i, parts))
+            assert result.added == 0
+        assert Store.open(out).splits == {split: 4}
+    before = Store.open(out)
+    merge(out)
+    after = Store.open(out)
+    assert after.splits == {"z": 4}
+    assert (out / "manifest.jsonl").read_text().count("\n") == 4
+    np.testing.assert_array_equal(before.crc32, after.crc32)
+    assert list(verify(after)) == []
+
+
+def test_a_replaced_video_is_made_again_and_the_new_one_is_seen(source, tmp_path, decoded):
+    out = tmp_path / "store"
+    run(source, out)
+    del decoded[:]
+    film(source / "a" / "2.avi", 9, count=6)
+    result = run(source, out)
+    assert (result.already, result.added, result.replaced) == (3, 1, ["a/2.avi"])
+    assert decoded == ["2.avi"]
+    truth = decode_with_pyav(source / "a" / "2.avi", SIZE)
+    for merged in (False, True):
+        if merged:
+            assert merge(out) == 0
+        store = Store.open(out)
+        assert (len(store), store.rejected) == (4, 0)
+        np.testing.assert_array_equal(frames_of(store, "a/2.avi"), truth)
+        assert list(verify(store)) == []
+    path = extract(store, "a/2.avi", tmp_path)
+    np.testing.assert_array_equal(decode_with_pyav(path, SIZE), truth)
+    assert run(source, out).already == 4
+
+
+def test_a_replacement_that_does_not_decode_leaves_the_old_video(source, tmp_path, decoded):
+    out = tmp_path / "store"
+    run(source, out)
+    before = Store.open(out).crc32.tolist()
+    (source / "a" / "2.avi").write_bytes(b"RIFF, and nothing more")
+    ((name, reason),) = run(source, out).rejected
+    assert name == "a/2.avi"
+    assert "the store keeps the video that it had" in reason
+    store = Store.open(out)
+    assert (store.crc32.tolist(), store.rejected) == (before, 0)
+    del decoded[:]
+    assert (run(source, out).already, decoded) == (4, [])  # not tried at every run
+    film(source / "a" / "2.avi", 9)
+    assert run(source, out).replaced == ["a/2.avi"]
+
+
+def test_a_copied_or_moved_tree_is_not_made_again(source, tmp_path, decoded):
+    out = tmp_path / "store"
+    run(source, out)
+    del decoded[:]
+    shutil.copytree(source, tmp_path / "copy", copy_function=shutil.copyfile)  # other times
+    source.rename(tmp_path / "moved")
+    for place in ("copy", "moved"):
+        result = run(tmp_path / place, out)
+        assert (result.already, decoded, result.relabelled) == (4, [], [])
+    # What is replaced at any of its places is a replacement; the copy is then another data set's.
+    film(tmp_path / "copy" / "a" / "0.avi", 7)
+    assert run(tmp_path / "copy", out).replaced == ["a/0.avi"]
+    with pytest.raises(UsageError, match="--replace"):
+        run(tmp_path / "moved", out)
+
+
+def test_a_second_source_with_the_same_names_is_refused_before_decoding(source, tmp_path, decoded):
+    out, other = tmp_path / "store", tmp_path / "other"
+    run(source, out)
+    del decoded[:]
+    for name in ("a/0.avi", "a/9.avi", "c/1.avi"):
+        film(other / name, 20 + len(name) + ord(name[2]))
+    files = {path: path.read_bytes() for path in out.rglob("*.json*")}
+    with pytest.raises(
+        UsageError, match=rf"1 videos of {other}, such as 'a/0\.avi'.*from {source}.*--prefix NAME"
+    ):
+        run(other, out)
+    assert decoded == []
+    assert files == {path: path.read_bytes() for path in out.rglob("*.json*")}
+    listing = read_layout(other, "folder").prefixed("other")
+    assert prepare(listing, out, settings(listing.classes)).added == 3
+    store = Store.open(out)
+    assert len(store) == 7
+    np.testing.assert_array_equal(
+        frames_of(store, "other/a/0.avi"), decode_with_pyav(other / "a/0.avi", SIZE)
+    )
+    assert run(other, out, replace_clashing=True).replaced == ["a/0.avi"]
+    np.testing.assert_array_equal(
+        frames_of(Store.open(out), "a/0.avi"), decode_with_pyav(other / "a/0.avi", SIZE)
+    )
+
+
+def test_rejected_videos_are_tried_again_when_replaced_or_asked(source, tmp_path, decoded):
+    out, path = tmp_path / "store", source / "a" / "0.avi"
+    good = path.read_bytes()
+    path.write_bytes(good[:1000])
+    assert [name for name, _ in run(source, out).rejected] == ["a/0.avi"]
+    (line,) = (out / "rejected.jsonl").read_text().splitlines()
+    assert "truncated" in json.loads(line)["reason"]
+    del decoded[:]
+    assert (run(source, out).already, decoded) == (4, [])
+    assert [name for name, _ in run(source, out, retry_rejected=True).rejected] == ["a/0.avi"]
+    path.write_bytes(good)
+    result = run(source, out)
+    assert (result.already, result.added, result.replaced) == (3, 1, [])
+    store = Store.open(out)
+    assert (len(store), store.rejected) == (4, 0)
+
+
+def test_videos_that_left_the_source_are_named_and_stay(source, tmp_path):
+    out = tmp_path / "store"
+    run(source, out)
+    (source / "a" / "0.avi").rename(source / "b" / "0.avi")
+    result = run(source, out)
+    assert (result.added, result.absent) == (1, ["a/0.avi"])
+    assert len(Store.open(out)) == 5
+    drop(Store.open(out), {"a/0.avi": "removed"})
+    result = run(source, out)
+    assert (result.already, result.absent) == (4, [])
+
+
+def test_stores_of_earlier_versions_are_completed_and_made_new_in_nothing(
+    source, tmp_path, decoded
+):
+    out = tmp_path / "store"
+    bad = source / "b" / "bad.avi"
+    bad.write_bytes(b"RIFF")
+    run(source, out)
+    for name in ("manifest.jsonl", "rejected.jsonl"):
+        lines = [json.loads(line) for line in (out / name).read_text().splitlines()]
+        for line in lines:
+            del line["origin"]
+            line.pop("revision", None)
+        (out / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert len(Store.open(out)) == 4
+    del decoded[:]
+    assert (run(source, out).already, decoded) == (5, [])
+    assert len(Store.open(out)) == 4
+    film(source / "b" / "1.avi", 33)
+    film(bad, 34)
+    result = run(source, out)
+    assert (result.added, result.replaced, sorted(decoded)) == (
+        2,
+        ["b/1.avi"],
+        ["1.avi", "bad.avi"],
+    )
+
+
+def test_dropped_videos_stay_dropped_however_many_lines_they_had(source, tmp_path, decoded):
+    out = tmp_path / "store"
+    run(source, out)
+    film(source / "a" / "0.avi", 9)
+    run(source, out, part=(1, 2))
+    drop(Store.open(out), {"a/0.avi": "its checksum is wrong"})
+    store = Store.open(out)
+    assert (len(store), store.rejected) == (3, 1)
+    del decoded[:]
+    assert (run(source, out).already, decoded) == (4, [])
+    assert run(source, out, retry_rejected=True).added == 1
+    assert list(verify(Store.open(out))) == []
+
+
+def test_appending_after_a_merge_keeps_the_bytes_of_relabelled_videos(source, tmp_path):
+    """The last video's line is a superseding one: the shard must not be cut before its end."""
+    out = tmp_path / "store"
+    run(source, out)
+    found = read_layout(source, "folder")
+    entries = [dataclasses.replace(entry, splits=("s",)) for entry in found.entries]
+    prepare(dataclasses.replace(found, entries=entries), out, settings(found.classes))
+    merge(out)
+    film(source / "a" / "8.avi", 8)
+    run(source, out)
+    store = Store.open(out)
+    assert len(store) == 5
+    data = store.shard_path(0).read_bytes()
+    for i in range(5):
+        assert zlib.crc32(data[store.offset[i] :][: store.bytes[i]]) == store.crc32[i]
+
+
+def test_a_torn_superseding_line_leaves_the_older_one(source, tmp_path):
+    out = tmp_path / "store"
+    run(source, out)
+    manifest = out / "manifest.jsonl"
+    whole = manifest.read_bytes()
+    found = read_layout(source, "folder")
+    entries = [dataclasses.replace(entry, splits=("s",)) for entry in found.entries]
+    listing = dataclasses.replace(found, entries=entries)
+    prepare(listing, out, settings(found.classes))
+    # Killed in the middle of the third of four new lines.
+    new = manifest.read_bytes()[len(whole) :].splitlines(keepends=True)
+    manifest.write_bytes(whole + b"".join(new[:2]) + new[2][:30])
+    assert Store.open(out).splits == {"s": 2}
+    assert len(prepare(listing, out, settings(found.classes)).relabelled) == 2
+    assert Store.open(out).splits == {"s": 4}
+
+
+def test_a_file_that_cannot_be_read_is_tried_at_every_run(source, tmp_path, decoded):
+    out = tmp_path / "store"
+    link = source / "a" / "x.avi"
+    link.symlink_to(link)  # "Too many levels of symbolic links"
+    for _ in range(2):
+        del decoded[:]
+        ((name, reason),) = run(source, out).rejected
+        assert name == "a/x.avi"
+        assert "cannot be read: Too many levels" in reason
+        assert "x.avi" in decoded
+    link.unlink()
+    film(link, 5)
+    assert (run(source, out).added, Store.open(out).rejected) == (1, 0)
+
+
+def test_a_mount_that_is_lost_rejects_nothing(source, tmp_path):
+    out = tmp_path / "store"
+    listing = read_layout(source, "folder")
+    source.rename(tmp_path / "away")
+    with pytest.raises(UnreadableError, match=r"prepare stops"):
+        prepare(listing, out, settings(listing.classes))
+    assert (out / "rejected.jsonl").read_bytes() == b""
+    source = (tmp_path / "away").rename(source)
+    run(source, out)
+    source.rename(tmp_path / "away")
+    with pytest.raises(UnreadableError, match=r"a/0\.avi cannot be read \(No such file"):
+        prepare(listing, out, settings(listing.classes))
+
+
+def test_too_many_open_files_reject_nothing(source, tmp_path, monkeypatch):
+    out = tmp_path / "store"
+    run(source, out)
+
+    def refuse(self):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    for path in source.rglob("*.avi"):
+        os.utime(path, (1, 1))
+    monkeypatch.setattr(identity.Sighting, "origin", refuse)
+    with pytest.raises(UnreadableError, match=r"Too many open files: raise `ulimit -n`"):
+        run(source, out)
+
+
+def test_a_damaged_manifest_is_named(source, tmp_path):
+    out = tmp_path / "store"
+    run(source, out)
+    manifest = out / "manifest.jsonl"
+    good = manifest.read_text()
+    for values in ({"revision": "x"}, {"revision": 1}, {"origin": "x"}, {"origin": {"before": 5}}):
+        line = {**json.loads(good.splitlines()[0]), **values}
+        if values == {"revision": 1}:
+            del line["shard"]
+        manifest.write_text(good + json.dumps(line) + "\n")
+        if "revision" in values:
+            with pytest.raises(FastrotError, match=r"manifest.* is damaged"):
+                Store.open(out)
+        if values != {"origin": {"before": 5}}:
+            with pytest.raises(FastrotError, match=r"manifest.* is damaged"):
+                run(source, out)
+    with pytest.raises(UsageError, match="--replace"):  # a stranger's origin is of no known folder
+        run(source, out)
+
+
+def test_classes_are_not_added_by_opening(source, tmp_path):
+    out = tmp_path / "store"
+    run(source, out)
+    with writing(out, settings(["a", "b", "c"])) as writer:
+        assert Store.open(out).classes == ["a", "b"]
+        writer.add_classes()
+    assert Store.open(out).classes == ["a", "b", "c"]
