@@ -8,10 +8,8 @@ last run, nothing is read.
 import errno
 import hashlib
 import stat
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pipelines.errors import UnreadableError
 
@@ -28,13 +26,13 @@ _OF_THE_MACHINE = frozenset(
 
 @dataclass(frozen=True)
 class Origin:
-    """The file that a video was made of, as the manifest keeps it.
+    """The file that a video was made of.
 
     Attributes:
         source: the data set's folder, absolute and without links, where it was seen last.
         bytes: the file's size.
         mtime_ns: its modification time in nanoseconds.
-        hash: BLAKE2b-128 of its first and last ``HASHED_BYTES``, hexadecimal; "" of what is no file.
+        hash: BLAKE2b-128 of its first and last ``HASHED_BYTES``, hexadecimal; "-" of what is no file.
         before: other folders where it was seen with the same content: copies and other mounts.
     """
 
@@ -42,7 +40,39 @@ class Origin:
     bytes: int
     mtime_ns: int
     hash: str
-    before: list[str] = field(default_factory=list)
+    before: tuple[str, ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The folders where it was seen."""
+        return (self.source, *self.before)
+
+    @property
+    def content(self) -> tuple[int, str]:
+        """What is equal for two files of the same content, wherever they lie: size and hash."""
+        return self.bytes, self.hash
+
+    def seen_before(self, old: "Origin") -> "Origin":
+        """Return this origin with the folders of ``old``, one of the same content, as those before."""
+        return replace(self, before=tuple(each for each in old.sources if each != self.source))
+
+    def to_text(self) -> str:
+        """Return the text that a manifest keeps: size, time, hash, and folders apart by NUL.
+
+        One text, because every reader of a manifest parses it: an object a line would take twice as long.
+        """
+        return f"{self.bytes} {self.mtime_ns} {self.hash} " + "\0".join(self.sources)
+
+    @classmethod
+    def from_text(cls, text: str) -> "Origin":
+        """Return the origin of a manifest's text.
+
+        Raises:
+            ValueError: it is none.
+        """
+        size, mtime_ns, digest, sources = text.split(" ", 3)
+        source, *before = sources.split("\0")
+        return cls(source, int(size), int(mtime_ns), digest, tuple(before))
 
 
 @dataclass(frozen=True)
@@ -55,10 +85,10 @@ class Sighting:
     mtime_ns: int
     regular: bool
 
-    def looks_like(self, known: Mapping[str, Any]) -> bool:
-        """Whether size, time and one of the folders are those of ``known``, an Origin's values."""
-        size_and_time = (known.get("bytes"), known.get("mtime_ns"))
-        return (self.bytes, self.mtime_ns) == size_and_time and self.source in sources_of(known)
+    def looks_like(self, known: Origin) -> bool:
+        """Whether size, modification time and one of the folders are those of ``known``."""
+        same = (self.bytes, self.mtime_ns) == (known.bytes, known.mtime_ns)
+        return same and self.source in known.sources
 
     def origin(self) -> Origin:
         """Read both ends of the file (not of a pipe, which would wait for ever) and hash them.
@@ -66,7 +96,7 @@ class Sighting:
         Raises:
             OSError: the file cannot be read.
         """
-        digest = ""
+        digest = "-"
         if self.regular:
             with self.path.open("rb") as file:
                 ends = file.read(HASHED_BYTES)
@@ -86,22 +116,6 @@ def sight(path: Path, source: str) -> Sighting:
     return Sighting(
         path, source, status.st_size, status.st_mtime_ns, regular=stat.S_ISREG(status.st_mode)
     )
-
-
-def sources_of(origin: Mapping[str, Any]) -> list[Any]:
-    """Return the folders where a video was seen, of an Origin's values."""
-    before = origin.get("before")
-    return [origin.get("source"), *(before if isinstance(before, list) else [])]
-
-
-def moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of ``new``, an Origin of the same content as ``old``, with where it was before."""
-    return {**new, "before": [each for each in sources_of(old) if each != new["source"]]}
-
-
-def same_content(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
-    """Whether two Origins' values are of files with the same content, wherever they lie."""
-    return (a.get("bytes"), a.get("hash")) == (b.get("bytes"), b.get("hash"))
 
 
 def find_fault(path: Path) -> OSError | None:

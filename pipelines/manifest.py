@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import FastrotError
+from pipelines.identity import Origin
 from pipelines.json_lines import line_files, read_lines
 
 Line = dict[str, Any]
@@ -29,6 +30,16 @@ def newest(names: Sequence[str], revisions: Sequence[int]) -> list[int]:
     return chosen
 
 
+def origin_of(line: Line) -> Origin | None:
+    """Return the file of a line, None where it has none.
+
+    Raises:
+        ValueError, AttributeError: it is no origin that a writer of ours wrote.
+    """
+    text = line.get("origin")
+    return None if text is None else Origin.from_text(text)
+
+
 def current_lines(store: Path) -> list[Line]:
     """Return the lines of all manifests of a store that count, in the order of names.
 
@@ -38,12 +49,11 @@ def current_lines(store: Path) -> list[Line]:
     lines = [line for file in line_files(store, "manifest") for line in read_lines(file)]
     try:
         for line in lines:
-            if not isinstance(line.get("origin", None), dict | None):
-                raise TypeError(f"the origin {line['origin']!r}")
+            origin_of(line)
         chosen = newest(
             [line["name"] for line in lines], [line.get("revision", 0) for line in lines]
         )
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise FastrotError(f"the manifest of {store} is damaged: {error!r}") from None
     return [lines[i] for i in chosen]
 
@@ -52,13 +62,19 @@ def rejections(store: Path) -> dict[str, list[Line]]:
     """Return the lines of rejected videos by name, the newest last: one for each content that a name had.
 
     Lines of earlier versions have no "origin"; they count where no other line of the name does.
+
+    Raises:
+        FastrotError: a line is damaged.
     """
-    found: dict[str, dict[str, Line]] = {}
+    found: dict[str, dict[Any, Line]] = {}
     for file in line_files(store, "rejected"):
         for line in read_lines(file):
             if isinstance(line, dict) and isinstance(line.get("name"), str):
-                origin = line.get("origin", "of an earlier version")
-                key = str(origin["hash"]) if isinstance(origin, dict) else str(origin)
+                try:
+                    origin = origin_of(line)
+                except (ValueError, AttributeError) as error:
+                    raise FastrotError(f"{file} is damaged: {error!r}") from None
+                key = "origin" in line and (origin.content if origin else None)
                 lines = found.setdefault(line["name"], {})
                 lines.pop(key, None)
                 lines[key] = line

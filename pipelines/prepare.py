@@ -3,7 +3,7 @@
 import functools
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -99,8 +99,8 @@ def prepare(
         )
         writer.add_classes()
         writer.supersede(reviewed.records)
-        for line in reviewed.rejected:
-            writer.reject(line["name"], line["reason"], line["origin"])
+        for completed in reviewed.rejected:
+            writer.reject(*completed)
         todo = reviewed.todo
         already = len(entries) - len(todo)
         jobs = [Job(entry.path, settings) for entry in todo]
@@ -128,7 +128,7 @@ def prepare(
                 reason = str(result) or type(result).__name__
                 if entry.name in writer.known:
                     reason += " (the store keeps the video that it had)"
-                writer.reject(entry.name, reason, None if origin is None else asdict(origin))
+                writer.reject(entry.name, reason, origin)
                 rejected.append((entry.name, reason))
             if progress is not None:
                 progress(done, len(entries))

@@ -3,14 +3,14 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pipelines.errors import FastrotError, UsageError
-from pipelines.identity import moved, same_content, sight, sources_of, stop_at_the_machines
+from pipelines.identity import Origin, sight, stop_at_the_machines
 from pipelines.layouts import Entry, Listing
-from pipelines.manifest import Line, current_lines, rejections
+from pipelines.manifest import Line, current_lines, origin_of, rejections
 from pipelines.store import Record
 
 THREADS = 8
@@ -29,7 +29,7 @@ class Review:
         replaced: names of those in ``todo`` whose file has other content than the store's video.
         revisions: by name, the revision that a line of a video in ``todo`` takes, where that is not 0.
         records: lines that supersede those of stored videos, for the same bytes.
-        rejected: lines of rejected videos that had no origin, completed.
+        rejected: name, reason and origin of rejected videos whose lines had no origin.
         rejected_before: how many videos are not tried again.
         relabelled: a sentence about each video whose class or splits changed.
         absent: stored videos that came from this source and are not found in it any more.
@@ -39,7 +39,7 @@ class Review:
     replaced: list[str] = field(default_factory=list)
     revisions: dict[str, int] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
-    rejected: list[Line] = field(default_factory=list)
+    rejected: list[tuple[str, str, Origin]] = field(default_factory=list)
     rejected_before: int = 0
     relabelled: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
@@ -47,11 +47,11 @@ class Review:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What became of one entry, and its file's Origin as values, where that is known."""
+    """What became of one entry, and its file, where that was looked at."""
 
     entry: Entry
     fate: Fate
-    origin: dict[str, Any] | None = None
+    origin: Origin | None = None
 
 
 def review(
@@ -100,22 +100,25 @@ def review(
             _follow(result, record, seen)
         if seen.fate == "replaced" and record is not None and record.origin is not None:
             result.replaced.append(seen.entry.name)
-            if source not in sources_of(record.origin):
-                clashes.append((seen.entry.name, str(record.origin.get("source"))))
+            old = Origin.from_text(record.origin)
+            if source not in old.sources:
+                clashes.append((seen.entry.name, old.source))
         if seen.fate in ("decode", "replaced"):
             result.todo.append(seen.entry)
         elif seen.fate == "rejected before":
             result.rejected_before += 1
             line = refused[seen.entry.name][-1]
             if seen.origin is not None and "origin" not in line:
-                result.rejected.append({**line, "origin": seen.origin})
+                result.rejected.append((seen.entry.name, str(line.get("reason")), seen.origin))
     if clashes and not replace_clashing:
         raise _clash(store, source, clashes)
     known = {entry.name for entry in listing.entries}.union(listing.missing)
     result.absent = [
         line["name"]
         for line in lines
-        if line["name"] not in known and source in sources_of(line.get("origin") or {})
+        if line["name"] not in known
+        and (origin := origin_of(line)) is not None
+        and source in origin.sources
     ]
     return result
 
@@ -126,33 +129,32 @@ def _judge(
     """Tell what is to be done about one video; only known ones are looked at."""
     if record is None and (retry or not refused):
         return _Seen(entry, "decode")
-    origins = [line["origin"] for line in refused if isinstance(line.get("origin"), dict)]
-    known = origins if record is None or record.origin is None else [record.origin, *origins]
+    origins = [origin for line in refused if (origin := origin_of(line)) is not None]
+    stored = None if record is None or record.origin is None else Origin.from_text(record.origin)
+    known = origins if stored is None else [stored, *origins]
     try:
         sighting = sight(entry.path, source)
         seen = next((origin for origin in known if sighting.looks_like(origin)), None)
-        origin = asdict(sighting.origin()) if seen is None else seen
+        origin = sighting.origin() if seen is None else seen
     except OSError as error:
         stop_at_the_machines(error, entry.path)
         return _Seen(entry, "decode")  # which rejects it, with the reason
-    if record is not None and (record.origin is None or same_content(record.origin, origin)):
-        if record.origin is not None and seen is not record.origin:
-            origin = moved(record.origin, origin)
+    if record is not None and stored is None:
         return _Seen(entry, "stored", origin)
+    if stored is not None and stored.content == origin.content:
+        same = seen is stored
+        return _Seen(entry, "stored", stored if same else origin.seen_before(stored))
     if not retry and _was_refused(origin, origins, refused, record):
         return _Seen(entry, "rejected before", origin)
     return _Seen(entry, "decode" if record is None else "replaced", origin)
 
 
 def _was_refused(
-    origin: dict[str, Any],
-    origins: list[dict[str, Any]],
-    refused: list[Line],
-    record: Record | None,
+    origin: Origin, origins: list[Origin], refused: list[Line], record: Record | None
 ) -> bool:
     if record is None and any("origin" not in line for line in refused):
         return True  # rejected by an earlier version, which kept no origin
-    return any(same_content(origin, other) for other in origins)
+    return any(origin.content == other.content for other in origins)
 
 
 def _follow(result: Review, record: Record, seen: _Seen) -> None:
@@ -160,7 +162,9 @@ def _follow(result: Review, record: Record, seen: _Seen) -> None:
     entry = seen.entry
     if seen.fate in ("decode", "replaced"):
         result.revisions[entry.name] = record.revision + 2
-    origin = seen.origin if seen.fate == "stored" else record.origin
+    origin = record.origin
+    if seen.fate == "stored" and seen.origin is not None:
+        origin = seen.origin.to_text()
     as_before = record.label == entry.label and record.splits == list(entry.splits)
     if as_before and origin == record.origin:
         return

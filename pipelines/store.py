@@ -110,8 +110,8 @@ class Record:
 
     ``offset`` and ``bytes`` are its range in the shard; ``index`` is the number of its first frame among
     the shard's frames, which is also its place in the shard's file of frame offsets (mjpeg).
-    ``origin`` describes the file that it was made of (``identity.Origin``; None in stores of earlier
-    versions). A line of a higher ``revision`` supersedes those of lower ones with its name.
+    ``origin`` describes the file that it was made of (text of an ``identity.Origin``; None in stores of
+    earlier versions). A line of a higher ``revision`` supersedes those of lower ones with its name.
     """
 
     name: str
@@ -124,7 +124,7 @@ class Record:
     fps: float
     label: str | None = None
     splits: list[str] = field(default_factory=list)
-    origin: dict[str, Any] | None = None
+    origin: str | None = None
     revision: int = 0
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from isal.isal_zlib import crc32
@@ -163,7 +163,7 @@ class StoreWriter:
             fps=video.fps,
             label=label,
             splits=list(splits),
-            origin=None if origin is None else asdict(origin),
+            origin=None if origin is None else origin.to_text(),
             revision=revision,
         )
         append_lines(self._manifest, [asdict(record)])
@@ -174,12 +174,13 @@ class StoreWriter:
         """Append new lines for stored bytes: other labels, splits or origins."""
         append_lines(self._manifest, [asdict(record) for record in records])
 
-    def reject(self, name: str, reason: str, origin: dict[str, Any] | None = None) -> None:
-        """Note that a video was rejected, why, and of which file (an ``Origin``'s values).
+    def reject(self, name: str, reason: str, origin: Origin | None = None) -> None:
+        """Note that a video was rejected, why, and of which file.
 
         Without an ``origin`` nothing could be read: the next ``prepare`` tries it again.
         """
-        append_lines(self._rejects, [{"name": name, "reason": reason, "origin": origin}])
+        text = None if origin is None else origin.to_text()
+        append_lines(self._rejects, [{"name": name, "reason": reason, "origin": text}])
 
     def _shard_with_room(self, size: int) -> "_Shard":
         shard = self._shard

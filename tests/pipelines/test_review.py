@@ -82,7 +82,7 @@ def test_an_identity_is_the_size_and_both_ends(tmp_path):
     path.write_bytes(b"")
     assert identity.sight(path, "s").origin().bytes == 0
     os.mkfifo(tmp_path / "pipe.avi")
-    assert identity.sight(tmp_path / "pipe.avi", "s").origin().hash == ""
+    assert identity.sight(tmp_path / "pipe.avi", "s").origin().hash == "-"
 
 
 def test_an_unchanged_file_is_not_read_again(source, tmp_path, monkeypatch):
@@ -378,7 +378,13 @@ def test_a_damaged_manifest_is_named(source, tmp_path):
     run(source, out)
     manifest = out / "manifest.jsonl"
     good = manifest.read_text()
-    for values in ({"revision": "x"}, {"revision": 1}, {"origin": "x"}, {"origin": {"before": 5}}):
+    for values in (
+        {"revision": "x"},
+        {"revision": 1},
+        {"origin": "x"},
+        {"origin": "5 x - /"},
+        {"origin": 5},
+    ):
         line = {**json.loads(good.splitlines()[0]), **values}
         if values == {"revision": 1}:
             del line["shard"]
@@ -386,11 +392,20 @@ def test_a_damaged_manifest_is_named(source, tmp_path):
         if "revision" in values:
             with pytest.raises(FastrotError, match=r"manifest.* is damaged"):
                 Store.open(out)
-        if values != {"origin": {"before": 5}}:
-            with pytest.raises(FastrotError, match=r"manifest.* is damaged"):
-                run(source, out)
-    with pytest.raises(UsageError, match="--replace"):  # a stranger's origin is of no known folder
+        with pytest.raises(FastrotError, match=r"manifest.* is damaged"):
+            run(source, out)
+    manifest.write_text(good)
+    with (out / "rejected.jsonl").open("a") as file:
+        file.write('{"name": "a/0.avi", "origin": "x"}\n')
+    with pytest.raises(FastrotError, match=r"rejected.*jsonl is damaged"):
         run(source, out)
+
+
+def test_an_origin_survives_its_text():
+    for source, before in (("/a b/c", ()), ("", ("/x y", "/z\n\udc80"))):
+        origin = identity.Origin(source, 5, -3, "-", before)
+        assert identity.Origin.from_text(origin.to_text()) == origin
+        assert json.loads(json.dumps(origin.to_text())) == origin.to_text()
 
 
 def test_classes_are_not_added_by_opening(source, tmp_path):
