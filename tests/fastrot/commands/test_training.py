@@ -53,6 +53,11 @@ def test_from_pretext_to_accuracies(
     assert "protocol: " in out
     written = runs / "tiny" / "evaluation" / "rotation-raw-test1-last" / "results.json"
     assert json.loads(written.read_text())["protocol"]["videos"] == 2
+    assert main(["evaluate", "pretext", pretext, "--store", store, "--split", "test1"]) == 0
+    assert "rotation accuracy" in capsys.readouterr().out  # of a rotation network the same
+    for measure in ("rotation", "pretext"):
+        assert main(["evaluate", measure, action, "--store", store, "--split", "test1"]) == 2
+        assert "use `fastrot evaluate action`" in capsys.readouterr().err
     where = tmp_path / "here"
     arguments = ["--store", store, "--split", "test1", "--clips", "2", "--out", str(where)]
     assert main(["evaluate", "action", action, *arguments]) == 0
