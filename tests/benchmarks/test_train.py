@@ -109,9 +109,8 @@ def succeeds(sizes, runtime, allocator_fix):
 def amp_on_cpu(monkeypatch, stand_in, seconds):
     monkeypatch.setattr(train_cases, "_measure_alone", stand_in)
     monkeypatch.setattr(train_cases, "AMP_S", seconds)
-    cases = train_cases.variant_cases(QUICK, CPU)
-    (case,) = [case for case in cases if case.name == "with AMP"]
-    return interleave([case], budget_s=600, repeats=2, shown=False)["with AMP"]
+    (case,) = [each for each in train_cases.variant_cases(QUICK, CPU) if each.name == "with AMP"]
+    return case
 
 
 @pytest.mark.parametrize(
@@ -124,14 +123,15 @@ def amp_on_cpu(monkeypatch, stand_in, seconds):
 def test_amp_on_a_cpu_may_crash_or_hang_and_is_a_row_that_says_so(
     monkeypatch, stand_in, seconds, reason
 ):
-    assert amp_on_cpu(monkeypatch, stand_in, seconds).reason == reason
+    case = amp_on_cpu(monkeypatch, stand_in, seconds)
+    assert interleave([case], budget_s=600, shown=False)["with AMP"].reason == reason
     assert multiprocessing.active_children() == []
 
 
 def test_amp_on_a_cpu_is_measured_where_it_runs(monkeypatch):
-    outcome = amp_on_cpu(monkeypatch, succeeds, seconds=60)
-    assert (outcome.median("in_bf16"), outcome.median("width")) == (1, QUICK.width)
-    assert outcome.facts["precision"] == "bf16"
+    case = amp_on_cpu(monkeypatch, succeeds, seconds=60)
+    assert case.measure() == {"in_bf16": 1, "width": QUICK.width}
+    assert case.facts["precision"] == "bf16"
 
 
 def test_every_variant_is_measured_and_its_parts_make_up_the_step(monkeypatch):
