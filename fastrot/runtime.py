@@ -32,9 +32,8 @@ T = TypeVar("T")
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-# oneDNN's backward convolution in bf16 writes out of bounds for small inputs (seen in torch 2.13 with the
-# kernels for AVX-512): a run hangs, crashes or computes nonsense. No processor is trusted, for what its
-# kernels are is oneDNN's choice, and where they are right they are slower than fp32's.
+# oneDNN's backward convolution in bf16 corrupts memory on small inputs (torch 2.13, kernels for AVX-512):
+# the run hangs or crashes. No processor is trusted, since oneDNN chooses the kernels itself.
 _ONLY_ON_GPUS: dict[Precision, str] = {
     "bf16": "needs a GPU (on CPUs, torch's 3D convolutions in bf16 can crash or hang)",
     "fp16": "needs a GPU",
