@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# A hang must name its test. The limit is far above what any test takes on a busy machine. A signal would not
+# interrupt native code, so a thread ends the whole run.
+LIMIT_S := 600
+PYTEST := $(BIN)/pytest --timeout $(LIMIT_S) --timeout-method thread
 
 .PHONY: install demo test test-gpu soak soak-memory lint format lines clean
 
@@ -23,11 +27,11 @@ lint: install
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/pytest
+	$(PYTEST)
 
 # On a machine with a GPU: what is marked gpu must run there, not skip.
 test-gpu: install
-	FASTROT_REQUIRE_GPU=1 $(BIN)/pytest -m gpu
+	FASTROT_REQUIRE_GPU=1 $(PYTEST) -m gpu
 
 # Random faults for ten minutes, then memory and handles for thirty; SECONDS=60 makes either short.
 soak: install

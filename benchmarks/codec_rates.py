@@ -41,7 +41,7 @@ def run(options: Options, *, budget_s: float) -> Result:
         )
         return Result(
             "loader",
-            {"input": inputs.about, "batch": BATCH, "threads": options.runtime.threads},
+            {"input": inputs.about, "batch": BATCH, "threads": options.runtime.cores},
             list(outcomes.values()),
             notes=hardware_notes(outcomes),
         )
@@ -74,7 +74,7 @@ def _case(
     def open_loader() -> Iterator[Iterator[torch.Tensor]]:
         plan = TrainPlan(store, inputs.videos, spec, seed=0)
         ranges = ((step * batch, batch) for step in range(MOST_STEPS))
-        threads = options.runtime.threads
+        threads = options.runtime.cores
         how: dict[str, Any] = {} if share is None else {"hw_decoder_load": share}
         with Loader(
             store, plan, ranges, batch=batch, device=options.device, threads=threads, **how

@@ -69,6 +69,7 @@ def _run(
 
     console._console.file = sys.stdout
     # Equal threads, equal bits, however many cores the machine has.
+    os.environ.pop("OMP_NUM_THREADS", None)
     runtime.cores = lambda: 1  # type: ignore[attr-defined]
     if prepare is not None:
         prepare()

@@ -43,7 +43,7 @@ class LoaderCases:
         self.sizes = sizes
         self._options = options
         self._inputs = inputs
-        self._threads = options.runtime.threads
+        self._threads = options.runtime.cores
         self.crop = min(112, *(store.size for store in inputs.stores.values()))
 
     def settings(self) -> dict[str, object]:

@@ -1,12 +1,18 @@
-"""Runs a program with a time limit, after which nothing of it is left."""
+"""Runs programs and functions with a time limit, after which nothing of them is left."""
 
 import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+from pipelines.workers import run_isolated
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -53,3 +59,21 @@ def run_limited(
             raise
         return Ended(None, output, errors)
     return Ended(process.returncode, output, errors)
+
+
+def run_alone(function: Callable[[Item], Result], item: Item, *, seconds: float) -> Result:
+    """Return what a function gives in a process of its own, whose end is not this one's.
+
+    Args:
+        function: importable by that process.
+        item: its argument.
+        seconds: how long it may take; starting the process does not count.
+
+    Raises:
+        WorkerLostError: the process crashed, or was stopped at its time limit.
+        Exception: what the function raised.
+    """
+    ((_, outcome),) = run_isolated(function, [item], workers=1, time_limit=seconds)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome

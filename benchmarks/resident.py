@@ -49,7 +49,7 @@ def _watch(
         [(first, batch) for first in range(0, clips, batch)],
         batch=batch,
         device=runtime.device,
-        threads=runtime.threads,
+        threads=runtime.cores,
     ) as loader:
         tensors = (batch.clips for batch in loader)
         return measure_memory(

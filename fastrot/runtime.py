@@ -24,12 +24,20 @@ from torch.nn.parallel import DistributedDataParallel
 from fastrot import affinity as affinities
 from fastrot.config.schema import Precision
 from fastrot.rollcall import RollCall, explain, fresh_prefix, is_about_others
+from fastrot.threads import choose_threads
 from pipelines.errors import FastrotError, UsageError
 from pipelines.machine import cores
 
 T = TypeVar("T")
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+# oneDNN's backward convolution in bf16 corrupts memory on small inputs (torch 2.13, kernels for AVX-512):
+# the run hangs or crashes. No processor is trusted, since oneDNN chooses the kernels itself.
+_ONLY_ON_GPUS: dict[Precision, str] = {
+    "bf16": "needs a GPU (on CPUs, torch's 3D convolutions in bf16 can crash or hang)",
+    "fp16": "needs a GPU",
+}
 
 # oneDNN and cuDNN both run 3D convolutions faster with channels innermost: on a 2-core AVX-512 CPU
 # 0.45 s a step against 0.76 s contiguous (a quarter of the width, 64 clips of 8x56x56, fp32).
@@ -46,11 +54,13 @@ class Runtime:
         device: where tensors live.
         rank: this process among all, 0 the one that writes.
         world: processes in all.
-        threads: of torch and of the loader: this process's cores, or an even share of the machine's.
+        threads: that torch computes with.
         precision: what the network computes in: fp32, bf16 or fp16.
         control: a process group of the hosts, for what no device has to know; None for the only process.
         calls: tells which process does not answer; None for the only process.
         timeout_s: seconds after which a process that does not answer is given up.
+        cores: this process's own, or an even share of the machine's: as many threads as the loader has.
+        threads_chosen_by: what ``threads`` follows, for the log.
     """
 
     device: torch.device
@@ -61,6 +71,8 @@ class Runtime:
     control: dist.ProcessGroup | None = None
     calls: RollCall | None = None
     timeout_s: float = 600.0
+    cores: int = 1
+    threads_chosen_by: str = "its share of the cores"
 
     @classmethod
     def start(
@@ -68,6 +80,7 @@ class Runtime:
         precision: Precision = "auto",
         *,
         setting: str = "train.precision",
+        threads: int | None = None,
         affinity: bool = True,
         timeout_s: float = 600.0,
     ) -> "Runtime":
@@ -76,6 +89,7 @@ class Runtime:
         Args:
             precision: what the network is to compute in.
             setting: the key or option that says so, for messages.
+            threads: that torch computes with; None: as OMP_NUM_THREADS says, else one for each core.
             affinity: keep each of several processes on this machine to cores of its own.
             timeout_s: seconds after which a process that does not answer is given up.
 
@@ -89,18 +103,27 @@ class Runtime:
         device = _device(local_rank)
         # Before any thread is started, for threads stay where they are.
         own = affinities.bind(local_rank, local_world) if affinity else None
-        # torchrun sets OMP_NUM_THREADS=1, which would leave most cores idle.
-        threads = own or max(1, cores() // local_world)
-        torch.set_num_threads(threads)
+        share = own or max(1, cores() // local_world)
+        chosen = choose_threads(threads, share)
+        torch.set_num_threads(chosen.number)
         keep_freed_memory()
         precision = _precision(precision, device, setting)
         if device.type == "cuda":
             torch.cuda.set_device(device)
             torch.backends.cudnn.benchmark = True
-        if world == 1:
-            return cls(device, rank, world, threads, precision)
-        control, calls = _join(device, timeout_s)
-        return cls(device, rank, world, threads, precision, control, calls, timeout_s)
+        control, calls = (None, None) if world == 1 else _join(device, timeout_s)
+        return cls(
+            device,
+            rank,
+            world,
+            chosen.number,
+            precision,
+            control,
+            calls,
+            timeout_s,
+            cores=share,
+            threads_chosen_by=chosen.chosen_by,
+        )
 
     @property
     def is_main(self) -> bool:
@@ -212,7 +235,8 @@ class Runtime:
         """Return one line for the log."""
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
         return (
-            f"{name}, {self.world} process(es), {self.threads} threads each, {self.precision}, "
+            f"{name}, {self.world} process(es), {self.threads} threads each "
+            f"({self.threads_chosen_by}), {self.precision}, "
             f"{str(MEMORY_FORMAT).removeprefix('torch.')}, torch {torch.__version__}"
         )
 
@@ -290,10 +314,10 @@ def _device(local_rank: int) -> torch.device:
 
 def _precision(asked: Precision, device: torch.device, setting: str) -> Precision:
     if device.type == "cpu":
-        if asked == "fp16":
-            raise UsageError(f"{setting} is fp16, which needs a GPU: choose fp32 or auto")
-        # bf16 on a CPU without its instructions is ten times slower than fp32: only where asked for.
-        return "fp32" if asked == "auto" else asked
+        if asked in _ONLY_ON_GPUS:
+            reason = _ONLY_ON_GPUS[asked]
+            raise UsageError(f"{setting} is {asked}, which {reason}: choose fp32 or auto")
+        return "fp32"
     if asked == "auto":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return asked

@@ -117,7 +117,7 @@ def _collect(worker: _Worker[Any, Result], time_limit: float) -> Result | Except
     worker.process.join()  # its files are closed; its exit code may be a moment behind
     code = worker.process.exitcode or 0
     cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return WorkerLostError(f"it crashed the decoder ({cause})")
+    return WorkerLostError(f"the process that worked on it crashed ({cause})")
 
 
 @contextlib.contextmanager

@@ -106,7 +106,7 @@ def _of_checkpoint(
         "--precision",
         choices=("auto", "fp32", "bf16", "fp16"),
         default="auto",
-        help="auto: bf16 on a GPU that has it, fp32 on a CPU",
+        help="auto: bf16 on a GPU that has it; a CPU computes in fp32 only",
     )
     _add_out(parser, "evaluation/MEASURE-STORE-SPLIT-CHECKPOINT in the run's folder")
     return parser

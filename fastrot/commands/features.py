@@ -28,7 +28,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--precision",
         choices=("auto", "fp32", "bf16", "fp16"),
         default="auto",
-        help="auto: bf16 on a GPU that has it, fp32 on a CPU",
+        help="auto: bf16 on a GPU that has it; a CPU computes in fp32 only",
     )
     parser.set_defaults(run=run)
 

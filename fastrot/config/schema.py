@@ -48,10 +48,10 @@ class DataConfig:
     any) evaluated during training. Clips are ``frames`` long, ``stride`` frames apart, cropped to
     ``crop`` x ``crop`` pixels and flipped with probability ``flip``; ``mean`` and ``std`` are a value
     per channel in units of the full range 0..255, null for those of the modality. ``threads`` serve
-    the loader (0: as many as the process has), which prepares ``prefetch`` batches ahead; up to four of
-    them read, and all where clips are raw, for they are cropped there. ``shots`` keeps that many videos of
-    each class (0: all), ``videos`` that many in all (0: all); both are drawn by the seed such that few are
-    among many.
+    the loader (0: one for each core of the process's share), which prepares ``prefetch`` batches ahead; up
+    to four of them read, and all where clips are raw, for they are cropped there. ``shots`` keeps that many
+    videos of each class (0: all), ``videos`` that many in all (0: all); smaller draws by the same seed are
+    parts of larger ones.
     ``hw_decoder_load`` is the share of an mjpeg store's frames that a GPU's hardware JPEG decoder takes,
     0 to 1, where there is one.
 
@@ -240,12 +240,14 @@ class TrainConfig:
 
     ``batch`` is the videos of one step over all processes and accumulated micro-batches. Exactly one
     of ``iterations`` and ``epochs`` is given. ``precision`` auto is bf16 on a GPU that has it, fp16
-    on an older one, fp32 on a CPU. The ``*_every`` count iterations; ``eval_every`` and
+    on an older one, fp32 on a CPU, which takes no other. The ``*_every`` count iterations; ``eval_every`` and
     ``checkpoint_every`` 0 mean at the end only. ``keep`` is the number of newest checkpoints kept
     under their step's number beside ``last.pt`` and ``best.pt``. ``sync_bn`` takes BatchNorm's statistics
     over all processes (GPUs only). ``label_smoothing`` is for actions. ``compile`` trains the network
     through torch.compile, which takes a minute or more at the start. ``affinity`` gives each of several
-    processes of a machine cores of its own, near its GPU. A process that does not answer for
+    processes of a machine cores of its own, near its GPU. ``threads`` is how many torch computes with in
+    each process; null takes OMP_NUM_THREADS where you set it (a 1 that torchrun sets does not count), else
+    the process's share of the cores, and the log's first line says which. A process that does not answer for
     ``timeout_s`` seconds is given up, and the run ends with an error that names it.
     """
 
@@ -262,6 +264,7 @@ class TrainConfig:
     label_smoothing: float = 0.0
     compile: bool = False
     affinity: bool = True
+    threads: int | None = None
     timeout_s: float = 600.0
 
     def __post_init__(self) -> None:
@@ -271,6 +274,8 @@ class TrainConfig:
         for key in ("eval_every", "checkpoint_every", "keep"):
             _at_least(f"train.{key}", getattr(self, key), 0)
         _between("train.label_smoothing", self.label_smoothing, 0, 1)
+        if self.threads is not None:
+            _between("train.threads", self.threads, 1, 1024)
         _between("train.timeout_s", self.timeout_s, 1, 1e6)
         if self.iterations is not None:
             _at_least("train.iterations", self.iterations, 1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastrot.doctor.check import Check, good, missing, warning
+from fastrot.threads import users_threads
 from pipelines.machine import cores
 from pipelines.shard_files import OPEN_FILES
 
@@ -15,7 +16,7 @@ LEAST_MEMORY = 4 * GIB
 SPARE_FILES = 256  # what Python, torch, DALI and NCCL have open besides shards
 CORES_A_GPU = 2
 
-VARIABLES = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
+VARIABLES = ("OMP_WAIT_POLICY", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Machine:
         quota: cores' worth of time that a container is given; None: no limit.
         open_files: the soft and the hard limit.
         keeps_memory: whether the allocator was told to keep freed memory.
+        threads: the user's OMP_NUM_THREADS, if any.
         variables: those of VARIABLES that are set.
     """
 
@@ -38,6 +40,7 @@ class Machine:
     quota: float | None = None
     open_files: tuple[int, int] = (1024, 1024)
     keeps_memory: bool = True
+    threads: int | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -53,6 +56,7 @@ def find_machine(root: Path = Path("/")) -> Machine:
         quota=_quota(root / "sys/fs/cgroup"),
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE),
         keeps_memory=keep_freed_memory(),
+        threads=users_threads(os.environ),
         variables={name: os.environ[name] for name in VARIABLES if name in os.environ},
     )
 
@@ -123,10 +127,12 @@ def _check_cores(machine: Machine, gpus: int) -> Check:
 
 def _check_threads(machine: Machine) -> Check:
     policy = machine.variables.get("OMP_WAIT_POLICY", "")
-    number = machine.variables.get("OMP_NUM_THREADS")
     found = f"torch and DALI get {machine.cores} cores / processes each"
-    if number:
-        found += f" (OMP_NUM_THREADS={number} is overridden)"
+    if machine.threads is not None:
+        found = (
+            f"torch computes with {machine.threads} (OMP_NUM_THREADS; train.threads wins over it), "
+            f"DALI gets {machine.cores} cores / processes"
+        )
     if policy.upper() == "ACTIVE":
         remedy = "threads that spin while they wait slow every process down: unset OMP_WAIT_POLICY"
         return warning("threads", f"{found}, OMP_WAIT_POLICY={policy}", remedy)

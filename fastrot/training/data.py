@@ -136,7 +136,7 @@ class ReaderData:
             flip=data.flip,
             rank=runtime.rank,
             world=runtime.world,
-            threads=data.threads or runtime.threads,
+            threads=data.threads or runtime.cores,
             prefetch=data.prefetch,
         )
         return finished(loader, data)

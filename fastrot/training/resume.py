@@ -38,6 +38,7 @@ FREE = frozenset(
         "train.eval_every",
         "train.keep",
         "train.log_every",
+        "train.threads",
         "train.timeout_s",
     ]
 )

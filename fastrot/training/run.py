@@ -68,7 +68,10 @@ def train(
     resume = resume or anyway or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
     train_config = config.train
     with Runtime.start(
-        train_config.precision, affinity=train_config.affinity, timeout_s=train_config.timeout_s
+        train_config.precision,
+        threads=train_config.threads,
+        affinity=train_config.affinity,
+        timeout_s=train_config.timeout_s,
     ) as runtime:
         try:
             run = _Run(config, runtime, quiet=quiet, what=what or config.name)

@@ -1,4 +1,8 @@
 import itertools
+import multiprocessing
+import os
+import signal
+import time
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -90,11 +94,52 @@ def test_marks_give_each_part_its_time(monkeypatch):
     assert sum(marks.take().values()) == 0
 
 
+def dies(sizes, runtime, allocator_fix):
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hangs(sizes, runtime, allocator_fix):
+    time.sleep(600)
+
+
+def succeeds(sizes, runtime, allocator_fix):
+    return {"in_bf16": float(runtime.precision == "bf16"), "width": float(sizes.width)}
+
+
+def amp_on_cpu(monkeypatch, stand_in, seconds):
+    monkeypatch.setattr(train_cases, "_measure_alone", stand_in)
+    monkeypatch.setattr(train_cases, "AMP_S", seconds)
+    (case,) = [each for each in train_cases.variant_cases(QUICK, CPU) if each.name == "with AMP"]
+    return case
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "seconds", "reason"),
+    [
+        (dies, 60, "failed: WorkerLostError: the process that worked on it crashed (SIGSEGV)"),
+        (hangs, 1, "failed: WorkerLostError: it took longer than the limit of 1 s"),
+    ],
+)
+def test_amp_on_a_cpu_may_crash_or_hang_and_is_a_row_that_says_so(
+    monkeypatch, stand_in, seconds, reason
+):
+    case = amp_on_cpu(monkeypatch, stand_in, seconds)
+    assert interleave([case], budget_s=600, shown=False)["with AMP"].reason == reason
+    assert multiprocessing.active_children() == []
+
+
+def test_amp_on_a_cpu_is_measured_where_it_runs(monkeypatch):
+    case = amp_on_cpu(monkeypatch, succeeds, seconds=60)
+    assert case.measure() == {"in_bf16": 1, "width": QUICK.width}
+    assert case.facts["precision"] == "bf16"
+
+
 def test_every_variant_is_measured_and_its_parts_make_up_the_step(monkeypatch):
     def no_compiler(network, device):
         raise UsageError("train.compile is true, but there is no g++")
 
     monkeypatch.setattr("fastrot.training.trainer.compiled", no_compiler)
+    monkeypatch.setattr(train_cases, "_measure_alone", dies)
     found = interleave(
         [
             *train_cases.step_cases(QUICK, CPU),
@@ -107,7 +152,7 @@ def test_every_variant_is_measured_and_its_parts_make_up_the_step(monkeypatch):
         shown=False,
     )
     reasons = {name: outcome.reason for name, outcome in found.items() if outcome.reason}
-    assert set(reasons) <= {"with AMP", "compiled"}
+    assert set(reasons) == {"with AMP", "compiled"}
     assert "g++" in reasons["compiled"]
     for outcome in found.values():
         if outcome.reason is None:
@@ -150,6 +195,7 @@ def test_what_goals_need_is_measured_first_and_kept_while_the_rest_goes_on(make_
 
     monkeypatch.setattr("fastrot.training.trainer.compiled", no_compiler)
     monkeypatch.setattr(train, "allocator_cases", lambda *_: [])
+    monkeypatch.setattr(train_cases, "_measure_alone", dies)
     kept = []
     options = Options(
         CPU, store=make_store("mjpeg").path, quick=True, shown=False, keep=kept.append

@@ -18,6 +18,7 @@ TinyConfig = Callable[..., Config]
 @pytest.fixture
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let torch use one thread: several wait for each other where the cores are taken."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(runtime_module, "cores", lambda: 1)
 
 

@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 import fastrot
+from pipelines.store import Store
+from tests.helpers import moving_frames, write_video
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("fastrot", "pipelines", "benchmarks", "configs")
@@ -66,28 +68,69 @@ def test_it_says_its_version_and_extras(wheel):
     assert not any("dali" in line or "apex" in line for line in required)
 
 
-def test_installed_anywhere_it_finds_its_configs(wheel, tmp_path):
-    target, elsewhere = tmp_path / "target", tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    options = ["--no-deps", "--no-index", "--quiet", "--target", str(target)]
+@pytest.fixture(scope="module")
+def target(wheel, tmp_path_factory):
+    """Install the wheel into a folder, without what it needs, and return the folder."""
+    folder = tmp_path_factory.mktemp("target")
+    options = ["--no-deps", "--no-index", "--quiet", "--target", str(folder)]
     subprocess.run([sys.executable, "-m", "pip", "install", *options, str(wheel)], check=True)
-    command = ["pretrain", "configs/pretrain/kinetics_rgb_16.yaml", "--print-config"]
-    printed = subprocess.run(
-        [sys.executable, "-m", "fastrot", *command],
-        cwd=elsewhere,
-        env={**os.environ, "PYTHONPATH": str(target)},
-        capture_output=True,
+    return folder
+
+
+def run(folder, *arguments, code=0, **variables):
+    """Run Python in a folder to this exit code and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, **{name: str(value) for name, value in variables.items()}},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=True,
-    ).stdout
+        check=False,
+    )
+    assert done.returncode == code, done.stdout
+    return done.stdout
+
+
+def test_installed_anywhere_it_finds_its_configs(target, tmp_path):
+    command = ["pretrain", "configs/pretrain/kinetics_rgb_16.yaml", "--print-config"]
+    printed = run(tmp_path, "-m", "fastrot", *command, PYTHONPATH=target)
     assert yaml.safe_load(printed)["name"] == "kinetics_rgb_16"
     code = "import fastrot.config.builtin as b; print(b.find_config('demo/pretrain.yaml'))"
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=elsewhere,
-        env={**os.environ, "PYTHONPATH": str(target)},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    found = run(tmp_path, "-c", code, PYTHONPATH=target)
     assert Path(found.strip()) == target / "fastrot" / "configs" / "demo" / "pretrain.yaml"
+
+
+@pytest.fixture
+def own_packages(tmp_path):
+    """Return a folder where the user has packages of the same names as ours."""
+    for name in ("pipelines", "benchmarks"):
+        package = tmp_path / name
+        package.mkdir()
+        (package / "__init__.py").write_text("raise ImportError('the package of the user')")
+    return tmp_path
+
+
+@pytest.mark.parametrize("safe_path", ["", "1"])
+def test_a_users_packages_of_the_same_names_do_not_hide_ours(target, own_packages, safe_path):
+    variables = {"PYTHONPATH": target, "PYTHONSAFEPATH": safe_path}
+    printed = run(own_packages, "-m", "fastrot", "--version", **variables)
+    assert printed == f"fastrot {fastrot.__version__}\n"
+    command = ["bench", "report", "none.json"]  # imports `benchmarks`, then finds no such file
+    printed = run(own_packages, "-m", "fastrot", *command, code=1, **variables)
+    assert printed.startswith("fastrot: error: none.json")
+
+
+def test_nor_do_they_in_spawned_workers(target, own_packages):
+    write_video(own_packages / "video.mp4", moving_frames(4, 64, 64))
+    run(own_packages, "-m", "fastrot", "prepare", "video.mp4", "--out", "store", PYTHONPATH=target)
+    assert len(Store.open(own_packages / "store")) == 1
+
+
+def test_in_a_checkout_its_own_packages_are_taken(target, tmp_path):
+    checkout = tmp_path / "checkout"
+    shutil.copytree(target, checkout)
+    with (checkout / "pipelines" / "errors.py").open("a") as file:
+        file.write("print('of the checkout')\n")
+    printed = run(checkout, "-m", "fastrot", "--version", PYTHONPATH=target)
+    assert printed.splitlines() == ["of the checkout", f"fastrot {fastrot.__version__}"]

@@ -7,6 +7,7 @@ import torch
 
 from fastrot import affinity
 from fastrot import runtime as runtime_module
+from fastrot.config.schema import Precision
 from fastrot.runtime import Runtime
 from pipelines.errors import FastrotError, UsageError
 
@@ -45,24 +46,28 @@ def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 
-def test_a_cpu_computes_in_fp32_unless_told(on_cpu: None) -> None:
-    for asked, dtype in (
-        ("auto", torch.float32),
-        ("fp32", torch.float32),
-        ("bf16", torch.bfloat16),
-    ):
-        with Runtime.start(asked) as runtime, runtime.autocast():  # type: ignore[arg-type]
-            assert runtime.dtype == dtype
-            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
-    with pytest.raises(UsageError, match=r"train\.precision is fp16"):
-        Runtime.start("fp16")
-    with pytest.raises(UsageError, match=r"^--precision is fp16"):
-        Runtime.start("fp16", setting="--precision")
+@pytest.mark.parametrize("asked", ["auto", "fp32"])
+def test_a_cpu_computes_in_fp32(on_cpu: None, asked: Precision) -> None:
+    with Runtime.start(asked) as runtime, runtime.autocast():
+        assert runtime.dtype == torch.float32
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"), [("fp16", "needs a GPU"), ("bf16", r"needs a GPU.*can crash or hang")]
+)
+@pytest.mark.parametrize("setting", ["train.precision", "--precision"])
+def test_a_cpu_refuses_half_precision(
+    on_cpu: None, asked: Precision, reason: str, setting: str
+) -> None:
+    with pytest.raises(UsageError, match=rf"^{setting} is {asked}, which {reason}.*choose fp32"):
+        Runtime.start(asked, setting=setting)
 
 
 def test_processes_of_a_machine_share_its_cores(
     monkeypatch: pytest.MonkeyPatch, on_cpu: None
 ) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(runtime_module, "cores", lambda: 6)
     monkeypatch.setattr(affinity, "bind", lambda rank, processes: None)
     before = torch.get_num_threads()
@@ -70,7 +75,26 @@ def test_processes_of_a_machine_share_its_cores(
         for processes, threads in ((1, 6), (2, 3), (8, 1)):
             monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
             with Runtime.start() as runtime:
-                assert runtime.threads == threads == torch.get_num_threads()
+                assert runtime.threads == runtime.cores == threads == torch.get_num_threads()
+                assert f"{threads} threads each (its share of the cores)" in runtime.describe()
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("asked", "threads", "chosen_by"), [(None, 3, "OMP_NUM_THREADS"), (2, 2, "train.threads")]
+)
+def test_torchs_threads_are_the_users_choice_and_the_loaders_are_not(
+    monkeypatch: pytest.MonkeyPatch, on_cpu: None, asked: int | None, threads: int, chosen_by: str
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setattr(runtime_module, "cores", lambda: 6)
+    before = torch.get_num_threads()
+    try:
+        with Runtime.start(threads=asked) as runtime:
+            assert runtime.threads == threads == torch.get_num_threads()
+            assert runtime.cores == 6
+            assert f"{threads} threads each ({chosen_by})" in runtime.describe()
     finally:
         torch.set_num_threads(before)
 
@@ -78,6 +102,7 @@ def test_processes_of_a_machine_share_its_cores(
 def test_a_process_with_cores_of_its_own_has_a_thread_for_each(
     monkeypatch: pytest.MonkeyPatch, on_cpu: None
 ) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(affinity, "bind", lambda rank, processes: processes)
     monkeypatch.setattr(runtime_module, "cores", lambda: 8)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")

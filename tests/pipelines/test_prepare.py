@@ -134,7 +134,7 @@ def test_a_raw_shard_is_a_numpy_file_of_pyavs_frames(make_store, videos):
 def test_checksums_and_offsets_describe_the_bytes(make_store):
     store = make_store("mjpeg")
     data = store.shard_path(0).read_bytes()
-    starts = np.fromfile(offsets_path(store.shard_path(0)), dtype="<u8")
+    starts = np.fromfile(offsets_path(store.shard_path(0)), dtype="<u8").tolist()
     assert len(starts) == store.frames.sum()
     for i in range(len(store)):
         video = data[store.offset[i] : store.offset[i] + store.bytes[i]]

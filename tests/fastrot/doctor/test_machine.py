@@ -37,6 +37,20 @@ def test_no_limit_is_none(root):
     assert (machine.memory, machine.quota) == (GIB, None)
 
 
+def test_the_users_number_of_threads_is_said(root, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    usual = check_machine(find_machine(root), gpus=0, shards=None)[2]
+    assert "OMP_NUM_THREADS" not in usual.found
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    (check,) = [
+        check
+        for check in check_machine(find_machine(root), gpus=0, shards=None)
+        if check.name == "threads"
+    ]
+    assert check.status == "good"
+    assert check.found.startswith("torch computes with 3 (OMP_NUM_THREADS; train.threads wins")
+
+
 def machine(**changes):
     values = {"memory": 64 * GIB, "available": 32 * GIB, "cores": 16, "open_files": (4096, 4096)}
     return Machine(**{**values, **changes})
