@@ -10,7 +10,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "features",
         help="write the feature vectors of a store's videos",
         description="Write a NumPy file with the arrays features (videos, channels) float32, names, labels "
-        "(-1: none), classes and protocol. Features are averages over space, time and a video's clips.",
+        "(-1: none), classes, protocol and skipped (videos that cannot be read, and have no row). Features "
+        "are averages over space, time and a video's clips.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
@@ -37,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Compute the features, and write them in the first process."""
     from fastrot.console import say
     from fastrot.evaluation.extract import extract
+    from fastrot.evaluation.skipping import skipped_lines
     from fastrot.runtime import Runtime
     from pipelines.errors import UsageError
     from pipelines.store import Store
@@ -62,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
             found.save(args.out)
             count, channels = found.features.shape
             say(f"{args.out}: {count} videos x {channels} channels ({found.protocol})")
+            for line in skipped_lines(found.skipped):
+                say(line)
 
         runtime.on_main(write)
     return 0
