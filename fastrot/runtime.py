@@ -7,8 +7,8 @@ has no branches for it.
 import ctypes
 import os
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -176,11 +176,19 @@ class Runtime:
         rows = self.all_rows(row.to(self.device)).cpu()
         return [rows[rank, :size].numpy().tobytes() for rank, size in enumerate(sizes)]
 
-    def explained(self, error: RuntimeError) -> Exception:
-        """Return the error to raise for one: that names the process where another does not answer."""
-        if self.calls is None or not is_about_others(error):
-            return error
-        return FastrotError(explain(error, self.calls, self.timeout_s))
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Turn an error of talking to another process into one that names it.
+
+        Raises:
+            FastrotError: another process is gone or does not answer.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if self.calls is None or not is_about_others(error):
+                raise
+            raise FastrotError(explain(error, self.calls, self.timeout_s)) from None
 
     def share_buffers(self, network: nn.Module) -> None:
         """Give every process the first one's buffers: each one's BatchNorm has seen its own clips."""
