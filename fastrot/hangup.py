@@ -34,7 +34,7 @@ class _Surviving(io.RawIOBase):
         except OSError as error:
             if error.errno not in _GONE:
                 raise
-        _silence(self._descriptor)
+        silence(self._descriptor)
         return len(data)
 
 
@@ -76,10 +76,11 @@ def _silence_if_gone(descriptor: int) -> None:
     poll = select.poll()
     poll.register(descriptor, 0)  # errors and hang-ups are told unasked
     if poll.poll(0):
-        _silence(descriptor)
+        silence(descriptor)
 
 
-def _silence(descriptor: int) -> None:
+def silence(descriptor: int) -> None:
+    """Let a descriptor lead to nowhere, so that what is buffered for it can be flushed."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
     os.close(nowhere)

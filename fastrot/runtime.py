@@ -230,6 +230,9 @@ class Runtime:
     ) -> None:
         if dist.is_initialized():
             dist.destroy_process_group()
+        # Last, for torchrun ends whoever is to print it soon after another one has ended.
+        if isinstance(error, FastrotError) and self.calls is not None:
+            error.reported = not self.calls.first_to_report(str(error))
 
 
 def _join(device: torch.device, timeout_s: float) -> tuple[dist.ProcessGroup, RollCall]:
@@ -252,6 +255,21 @@ def _join(device: torch.device, timeout_s: float) -> tuple[dist.ProcessGroup, Ro
     )
     control: dist.ProcessGroup = dist.new_group(backend="gloo", timeout=timeout)
     return control, calls
+
+
+def require_launcher() -> None:
+    """Check that srun has not started several processes that do not know of each other.
+
+    Raises:
+        UsageError: it has: each would do the whole work, and write to the same files.
+    """
+    tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")
+    if "WORLD_SIZE" not in os.environ and tasks.isdecimal() and int(tasks) > 1:
+        raise UsageError(
+            f"srun has started {tasks} tasks (SLURM_STEP_NUM_TASKS), and each would do all of the work "
+            "alone: let srun start torchrun, one task a node (--ntasks-per-node=1), and torchrun one "
+            "process a GPU, as scripts/slurm/pretrain.sbatch does"
+        )
 
 
 def accumulating(network: nn.Module) -> AbstractContextManager[Any]:

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from fastrot.console import say
     from fastrot.evaluation.extract import extract
     from fastrot.evaluation.skipping import skipped_lines
-    from fastrot.runtime import Runtime
+    from fastrot.runtime import Runtime, require_launcher
     from pipelines.errors import UsageError
     from pipelines.store import Store
 
@@ -48,11 +48,11 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"--{option} is {getattr(args, option)}: it must be at least 1")
     if args.out.suffix != ".npz":
         raise UsageError(f"--out is {args.out}: name it .npz")
-    store = Store.open(args.store)
+    require_launcher()
     with Runtime.start(args.precision, setting="--precision") as runtime:
         found = extract(
             args.checkpoint,
-            store,
+            Store.open(args.store),
             runtime,
             split=args.split,
             block=args.block,
