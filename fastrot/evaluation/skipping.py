@@ -13,7 +13,7 @@ from pipelines.broken import Replaced, VideoTolerance
 
 @dataclass(frozen=True)
 class Skipped:
-    """A video that a result does not cover, because a clip of it cannot be read."""
+    """A video that a result does not cover, because a clip of it cannot be read; ``reason`` names it too."""
 
     video: str
     reason: str
@@ -59,10 +59,8 @@ def skipped_lines(skipped: Sequence[Skipped]) -> list[str]:
     """Return what to print about the videos that a result does not cover."""
     if not skipped:
         return []
-    return [
-        f"{len(skipped)} videos skipped, because they cannot be read:",
-        *(f"  {each.video}: {each.reason}" for each in skipped),
-    ]
+    count = "1 video" if len(skipped) == 1 else f"{len(skipped)} videos"
+    return [f"{count} skipped as unreadable:", *(f"  {each.reason}" for each in skipped)]
 
 
 def merged(*lists: Sequence[Skipped]) -> list[Skipped]:

@@ -72,7 +72,7 @@ def test_action_accuracies_are_those_of_the_other_videos(
         assert result.clip_top1 == pytest.approx(accuracy_score(np.repeat(truth, 3), of_others))
     assert result.protocol.videos == 5
     assert [each.video for each in result.skipped] == [whole.name(BROKEN)]
-    assert result.lines()[-2].startswith("1 videos skipped")
+    assert result.lines()[-2].startswith("1 video skipped")
     assert whole.name(BROKEN) in result.lines()[-1]
 
 
@@ -147,7 +147,9 @@ def test_the_command_says_it_and_writes_it(tiny_config, one_thread, stores, tmp_
     checkpoint = train(tiny_config(train={"iterations": 1}), quiet=True).last
     command = ["evaluate", "rotation", str(checkpoint), "--store", str(spoilt.path)]
     assert main([*command, "--split", "all", "--out", str(tmp_path / "out")]) == 0
-    assert f"  {whole.name(BROKEN)}: " in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "1 video skipped as unreadable:" in out
+    assert f"  video {whole.name(BROKEN)!r} in " in out
     assert f'"video": "{whole.name(BROKEN)}"' in (tmp_path / "out" / "results.json").read_text()
 
 
