@@ -5,6 +5,7 @@ import functools
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -131,6 +132,9 @@ def _prepare(fault: Fault | None, terminal: str | None) -> None:
         for stream in (0, 1, 2):
             os.dup2(descriptor, stream)
         os.close(descriptor)
+        # What they are was found out when they were opened.
+        sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+        sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
         console._console.file = None  # type: ignore[assignment]  # whatever sys.stdout is
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -36,6 +37,7 @@ def test_a_run_whose_terminal_closes_saves_and_exits_with_75(tiny_config):
     run = start(config, fault=("slow", 0), terminal=os.ttyname(its))
     seen = b""
     while b"step 3/" not in seen:
+        assert select.select([ours], [], [], 60)[0], (seen, run.text)
         seen += os.read(ours, 4096)
     assert b"\x1b[" in seen  # a bar was shown
     os.close(its)

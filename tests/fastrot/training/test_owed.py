@@ -16,7 +16,7 @@ from fastrot.training.interrupt import PREEMPTED
 from pipelines.errors import FastrotError, PreemptedError
 from pipelines.skipping import SkippingLoader
 from pipelines.store import Store
-from tests.processes import finish
+from tests.processes import finish, ranks
 
 KILLED = -signal.SIGKILL
 
@@ -133,3 +133,10 @@ def test_the_skipping_loader_passes_on_what_its_loader_says():
 
     loader = SkippingLoader(Inner(), [])
     assert (loader.waited_s, loader.stats, loader.position()) == (1.5, "stats", b"here")
+
+
+def test_two_ranks_print_an_equal_error_once(tiny_config):
+    config = tiny_config(data={"store": "/nowhere"})
+    with ranks(config) as runs:
+        assert [run.wait() for run in runs] == [1, 1]
+        assert sum(run.text.count("nowhere is not a store") for run in runs) == 1
