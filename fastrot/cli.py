@@ -5,9 +5,11 @@ import importlib
 import io
 import os
 import sys
+import time
 from collections.abc import Sequence
 
 from fastrot import __version__
+from fastrot.hangup import silence
 from pipelines.errors import FastrotError, PreemptedError, UsageError
 
 COMMANDS = (
@@ -26,6 +28,7 @@ COMMANDS = (
 )
 
 INTERRUPTED = 130  # what shells report for a program that Ctrl-C stopped
+_FOR_RANK_0_S = 5.0
 PREEMPTED = 75  # sysexits.h's EX_TEMPFAIL: the same command, with --resume, goes on
 
 
@@ -57,15 +60,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args))
     except FastrotError as error:
-        print(f"fastrot: error: {error}", file=sys.stderr)
+        _report(error)
         return 2 if isinstance(error, UsageError) else 1
     except PreemptedError:
-        print("fastrot: preempted", file=sys.stderr)
+        _say("fastrot: preempted")
         return PREEMPTED
     except KeyboardInterrupt:
-        print("fastrot: interrupted", file=sys.stderr)
+        _say("fastrot: interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (`fastrot ... | head`): nobody is left to tell.
         sys.stderr.close()
         return 1
+
+
+def _report(error: FastrotError) -> None:
+    """Print an error once: wrong usage by rank 0, for it is the same in all; others by who met it first."""
+    if isinstance(error, UsageError):
+        if os.environ.get("RANK", "0") == "0":
+            _say(f"fastrot: error: {error}")
+        elif "TORCHELASTIC_RUN_ID" in os.environ:
+            # torchrun ends rank 0 as soon as another one has ended, and rank 0 may still be starting.
+            time.sleep(_FOR_RANK_0_S)
+    elif not error.reported:
+        _say(f"fastrot: error: {error}")
+
+
+def _say(line: str) -> None:
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:  # the terminal is gone, which does not change the exit code
+        silence(sys.stderr.fileno())

@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 
 from fastrot.config import Config, DataConfig
 from fastrot.runtime import Runtime
+from pipelines.broken import VideoTolerance
 from pipelines.errors import UsageError
 from pipelines.loader import BatchLoader, Loader
 from pipelines.motion import DifferenceLoader
 from pipelines.plan import ClipSpec, TestPlan, TrainPlan, test_ranges, train_ranges
+from pipelines.skipping import RingPlan, SkippingLoader
 from pipelines.store import Store
 
 Ints = NDArray[np.int64]
@@ -138,19 +140,30 @@ def test_loader(
     *,
     clips_per_video: int,
     batch: int,
+    skip: bool,
 ) -> tuple[BatchLoader, int]:
-    """Return this process's share of the videos' uniform clips, and how many clips these are."""
+    """Return this process's share of the videos' uniform clips, and how many clips these are.
+
+    With ``skip`` clips that cannot be read are left out, as far as ``data.broken_share`` tolerates it, and
+    listed by ``take_replaced``; otherwise one is an error.
+    """
     plan = TestPlan(store, videos, clip_spec(data), clips_per_video=clips_per_video)
     ranges = list(test_ranges(total=len(plan), batch=batch, rank=runtime.rank, world=runtime.world))
     loader = Loader(
         store,
-        plan,
+        RingPlan(plan) if skip else plan,
         ranges,
         batch=batch,
         device=runtime.device,
         threads=data.threads or runtime.cores,
         prefetch=data.prefetch,
         hw_decoder_load=data.hw_decoder_load,
+        tolerance=_tolerance(data, videos, clips_per_video) if skip else None,
         check=data.check,
     )
-    return finished(loader, data), sum(count for _, count in ranges)
+    given = SkippingLoader(loader, ranges) if skip else loader
+    return finished(given, data), sum(count for _, count in ranges)
+
+
+def _tolerance(data: DataConfig, videos: Ints, clips_per_video: int) -> VideoTolerance:
+    return VideoTolerance(data.broken_share, videos=len(videos), clips_per_video=clips_per_video)

@@ -1,5 +1,6 @@
 """Which process of a run does not answer any more? Told by a store that needs no other process's help."""
 
+import hashlib
 import os
 import secrets
 import socket
@@ -31,6 +32,15 @@ class RollCall:
     def enter(self) -> None:
         """Write down where this process runs."""
         self.store.set(f"who/{self.rank}", f"process {os.getpid()} on {socket.gethostname()}")
+
+    def first_to_report(self, message: str) -> bool:
+        """Return whether no other process has reported this message; True also where nobody knows."""
+        digest = hashlib.sha256(message.encode(errors="surrogatepass")).hexdigest()
+        try:
+            self.store.set_timeout(timedelta(seconds=GRACE_S))
+            return self.store.add(f"reported/{digest}", 1) == 1
+        except RuntimeError:
+            return True
 
     def missing(self, wait_s: float) -> list[str]:
         """Say that this process lives, wait, and return the names of those that have not said so."""

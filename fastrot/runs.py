@@ -7,6 +7,8 @@
                 metrics.jsonl   an object per line, numbers as numbers
                 train.log       the lines that people saw
                 checkpoints/    last.pt, best.pt
+                state.json      running, done, preempted or failed: see fastrot.run_state
+                .lock           held by the process that owns the folder
                 tensorboard/    the same measurements as curves, where log.tensorboard asks for them
 """
 
@@ -16,7 +18,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,8 +29,9 @@ from fastrot import __version__, console
 from fastrot.config import Config, to_yaml
 from fastrot.curves import Curves, require_tensorboard
 from fastrot.installed import installed
+from fastrot.run_state import LOCK, Ownership, State
 from fastrot.runtime import Runtime
-from pipelines.errors import FastrotError, UsageError
+from pipelines.errors import FastrotError, PreemptedError, UsageError, first_line
 from pipelines.store_writer import write_atomically
 
 PACKAGES = ("torch", "numpy", "av", "nvidia-dali-cuda120", "nvidia-dali-cuda130", "triton")
@@ -40,6 +43,7 @@ class RunFolder:
     Attributes:
         path: the folder, ``out``/``name``.
         checkpoints: the folder of checkpoints in it.
+        step: that of the last checkpoint.
     """
 
     def __init__(self, config: Config, *, writes: bool, quiet: bool = False):
@@ -48,6 +52,8 @@ class RunFolder:
         self._writes = writes
         self._quiet = quiet
         self._curves: Curves | None = None
+        self._owner: Ownership | None = None
+        self.step = 0
 
     @property
     def last(self) -> Path:
@@ -71,15 +77,71 @@ class RunFolder:
             UsageError: the folder has something in it.
         """
         with self._written():
-            there = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
+            there = self.path.exists() and (
+                not self.path.is_dir() or any(each.name != LOCK for each in self.path.iterdir())
+            )
         if there:
             raise UsageError(
-                f"{self.path} exists already: go on with it by --resume, choose another name=..., "
+                f"{self.path} exists already: continue it with --resume, choose another name=..., "
                 "or remove it"
             )
 
-    def open(self, config: Config, runtime: Runtime, *, step: int) -> None:
+    @contextmanager
+    def owned(self, runtime: Runtime, *, new: bool) -> Iterator[None]:
+        """Keep other processes out of the folder, and write its state at the end, whatever that is.
+
+        A state is written from ``open`` on: a run that is refused before leaves the last one's.
+
+        Args:
+            runtime: all of its processes enter this together.
+            new: nothing may be there yet.
+
+        Raises:
+            UsageError: ``new``, and the folder has something in it.
+            FastrotError: another process owns it.
+        """
+        runtime.on_main(lambda: self._claim(new))
+        owner = self._owner
+        try:
+            yield
+            self._end("done")
+        except BaseException as error:
+            if owner is not None and owner.begun:
+                with suppress(FastrotError):  # what ended the run matters more
+                    self._end(*_ending(error))
+            raise
+        finally:
+            if owner is not None:
+                owner.release()
+            self._owner = None
+
+    def _claim(self, new: bool) -> None:
+        if new:
+            self.require_new()
+        with self._written():
+            self._owner = Ownership.claim(self.path)
+
+    @property
+    def note(self) -> str:
+        """A line for the log about who else may use the folder, or nothing."""
+        return self._owner.note if self._owner is not None else ""
+
+    def at(self, step: int) -> None:
+        """Note in state.json that a resumed run would continue after ``step``."""
+        self.step = step
+        self._end("running")
+
+    def _end(self, state: State, reason: str | None = None) -> None:
+        if self._owner is not None:
+            with self._written():
+                self._owner.write(state, self.step, reason)
+
+    def open(
+        self, config: Config, runtime: Runtime, *, step: int, evaluation_owed: bool = False
+    ) -> None:
         """Make the folder and write config.yaml and env.json; forget metrics of steps after ``step``.
+
+        With ``evaluation_owed`` those of an evaluation after ``step`` are forgotten too.
 
         Raises:
             UsageError: log.tensorboard is true, and there is none; nothing is made then.
@@ -95,7 +157,8 @@ class RunFolder:
             write_atomically(
                 self.path / "env.json", json.dumps(environment(runtime), indent=1) + "\n"
             )
-            self._forget_after(step)
+            self._forget_after(step, evaluation_owed)
+            self.at(step)
             if config.log.tensorboard:
                 self._curves = Curves(self.path / "tensorboard", step=step)
 
@@ -111,14 +174,14 @@ class RunFolder:
         kept = sorted(self.checkpoints.glob("step-*.pt"), reverse=True)
         return [path for path in (self.last, *kept) if path.exists()]
 
-    def _forget_after(self, step: int) -> None:
+    def _forget_after(self, step: int, evaluation_owed: bool) -> None:
         """Drop metrics that a resumed run is about to measure again, and a last line cut short."""
         if not self.metrics.exists():
             return
         lines = self.metrics.read_text().splitlines(keepends=True)
         write_atomically(
             self.metrics,
-            "".join(line for line in lines if _step_of(line, default=step + 1) <= step),
+            "".join(line for line in lines if _is_kept(line, step, evaluation_owed)),
         )
 
     def record(self, values: dict[str, Any]) -> None:
@@ -159,12 +222,24 @@ class RunFolder:
             file.write(f"{datetime.now().isoformat(timespec='seconds')} {line}\n")
 
 
-def _step_of(line: str, *, default: int) -> int:
-    """Return the step of a line of measurements, or ``default`` for what a crash left of one."""
+def _is_kept(line: str, step: int, evaluation_owed: bool) -> bool:
+    """Return whether a line of measurements stands when a run resumes; what a crash left of one does not."""
     try:
-        return int(json.loads(line)["step"]) if line.endswith("\n") else default
+        values = json.loads(line) if line.endswith("\n") else {}
+        if evaluation_owed and values["step"] == step and "eval_accuracy" in values:
+            return False
+        return int(values["step"]) <= step
     except (ValueError, KeyError, TypeError):
-        return default
+        return False
+
+
+def _ending(error: BaseException) -> tuple[State, str]:
+    """Return the state in which an error leaves a run, and the reason to write down."""
+    if isinstance(error, PreemptedError):
+        return "preempted", "a signal asked to stop; saved"
+    if isinstance(error, KeyboardInterrupt):
+        return "failed", "interrupted by Ctrl-C"
+    return "failed", first_line(error)
 
 
 def environment(runtime: Runtime) -> dict[str, Any]:

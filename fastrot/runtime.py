@@ -7,8 +7,8 @@ has no branches for it.
 import ctypes
 import os
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -204,11 +204,19 @@ class Runtime:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def explained(self, error: RuntimeError) -> Exception:
-        """Return the error to raise for one: that names the process where another does not answer."""
-        if self.calls is None or not is_about_others(error):
-            return error
-        return FastrotError(explain(error, self.calls, self.timeout_s))
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Turn an error of talking to another process into one that names it.
+
+        Raises:
+            FastrotError: another process is gone or does not answer.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if self.calls is None or not is_about_others(error):
+                raise
+            raise FastrotError(explain(error, self.calls, self.timeout_s)) from None
 
     def share_buffers(self, network: nn.Module) -> None:
         """Give every process the first one's buffers: each one's BatchNorm has seen its own clips."""
@@ -251,6 +259,9 @@ class Runtime:
     ) -> None:
         if dist.is_initialized():
             dist.destroy_process_group()
+        # Last, for torchrun ends whoever is to print it soon after another one has ended.
+        if isinstance(error, FastrotError) and self.calls is not None:
+            error.reported = not self.calls.first_to_report(str(error))
 
 
 def _join(device: torch.device, timeout_s: float) -> tuple[dist.ProcessGroup, RollCall]:
@@ -273,6 +284,21 @@ def _join(device: torch.device, timeout_s: float) -> tuple[dist.ProcessGroup, Ro
     )
     control: dist.ProcessGroup = dist.new_group(backend="gloo", timeout=timeout)
     return control, calls
+
+
+def require_launcher() -> None:
+    """Check that srun has not started several processes that do not know of each other.
+
+    Raises:
+        UsageError: it has: each would do the whole work, and write to the same files.
+    """
+    tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")
+    if "WORLD_SIZE" not in os.environ and tasks.isdecimal() and int(tasks) > 1:
+        raise UsageError(
+            f"srun has started {tasks} tasks (SLURM_STEP_NUM_TASKS), and each would do all of the work "
+            "alone: let srun start torchrun, one task a node (--ntasks-per-node=1), and torchrun one "
+            "process a GPU, as scripts/slurm/pretrain.sbatch does"
+        )
 
 
 def accumulating(network: nn.Module) -> AbstractContextManager[Any]:

@@ -1,4 +1,4 @@
-"""What a loader does about clips that cannot be had: how many it bears, and what took their place."""
+"""What a loader does about clips that cannot be read: how many it tolerates, and what took their place."""
 
 from dataclasses import dataclass
 
@@ -49,4 +49,48 @@ class Tolerance:
             raise FastrotError(
                 f"{len(self.broken)} clips cannot be read, more than data.broken_share={self._share:g} of "
                 f"{max(self.delivered, FIRST_CLIPS)}; the last one: {reason}"
+            )
+
+
+class VideoTolerance(Tolerance):
+    """The same rule for an evaluation, which skips whole videos and knows how many there are.
+
+    Args:
+        share: of the clips of all videos (at least of FIRST_CLIPS), 0..1; one video is always tolerated,
+            unless ``share`` is 0.
+        videos: how many are to be read.
+        clips_per_video: of each; sample s is a clip of video s // clips_per_video.
+    """
+
+    def __init__(self, share: float, *, videos: int, clips_per_video: int):
+        super().__init__(share)
+        self._videos = videos
+        self._clips_per_video = clips_per_video
+
+    @property
+    def most(self) -> int:
+        """How many videos may be skipped."""
+        clips = max(self._videos * self._clips_per_video, FIRST_CLIPS)
+        most = max(int(self._share * clips / self._clips_per_video), int(self._share > 0))
+        return min(most, self._videos - 1)
+
+    def note(self, sample: int, reason: str) -> None:
+        """Note that a sample cannot be read.
+
+        Raises:
+            FastrotError: too many videos cannot be read.
+        """
+        self.broken[sample % (self._videos * self._clips_per_video)] = reason
+        self.check(len({each // self._clips_per_video for each in self.broken}), reason)
+
+    def check(self, skipped: int, reason: str) -> None:
+        """Check how many videos are skipped; ``reason`` is why the last one is.
+
+        Raises:
+            FastrotError: these are too many.
+        """
+        if skipped > self.most:
+            raise FastrotError(
+                f"{skipped} of {self._videos} videos cannot be read, more than "
+                f"data.broken_share={self._share:g} tolerates ({self.most}); the last one: {reason}"
             )

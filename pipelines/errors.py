@@ -5,11 +5,16 @@ class FastrotError(Exception):
     """Something outside the program is wrong: a file, a store, a machine. The command line exits with 1.
 
     The message says what is wrong, in which file or key, and what to do.
+
+    Attributes:
+        reported: another process of the run prints the same message, so this one need not.
     """
+
+    reported = False
 
 
 class PreemptedError(KeyboardInterrupt):
-    """The machine's keeper asked to stop (SIGTERM, SIGUSR1), and a checkpoint is written.
+    """A signal other than Ctrl-C's asked to stop (SIGTERM, SIGHUP, SIGUSR1), and a checkpoint is written.
 
     The command line exits with 75, which sysexits.h calls "try again later".
     """

@@ -107,8 +107,9 @@ class Loader:
         prefetch: batches prepared before they are asked for.
         hw_decoder_load: share of an mjpeg store's frames that a GPU's hardware JPEG decoder takes.
         labels: (N,) labels by the store's index, in place of the store's own.
-        broken_share: of clips that cannot be had, which are replaced by the plan's next; None replaces
+        broken_share: of clips that cannot be read, which are replaced by the plan's next; None replaces
             none, and a single one is an error.
+        tolerance: a rule in place of ``broken_share``.
         check: compare what is read with the store's checksums.
 
     Attributes:
@@ -132,6 +133,7 @@ class Loader:
         hw_decoder_load: float = 0.65,
         labels: NDArray[np.int64] | None = None,
         broken_share: float | None = None,
+        tolerance: Tolerance | None = None,
         check: bool = True,
     ):
         self._spec = plan.spec
@@ -142,7 +144,7 @@ class Loader:
         self._gpu = device.type == "cuda"
         self._batch, self._threads, self._prefetch = batch, threads, prefetch
         self._check = check
-        self._tolerance = None if broken_share is None else Tolerance(broken_share)
+        self._tolerance = tolerance if broken_share is None else Tolerance(broken_share)
         # Batches that were read and given to DALI, and ranges taken of which no batch was delivered.
         self._planned: deque[ReadBatch] = deque()
         self._open: deque[tuple[int, int]] = deque()

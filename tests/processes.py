@@ -5,6 +5,7 @@ import functools
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +19,7 @@ from benchmarks.forked import fork
 from fastrot.config import Config, to_mapping
 
 Fault = tuple[str, int]
-"""(kind, step): kill or hang the process before or during that step, save, or leave every step slow."""
+"""(kind, step): kill or hang the process before or in that step, save or evaluation, or slow every step."""
 
 
 @dataclass
@@ -59,8 +60,12 @@ def start(
     world: int = 1,
     port: int = 0,
     fault: Fault | None = None,
+    terminal: str | None = None,
 ) -> Run:
-    """Start ``fastrot pretrain`` (or finetune, as the task is) with a config, as one rank of several."""
+    """Start ``fastrot pretrain`` (or finetune, as the task is) with a config, as one rank of several.
+
+    With ``terminal``, a pseudo-terminal's path, the process is its session's first and prints there.
+    """
     values = to_mapping(config) if isinstance(config, Config) else dict(config)
     folder = Path(values["out"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +85,7 @@ def start(
         [command, str(file), *options],
         environment=environment,
         output=output,
-        prepare=None if fault is None else functools.partial(_install, fault),
+        prepare=functools.partial(_prepare, fault, terminal),
     )
     return Run(process, output)
 
@@ -116,19 +121,42 @@ def finish(config: Config, *options: str, world: int = 1, fault: Fault | None = 
         return codes
 
 
+def _prepare(fault: Fault | None, terminal: str | None) -> None:
+    if fault is not None:
+        _install(fault)
+    if terminal is not None:
+        from fastrot import console
+
+        os.setsid()
+        descriptor = os.open(terminal, os.O_RDWR)  # a session's first terminal controls it
+        for stream in (0, 1, 2):
+            os.dup2(descriptor, stream)
+        os.close(descriptor)
+        # What they are was found out when they were opened.
+        sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+        sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+        console._console.file = None  # type: ignore[assignment]  # whatever sys.stdout is
+
+
 def _install(fault: Fault) -> None:
     import torch
 
     from fastrot.training.trainer import Trainer
+    from pipelines.skipping import SkippingLoader
 
     kind, at = fault
+    done = 0
     advance: Callable[..., None] = Trainer.advance
     save = torch.save
 
+    evaluated: Callable[..., Any] = SkippingLoader.__next__
+
     def advancing(self: Trainer, batches: Any) -> None:
+        nonlocal done
         if kind == "hang" and self.step == at:
             threading.Event().wait()
         advance(self, batches)
+        done = self.step
         if kind == "kill" and self.step == at:
             os.kill(os.getpid(), signal.SIGKILL)
         if kind == "slow":
@@ -142,5 +170,11 @@ def _install(fault: Fault) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         save(values, file)
 
+    def evaluating(self: SkippingLoader) -> Any:
+        if kind == "kill evaluating" and done == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return evaluated(self)
+
+    SkippingLoader.__next__ = evaluating  # type: ignore[method-assign]
     Trainer.advance = advancing  # type: ignore[method-assign]
     torch.save = saving  # type: ignore[assignment]

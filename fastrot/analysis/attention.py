@@ -71,7 +71,7 @@ def attend(
     data = networks[0].config.data
     found = []
     frames = _middle_frames(data, store, videos, runtime)
-    loader, _ = test_loader(data, store, videos, runtime, clips_per_video=1, batch=1)
+    loader, _ = test_loader(data, store, videos, runtime, clips_per_video=1, batch=1, skip=False)
     with loader:
         for batch, frame in zip(loader, frames, strict=True):
             upright = networks[0].task.upright(batch, torch.float32)
@@ -93,6 +93,8 @@ def _middle_frames(
 ) -> list[NDArray[np.uint8]]:
     """Return the picture of each video's centre clip: of differences, the frame that they are about."""
     pictures = replace(data, modality="rgb", camera_motion="keep", dead_zone=0, mean=None, std=None)
-    loader, _ = test_loader(pictures, store, videos, runtime, clips_per_video=1, batch=1)
+    loader, _ = test_loader(
+        pictures, store, videos, runtime, clips_per_video=1, batch=1, skip=False
+    )
     with loader:
         return [batch.clips[0, data.frames // 2].cpu().numpy() for batch in loader]

@@ -242,11 +242,12 @@ def _fuse(args: argparse.Namespace) -> int:
 def _started(args: argparse.Namespace) -> "Iterator[tuple[Trained, Store, Runtime]]":
     """Open the store, start the process and load the network."""
     from fastrot.evaluation.trained import load_trained
-    from fastrot.runtime import Runtime
+    from fastrot.runtime import Runtime, require_launcher
     from pipelines.store import Store
 
-    store = Store.open(args.store)
+    require_launcher()
     with Runtime.start(args.precision, setting="--precision") as runtime:
+        store = Store.open(args.store)
         yield load_trained(args.checkpoint, runtime), store, runtime
 
 

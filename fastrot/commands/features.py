@@ -10,7 +10,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "features",
         help="write the feature vectors of a store's videos",
         description="Write a NumPy file with the arrays features (videos, channels) float32, names, labels "
-        "(-1: none), classes and protocol. Features are averages over space, time and a video's clips.",
+        "(-1: none), classes, protocol and skipped (videos that cannot be read, and have no row). Features "
+        "are averages over space, time and a video's clips.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
@@ -37,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     """Compute the features, and write them in the first process."""
     from fastrot.console import say
     from fastrot.evaluation.extract import extract
-    from fastrot.runtime import Runtime
+    from fastrot.evaluation.skipping import skipped_lines
+    from fastrot.runtime import Runtime, require_launcher
     from pipelines.errors import UsageError
     from pipelines.store import Store
 
@@ -46,11 +48,11 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"--{option} is {getattr(args, option)}: it must be at least 1")
     if args.out.suffix != ".npz":
         raise UsageError(f"--out is {args.out}: name it .npz")
-    store = Store.open(args.store)
+    require_launcher()
     with Runtime.start(args.precision, setting="--precision") as runtime:
         found = extract(
             args.checkpoint,
-            store,
+            Store.open(args.store),
             runtime,
             split=args.split,
             block=args.block,
@@ -62,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
             found.save(args.out)
             count, channels = found.features.shape
             say(f"{args.out}: {count} videos x {channels} channels ({found.protocol})")
+            for line in skipped_lines(found.skipped):
+                say(line)
 
         runtime.on_main(write)
     return 0

@@ -23,8 +23,9 @@ def add_training_parser(
         help=help,
         description=f"{help[0].upper()}{help[1:]}. Results are in runs/NAME: config.yaml, env.json, "
         "metrics.jsonl, train.log, checkpoints/last.pt. Under torchrun it runs in as many processes. "
-        "The first Ctrl-C saves and stops after the step in hand (exit code 130), the second at once; "
-        "SIGTERM and SIGUSR1 save and stop too (exit code 75).",
+        "The first Ctrl-C saves and stops after the current step (exit code 130), the second at once; "
+        "SIGTERM, SIGUSR1, SIGHUP and SIGQUIT save and stop too (exit code 75). One process at a time "
+        "may train a run; state.json in its folder says how it stands.",
         epilog=f"Example: {example}",
     )
     parser.add_argument("config", metavar="CONFIG", help="a YAML file, such as those in configs/")
@@ -43,7 +44,7 @@ def add_training_parser(
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on from the run's last checkpoint, or begin if there is none yet",
+        help="continue from the run's last checkpoint, or begin if there is none yet",
     )
     parser.add_argument(
         "--resume-anyway",
@@ -68,7 +69,9 @@ def run(args: argparse.Namespace) -> int:
     if args.print_folder:
         print(Path(config.out) / config.name)
         return 0
+    from fastrot.runtime import require_launcher
     from fastrot.training import train
 
+    require_launcher()
     train(config, resume=args.resume, anyway=args.resume_anyway)
     return 0

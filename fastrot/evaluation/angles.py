@@ -1,13 +1,15 @@
 """Regression of the rotation: how far off is the network, around the circle? (eq. 1, section 4.6)"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from fastrot.clips import select_videos
+from fastrot.evaluation.skipping import Skipped, settle, skipped_lines
 from fastrot.evaluation.trained import Protocol, Trained, each_output, evaluating, protocol
 from fastrot.runtime import Runtime
 from fastrot.tasks import RegressionTask
+from pipelines.broken import Replaced
 from pipelines.errors import UsageError
 from pipelines.store import Store
 
@@ -17,6 +19,7 @@ class AngleResult:
     """Errors around the circle, 0 to 180 degrees; an answer at random is 90 off on average.
 
     ``accuracy`` is the share of answers within 22.5 degrees, 0..1 (at random: 0.125).
+    ``skipped`` videos could not be read, and count nowhere.
     """
 
     mean_error_degrees: float
@@ -24,6 +27,7 @@ class AngleResult:
     clips: int
     views: int
     protocol: Protocol
+    skipped: list[Skipped] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         """Return what to print, the protocol included."""
@@ -32,6 +36,7 @@ class AngleResult:
             f"{100 * self.accuracy:.2f} % within 22.5 degrees (at random 12.5 %)",
             f"protocol: {self.protocol}; {self.clips} clips in {self.views} rotations each, by whole "
             "degrees drawn by the clip's number",
+            *skipped_lines(self.skipped),
         ]
 
 
@@ -49,14 +54,16 @@ def evaluate_angles(
 
     Raises:
         UsageError: the network is of another task, or the store lacks the split.
+        FastrotError: more videos cannot be read than data.broken_share tolerates.
     """
     task = trained.task
     if not isinstance(task, RegressionTask):
         raise UsageError(f"this network predicts no angle: use `fastrot evaluate {task.measure}`")
     videos = select_videos(store, split, labelled=False, shots=0, seed=0)
-    totals = torch.zeros(2, dtype=torch.float64, device=runtime.device)
+    totals = torch.zeros(len(videos), 2, dtype=torch.float64, device=runtime.device)
+    unread: list[Replaced] = []
     with evaluating(trained.network):
-        for _, outputs, targets in each_output(
+        for loaded, outputs, targets in each_output(
             trained,
             store,
             videos,
@@ -65,15 +72,29 @@ def evaluate_angles(
             batch=batch,
             what="evaluate rotation",
             quiet=quiet,
+            unread=unread,
         ):
-            totals[0] += task.errors(outputs, targets).double().sum()
-            totals[1] += task.correct(outputs, targets)
+            rows = torch.from_numpy(loaded.samples // clips_per_video).to(runtime.device)
+            errors = task.errors(outputs, targets)
+            of_view = torch.stack([errors, errors <= task.RIGHT_WITHIN], dim=1)
+            # Outputs are rotation-major: all clips in one rotation, then all in the next.
+            totals.index_add_(0, rows.repeat(task.views), of_view.double())
+    kept, skipped = settle(
+        unread,
+        runtime,
+        share=trained.config.data.broken_share,
+        videos=len(videos),
+        clips_per_video=clips_per_video,
+    )
+    videos = videos[kept]
     clips = len(videos) * clips_per_video
-    error, right = (runtime.all_sum(totals) / (clips * task.views)).tolist()
+    sums = runtime.all_sum(totals).cpu()[kept].sum(dim=0)
+    error, right = (sums / (clips * task.views)).tolist()
     return AngleResult(
         mean_error_degrees=error,
         accuracy=right,
         clips=clips,
         views=task.views,
         protocol=protocol(trained, store, split, videos, clips_per_video=clips_per_video),
+        skipped=skipped,
     )

@@ -1,7 +1,7 @@
 """Feature vectors of a store's videos, as one file for other tools."""
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from fastrot.checkpoint import FORMAT, load_plain
 from fastrot.config import Config
 from fastrot.evaluation.features import BLOCKS, block_features
 from fastrot.evaluation.files import write_file
+from fastrot.evaluation.skipping import Skipped
 from fastrot.evaluation.trained import Trained, protocol, trained_of
 from fastrot.models.network import copy_backbone
 from fastrot.runtime import Runtime
@@ -30,6 +31,7 @@ class Features:
         labels: (videos,) int64, -1 where unlabelled.
         classes: the labels' names.
         protocol: how they were computed.
+        skipped: videos of the split that cannot be read, and have no row.
     """
 
     features: NDArray[np.float32]
@@ -37,6 +39,7 @@ class Features:
     labels: NDArray[np.int64]
     classes: list[str]
     protocol: str
+    skipped: list[Skipped] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
         """Write an ``.npz`` without pickles.
@@ -52,6 +55,7 @@ class Features:
             labels=self.labels,
             classes=np.array(self.classes, dtype=np.str_),
             protocol=np.array(self.protocol),
+            skipped=np.array([each.video for each in self.skipped], dtype=np.str_),
         )
         write_file(path, buffer.getvalue())
 
@@ -81,13 +85,14 @@ def extract(
 
     Raises:
         UsageError: there is no such block or split.
-        FastrotError: the file cannot be read, or the store's frames are smaller than the clips.
+        FastrotError: the file cannot be read, the store's frames are smaller than the clips, or more
+            videos cannot be read than data.broken_share tolerates.
     """
     if block not in BLOCKS:
         raise UsageError(f"there is no block {block!r}: the blocks are {', '.join(BLOCKS)}")
     trained = _load(checkpoint, runtime)
     videos = store.select(split)
-    blocks = block_features(
+    found = block_features(
         trained,
         store,
         videos,
@@ -96,13 +101,15 @@ def extract(
         batch=batch,
         quiet=quiet,
     )
+    videos = videos[found.kept]
     measured = protocol(trained, store, split, videos, clips_per_video=clips_per_video)
     return Features(
-        features=blocks[BLOCKS.index(block)].numpy(),
+        features=found.blocks[BLOCKS.index(block)].numpy(),
         names=[store.name(int(i)) for i in videos],
         labels=store.labels[videos],
         classes=store.classes,
         protocol=f"{block} of {checkpoint}: {replace(measured, weights='frozen features')}",
+        skipped=found.skipped,
     )
 
 

@@ -1,16 +1,35 @@
 """Frozen features of videos, block by block, of a trained network and of the same one untrained."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from fastrot.clips import Ints
+from fastrot.evaluation.skipping import Skipped, settle
 from fastrot.evaluation.trained import Trained, each_batch, evaluating
 from fastrot.models.network import Network
 from fastrot.runtime import Runtime
+from pipelines.broken import Replaced
 from pipelines.store import Store
 
 BLOCKS = ("conv1", "layer1", "layer2", "layer3", "layer4")
 WIDTHS = (1, 1, 2, 4, 8)  # channels of each block, in the network's width
+
+
+@dataclass(frozen=True)
+class BlockFeatures:
+    """Features of the videos that can be read.
+
+    Attributes:
+        blocks: five (videos, channels) float32 tensors on the CPU.
+        kept: the rows' places among the videos asked for, ascending int64.
+        skipped: the videos that cannot be read.
+    """
+
+    blocks: list[Tensor]
+    kept: Ints
+    skipped: list[Skipped]
 
 
 def block_features(
@@ -22,14 +41,15 @@ def block_features(
     clips_per_video: int = 1,
     batch: int = 16,
     quiet: bool = False,
-) -> list[Tensor]:
+) -> BlockFeatures:
     """Return each block's activations, averaged over space, time and a video's clips.
 
     Unrotated uniform centre clips, BatchNorm in eval mode. Every process gets all rows.
 
-    Returns:
-        Five (videos, channels) float32 tensors on the CPU, rows in the order of ``videos``.
+    Raises:
+        FastrotError: more videos cannot be read than data.broken_share tolerates.
     """
+    unread: list[Replaced] = []
     width = trained.config.model.width
     sums = [torch.zeros(len(videos), width * factor, device=runtime.device) for factor in WIDTHS]
     with evaluating(trained.network):
@@ -42,6 +62,7 @@ def block_features(
             batch=batch,
             what="extract features",
             quiet=quiet,
+            unread=unread,
         ):
             inputs = trained.task.upright(loaded, runtime.dtype)
             with runtime.autocast():
@@ -49,16 +70,33 @@ def block_features(
             rows = torch.from_numpy(loaded.samples // clips_per_video).to(runtime.device)
             for total, block in zip(sums, outputs, strict=True):
                 total.index_add_(0, rows, block.float().mean(dim=(2, 3, 4)))
-    return [runtime.all_sum(total).cpu() / clips_per_video for total in sums]
+    kept, skipped = settle(
+        unread,
+        runtime,
+        share=trained.config.data.broken_share,
+        videos=len(videos),
+        clips_per_video=clips_per_video,
+    )
+    blocks = [runtime.all_sum(total).cpu()[kept] / clips_per_video for total in sums]
+    return BlockFeatures(blocks, kept, skipped)
 
 
 def untrained(
-    trained: Trained, store: Store, videos: Ints, runtime: Runtime, *, batch: int
+    trained: Trained,
+    store: Store,
+    videos: Ints,
+    runtime: Runtime,
+    *,
+    batch: int,
+    skipped: list[Skipped] | None = None,
 ) -> Trained:
     """Return the same network with fresh weights, its BatchNorm statistics measured on ``videos``.
 
     Without them a random network's activations would grow from block to block, and the comparison
-    would be with a straw man.
+    would be with a straw man. Videos that cannot be read are added to ``skipped``.
+
+    Raises:
+        FastrotError: more videos cannot be read than data.broken_share tolerates.
     """
     torch.manual_seed(trained.config.seed)
     network = trained.task.network(trained.config.model)
@@ -67,14 +105,20 @@ def untrained(
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm3d)]
     for norm in norms:
         norm.momentum = None  # a plain average over the batches
-    _measure(fresh, network, store, videos, runtime, batch)
+    unread = _measure(fresh, network, store, videos, runtime, batch)
+    share = trained.config.data.broken_share
+    _, missing = settle(unread, runtime, share=share, videos=len(videos), clips_per_video=1)
+    if skipped is not None:
+        skipped += missing
     runtime.share_buffers(network)
     return fresh
 
 
 def _measure(
     fresh: Trained, network: Network, store: Store, videos: Ints, runtime: Runtime, batch: int
-) -> None:
+) -> list[Replaced]:
+    """Let BatchNorm see the videos' middle clips; return those that cannot be read."""
+    unread: list[Replaced] = []
     network.train()
     with torch.no_grad():
         for loaded in each_batch(
@@ -86,6 +130,8 @@ def _measure(
             batch=batch,
             what="measure",
             quiet=True,
+            unread=unread,
         ):
             with runtime.autocast():
                 network(fresh.task.upright(loaded, runtime.dtype))
+    return unread

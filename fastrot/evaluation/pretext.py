@@ -1,16 +1,18 @@
 """How well does a pretext network answer on unseen videos? By the measure of its task."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from fastrot.clips import select_videos
 from fastrot.evaluation.angles import AngleResult, evaluate_angles
 from fastrot.evaluation.rotation import RotationResult, evaluate_rotation
+from fastrot.evaluation.skipping import Skipped, settle, skipped_lines
 from fastrot.evaluation.trained import Protocol, Trained, each_output, evaluating, protocol
 from fastrot.runtime import Runtime
 from fastrot.tasks import ActionTask, RegressionTask, RotationTask
+from pipelines.broken import Replaced
 from pipelines.errors import UsageError
 from pipelines.store import Store
 
@@ -20,7 +22,7 @@ class PretextResult:
     """The accuracy (0..1) of any pretext task: the share of answers that its ``correct`` counts as right.
 
     ``task`` is the config's name of it, ``answer`` what the network is asked for, and ``answers`` how many
-    it gave.
+    it gave. ``skipped`` videos could not be read, and count nowhere.
     """
 
     task: str
@@ -28,12 +30,14 @@ class PretextResult:
     accuracy: float
     answers: int
     protocol: Protocol
+    skipped: list[Skipped] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         """Return what to print, the protocol included."""
         return [
             f"pretext accuracy {100 * self.accuracy:.2f} % ({self.task}, {self.answer})",
             f"protocol: {self.protocol}; {self.answers} answers",
+            *skipped_lines(self.skipped),
         ]
 
 
@@ -84,9 +88,10 @@ def _accuracy(
     """Count the right answers of a task that has no measure of its own."""
     task = trained.task
     videos = select_videos(store, split, labelled=False, shots=0, seed=0)
-    totals = torch.zeros(2, dtype=torch.int64, device=runtime.device)
+    totals = torch.zeros(len(videos), 2, dtype=torch.int64, device=runtime.device)
+    unread: list[Replaced] = []
     with evaluating(trained.network):
-        for _, outputs, targets in each_output(
+        for loaded, outputs, targets in each_output(
             trained,
             store,
             videos,
@@ -95,14 +100,27 @@ def _accuracy(
             batch=batch,
             what="evaluate pretext",
             quiet=quiet,
+            unread=unread,
         ):
-            totals[0] += task.correct(outputs, targets)
-            totals[1] += len(targets)
-    right, answers = runtime.all_sum(totals).tolist()
+            clips = len(loaded.samples)
+            for at, video in enumerate(loaded.samples // clips_per_video):
+                of_clip = targets[at::clips]  # a task's views of a clip are a batch apart
+                totals[video, 0] += task.correct(outputs[at::clips], of_clip)
+                totals[video, 1] += len(of_clip)
+    kept, skipped = settle(
+        unread,
+        runtime,
+        share=trained.config.data.broken_share,
+        videos=len(videos),
+        clips_per_video=clips_per_video,
+    )
+    videos = videos[kept]
+    right, answers = runtime.all_sum(totals)[kept].sum(dim=0).tolist()
     return PretextResult(
         task=trained.config.task,
         answer=task.answer,
         accuracy=right / answers,
         answers=answers,
         protocol=protocol(trained, store, split, videos, clips_per_video=clips_per_video),
+        skipped=skipped,
     )

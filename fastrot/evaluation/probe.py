@@ -1,13 +1,14 @@
 """Linear probes: what frozen features tell of actions, block by block, beside a random network's."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from fastrot.clips import select_videos
-from fastrot.evaluation.features import BLOCKS, block_features, untrained
+from fastrot.evaluation.features import BLOCKS, BlockFeatures, block_features, untrained
+from fastrot.evaluation.skipping import Skipped, merged, skipped_lines
 from fastrot.evaluation.trained import Protocol, Trained, protocol
 from fastrot.runtime import Runtime
 from pipelines.store import Store
@@ -18,6 +19,7 @@ class ProbeResult:
     """Top-1 accuracies in 0..1 per video, one for each of the paper's five convolution blocks.
 
     ``trained`` are the network's, ``random`` those of the same network before any training.
+    ``skipped`` videos could not be read, and count nowhere.
     """
 
     blocks: list[str]
@@ -25,6 +27,7 @@ class ProbeResult:
     random: list[float]
     train_videos: int
     protocol: Protocol
+    skipped: list[Skipped] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         """Return what to print, the protocol included."""
@@ -35,6 +38,7 @@ class ProbeResult:
                 for name, ours, none in rows
             ),
             f"protocol: linear probe on {self.train_videos} videos, tested on {self.protocol}",
+            *skipped_lines(self.skipped),
         ]
 
 
@@ -105,6 +109,7 @@ def probe_blocks(
 
     Raises:
         UsageError: the store lacks a split, or labels.
+        FastrotError: more videos cannot be read than data.broken_share tolerates.
     """
     seed = trained.config.seed
     train = select_videos(store, train_split, labelled=True, shots=shots, seed=seed)
@@ -112,20 +117,30 @@ def probe_blocks(
     train_labels, test_labels = (torch.from_numpy(store.labels[each]) for each in (train, test))
     settings = {"clips_per_video": clips_per_video, "batch": batch, "quiet": quiet}
 
-    def accuracies(of: Trained) -> list[float]:
+    def read(of: Trained) -> list[BlockFeatures]:
+        return [
+            block_features(of, store, videos, runtime, **settings)  # type: ignore[arg-type]
+            for videos in (train, test)
+        ]
+
+    def accuracies(fitted: BlockFeatures, tested: BlockFeatures) -> list[float]:
         found = []
-        fitted = block_features(of, store, train, runtime, **settings)  # type: ignore[arg-type]
-        tested = block_features(of, store, test, runtime, **settings)  # type: ignore[arg-type]
-        for a, b in zip(fitted, tested, strict=True):
-            scores = linear_probe(a, train_labels, b, classes=len(store.classes))
-            found.append((scores.argmax(dim=1) == test_labels).float().mean().item())
+        for a, b in zip(fitted.blocks, tested.blocks, strict=True):
+            scores = linear_probe(a, train_labels[fitted.kept], b, classes=len(store.classes))
+            right = scores.argmax(dim=1) == test_labels[tested.kept]
+            found.append(right.float().mean().item())
         return found
 
-    measured = protocol(trained, store, test_split, test, clips_per_video=clips_per_video)
+    unmeasured: list[Skipped] = []
+    ours = read(trained)
+    none = read(untrained(trained, store, train, runtime, batch=batch, skipped=unmeasured))
+    counted = test[ours[1].kept]
+    measured = protocol(trained, store, test_split, counted, clips_per_video=clips_per_video)
     return ProbeResult(
         blocks=list(BLOCKS),
-        trained=accuracies(trained),
-        random=accuracies(untrained(trained, store, train, runtime, batch=batch)),
-        train_videos=len(train),
+        trained=accuracies(*ours),
+        random=accuracies(*none),
+        train_videos=len(ours[0].kept),
         protocol=replace(measured, weights="frozen features"),
+        skipped=merged(*(each.skipped for each in (*ours, *none)), unmeasured),
     )

@@ -1,7 +1,7 @@
 """Nearest-neighbour retrieval: do videos of an action lie close together in feature space?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fastrot.clips import select_videos
-from fastrot.evaluation.features import BLOCKS, block_features, untrained
+from fastrot.evaluation.features import BLOCKS, BlockFeatures, block_features, untrained
+from fastrot.evaluation.skipping import Skipped, merged, skipped_lines
 from fastrot.evaluation.trained import Protocol, Trained, protocol
 from fastrot.runtime import Runtime
 from pipelines.errors import UsageError
@@ -24,6 +25,7 @@ class RetrievalResult:
     """Hits at each k in 0..1: queries with a video of their class among their k nearest.
 
     ``trained`` are the network's, ``random`` those of the same network before any training.
+    ``skipped`` videos could not be read, and count nowhere.
     """
 
     k: list[int]
@@ -32,6 +34,7 @@ class RetrievalResult:
     block: str
     train_videos: int
     protocol: Protocol
+    skipped: list[Skipped] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         """Return what to print, the protocol included."""
@@ -43,6 +46,7 @@ class RetrievalResult:
             ),
             f"protocol: nearest of {self.train_videos} videos by cosine similarity of {self.block}, "
             f"queried by {self.protocol}",
+            *skipped_lines(self.skipped),
         ]
 
 
@@ -105,6 +109,7 @@ def retrieve(
 
     Raises:
         UsageError: there is no such block, the store lacks a split or labels, or a video is in both splits.
+        FastrotError: more videos cannot be read than data.broken_share tolerates.
     """
     if block not in BLOCKS:
         raise UsageError(f"there is no block {block!r}: the blocks are {', '.join(BLOCKS)}")
@@ -120,8 +125,8 @@ def retrieve(
         )
     labels = [torch.from_numpy(store.labels[videos]) for videos in (gallery, queries)]
 
-    def hits(of: Trained) -> list[float]:
-        found, asked = (
+    def read(of: Trained) -> list[BlockFeatures]:
+        return [
             block_features(
                 of,
                 store,
@@ -130,17 +135,26 @@ def retrieve(
                 clips_per_video=clips_per_video,
                 batch=batch,
                 quiet=quiet,
-            )[BLOCKS.index(block)]
+            )
             for videos in (gallery, queries)
-        )
-        return hits_at(found, labels[0], asked, labels[1], ks)
+        ]
 
-    measured = protocol(trained, store, test_split, queries, clips_per_video=clips_per_video)
+    def hits(features: list[BlockFeatures]) -> list[float]:
+        found, asked = (each.blocks[BLOCKS.index(block)] for each in features)
+        known, wanted = (each[of.kept] for each, of in zip(labels, features, strict=True))
+        return hits_at(found, known, asked, wanted, ks)
+
+    unmeasured: list[Skipped] = []
+    ours = read(trained)
+    none = read(untrained(trained, store, gallery, runtime, batch=batch, skipped=unmeasured))
+    counted = queries[ours[1].kept]
+    measured = protocol(trained, store, test_split, counted, clips_per_video=clips_per_video)
     return RetrievalResult(
         k=list(ks),
-        trained=hits(trained),
-        random=hits(untrained(trained, store, gallery, runtime, batch=batch)),
+        trained=hits(ours),
+        random=hits(none),
         block=block,
-        train_videos=len(gallery),
+        train_videos=len(ours[0].kept),
         protocol=replace(measured, weights="frozen features"),
+        skipped=merged(*(each.skipped for each in (*ours, *none)), unmeasured),
     )

@@ -1,13 +1,15 @@
 """Rotation accuracy: how well does the network recognise the rotations of unseen videos? (section 4.3)"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from fastrot.clips import select_videos
+from fastrot.evaluation.skipping import Skipped, settle, skipped_lines
 from fastrot.evaluation.trained import Protocol, Trained, each_output, evaluating, protocol
 from fastrot.runtime import Runtime
 from fastrot.tasks import RotationTask
+from pipelines.broken import Replaced
 from pipelines.errors import UsageError
 from pipelines.store import Store
 
@@ -17,6 +19,7 @@ class RotationResult:
     """Accuracies in 0..1 over every rotation of every clip.
 
     ``confusion[i][j]`` counts clips of rotation ``degrees[i]`` taken for ``degrees[j]``.
+    ``skipped`` videos could not be read, and count nowhere.
     """
 
     accuracy: float
@@ -25,6 +28,7 @@ class RotationResult:
     confusion: list[list[int]]
     clips: int
     protocol: Protocol
+    skipped: list[Skipped] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         """Return what to print, the protocol included."""
@@ -35,6 +39,7 @@ class RotationResult:
         return [
             f"rotation accuracy {100 * self.accuracy:.2f} % ({each})",
             f"protocol: {self.protocol}; {self.clips} clips in {len(self.degrees)} rotations",
+            *skipped_lines(self.skipped),
         ]
 
 
@@ -61,15 +66,18 @@ def evaluate_rotation(
 
     Raises:
         UsageError: the network is of another task, or the store lacks the split.
+        FastrotError: more videos cannot be read than data.broken_share tolerates.
     """
     task = trained.task
     if not isinstance(task, RotationTask):
         raise UsageError(f"this network tells no rotations: use `fastrot evaluate {task.measure}`")
     videos = select_videos(store, split, labelled=False, shots=0, seed=0)
     classes = len(task.rotations)
-    confusion = torch.zeros(classes * classes, dtype=torch.int64, device=runtime.device)
+    # A row for each video, since one that cannot be read to its end must not count.
+    cells = torch.zeros(len(videos) * classes**2, dtype=torch.int64, device=runtime.device)
+    unread: list[Replaced] = []
     with evaluating(trained.network):
-        for _, outputs, targets in each_output(
+        for loaded, outputs, targets in each_output(
             trained,
             store,
             videos,
@@ -78,10 +86,21 @@ def evaluate_rotation(
             batch=batch,
             what="evaluate rotation",
             quiet=quiet,
+            unread=unread,
         ):
-            cells = targets * classes + outputs.argmax(dim=1)
-            confusion += torch.bincount(cells, minlength=classes * classes)
-    counts = runtime.all_sum(confusion).view(classes, classes).cpu()
+            rows = torch.from_numpy(loaded.samples // clips_per_video).to(runtime.device)
+            # Outputs are rotation-major: all clips in one rotation, then all in the next.
+            found = (rows.repeat(classes) * classes + targets) * classes + outputs.argmax(dim=1)
+            cells.index_add_(0, found, torch.ones_like(found))
+    kept, skipped = settle(
+        unread,
+        runtime,
+        share=trained.config.data.broken_share,
+        videos=len(videos),
+        clips_per_video=clips_per_video,
+    )
+    videos = videos[kept]
+    counts = runtime.all_sum(cells).cpu().view(-1, classes, classes)[kept].sum(dim=0)
     right = counts.diagonal()
     return RotationResult(
         accuracy=float(right.sum() / counts.sum()),
@@ -90,4 +109,5 @@ def evaluate_rotation(
         confusion=counts.tolist(),
         clips=len(videos) * clips_per_video,
         protocol=protocol(trained, store, split, videos, clips_per_video=clips_per_video),
+        skipped=skipped,
     )

@@ -17,6 +17,7 @@ from fastrot.config.schema import SCRATCH
 from fastrot.models.network import Network
 from fastrot.runtime import Runtime
 from fastrot.tasks import Task, make_task
+from pipelines.broken import Replaced
 from pipelines.errors import FastrotError
 from pipelines.loader import Batch
 from pipelines.store import Store
@@ -153,8 +154,12 @@ def each_batch(
     batch: int,
     what: str,
     quiet: bool,
+    unread: list[Replaced],
 ) -> Iterator[Batch]:
-    """Yield this process's batches of the videos' uniform clips, with progress shown."""
+    """Yield this process's batches of the videos' uniform clips, with progress shown.
+
+    Clips that cannot be read are left out and added to ``unread``: see ``skipping.settle``.
+    """
     loader, clips = test_loader(
         trained.config.data,
         store,
@@ -162,12 +167,14 @@ def each_batch(
         runtime,
         clips_per_video=clips_per_video,
         batch=batch,
+        skip=True,
     )
     shown = runtime.is_main and not quiet
     with loader, console.progress(clips, what, "clips", shown=shown) as advance:
         for loaded in loader:
             yield loaded
             advance(len(loaded.samples))
+        unread += loader.take_replaced()
 
 
 def each_output(
@@ -180,8 +187,9 @@ def each_output(
     batch: int,
     what: str,
     quiet: bool,
+    unread: list[Replaced],
 ) -> Iterator[tuple[Batch, Tensor, Tensor]]:
-    """Yield this process's batches with the network's float32 outputs and the task's targets."""
+    """Yield ``each_batch``'s batches with the network's float32 outputs and the task's targets."""
     for loaded in each_batch(
         trained,
         store,
@@ -191,6 +199,7 @@ def each_output(
         batch=batch,
         what=what,
         quiet=quiet,
+        unread=unread,
     ):
         inputs, targets = trained.task.prepare(loaded, runtime.dtype)
         with runtime.autocast():

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastrot.report.curves import Curve, chart
 from fastrot.report.markup import anchor, code, details, element, notes, png, short, table, text
+from fastrot.run_state import read_state
 from pipelines.errors import FastrotError, UsageError
 
 INDEX = "results.json"
@@ -54,7 +55,7 @@ def reproduced_section(path: Path) -> str:
 
 def run_section(path: Path) -> str:
     """Return a run's curves, evaluations, first kernels, environment and config."""
-    parts = [curves_of(path), _evaluations(path), _kernels(path)]
+    parts = [_state(path), curves_of(path), _evaluations(path), _kernels(path)]
     if (path / "env.json").exists():
         environment = environment_table(_read_json(path / "env.json"))
         parts += [element("h3", "Environment"), environment]
@@ -102,6 +103,16 @@ def environment_table(values: dict[str, Any]) -> str:
             value = " ".join(map(str, value))
         rows.append((key.replace("_", " "), "none" if value is None else value))
     return table(("", "value"), rows)
+
+
+def _state(path: Path) -> str:
+    state = read_state(path)
+    if state is None:
+        return ""
+    said = f"State: {state['state']}, last checkpoint at step {state.get('step')}"
+    if state.get("reason"):
+        said += f" ({state['reason']})"
+    return element("p", text(f"{said}; {state.get('time')} on {state.get('host')}."))
 
 
 def _evaluations(path: Path) -> str:

@@ -1,6 +1,7 @@
-"""Ctrl-C, SIGTERM and Slurm's SIGUSR1: they wait for the end of a step, on which all processes agree."""
+"""Signals that end a run: they wait for the end of a step, on which all processes agree."""
 
 import contextlib
+import faulthandler
 import os
 import signal
 import socket
@@ -18,12 +19,15 @@ PREEMPTED, INTERRUPTED = 1, 2
 """How a stop was asked for: by the machine's keeper, or by a person. The higher one wins."""
 
 _NOW_S = 2.0
-_INTERRUPTED_CODE = 130
+_INTERRUPTED_CODE, _QUIT_CODE = 130, 131
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGQUIT)
 
 
 class Interrupt:
-    """While entered, notes the first SIGINT, SIGTERM or SIGUSR1 in ``asked``; a second SIGINT acts at once.
+    """While entered, notes the first SIGINT, SIGTERM, SIGUSR1, SIGHUP or SIGQUIT in ``asked``.
 
+    A second SIGINT acts at once; a second SIGQUIT prints what every thread is doing and ends the process.
+    A SIGHUP that is ignored already, as under nohup, stays ignored.
     torchrun passes Ctrl-C on as a SIGTERM besides the terminal's SIGINT, which is one request, not two.
     At once means at once: a process that waits in a library, for a device or for another process,
     does not run Python's handlers, and is ended by a thread after two seconds.
@@ -45,7 +49,9 @@ class Interrupt:
     def __enter__(self) -> "Interrupt":
         # Python lets only the main thread set handlers; in others, who interrupts decides what happens.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            for number in _SIGNALS:
+                if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                    continue
                 self._before[number] = signal.signal(number, self._note)
             self._told, self._tell = socket.socketpair()
             self._tell.setblocking(False)
@@ -55,13 +61,17 @@ class Interrupt:
 
     def _watch(self) -> None:
         """Read the numbers of signals, which the interpreter writes whatever the main thread does."""
-        interrupts = 0
+        interrupts = quits = 0
         with self._told:
             while interrupts < 2:
                 numbers = self._told.recv(64)
                 if not numbers:
                     return
                 interrupts += numbers.count(signal.SIGINT)
+                quits += numbers.count(signal.SIGQUIT)
+                if quits >= 2:
+                    faulthandler.dump_traceback(file=2)
+                    os._exit(_QUIT_CODE)
         if not self._left.wait(_NOW_S):
             os._exit(_INTERRUPTED_CODE)
 

@@ -1,7 +1,9 @@
 """What a training run comes to."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from fastrot.runs import RunFolder
 
 
 @dataclass
@@ -36,3 +38,14 @@ class TrainResult:
     best_accuracy: float | None
     seconds: float
     replaced: int
+
+    @classmethod
+    def of(cls, folder: RunFolder, steps: int, standing: Standing) -> "TrainResult":
+        """Return what a run has come to after ``steps``."""
+        return cls(
+            folder=folder.path,
+            last=folder.last,
+            best=folder.best if standing.best_accuracy is not None else None,
+            steps=steps,
+            **asdict(standing),
+        )

@@ -3,11 +3,15 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fastrot.checkpoint import load_checkpoint
 from fastrot.config import Config, to_mapping
+from fastrot.runs import RunFolder
+from fastrot.runtime import Runtime
+from fastrot.training.result import Standing
 from pipelines.errors import FastrotError, UnreadableError, UsageError
 
 # What may differ between a run and its continuation, for it does not change what is computed (whose
@@ -100,6 +104,66 @@ def check_resumable(
     return differing
 
 
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint to resume from: its values, how the run stood, and lines for the log."""
+
+    values: dict[str, Any]
+    standing: Standing
+    notes: list[str]
+
+    @property
+    def evaluation_owed(self) -> bool:
+        """Whether the run ended before its step was evaluated."""
+        return bool(self.values.get("evaluation_owed", False))
+
+
+def find_saved(
+    folder: RunFolder,
+    runtime: Runtime,
+    config: Config,
+    now: Mapping[str, Any],
+    *,
+    anyway: bool,
+) -> Saved | None:
+    """Return the newest good checkpoint of a run, checked against its config; None where there is none.
+
+    Args:
+        folder: the run's.
+        runtime: all of its processes call this together.
+        config: the run's.
+        now: as in ``check_resumable``.
+        anyway: allow differences.
+
+    Raises:
+        UsageError: something that matters differs.
+        FastrotError: no checkpoint can be read, or it is of another version.
+    """
+    values: dict[str, Any] | None = None
+
+    def find() -> tuple[Path | None, list[str]]:
+        nonlocal values
+        path, values, notes = newest_good(folder.candidates())
+        return path, notes
+
+    path, notes = runtime.on_main(find)
+    if path is None:
+        return None
+    if values is None:  # the first process has read it already
+        values = load_checkpoint(path)
+    try:
+        changes = check_resumable(path, values, config, now, anyway=anyway)
+        standing = Standing(**values["standing"])
+        missing = {"positions", "rng", "optimizer", "scaler", "totals"} - set(values)
+        if missing or not isinstance(values["rng"], list):
+            raise KeyError(*sorted(missing or ["rng"]))
+    except (KeyError, TypeError) as error:
+        raise FastrotError(f"{path} is of another version of fastrot: {error}") from None
+    if changes:
+        notes.append(f"resuming with changes: {'; '.join(changes)}")
+    return Saved(values, standing, notes)
+
+
 def newest_good(
     candidates: Sequence[Path],
 ) -> tuple[Path | None, dict[str, Any] | None, list[str]]:
@@ -121,7 +185,7 @@ def newest_good(
         except FastrotError as error:
             errors.append(str(error))
             continue
-        return path, values, [f"{error}; going on from {path} instead" for error in errors]
+        return path, values, [f"{error}; using {path} instead" for error in errors]
     if errors:
         raise FastrotError(
             f"no checkpoint of the run can be read: {'; '.join(errors)}. Remove its folder to begin again"

@@ -1,6 +1,5 @@
 """A training run from its config to its last checkpoint, for every task."""
 
-import json
 import os
 from collections.abc import Callable
 from contextlib import closing
@@ -9,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from fastrot import __version__, console
-from fastrot.checkpoint import load_checkpoint, save_checkpoint
+from fastrot.checkpoint import save_checkpoint
 from fastrot.config import Config, ProfileConfig, to_mapping
 from fastrot.config.schema import SCRATCH
 from fastrot.evaluation.action import ActionResult, evaluate_action
 from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.trained import Trained
+from fastrot.hangup import outliving_the_terminal
 from fastrot.models.flops import train_flops
 from fastrot.models.weights import start_from
 from fastrot.profiling import profiled
@@ -24,13 +24,14 @@ from fastrot.tasks import ActionTask, make_task
 from fastrot.training.clock import Clock
 from fastrot.training.data import training_data
 from fastrot.training.interrupt import INTERRUPTED, Agreement, Interrupt
-from fastrot.training.optim import count_steps, scaled_lr
+from fastrot.training.optim import count_steps
 from fastrot.training.pace import Pace, cpu_note
 from fastrot.training.result import Standing, TrainResult
-from fastrot.training.resume import check_resumable, config_hash, newest_good
+from fastrot.training.resume import Saved, config_hash, find_saved
 from fastrot.training.rng import seed_rngs
+from fastrot.training.telling import opening_lines, report_replaced
 from fastrot.training.trainer import Trainer
-from pipelines.errors import FastrotError, PreemptedError
+from pipelines.errors import PreemptedError
 from pipelines.loader import BatchLoader
 
 
@@ -44,13 +45,15 @@ def train(
 ) -> TrainResult:
     """Train as the config says, alone or as one of torchrun's processes.
 
-    The first Ctrl-C, a SIGTERM or a SIGUSR1 ends the run after the step in hand (on several GPUs the one
-    after it), with a checkpoint, in all processes. A second Ctrl-C ends it at once.
+    The first Ctrl-C, or a SIGTERM, SIGUSR1, SIGHUP or SIGQUIT, ends the run after the current step (on
+    several GPUs the one after it), with a checkpoint, in all processes. A second Ctrl-C ends it at once,
+    a second SIGQUIT with every thread's stack.
 
     Args:
         config: what to do.
-        resume: go on from the run's last checkpoint, or begin if there is none yet. A run that is
-            done already is left as it is. torchrun's restarts resume in any case.
+        resume: continue from the run's last checkpoint, or begin if there is none yet. A run that is
+            done already is left as it is, unless its last evaluation is missing. torchrun's restarts
+            resume in any case.
         anyway: resume a run whose config has changed, with the new values.
         quiet: print no log lines, only progress; train.log has them all the same.
         what: the name on the progress display, instead of the run's.
@@ -58,29 +61,29 @@ def train(
     Raises:
         UsageError: the config does not fit the store or the processes; the run exists already; a
             resumed run has changed.
-        FastrotError: a file is missing, damaged or cannot be written.
+        FastrotError: a file is missing, damaged or cannot be written; another process trains this run.
         KeyboardInterrupt: Ctrl-C, after the checkpoint was written.
-        PreemptedError: a SIGTERM or SIGUSR1, after the checkpoint was written.
+        PreemptedError: one of the other signals, after the checkpoint was written.
     """
     config.check_runnable()
     if config.task == "rotation":
         make_task(config, ())  # refuses wrong angles before any data is read
     resume = resume or anyway or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
     train_config = config.train
-    with Runtime.start(
-        train_config.precision,
-        threads=train_config.threads,
-        affinity=train_config.affinity,
-        timeout_s=train_config.timeout_s,
-    ) as runtime:
-        try:
-            run = _Run(config, runtime, quiet=quiet, what=what or config.name)
+    with (
+        outliving_the_terminal(),
+        Runtime.start(
+            train_config.precision,
+            threads=train_config.threads,
+            affinity=train_config.affinity,
+            timeout_s=train_config.timeout_s,
+        ) as runtime,
+        runtime.explaining(),
+    ):
+        run = _Run(config, runtime, quiet=quiet, what=what or config.name)
+        # Explained within too, so that the folder's state says what was wrong.
+        with run.folder.owned(runtime, new=not resume), runtime.explaining():
             return run.train(resume=resume, anyway=anyway)
-        except RuntimeError as error:
-            explained = runtime.explained(error)
-            if explained is error:
-                raise
-            raise explained from None
 
 
 class _Run:
@@ -91,7 +94,7 @@ class _Run:
         self._runtime = runtime
         self._quiet = quiet
         self._what = what
-        self._folder = RunFolder(config, writes=runtime.is_main, quiet=quiet)
+        self.folder = self._folder = RunFolder(config, writes=runtime.is_main, quiet=quiet)
         self._data = training_data(config)
         self._task = make_task(config, self._data.classes)
         self._steps = count_steps(config.train, self._data.videos)
@@ -111,14 +114,17 @@ class _Run:
         self._standing = Standing()
         self._report = ""
         self._notes: list[str] = []
+        self._evaluation_owed = False
         self._loader: BatchLoader | None = None
 
     def train(self, *, resume: bool, anyway: bool) -> TrainResult:
-        saved = self._saved(resume, anyway)
+        found = self._find_saved(anyway) if resume else None
+        saved = None if found is None else found.values
         trainer = self._trainer(saved, changed=anyway)
-        if trainer.step >= self._steps:
+        if trainer.step >= self._steps and not self._evaluation_owed:
+            self._folder.step = trainer.step
             self._folder.log(f"{self._folder.path} is done already: {trainer.step} steps")
-            return self._result(trainer)
+            return TrainResult.of(self._folder, trainer.step, self._standing)
         # Made before the folder, so that a batch or crop that does not fit leaves nothing behind.
         self._loader = loader = self._data.loader(
             self._runtime,
@@ -128,7 +134,12 @@ class _Run:
         )
         with loader, closing(self._folder):
             self._runtime.on_main(
-                lambda: self._folder.open(self._config, self._runtime, step=trainer.step)
+                lambda: self._folder.open(
+                    self._config,
+                    self._runtime,
+                    step=trainer.step,
+                    evaluation_owed=self._evaluation_owed,
+                )
             )
             self._introduce(trainer)
             shown = self._runtime.is_main
@@ -151,37 +162,16 @@ class _Run:
                     profile_step()
 
                 self._loop(trainer, loader, lambda: agreement.highest(interrupt.asked), stepped)
-        return self._result(trainer)
+        return TrainResult.of(self._folder, trainer.step, self._standing)
 
-    def _saved(self, resume: bool, anyway: bool) -> dict[str, Any] | None:
-        """Return the checkpoint to go on from, checked against the config; None to begin."""
-        if not resume:
-            self._runtime.on_main(self._folder.require_new)
-            return None
-        saved: dict[str, Any] | None = None
-
-        def find() -> tuple[Path | None, list[str]]:
-            nonlocal saved
-            path, saved, notes = newest_good(self._folder.candidates())
-            return path, notes
-
-        path, notes = self._runtime.on_main(find)
-        self._notes += notes
-        if path is None:
-            return None
-        if saved is None:  # the first process has read it already
-            saved = load_checkpoint(path)
-        try:
-            changes = check_resumable(path, saved, self._config, self._identity, anyway=anyway)
-            self._standing = Standing(**saved["standing"])
-            missing = {"positions", "rng", "optimizer", "scaler", "totals"} - set(saved)
-            if missing or not isinstance(saved["rng"], list):
-                raise KeyError(*sorted(missing or ["rng"]))
-        except (KeyError, TypeError) as error:
-            raise FastrotError(f"{path} is of another version of fastrot: {error}") from None
-        if changes:
-            self._notes.append(f"going on with changes: {'; '.join(changes)}")
-        return saved
+    def _find_saved(self, anyway: bool) -> Saved | None:
+        config = self._config
+        found = find_saved(self._folder, self._runtime, config, self._identity, anyway=anyway)
+        if found is not None:
+            self._standing = found.standing
+            self._notes += found.notes
+            self._evaluation_owed = found.evaluation_owed and config.data.eval_split is not None
+        return found
 
     def _trainer(self, saved: dict[str, Any] | None, *, changed: bool) -> Trainer:
         seed_rngs(self._config.seed)
@@ -203,28 +193,18 @@ class _Run:
         return trainer
 
     def _introduce(self, trainer: Trainer) -> None:
-        config, task = self._config, self._task
-        self._folder.log(self._runtime.describe())
-        self._folder.log(
-            f"{config.task}, {task.answer}, {self._data.videos} videos of {config.data.store} "
-            f"(split {config.data.split}), batch {config.train.batch} videos = "
-            f"{config.train.batch * task.views} clips a step, {self._steps} steps, init {config.init}"
-        )
-        optim, batch = config.optim, config.train.batch
-        if optim.lr_batch:
-            self._folder.log(
-                f"learning rate {scaled_lr(optim, batch):g} = optim.lr {optim.lr:g} x batch {batch} / "
-                f"optim.lr_batch {optim.lr_batch}, a batch of {batch // self._runtime.world} a process"
-            )
-        self._folder.log(trainer.optimizer_note)
-        for note in filter(None, (self._report, *self._notes)):
-            self._folder.log(note)
+        config, videos = self._config, self._data.videos
+        lines = opening_lines(config, self._runtime, self._task, videos=videos, steps=self._steps)
+        lines += [trainer.optimizer_note, self._folder.note, self._report, *self._notes]
         if trainer.step:
-            self._folder.log(f"going on after step {trainer.step}")
-        clips = (self._steps - trainer.step) * batch * task.views
-        length = cpu_note(clips * self._flops, self._runtime) if self._runtime.is_main else None
-        if length:
-            self._folder.log(length)
+            lines.append(f"resuming after step {trainer.step}")
+        if self._evaluation_owed:
+            lines.append(f"step {trainer.step} has not been evaluated yet: doing that first")
+        if self._runtime.is_main:
+            clips = (self._steps - trainer.step) * config.train.batch * self._task.views
+            lines.append(cpu_note(clips * self._flops, self._runtime) or "")
+        for line in filter(None, lines):
+            self._folder.log(line)
 
     def _loop(
         self,
@@ -237,6 +217,10 @@ class _Run:
         clock = Clock(loader, trainer.step, self._standing.seconds)
         pace = Pace(trainer.step, self._steps)
         before = clock.seconds
+        if self._evaluation_owed:
+            with clock.stopped():
+                self._evaluate_owed(trainer)
+                self._save_last(trainer)
         while trainer.step < self._steps:
             trainer.advance(loader)
             stepped()
@@ -247,39 +231,31 @@ class _Run:
             elif pace.due(step) and self._runtime.is_main:
                 self._runtime.wait()
                 self._folder.log(pace.line(step, clock.seconds - before))
-            if self._config.data.eval_split and (at_end or _due(step, train.eval_every)):
+            evaluating = bool(self._config.data.eval_split) and (
+                at_end or _due(step, train.eval_every)
+            )
+            self._evaluation_owed = evaluating
+            stop = asked() if evaluating or not at_end else 0
+            if at_end or stop or evaluating or _due(step, train.checkpoint_every):
                 with clock.stopped():
-                    self._evaluate(trainer)
-            stop = 0 if at_end else asked()
-            if at_end or stop or _due(step, train.checkpoint_every):
-                with clock.stopped():
-                    self._save(trainer, self._folder.last)
-                    self._keep(step)
+                    if evaluating and not stop:
+                        self._evaluate_owed(trainer)
+                    self._save_last(trainer)
             if stop:
                 self._folder.log(
                     f"interrupted after step {step}, saved in {self._folder.last}: "
-                    "the same command with --resume goes on"
+                    "the same command with --resume continues"
                 )
                 raise KeyboardInterrupt if stop == INTERRUPTED else PreemptedError
 
     def _report_replaced(self, step: int) -> None:
-        """Name the videos whose clips were replaced since the last call, in any process."""
         assert self._loader is not None
         replaced = self._loader.take_replaced()
-        mine = json.dumps([asdict(each) for each in replaced]).encode() if replaced else b""
-        everyones = [json.loads(each) for each in self._runtime.all_bytes(mine) if each]
-        rows = sorted((row for each in everyones for row in each), key=lambda row: row["sample"])
-        for row in rows:
-            self._folder.log(
-                f"step {step}  clip {row['sample']} replaced by clip {row['by']}: {row['reason']}"
-            )
-        if rows:
-            self._standing.replaced += len(rows)
-            self._folder.record({"step": step, "replaced": rows})
+        self._standing.replaced += report_replaced(replaced, self._folder, self._runtime, step)
 
     def _log(self, trainer: Trainer, clock: Clock) -> None:
         """Record the averages since the last line. Clips count as the network sees them: rotated."""
-        self._stop_if_broken(trainer)
+        trainer.require_finite(self._folder.last)
         self._report_replaced(trainer.step)
         window = trainer.close_window()
         lap = clock.lap(trainer.step)
@@ -309,6 +285,13 @@ class _Run:
             f"{values['clips_per_s']:.1f} clips/s  data wait {100 * values['data_wait_share']:.0f} %  "
             f"{values['useful_tflop_per_s']:.3g} TFLOP/s"
         )
+
+    def _evaluate_owed(self, trainer: Trainer) -> None:
+        """Save, then evaluate: whatever ends the evaluation, a resumed run begins with it."""
+        self._evaluation_owed = True
+        self._save(trainer, self._folder.last)
+        self._evaluation_owed = False  # in what is saved when it is done
+        self._evaluate(trainer)
 
     def _evaluate(self, trainer: Trainer) -> None:
         """Measure the accuracy on data.eval_split, and keep the best network."""
@@ -342,22 +325,8 @@ class _Run:
             standing.best_accuracy = accuracy
             self._save(trainer, self._folder.best)
 
-    def _stop_if_broken(self, trainer: Trainer) -> None:
-        """Refuse to log, evaluate or save a network whose loss is not finite any more."""
-        step = trainer.broken_step
-        if step is None:
-            return
-        last = self._folder.last
-        kept = (
-            f"the last good checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
-        )
-        raise FastrotError(
-            f"the loss was not finite at step {step}: {kept}. A lower optim.lr, optim.clip_norm, or "
-            "train.precision=bf16 or fp32 instead of fp16 may help"
-        )
-
     def _save(self, trainer: Trainer, path: Path) -> None:
-        self._stop_if_broken(trainer)
+        trainer.require_finite(self._folder.last)
         self._report_replaced(trainer.step)
         assert self._loader is not None
         positions = self._runtime.all_bytes(self._loader.position())
@@ -370,26 +339,21 @@ class _Run:
                     **self._identity,
                     "standing": asdict(self._standing),
                     "positions": positions if any(positions) else [],
+                    "evaluation_owed": self._evaluation_owed,
                     "config": to_mapping(self._config),
                     "config_hash": config_hash(self._config),
                     "classes": list(self._data.classes),
                     "versions": {"fastrot": __version__, **versions()},
                 },
             )
+            if path == self._folder.last:
+                self._folder.at(trainer.step)
 
-    def _keep(self, step: int) -> None:
+    def _save_last(self, trainer: Trainer) -> None:
+        """Save, and keep the checkpoint under its step's number too."""
+        self._save(trainer, self._folder.last)
         if self._runtime.is_main and self._config.train.keep:
-            self._folder.keep(step, self._config.train.keep)
-
-    def _result(self, trainer: Trainer) -> TrainResult:
-        folder, evaluated = self._folder, self._standing.best_accuracy is not None
-        return TrainResult(
-            folder=folder.path,
-            last=folder.last,
-            best=folder.best if evaluated else None,
-            steps=trainer.step,
-            **asdict(self._standing),
-        )
+            self._folder.keep(trainer.step, self._config.train.keep)
 
 
 def _due(step: int, every: int) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -133,6 +134,26 @@ class Trainer:
         """The first step whose loss was not finite, in any process. The host waits for the device here."""
         step = int(self._runtime.all_rows(self._broken).min())
         return None if step == _NEVER else step
+
+    def require_finite(self, last: Path) -> None:
+        """Refuse to log, evaluate or save a network whose loss is not finite any more.
+
+        Args:
+            last: the run's last checkpoint, if there is one, for the message.
+
+        Raises:
+            FastrotError: it is not, in any process.
+        """
+        step = self.broken_step
+        if step is None:
+            return
+        kept = (
+            f"the last good checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
+        )
+        raise FastrotError(
+            f"the loss was not finite at step {step}: {kept}. A lower optim.lr, optim.clip_norm, or "
+            "train.precision=bf16 or fp32 instead of fp16 may help"
+        )
 
     def state(self) -> dict[str, Any]:
         """Return everything that going on needs, as tensors and plain values; called by every process."""

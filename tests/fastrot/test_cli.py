@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from fastrot import cli
 from fastrot.cli import main
 from fastrot.demo.data import own_data
 from fastrot.notebook import prepare_videos
@@ -195,3 +196,51 @@ def test_lists_reach_the_demo_and_notebooks(films, tmp_path):
         films, tmp_path / "store", layout="list", lists=[train, str(test)], codec="raw", size=40
     )
     assert (store.classes, store.splits) == (["jump", "run"], {"test": 1, "train": 2})
+
+
+@pytest.mark.parametrize(("rank", "times"), [(None, 1), ("0", 1), ("1", 0), ("31", 0)])
+def test_wrong_usage_is_printed_by_rank_0_alone(rank, times, monkeypatch, tmp_path, capsys):
+    if rank is not None:
+        monkeypatch.setenv("RANK", rank)
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+        monkeypatch.setattr(cli, "_FOR_RANK_0_S", 0.0)
+    assert main(["prepare", ".", "--out", str(tmp_path / "s"), "--quality", "99"]) == 2
+    assert capsys.readouterr().err.count("fastrot: error: --quality is 99") == times
+
+
+def test_other_errors_are_each_ranks_own(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("RANK", "3")
+    assert main(["store", "info", str(tmp_path / "nowhere")]) == 1
+    assert "is not a store" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["pretrain", "finetune", "evaluate", "features"])
+def test_tasks_of_srun_that_do_not_know_of_each_other_are_refused(
+    command, monkeypatch, tmp_path, capsys
+):
+    arguments = {
+        "pretrain": ["configs/pretrain/kinetics_rgb_16.yaml", "data.store=nowhere"],
+        "finetune": ["configs/finetune/ucf101_rgb_16.yaml", "data.store=nowhere", "init=scratch"],
+        "evaluate": ["rotation", "last.pt", "--store", "nowhere", "--split", "all"],
+        "features": ["last.pt", "--store", "nowhere", "--out", "f.npz"],
+    }
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    assert main([command, *arguments[command]]) == 2
+    assert "let srun start torchrun, one task a node" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    # A batch shell, salloc, or one task: it gets as far as the store that is not there.
+    for tasks in ("1", None):
+        if tasks is None:
+            monkeypatch.delenv("SLURM_STEP_NUM_TASKS")
+        else:
+            monkeypatch.setenv("SLURM_STEP_NUM_TASKS", tasks)
+        assert main([command, *arguments[command]]) == 1
+        assert "nowhere is not a store" in capsys.readouterr().err
+
+
+def test_tasks_of_srun_with_shares_run_as_before(films, monkeypatch, tmp_path):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    command = ["prepare", str(films), "--out", str(tmp_path / "store"), "--size", "40"]
+    assert main([*command, "--shard", "1/2", "--workers", "1"]) == 0

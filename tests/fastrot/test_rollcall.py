@@ -37,3 +37,20 @@ def test_who_does_not_answer_the_roll_is_named() -> None:
     assert first[0].startswith("rank 1 (process ")
     calls[1].missing(0.0)
     assert calls[0].missing(1.0) == []
+
+
+def test_each_message_is_reported_by_one_process() -> None:
+    store = dist.HashStore()
+    calls = [RollCall(store, rank, 3) for rank in range(3)]
+    assert [each.first_to_report("no store") for each in calls] == [True, False, False]
+    assert calls[2].first_to_report("clip 3 is torn")
+
+
+def test_an_error_is_reported_where_the_roll_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    call = RollCall(dist.HashStore(), 1, 2)
+
+    def gone(*_: object) -> int:
+        raise RuntimeError("connection closed")
+
+    monkeypatch.setattr(dist.HashStore, "add", gone)
+    assert call.first_to_report("no store")

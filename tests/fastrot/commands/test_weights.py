@@ -33,7 +33,9 @@ def test_features_of_a_checkpoint_and_of_its_export_are_those_of_the_block(
         assert main([*command, "--split", "test1", "--block", "layer2"]) == 0
         with np.load(out) as found:
             assert found["features"].dtype == np.float32
-            np.testing.assert_allclose(found["features"], expected[2].numpy(), rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(
+                found["features"], expected.blocks[2].numpy(), rtol=1e-4, atol=1e-5
+            )
             names = [store.name(int(i)) for i in store.select("test1")]
             assert found["names"].tolist() == names
             assert found["labels"].tolist() == store.labels[store.select("test1")].tolist()

@@ -20,7 +20,7 @@ def test_features_are_each_blocks_average_over_a_videos_clips(
     trained = load_trained(train(tiny_config(train={"iterations": 2})).last, runtime)
     store = Store.open(trained.config.data.store)
     videos = store.select("test1")
-    found = block_features(trained, store, videos, runtime, clips_per_video=3, batch=4)
+    found = block_features(trained, store, videos, runtime, clips_per_video=3, batch=4).blocks
     assert [tuple(block.shape) for block in found] == [(2, 4), (2, 4), (2, 8), (2, 16), (2, 32)]
 
     plan = TestPlan(store, videos, ClipSpec(frames=4, crop=32), clips_per_video=3)

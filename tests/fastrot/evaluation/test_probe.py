@@ -66,7 +66,7 @@ def test_the_blocks_accuracies_are_scikit_learns(tiny_config: TinyConfig, runtim
         block_features(trained, store, store.select(split), runtime, clips_per_video=2, quiet=True)
         for split in ("train1", "test1")
     )
-    for accuracy, a, b in zip(result.trained, fitted, tested, strict=True):
+    for accuracy, a, b in zip(result.trained, fitted.blocks, tested.blocks, strict=True):
         scaler = StandardScaler().fit(a.double())
         reference = LogisticRegression(tol=1e-9, max_iter=5000)
         reference.fit(scaler.transform(a.double()), store.labels[store.select("train1")])

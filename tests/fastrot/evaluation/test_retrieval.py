@@ -69,7 +69,9 @@ def test_test_videos_query_the_training_videos(
     random = untrained(trained, store, gallery, runtime, batch=16)
     for network, found in ((trained, result.trained), (random, result.random)):
         known, asked = (
-            block_features(network, store, videos, runtime, clips_per_video=2, quiet=True)[index]
+            block_features(network, store, videos, runtime, clips_per_video=2, quiet=True).blocks[
+                index
+            ]
             for videos in (gallery, queries)
         )
         assert found == scikit_learns_hits(

@@ -124,7 +124,7 @@ def test_a_changed_run_goes_on_anyway_with_the_new_values(tiny_config):
     with pytest.raises(UsageError, match=r"optim\.lr: 0\.05 then, 0\.5 now.*--resume-anyway"):
         train(changed, resume=True, quiet=True)
     assert main(["pretrain", str(file), "--resume-anyway"]) == 0
-    assert "going on with changes: optim.lr: 0.05 then, 0.5 now; optim.momentum" in log(changed)
+    assert "resuming with changes: optim.lr: 0.05 then, 0.5 now; optim.momentum" in log(changed)
     rates = {line["step"]: line["lr"] for line in records(changed)}
     assert [rates[step] for step in (3, 4, 5, 6)] == pytest.approx([0.05, 0.5, 0.5, 0.05])
     saved = load_checkpoint(checkpoints(changed) / "last.pt")

@@ -2,7 +2,7 @@ import signal
 
 import pytest
 
-from fastrot.training.interrupt import Interrupt
+from fastrot.training.interrupt import INTERRUPTED, PREEMPTED, Interrupt
 
 
 def test_the_first_one_waits_and_the_second_acts() -> None:
@@ -27,3 +27,24 @@ def test_handlers_are_put_back() -> None:
     with Interrupt():
         assert signal.getsignal(signal.SIGINT) != before[0]
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGQUIT])
+def test_all_but_ctrl_c_ask_for_the_same(number: int) -> None:
+    with Interrupt() as interrupt:
+        signal.raise_signal(number)
+        assert interrupt.asked == PREEMPTED
+        signal.raise_signal(signal.SIGINT)
+        assert interrupt.asked == INTERRUPTED
+
+
+def test_a_hang_up_that_was_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupt() as interrupt:
+            signal.raise_signal(signal.SIGHUP)
+            assert not interrupt.asked
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -94,7 +94,14 @@ def test_a_hung_rank_is_given_up_and_named(tiny_config, stuck):
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)]
+    ("number", "code"),
+    [
+        (signal.SIGTERM, 75),
+        (signal.SIGUSR1, 75),
+        (signal.SIGHUP, 75),
+        (signal.SIGQUIT, 75),
+        (signal.SIGINT, 130),
+    ],
 )
 def test_a_signal_to_one_rank_saves_in_the_step_and_stops_all(tiny_config, number, code):
     options = {"iterations": 400, "log_every": 1000}

@@ -51,7 +51,7 @@ def test_torchrun_restarts_a_killed_rank_and_it_ends_the_same(tiny_config):
     finally:
         job.kill()
         job.wait()
-    assert "going on after step" in log.read_text()
+    assert "resuming after step" in log.read_text()
     first, second = (
         load_checkpoint(out / name / "checkpoints" / "last.pt") for name in ("straight", "killed")
     )
