@@ -21,7 +21,7 @@ echo 'raise ImportError("the package of the user")' | tee pipelines/__init__.py 
 "$work/venv/bin/fastrot" --version
 "$work/venv/bin/fastrot" doctor
 "$work/venv/bin/fastrot" pretrain pretrain/kinetics_rgb_16.yaml --print-config > /dev/null
-"$work/venv/bin/python" - << 'PYTHON'
+"$work/venv/bin/python" -P - << 'PYTHON'
 from pathlib import Path
 
 from fastrot.demo.dataset import DemoSpec, make_dataset

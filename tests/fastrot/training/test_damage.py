@@ -103,7 +103,7 @@ def test_a_broken_checkpoint_is_named_and_the_newest_good_one_used(tiny_config, 
         break_file(checkpoints(config) / name, how)
     longer = replace(config, train=replace(config.train, iterations=6))
     resumed = train(longer, resume=True, quiet=True)
-    assert f"going on from {checkpoints(config) / 'step-00000004.pt'} instead" in log(config)
+    assert f"using {checkpoints(config) / 'step-00000004.pt'} instead" in log(config)
     assert "last.pt is" in log(config)
     first, second = (load_checkpoint(each.last)["model"] for each in (straight, resumed))
     assert all(torch.equal(first[name], second[name]) for name in first)
