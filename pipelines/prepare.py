@@ -1,5 +1,6 @@
 """Turn a data set's videos into a store, in parallel, resumable, with bad files set aside by name."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,8 +9,10 @@ from pathlib import Path
 
 from pipelines.errors import FastrotError
 from pipelines.layouts import Listing
+from pipelines.shard_writing import EncodedVideo
+from pipelines.spool import SpoolError
 from pipelines.store import Settings
-from pipelines.store_writer import EncodedVideo, writing
+from pipelines.store_writer import writing
 from pipelines.transcode import Job, transcode
 from pipelines.workers import run_isolated
 
@@ -73,25 +76,32 @@ def prepare(
         known = writer.known if retry_rejected else writer.known | writer.rejected
         todo = [entry for entry in entries if entry.name not in known]
         already = len(entries) - len(todo)
-        jobs = [Job(entry.path, settings) for entry in todo]
+        spools = [writer.spool(number) for number in range(len(todo))]
+        jobs = [Job(entry.path, settings, spool) for entry, spool in zip(todo, spools, strict=True)]
         rejected: list[tuple[str, str]] = []
         added_bytes, began = 0, time.monotonic()
         if progress is not None:
             progress(already, len(entries))
         results = run_isolated(transcode, jobs, workers=workers, time_limit=time_limit)
-        for done, (index, result) in enumerate(results, already + 1):
-            if isinstance(result, EncodedVideo):
+        with contextlib.closing(
+            results
+        ):  # no worker outlives the store's folder of temporary files
+            for done, (index, result) in enumerate(results, already + 1):
                 entry = todo[index]
-                writer.add(entry.name, result, label=entry.label, splits=entry.splits)
-                added_bytes += len(result.data)
-            else:
-                reason = str(result) or type(result).__name__
-                writer.reject(todo[index].name, reason)
-                rejected.append((todo[index].name, reason))
-            if progress is not None:
-                progress(done, len(entries))
-            if note is not None and done - already == ESTIMATE_AFTER:
-                note(_estimate(added_bytes, time.monotonic() - began, len(todo)))
+                if isinstance(result, EncodedVideo):
+                    record = writer.add(entry.name, result, label=entry.label, splits=entry.splits)
+                    added_bytes += record.bytes
+                elif isinstance(result, SpoolError):
+                    raise FastrotError(f"the store {out} cannot be written: {result}")
+                else:
+                    reason = str(result) or type(result).__name__
+                    writer.reject(entry.name, reason)
+                    rejected.append((entry.name, reason))
+                spools[index].unlink(missing_ok=True)
+                if progress is not None:
+                    progress(done, len(entries))
+                if note is not None and done - already == ESTIMATE_AFTER:
+                    note(_estimate(added_bytes, time.monotonic() - began, len(todo)))
         in_store = len(writer.known)
     if in_store == 0:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in rejected[:3])

@@ -5,7 +5,7 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar, cast
 
@@ -60,8 +60,10 @@ def run_isolated(
     *,
     workers: int,
     time_limit: float = float("inf"),
-) -> Iterator[tuple[int, Result | Exception]]:
+) -> Generator[tuple[int, Result | Exception], None, None]:
     """Yield (index of the item, result or the exception that it raised), as they come.
+
+    Closing the generator kills the workers.
 
     ``function`` must be importable (it runs in spawned processes). An item whose worker crashes, or
     takes more than ``time_limit`` seconds, yields WorkerLostError, and a new worker takes the next.
