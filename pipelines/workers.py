@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -136,7 +137,8 @@ def _interrupts_ignored() -> Iterator[None]:
 
 
 def _serve(function: Callable[[Item], Result], pipe: Connection) -> None:
-    """The worker's loop, until the parent closes the pipe or kills it."""
+    """The worker's loop, until the parent closes the pipe, kills it or dies."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     pipe.send("started")
     while True:
         try:
@@ -148,3 +150,11 @@ def _serve(function: Callable[[Item], Result], pipe: Connection) -> None:
         except Exception as error:
             result = error
         pipe.send(result)
+
+
+def _die_with_parent() -> None:
+    """End this process when its parent is killed: it may have an hour of video left to write."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGKILL)
