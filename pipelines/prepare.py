@@ -72,36 +72,35 @@ def prepare(
     if part is not None:
         index, parts = part
         entries, part_name = entries[index - 1 :: parts], f"{index}of{parts}"
-    with writing(out, settings, part_name) as writer:
+    with writing(out, settings, part_name) as writer, contextlib.ExitStack() as stack:
         known = writer.known if retry_rejected else writer.known | writer.rejected
         todo = [entry for entry in entries if entry.name not in known]
         already = len(entries) - len(todo)
-        spools = [writer.spool(number) for number in range(len(todo))]
-        jobs = [Job(entry.path, settings, spool) for entry, spool in zip(todo, spools, strict=True)]
+        jobs = [
+            Job(entry.path, settings, writer.spools, number) for number, entry in enumerate(todo)
+        ]
         rejected: list[tuple[str, str]] = []
         added_bytes, began = 0, time.monotonic()
         if progress is not None:
             progress(already, len(entries))
         results = run_isolated(transcode, jobs, workers=workers, time_limit=time_limit)
-        with contextlib.closing(
-            results
-        ):  # no worker outlives the store's folder of temporary files
-            for done, (index, result) in enumerate(results, already + 1):
-                entry = todo[index]
-                if isinstance(result, EncodedVideo):
-                    record = writer.add(entry.name, result, label=entry.label, splits=entry.splits)
-                    added_bytes += record.bytes
-                elif isinstance(result, SpoolError):
-                    raise FastrotError(f"the store {out} cannot be written: {result}")
-                else:
-                    reason = str(result) or type(result).__name__
-                    writer.reject(entry.name, reason)
-                    rejected.append((entry.name, reason))
-                spools[index].unlink(missing_ok=True)
-                if progress is not None:
-                    progress(done, len(entries))
-                if note is not None and done - already == ESTIMATE_AFTER:
-                    note(_estimate(added_bytes, time.monotonic() - began, len(todo)))
+        stack.callback(results.close)  # no worker outlives the folder of its temporary file
+        for done, (index, result) in enumerate(results, already + 1):
+            entry = todo[index]
+            if isinstance(result, EncodedVideo):
+                record = writer.add(entry.name, result, label=entry.label, splits=entry.splits)
+                added_bytes += record.bytes
+            elif isinstance(result, SpoolError):
+                raise FastrotError(f"the store {out} cannot be written: {result}")
+            else:
+                reason = str(result) or type(result).__name__
+                writer.reject(entry.name, reason)
+                rejected.append((entry.name, reason))
+            jobs[index].clean_up()
+            if progress is not None:
+                progress(done, len(entries))
+            if note is not None and done - already == ESTIMATE_AFTER:
+                note(_estimate(added_bytes, time.monotonic() - began, len(todo)))
         in_store = len(writer.known)
     if in_store == 0:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in rejected[:3])

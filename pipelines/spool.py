@@ -64,7 +64,7 @@ class Spool:
 
     def _move_to_disk(self, held: io.BytesIO, path: Path) -> None:
         with self._disk_errors():
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("wb")
             self._file.write(held.getbuffer())
             self._file.seek(held.tell())

@@ -52,6 +52,7 @@ class StoreWriter:
     Attributes:
         known: names that any manifest of the store has.
         rejected: names that were set aside and are not in the store.
+        spools: a folder for temporary files, to be made by whoever needs it; ``close`` removes it.
     """
 
     def __init__(self, path: Path, settings: Settings, part: str = ""):
@@ -61,9 +62,9 @@ class StoreWriter:
         self._prefix = f"{part}-" if part else ""
         (path / "shards").mkdir(parents=True, exist_ok=True)
         self._lock = lock(path, part)
-        self._run = secrets.token_hex(4)
-        self._spools = path / f".spool{self._suffix}"
-        self._remove_spools()  # a killed run's
+        # Another folder for each run: a killed one's worker may go on for a moment, in its own.
+        self.spools = path / f".spool{self._suffix}" / secrets.token_hex(4)
+        self._remove_spools()
         self._settle_settings()
         self._manifest = _open_lines(path / f"manifest{self._suffix}.jsonl")
         self._rejects = _open_lines(path / f"rejected{self._suffix}.jsonl")
@@ -151,14 +152,10 @@ class StoreWriter:
             shard.cut(None)
         return shard
 
-    def spool(self, number: int) -> Path:
-        """Return a place for a temporary file, one for each number. Closing the store removes it."""
-        # A killed run's worker may go on for a while: it must not find our file by the same name.
-        return self._spools / f"{self._run}-{number}"
-
     def _remove_spools(self) -> None:
-        if self._spools.exists():
-            shutil.rmtree(self._spools)
+        """Remove the temporary files of this run and of killed ones before it."""
+        if self.spools.parent.exists():
+            shutil.rmtree(self.spools.parent)
 
     def close(self) -> None:
         """Close the files; every video added is already safe."""

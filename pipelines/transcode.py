@@ -30,14 +30,26 @@ RESIZE = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FUL
 class Job:
     """What a worker is handed: a file, and the settings of the store that wants it.
 
-    ``spool`` is the temporary file of a video that has more than ``memory`` bytes when it is encoded;
-    None keeps it in memory. Whoever made the job removes the file.
+    ``spools`` is a folder for temporary files, None keeps everything in memory. ``number`` names the
+    job's file there, and ``memory`` is how many bytes of encoded video need none. Whoever made the job
+    calls ``clean_up`` in the end.
     """
 
     path: Path
     settings: Settings
-    spool: Path | None = None
+    spools: Path | None = None
+    number: int = 0
     memory: int = MEMORY_BYTES
+
+    @property
+    def spool(self) -> Path | None:
+        """The job's temporary file, which is there for long videos only."""
+        return None if self.spools is None else self.spools / str(self.number)
+
+    def clean_up(self) -> None:
+        """Remove the temporary file, if there is one."""
+        if self.spool is not None:
+            self.spool.unlink(missing_ok=True)
 
 
 def transcode(job: Job) -> EncodedVideo:

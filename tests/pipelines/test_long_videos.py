@@ -1,6 +1,5 @@
 """What a long video costs while it is prepared: a bounded memory, and a temporary file that goes away."""
 
-import functools
 import os
 import signal
 import weakref
@@ -49,7 +48,7 @@ def test_a_video_that_went_by_a_file_is_stored_as_one_that_did_not(videos, tmp_p
     for name, memory in (("memory", 1 << 30), ("disk", 1000)):
         with writing(tmp_path / name, chosen) as writer:
             for number, path in enumerate(sorted(videos.rglob("video*"))[:2]):
-                video = transcode(Job(path, chosen, writer.spool(number), memory))
+                video = transcode(Job(path, chosen, writer.spools, number, memory))
                 assert isinstance(video.data, Path) == (name == "disk")
                 writer.add(path.name, video, label=None, splits=())
     assert files_in(tmp_path / "memory") == files_in(tmp_path / "disk")
@@ -103,7 +102,7 @@ def peak_of_storing(paths):
     source, out = paths
     chosen = settings("raw")
     with writing(out, chosen) as writer:
-        video = transcode(Job(source, chosen, writer.spool(0), memory=1_000_000))
+        video = transcode(Job(source, chosen, writer.spools, memory=1_000_000))
         writer.add(source.name, video, label=None, splits=())
     return peak_kb()
 
@@ -121,20 +120,22 @@ def test_the_peak_of_memory_does_not_follow_the_length(tmp_path):
 
 
 @pytest.mark.parametrize("codec", sorted(CODECS))
-def test_a_full_disk_is_not_the_videos_fault(videos, codec):
+def test_a_full_disk_is_not_the_videos_fault(videos, tmp_path, codec):
     (path,) = videos.rglob("video0*")
+    (tmp_path / "0").symlink_to("/dev/full")
     with pytest.raises(SpoolError, match="No space left"):
-        transcode(Job(path, settings(codec), Path("/dev/full"), memory=1000))
+        transcode(Job(path, settings(codec), tmp_path, memory=1000))
 
 
 def test_a_full_disk_stops_prepare_and_rejects_nothing(videos, tmp_path, monkeypatch):
-    full = tmp_path / "full"
-    full.symlink_to("/dev/full")
-    with monkeypatch.context() as patch:
-        patch.setattr(prepare_module, "Job", functools.partial(Job, memory=1000))
-        patch.setattr("pipelines.store_writer.StoreWriter.spool", lambda self, number: full)
-        with pytest.raises(FastrotError, match=r"cannot be written: .*full: No space left"):
-            prepare_folder(videos, tmp_path / "store", settings("raw"))
+    (tmp_path / "0").symlink_to("/dev/full")
+
+    def on_a_full_disk(path, settings, spools, number):
+        return Job(path, settings, tmp_path, memory=1000)
+
+    monkeypatch.setattr(prepare_module, "Job", on_a_full_disk)
+    with pytest.raises(FastrotError, match=r"store cannot be written: .*/0: No space left"):
+        prepare_folder(videos, tmp_path / "store", settings("raw"))
     assert (tmp_path / "store" / "rejected.jsonl").read_text() == ""
     assert not (tmp_path / "store" / ".spool").exists()
 
@@ -167,10 +168,10 @@ def write_and_fail(job):
 
 def test_videos_that_fail_leave_no_file_while_the_others_go_on(videos, tmp_path, monkeypatch):
     monkeypatch.setattr(prepare_module, "transcode", write_and_fail)
-    spools, left = tmp_path / "store" / ".spool", []
+    left = []
 
     def progress(done, total):
-        left.append(list(spools.iterdir()) if spools.exists() else [])
+        left.append(list((tmp_path / "store").rglob(".spool/*/*")))
 
     for name in ("video0.avi", "video2.avi"):
         (tmp_path / "source").mkdir(exist_ok=True)
