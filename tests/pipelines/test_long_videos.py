@@ -89,6 +89,17 @@ def test_an_encoder_holds_a_few_frames_at_a_time(codec):
     assert 1 <= most <= 4
 
 
+@pytest.mark.parametrize("count", [0, 1, 20])
+@pytest.mark.parametrize("codec", sorted(CODECS))
+def test_a_video_that_breaks_off_while_it_is_encoded_says_so(codec, count):
+    def frames():
+        yield from moving_frames(20, SIZE, SIZE)[:count]
+        raise FastrotError("it breaks off")
+
+    with pytest.raises(FastrotError, match="it breaks off"):
+        encode(frames(), codec, CODECS[codec].quality, 25.0)
+
+
 def peak_kb():
     """Return the most memory that this process has had, in kB."""
     for line in Path("/proc/self/status").read_text().splitlines():
