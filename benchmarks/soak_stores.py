@@ -7,7 +7,8 @@ import numpy as np
 
 from pipelines import store_writer
 from pipelines.codecs import CODECS
-from pipelines.encode import Frame, encode, encode_mp4
+from pipelines.encode import Frame, encode
+from pipelines.spool import pieces
 from pipelines.store import Settings
 from pipelines.store_writer import writing
 
@@ -31,7 +32,7 @@ def make_store(path: Path, codec: str, videos: int) -> Path:
         for number in range(videos)
     ]
     with (
-        mock.patch.object(store_writer, "SHARD_BYTES", 5 * len(encoded[0].data)),
+        mock.patch.object(store_writer, "SHARD_BYTES", 5 * encoded[0].size),
         writing(path, settings) as writer,
     ):
         for number, video in enumerate(encoded):
@@ -43,6 +44,6 @@ def make_films(path: Path, count: int) -> Path:
     """Write VP9 files, which DALI's reader takes on a CPU."""
     path.mkdir()
     for number in range(count):
-        data = encode_mp4(drifting(30, 128, number), "vp9", 20, 25.0)
-        (path / f"{number}.mp4").write_bytes(data)
+        video = encode(drifting(30, 128, number), "vp9", 20, 25.0)
+        (path / f"{number}.mp4").write_bytes(b"".join(pieces(video.data)))
     return path

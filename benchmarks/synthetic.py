@@ -4,8 +4,9 @@ import json
 import os
 from pathlib import Path
 
+from pipelines.shard_writing import NPY_HEADER_BYTES, npy_header
 from pipelines.store import Settings
-from pipelines.store_writer import NPY_HEADER_BYTES, npy_header, write_atomically
+from pipelines.store_writer import write_atomically
 
 
 def make_sparse_store(

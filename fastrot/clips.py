@@ -101,6 +101,11 @@ def digest(store: Store, videos: Ints) -> int:
     )
 
 
+def short_clips(store: Store, videos: Ints, spec: ClipSpec) -> str:
+    """Return how clips are filled that are longer than their video; "" where no video is so short."""
+    return "reflect" if (store.frames[videos] < spec.span).any() else ""
+
+
 def train_loader(
     config: Config, store: Store, videos: Ints, runtime: Runtime, *, start_step: int, steps: int
 ) -> BatchLoader:

@@ -1,17 +1,20 @@
 """Frames in, a codec's bytes out, by PyAV."""
 
-import io
+from array import array
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from pipelines.codecs import CODECS
-from pipelines.store_writer import EncodedVideo
+from pipelines.shard_writing import EncodedVideo
+from pipelines.spool import Spool
 
 Frame = NDArray[np.uint8]
 """One RGB picture, (height, width, 3)."""
@@ -27,53 +30,82 @@ _OPTIONS = {
 _ENCODERS = {"h264": "libx264", "vp9": "libvpx-vp9"}
 
 
-def encode(frames: list[Frame], codec: str, quality: int | None, fps: float) -> EncodedVideo:
+def encode(
+    frames: Iterable[Frame],
+    codec: str,
+    quality: int | None,
+    fps: float,
+    spool: Spool | None = None,
+) -> EncodedVideo:
     """Encode RGB frames of one size, as the store keeps them.
+
+    Each frame is encoded as it comes, so no more than a few are in memory.
 
     Args:
         frames: (size, size, 3) uint8 each; at least one.
         codec: a key of ``codecs.CODECS``.
         quality: on the codec's scale; None where it has none.
         fps: their rate, which a player of an extracted file would use.
+        spool: takes the bytes; memory alone where None.
+
+    Raises:
+        SpoolError: the spool cannot be written.
     """
+    spool = spool or Spool()
+    if CODECS[codec].video:
+        assert quality is not None
+        count = _write_mp4(frames, codec, quality, fps, spool)
+        return EncodedVideo(spool.finish(), count, fps)
+    packets: Iterator[bytes]
     if codec == "raw":
-        return EncodedVideo(np.stack(frames).tobytes(), len(frames), fps)
-    assert quality is not None
-    if codec == "mjpeg":
+        packets = (frame.tobytes() for frame in frames)
+    else:
+        assert quality is not None
         packets = encode_jpegs(frames, quality)
-        sizes = np.array([len(packet) for packet in packets], dtype=np.int64)
-        return EncodedVideo(b"".join(packets), len(packets), fps, sizes)
-    assert CODECS[codec].video
-    return EncodedVideo(encode_mp4(frames, codec, quality, fps), len(frames), fps)
+    sizes, sums = array("q"), array("I")
+    for packet in packets:
+        spool.write(packet)
+        sizes.append(len(packet))
+        sums.append(crc32(packet))
+    return EncodedVideo(
+        spool.finish(),
+        len(sizes),
+        fps,
+        np.frombuffer(sizes, dtype=np.int64),
+        np.frombuffer(sums, dtype=np.uint32),
+    )
 
 
-def encode_jpegs(frames: list[Frame], quality: int) -> list[bytes]:
+def encode_jpegs(frames: Iterable[Frame], quality: int) -> Iterator[bytes]:
     """Encode RGB frames as JPEGs, one packet a frame.
 
     Chroma is kept at full resolution (4:4:4): sub-sampled chroma is sited differently along x and y, a
     cue that survives a quarter turn. It costs about a sixth more bytes, and decodes no slower.
     """
+    height, width, frames = _measured(frames)
     encoder = av.CodecContext.create("mjpeg", "w")
-    encoder.height, encoder.width = frames[0].shape[:2]
+    encoder.height, encoder.width = height, width
     encoder.pix_fmt = "yuv444p"
     encoder.color_range = ColorRange.JPEG
     encoder.time_base = Fraction(1, 25)
     encoder.bit_rate = 1_000_000_000  # never the limit: the fixed quantiser decides
     encoder.options = {"qmin": str(quality), "qmax": str(quality)}
     encoder.thread_count = 1
-    packets: list[bytes] = []
-    for frame in _planar(frames, "yuv444p", ColorRange.JPEG, encoder.time_base):
-        packets += [bytes(packet) for packet in encoder.encode(frame)]
-    return packets + [bytes(packet) for packet in encoder.encode(None)]
+    for frame in chain(_planar(frames, "yuv444p", ColorRange.JPEG, encoder.time_base), [None]):
+        yield from map(bytes, encoder.encode(frame))
 
 
-def encode_mp4(frames: list[Frame], codec: str, quality: int, fps: float) -> bytes:
-    """Encode RGB frames as one MP4 file, in BT.601 of limited range: what DALI's decoders assume."""
+def _write_mp4(frames: Iterable[Frame], codec: str, quality: int, fps: float, spool: Spool) -> int:
+    """Write RGB frames as one MP4 file, and return how many these were.
+
+    The colours are BT.601 of limited range, which DALI's decoders assume.
+    """
+    height, width, frames = _measured(frames)
+    count = 0
     rate = Fraction(fps).limit_denominator(1001)
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp4") as container:
+    with av.open(spool, "w", format="mp4") as container:
         stream: Any = container.add_stream(_ENCODERS[codec], rate=rate)
-        stream.height, stream.width = frames[0].shape[:2]
+        stream.height, stream.width = height, width
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": str(quality), **_OPTIONS[codec]}
         context = stream.codec_context
@@ -85,8 +117,16 @@ def encode_mp4(frames: list[Frame], codec: str, quality: int, fps: float) -> byt
         context.time_base = 1 / rate
         for frame in _planar(frames, "yuv420p", ColorRange.MPEG, 1 / rate):
             container.mux(stream.encode(frame))
+            count += 1
         container.mux(stream.encode(None))
-    return buffer.getvalue()
+    return count
+
+
+def _measured(frames: Iterable[Frame]) -> tuple[int, int, Iterator[Frame]]:
+    """Return the frames' height and width in pixels, and all of them."""
+    rest = iter(frames)
+    first = next(rest)
+    return first.shape[0], first.shape[1], chain([first], rest)
 
 
 def _planar(

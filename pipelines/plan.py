@@ -126,9 +126,16 @@ def hash_below(seed: int, stream: int, epoch: Ints, index: Ints, below: Ints) ->
 
 
 def frame_numbers(clips: Clips, spec: ClipSpec, frames: NDArray[np.int32]) -> Ints:
-    """Return the frames that each clip decodes, (B, decoded_frames); a video shorter than the clip loops."""
+    """Return the frames that each clip decodes, (B, decoded_frames).
+
+    A clip that reaches the end of its video turns back there, and again at the first frame: of four
+    frames it takes 0 1 2 3 2 1 0 1. So frames that follow each other in a clip are never further apart
+    than ``stride``.
+    """
     steps = spec.stride * np.arange(spec.decoded_frames, dtype=np.int64)
-    return (clips.start[:, None] + steps) % frames[clips.video][:, None]
+    last = frames[clips.video].astype(np.int64)[:, None] - 1
+    there_and_back = np.maximum(2 * last, 1)  # of a single frame, every number is 0
+    return last - np.abs(last - (clips.start[:, None] + steps) % there_and_back)
 
 
 class TrainPlan:

@@ -1,5 +1,6 @@
 """Turn a data set's videos into a store, in parallel, resumable, with bad files rejected by name."""
 
+import contextlib
 import functools
 import time
 from collections.abc import Callable
@@ -11,8 +12,10 @@ from pipelines.errors import FastrotError, UnreadableError
 from pipelines.identity import Origin, find_fault, sight, stop_at_the_machines
 from pipelines.layouts import Entry, Listing
 from pipelines.review import review
+from pipelines.shard_writing import EncodedVideo
+from pipelines.spool import SpoolError
 from pipelines.store import Settings
-from pipelines.store_writer import EncodedVideo, writing
+from pipelines.store_writer import writing
 from pipelines.transcode import Job, transcode
 from pipelines.workers import run_isolated
 
@@ -89,7 +92,7 @@ def prepare(
     if part is not None:
         index, parts = part
         entries, part_name = entries[index - 1 :: parts], f"{index}of{parts}"
-    with writing(out, settings, part_name) as writer:
+    with writing(out, settings, part_name) as writer, contextlib.ExitStack() as stack:
         reviewed = review(
             out,
             listing,
@@ -103,7 +106,9 @@ def prepare(
             writer.reject(*completed)
         todo = reviewed.todo
         already = len(entries) - len(todo)
-        jobs = [Job(entry.path, settings) for entry in todo]
+        jobs = [
+            Job(entry.path, settings, writer.spools, number) for number, entry in enumerate(todo)
+        ]
         rejected: list[tuple[str, str]] = []
         added_bytes, began = 0, time.monotonic()
         if progress is not None:
@@ -111,25 +116,28 @@ def prepare(
         source = str(listing.source or "")
         work = functools.partial(_transcode, source=source)
         results = run_isolated(work, jobs, workers=workers, time_limit=time_limit)
+        stack.callback(results.close)  # no worker outlives the folder of its temporary file
         for done, (index, outcome) in enumerate(results, already + 1):
             entry, (origin, result) = todo[index], _settled(outcome, todo[index], source)
             if isinstance(result, EncodedVideo):
-                revision = reviewed.revisions.get(entry.name, 0)
-                writer.add(
+                record = writer.add(
                     entry.name,
                     result,
                     label=entry.label,
                     splits=entry.splits,
                     origin=origin,
-                    revision=revision,
+                    revision=reviewed.revisions.get(entry.name, 0),
                 )
-                added_bytes += len(result.data)
+                added_bytes += record.bytes
+            elif isinstance(result, SpoolError):
+                raise FastrotError(f"the store {out} cannot be written: {result}")
             else:
                 reason = str(result) or type(result).__name__
                 if entry.name in writer.known:
                     reason += " (the store keeps the video that it had)"
                 writer.reject(entry.name, reason, origin)
                 rejected.append((entry.name, reason))
+            jobs[index].clean_up()
             if progress is not None:
                 progress(done, len(entries))
             if note is not None and done - already == ESTIMATE_AFTER:

@@ -18,8 +18,8 @@ from pipelines.errors import FastrotError
 from pipelines.finish import crop_of, finish_clip, new_batch
 from pipelines.plan import Clips, ClipSpec
 from pipelines.shard_files import Bytes, ShardFiles
+from pipelines.shard_writing import checksums_path, offsets_path
 from pipelines.store import Store
-from pipelines.store_writer import checksums_path, offsets_path
 
 
 class Source(Protocol):

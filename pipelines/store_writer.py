@@ -7,37 +7,22 @@ whatever lies beyond the last line of the manifest, and goes on from there.
 import contextlib
 import dataclasses
 import fcntl
-import io
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
-
-import numpy as np
-from isal.isal_zlib import crc32
-from numpy.typing import NDArray
 
 from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
 from pipelines.identity import Origin
 from pipelines.json_lines import append_lines, line_files, open_lines, read_lines
+from pipelines.shard_writing import EncodedVideo, Shard, open_binary
 from pipelines.store import Record, Settings, check_place
 
 SHARD_BYTES = 1_000_000_000
-NPY_HEADER_BYTES = 128
-
-
-@dataclass
-class EncodedVideo:
-    """A transcoded video: its bytes, and for mjpeg the size of each frame's packet, (frames,) int64."""
-
-    data: bytes
-    frames: int
-    fps: float
-    packet_bytes: NDArray[np.int64] | None = None
 
 
 @contextlib.contextmanager
@@ -66,6 +51,7 @@ class StoreWriter:
 
     Attributes:
         known: names that any manifest of the store has.
+        spools: a folder for temporary files, to be made by whoever needs it; ``close`` removes it.
     """
 
     def __init__(self, path: Path, settings: Settings, part: str = ""):
@@ -75,6 +61,9 @@ class StoreWriter:
         self._prefix = f"{part}-" if part else ""
         (path / "shards").mkdir(parents=True, exist_ok=True)
         self._lock = lock(path, part)
+        # Another folder for each run: a killed one's worker may go on for a moment, in its own.
+        self.spools = path / f".spool{self._suffix}" / secrets.token_hex(4)
+        self._remove_spools()
         self._settle_settings()
         self._manifest = open_lines(path / f"manifest{self._suffix}.jsonl")
         self._rejects = open_lines(path / f"rejected{self._suffix}.jsonl")
@@ -88,13 +77,13 @@ class StoreWriter:
             check_place(path, shard)
         self._shard = self._reopen_last_shard(records)
 
-    def _reopen_last_shard(self, records: list[Record]) -> "_Shard | None":
+    def _reopen_last_shard(self, records: list[Record]) -> Shard | None:
         """Open this part's last shard behind its last promised video, if it has one."""
         own = [record for record in records if self._is_own(record.shard)]
         if not own:
             return None
         last = max(own, key=lambda record: (record.shard, record.offset))
-        shard = _Shard(self.path / "shards" / last.shard, self.settings)
+        shard = Shard(self.path / "shards" / last.shard, self.settings)
         shard.cut(last)
         return shard
 
@@ -150,16 +139,13 @@ class StoreWriter:
             origin: the file that it was made of.
             revision: above that of the line that this one supersedes.
         """
-        shard = self._shard_with_room(len(video.data))
-        offset, index = shard.append(video)
+        shard = self._shard_with_room(video.size)
+        place = shard.append(video)
         record = Record(
             name=name,
             shard=shard.path.name,
-            offset=offset,
-            bytes=len(video.data),
-            index=index,
+            **asdict(place),
             frames=video.frames,
-            crc32=crc32(video.data),
             fps=video.fps,
             label=label,
             splits=list(splits),
@@ -182,7 +168,7 @@ class StoreWriter:
         text = None if origin is None else origin.to_text()
         append_lines(self._rejects, [{"name": name, "reason": reason, "origin": text}])
 
-    def _shard_with_room(self, size: int) -> "_Shard":
+    def _shard_with_room(self, size: int) -> Shard:
         shard = self._shard
         if shard is None or (shard.frames and shard.bytes + size > SHARD_BYTES):
             number = 0
@@ -190,82 +176,23 @@ class StoreWriter:
                 number = int(shard.path.name[len(self._prefix) :].split(".")[0]) + 1
                 shard.close()
             suffix = CODECS[self.settings.codec].suffix
-            self._shard = shard = _Shard(
+            self._shard = shard = Shard(
                 self.path / "shards" / f"{self._prefix}{number:05d}.{suffix}", self.settings
             )
             shard.cut(None)
         return shard
 
+    def _remove_spools(self) -> None:
+        """Remove the temporary files of this run and of killed ones before it."""
+        if self.spools.parent.exists():
+            shutil.rmtree(self.spools.parent)
+
     def close(self) -> None:
         """Close the files; every video added is already safe."""
+        self._remove_spools()
         for file in (self._shard, self._manifest, self._rejects, self._lock):
             if file is not None:
                 file.close()
-
-
-class _Shard:
-    """One open shard and the files beside it that have a number a frame.
-
-    These are the frames' offsets (uint64, for mjpeg) and their checksums (uint32, for raw and mjpeg).
-    """
-
-    def __init__(self, path: Path, settings: Settings):
-        self.path = path
-        self._raw = settings.codec == "raw"
-        self._size = settings.size
-        self._file = _open_binary(path)
-        offsets = settings.codec == "mjpeg"
-        self._offsets = _open_binary(offsets_path(path)) if offsets else None
-        self._sums = _open_binary(checksums_path(path)) if settings.frame_checksums else None
-        self._beside = [(f, n) for f, n in ((self._offsets, 8), (self._sums, 4)) if f is not None]
-        self.bytes = 0
-        self.frames = 0
-
-    def cut(self, last: Record | None) -> None:
-        """Drop whatever lies beyond the last promised video."""
-        self.frames = 0 if last is None else last.index + last.frames
-        header = NPY_HEADER_BYTES if self._raw else 0
-        self.bytes = header if last is None else last.offset + last.bytes
-        short = os.fstat(self._file.fileno()).st_size < self.bytes
-        for file, width in self._beside:
-            short |= os.fstat(file.fileno()).st_size < width * self.frames
-        if short and last is not None:
-            raise FastrotError(
-                f"{self.path} or a file beside it is shorter than the manifest says: run "
-                f"`fastrot store verify {self.path.parents[1]} --fix` first"
-            )
-        self._file.truncate(self.bytes)
-        self._write_header()
-        for file, width in self._beside:
-            file.truncate(width * self.frames)
-
-    def append(self, video: EncodedVideo) -> tuple[int, int]:
-        """Write and sync one video; return its offset and the number of its first frame."""
-        offset, index = self.bytes, self.frames
-        _write_at(self._file, offset, video.data)
-        if self._offsets is not None:
-            assert video.packet_bytes is not None
-            starts = offset + np.concatenate([[0], np.cumsum(video.packet_bytes)[:-1]])
-            _write_at(self._offsets, 8 * index, starts.astype("<u8").tobytes())
-        if self._sums is not None:
-            _write_at(self._sums, 4 * index, frame_checksums(video).tobytes())
-        for file, _ in self._beside:
-            os.fdatasync(file.fileno())
-        self.bytes += len(video.data)
-        self.frames += video.frames
-        self._write_header()
-        os.fdatasync(self._file.fileno())
-        return offset, index
-
-    def _write_header(self) -> None:
-        """Keep a raw shard a valid .npy file at any moment, for readers other than ours."""
-        if self._raw:
-            shape = (self.frames, self._size, self._size, 3)
-            _write_at(self._file, 0, npy_header(shape))
-
-    def close(self) -> None:
-        for file in (self._file, *(file for file, _ in self._beside)):
-            file.close()
 
 
 def lock(store: Path, part: str = "") -> BinaryIO:
@@ -274,7 +201,7 @@ def lock(store: Path, part: str = "") -> BinaryIO:
     Raises:
         FastrotError: another process is writing this part.
     """
-    file = _open_binary(store / f".lock{f'-{part}' if part else ''}")
+    file = open_binary(store / f".lock{f'-{part}' if part else ''}")
     try:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -288,39 +215,6 @@ def lock(store: Path, part: str = "") -> BinaryIO:
     return file
 
 
-@lru_cache(4096)
-def offsets_path(shard: Path) -> Path:
-    """Return the file of a shard's frame offsets: little-endian uint64, one a frame."""
-    return shard.with_suffix(shard.suffix + ".offsets")
-
-
-@lru_cache(4096)
-def checksums_path(shard: Path) -> Path:
-    """Return the file of a shard's frame checksums (CRC-32): little-endian uint32, one a frame."""
-    return shard.with_suffix(shard.suffix + ".crc32")
-
-
-def frame_checksums(video: EncodedVideo) -> NDArray[np.uint32]:
-    """Return the CRC-32 of each frame's bytes, (frames,) uint32 little-endian."""
-    sizes = video.packet_bytes
-    if sizes is None:
-        sizes = np.full(video.frames, len(video.data) // video.frames, dtype=np.int64)
-    ends = np.cumsum(sizes).tolist()
-    data = memoryview(video.data)
-    sums = [crc32(data[end - size : end]) for end, size in zip(ends, sizes.tolist(), strict=True)]
-    return np.array(sums, dtype="<u4")
-
-
-def npy_header(shape: tuple[int, ...]) -> bytes:
-    """Return the .npy header of a C-ordered uint8 array, padded to NPY_HEADER_BYTES whatever the shape."""
-    buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        buffer, {"descr": "|u1", "fortran_order": False, "shape": shape}
-    )
-    assert buffer.tell() == NPY_HEADER_BYTES
-    return buffer.getvalue()
-
-
 def write_atomically(path: Path, text: str) -> None:
     """Write a small text file so that a reader sees the old one or the new one, never half."""
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")  # unique over nodes
@@ -331,14 +225,3 @@ def write_atomically(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-
-
-def _open_binary(path: Path) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
-
-
-def _write_at(file: BinaryIO, offset: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(file.fileno(), view, offset)
-        view, offset = view[written:], offset + written

@@ -2,10 +2,11 @@
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar, cast
 
@@ -60,8 +61,10 @@ def run_isolated(
     *,
     workers: int,
     time_limit: float = float("inf"),
-) -> Iterator[tuple[int, Result | Exception]]:
+) -> Generator[tuple[int, Result | Exception], None, None]:
     """Yield (index of the item, result or the exception that it raised), as they come.
+
+    Closing the generator kills the workers.
 
     ``function`` must be importable (it runs in spawned processes). An item whose worker crashes, or
     takes more than ``time_limit`` seconds, yields WorkerLostError, and a new worker takes the next.
@@ -134,7 +137,8 @@ def _interrupts_ignored() -> Iterator[None]:
 
 
 def _serve(function: Callable[[Item], Result], pipe: Connection) -> None:
-    """The worker's loop, until the parent closes the pipe or kills it."""
+    """The worker's loop, until the parent closes the pipe, kills it or dies."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     pipe.send("started")
     while True:
         try:
@@ -146,3 +150,11 @@ def _serve(function: Callable[[Item], Result], pipe: Connection) -> None:
         except Exception as error:
             result = error
         pipe.send(result)
+
+
+def _die_with_parent() -> None:
+    """End this process when its parent is killed: it may have an hour of video left to write."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGKILL)

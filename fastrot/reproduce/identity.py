@@ -1,9 +1,9 @@
-"""Which videos a run or a measurement is about, by their content: equal wherever the store lies."""
+"""Which clips a run or a measurement is about, by the videos' content: equal wherever the store lies."""
 
 from typing import Any
 
-from fastrot.clips import digest, select_videos, subset
-from fastrot.config import Config
+from fastrot.clips import Ints, clip_spec, digest, select_videos, short_clips, subset
+from fastrot.config import Config, DataConfig
 from pipelines.store import Store
 
 
@@ -12,8 +12,8 @@ class ByContent:
 
     def __init__(self) -> None:
         self._stores: dict[str, Store] = {}
-        self._splits: dict[tuple[str, str], int] = {}
-        self._runs: dict[tuple[Any, ...], int] = {}
+        self._splits: dict[tuple[str, str, int], Any] = {}
+        self._runs: dict[tuple[Any, ...], Any] = {}
 
     def store(self, path: str) -> Store:
         """Return an open store.
@@ -25,11 +25,12 @@ class ByContent:
             self._stores[path] = Store.open(path)
         return self._stores[path]
 
-    def of_run(self, config: Config) -> int:
-        """Return a checksum of the videos that a run trains on."""
+    def of_run(self, config: Config) -> Any:
+        """Return what stands for the clips that a run trains on."""
         data = config.data
         labelled = config.task == "action"
-        key = (data.store, data.split, labelled, data.shots, data.videos, config.seed)
+        span = clip_spec(data).span
+        key = (data.store, data.split, labelled, data.shots, data.videos, config.seed, span)
         if key not in self._runs:
             store = self.store(data.store)
             videos = select_videos(
@@ -37,13 +38,19 @@ class ByContent:
             )
             if data.videos:
                 videos = subset(store, videos, data.videos, config.seed)
-            self._runs[key] = digest(store, videos)
+            self._runs[key] = _identity(store, videos, data)
         return self._runs[key]
 
-    def of_split(self, store: str, split: str) -> int:
-        """Return a checksum of a split's videos."""
-        key = (store, split)
+    def of_split(self, store: str, split: str, data: DataConfig) -> Any:
+        """Return what stands for clips of a split's videos, as long as the config says."""
+        key = (store, split, clip_spec(data).span)
         if key not in self._splits:
             opened = self.store(store)
-            self._splits[key] = digest(opened, opened.select(split))
+            self._splits[key] = _identity(opened, opened.select(split), data)
         return self._splits[key]
+
+
+def _identity(store: Store, videos: Ints, data: DataConfig) -> Any:
+    """Return a checksum of the videos and, where one is shorter than a clip, what its clips do."""
+    checksum, filled = digest(store, videos), short_clips(store, videos, clip_spec(data))
+    return [checksum, filled] if filled else checksum

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from fastrot.config import Config, TrainConfig, to_mapping
+from fastrot.config import Config, DataConfig, TrainConfig, to_mapping
 from fastrot.training.resume import FREE
 
 MeasureKind = Literal["rotation", "action", "probe", "retrieval"]
@@ -20,8 +20,8 @@ class Videos(Protocol):
     def of_run(self, config: Config) -> Any:
         """Return what stands for the videos that a run trains on."""
 
-    def of_split(self, store: str, split: str) -> Any:
-        """Return what stands for the videos of a store's split."""
+    def of_split(self, store: str, split: str, data: DataConfig) -> Any:
+        """Return what stands for the clips, as long as ``data`` says, of a store's split."""
 
 
 class ByPath:
@@ -31,8 +31,8 @@ class ByPath:
         """Return the store's path; the split and the subset are in the config."""
         return config.data.store
 
-    def of_split(self, store: str, split: str) -> Any:
-        """Return both."""
+    def of_split(self, store: str, split: str, data: DataConfig) -> Any:
+        """Return the store's path and the split; how long clips are is in the run's config."""
         return [store, split]
 
 
@@ -103,11 +103,12 @@ class Measurement:
 
     def recipe(self, videos: Videos) -> dict[str, Any]:
         """Return what decides its outcome."""
-        train = videos.of_split(self.store, self.train_split) if self.train_split else None
+        data = self.of.run.config.data
+        train = videos.of_split(self.store, self.train_split, data) if self.train_split else None
         return {
             "kind": self.kind,
             "of": self.of.recipe(videos),
-            "test": videos.of_split(self.store, self.split),
+            "test": videos.of_split(self.store, self.split, data),
             "train": train,
             "clips": self.clips,
             "shots": self.shots,

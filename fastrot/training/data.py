@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from fastrot.clips import clip_spec, digest, finished, select_videos, subset, train_loader
+from fastrot.clips import (
+    clip_spec,
+    digest,
+    finished,
+    select_videos,
+    short_clips,
+    subset,
+    train_loader,
+)
 from fastrot.config import Config
 from fastrot.runtime import Runtime
 from pipelines.errors import UsageError
@@ -22,12 +30,14 @@ class TrainingData(Protocol):
         classes: action classes, none where there are no labels.
         videos: how many there are to train on.
         digest: a checksum of them: what a resumed run must find again.
+        short_clips: how clips are filled that are longer than their video; "" where there are none.
         store: where evaluation during training finds its videos.
     """
 
     classes: list[str]
     videos: int
     digest: int
+    short_clips: str
     store: Store | None
 
     def loader(
@@ -65,6 +75,7 @@ class StoreData:
         self.classes = self._store.classes
         self.videos = len(self._videos)
         self.digest = digest(self._store, self._videos)
+        self.short_clips = short_clips(self._store, self._videos, clip_spec(config.data))
 
     def loader(
         self, runtime: Runtime, *, start_step: int, steps: int, positions: Sequence[bytes] = ()
@@ -106,6 +117,7 @@ class ReaderData:
         self.digest = zlib.crc32(
             "\n".join(path.name for path in self._files).encode(errors="surrogatepass")
         )
+        self.short_clips = ""  # DALI's reader has no windows that reach over a video's end
 
     def loader(
         self, runtime: Runtime, *, start_step: int, steps: int, positions: Sequence[bytes] = ()

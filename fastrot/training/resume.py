@@ -68,8 +68,8 @@ def check_resumable(
         path: the checkpoint's, for the message.
         values: what was loaded from it.
         config: the run's.
-        now: ``videos`` (digest of the chosen videos) and ``slots`` (micro-batches a step over all
-            processes) of the run.
+        now: ``videos`` (digest of the chosen videos), ``slots`` (micro-batches a step over all
+            processes) and ``short_clips`` (see ``TrainingData``) of the run.
         anyway: allow differences.
 
     Raises:
@@ -94,6 +94,11 @@ def check_resumable(
         differing.append(
             "the learning rate's drops were counted from the end of the warm-up then, and are counted "
             "from the first step now"
+        )
+    if now["short_clips"] and "short_clips" not in values:  # of a version in which they looped
+        differing.append(
+            "some videos are shorter than a clip: their clips jumped to the start then, and turn back at "
+            "the end now"
         )
     if differing and not anyway:
         raise UsageError(

@@ -102,6 +102,7 @@ class _Run:
         self._identity = {
             "videos": self._data.digest,
             "slots": runtime.world * config.train.accumulate,
+            "short_clips": self._data.short_clips,
         }
         self._flops = train_flops(
             config.model.depth,

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pipelines.codecs import CODECS, check_quality, check_size
-from pipelines.encode import GOP, encode, encode_mp4
+from pipelines.encode import GOP, encode
 from pipelines.errors import UsageError
 from pipelines.graph import build_pipeline
 from pipelines.loader import Loader
@@ -64,7 +64,7 @@ def test_colour_bars_keep_their_colours(codec):
 
 def test_h264_is_tagged_with_the_matrix_and_range_it_was_made_with():
     bars = colour_bars(64)
-    with av.open(io.BytesIO(encode_mp4([bars] * 2, "h264", 10, 25))) as container:
+    with av.open(io.BytesIO(encode([bars] * 2, "h264", 10, 25).data)) as container:
         frame = next(container.decode(video=0))
     assert (frame.colorspace, frame.color_range) == (5, 1)  # BT.601 (470BG), limited
     got = frame.to_ndarray(format="rgb24")

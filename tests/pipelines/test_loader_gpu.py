@@ -21,7 +21,7 @@ def load(store, plan, device):
 @pytest.mark.parametrize(
     ("codec", "most"), [("raw", 0), ("mjpeg", 1.0), ("vp9", 2.0), ("h264", 3.0)]
 )
-@pytest.mark.parametrize("frames", [6, 20])  # the shortest video has 12: it loops
+@pytest.mark.parametrize("frames", [6, 20])  # the shortest video has 12: its clips turn back
 def test_gpu_clips_are_those_of_the_cpu(make_store, codec, most, modality, frames):
     store = make_store(codec, size=128)
     truth = make_store("raw", size=128) if codec == "h264" else store

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.errors import UsageError
-from pipelines.plan import ClipSpec, TestPlan, TrainPlan, frame_numbers, train_ranges
+from pipelines.plan import Clips, ClipSpec, TestPlan, TrainPlan, frame_numbers, train_ranges
 from pipelines.plan import test_ranges as ranges_for_test
 
 
@@ -70,6 +70,44 @@ def test_clips_lie_inside_their_videos(frames, spec, seed):
     assert (clips.start[~fits] == 0).all()
     for corner in (clips.y, clips.x):
         assert ((corner >= 0) & (corner + spec.crop <= 40)).all()
+
+
+def clip_of(length, spec, start=0):
+    """Return the frame numbers of one clip, (decoded_frames,)."""
+    zero = np.zeros(1, dtype=np.int64)
+    clips = Clips(zero, zero, zero + start, zero, zero, zero.astype(bool))
+    (numbers,) = frame_numbers(clips, spec, np.array([length], dtype=np.int32))
+    return numbers
+
+
+@pytest.mark.parametrize(
+    ("length", "stride", "expected"),
+    [
+        (4, 1, [0, 1, 2, 3, 2, 1, 0, 1]),
+        (3, 1, [0, 1, 2, 1, 0, 1, 2, 1]),
+        (2, 1, [0, 1, 0, 1, 0, 1, 0, 1]),
+        (1, 1, [0] * 8),
+        (1, 3, [0] * 8),
+        (5, 2, [0, 2, 4, 2, 0, 2, 4, 2]),
+        (6, 2, [0, 2, 4, 4, 2, 0, 2, 4]),  # at the turn, 4 is two frames from 4: 4 5 4
+        (7, 1, [0, 1, 2, 3, 4, 5, 6, 5]),
+        (8, 1, [0, 1, 2, 3, 4, 5, 6, 7]),
+    ],
+)
+@pytest.mark.parametrize("modality", ["rgb", "dif"])
+def test_a_clip_of_a_short_video_turns_back_at_its_ends(length, stride, expected, modality):
+    frames = 8 - (modality == "dif")
+    spec = ClipSpec(frames=frames, stride=stride, crop=32, modality=modality)
+    np.testing.assert_array_equal(clip_of(length, spec), expected)
+
+
+@given(st.integers(2, 40), SPECS, st.integers(0, 39))
+def test_turning_back_is_numpys_reflection_and_never_a_jump(length, spec, start):
+    start = min(start, length - 1)
+    numbers = clip_of(length, spec, start)
+    reflected = np.pad(np.arange(length), (0, start + spec.span), mode="reflect")
+    np.testing.assert_array_equal(numbers, reflected[start : start + spec.span : spec.stride])
+    assert (np.abs(np.diff(numbers)) <= spec.stride).all()
 
 
 def test_every_start_crop_and_flip_occurs_about_equally_often():
@@ -153,7 +191,7 @@ def test_uniform_clips_by_hand():
     assert not clips.flip.any()
     numbers = frame_numbers(clips, spec, store.frames)
     np.testing.assert_array_equal(numbers[2], [20, 22, 24, 26])
-    np.testing.assert_array_equal(numbers[3], [0, 2, 4, 1])  # the short video loops
+    np.testing.assert_array_equal(numbers[3], [0, 2, 4, 2])  # the short video turns back
     one = TestPlan(store, videos, spec, clips_per_video=1).clips(0, 1)
     np.testing.assert_array_equal(one.start, [10])
 

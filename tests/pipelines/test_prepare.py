@@ -14,8 +14,9 @@ from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
 from pipelines.layouts import Listing, read_layout
 from pipelines.prepare import prepare
+from pipelines.shard_writing import offsets_path
 from pipelines.store import Settings, Store
-from pipelines.store_writer import offsets_path, writing
+from pipelines.store_writer import writing
 from pipelines.transcode import even_indices
 from tests.helpers import decode_with_pyav, moving_frames, write_video
 

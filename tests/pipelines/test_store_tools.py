@@ -15,9 +15,10 @@ from pipelines.encode import encode
 from pipelines.errors import FastrotError, UnreadableError, UsageError
 from pipelines.layouts import read_layout
 from pipelines.prepare import prepare
+from pipelines.shard_writing import offsets_path
 from pipelines.store import Settings, Store
 from pipelines.store_tools import drop, extract, merge, verify
-from pipelines.store_writer import offsets_path, writing
+from pipelines.store_writer import writing
 from tests.helpers import decode_with_pyav, moving_frames
 
 

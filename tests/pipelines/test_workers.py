@@ -1,6 +1,8 @@
+import multiprocessing
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -40,9 +42,47 @@ def test_nothing_to_do_starts_nothing():
 
 
 def test_leaving_early_leaves_no_process():
-    import multiprocessing
-
     for _ in run_isolated(misbehave, ["a", "hang", "hang"], workers=2):
         break
     time.sleep(0.1)
     assert multiprocessing.active_children() == []
+
+
+def note_pid_and_hang(file):
+    """Show which process works, for ever."""
+    file.write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+def run_hanging(file):
+    list(run_isolated(note_pid_and_hang, [file], workers=1))
+
+
+def test_a_worker_dies_with_its_parent_in_the_middle_of_its_work(tmp_path):
+    file = tmp_path / "pid"
+    parent = multiprocessing.get_context("spawn").Process(target=run_hanging, args=(file,))
+    parent.start()
+    while not (file.exists() and file.read_text()):
+        assert parent.is_alive()
+        time.sleep(0.01)
+    worker = int(file.read_text())
+    try:
+        parent.kill()
+        parent.join()
+        for _ in range(6000):
+            if not alive(worker):
+                return
+            time.sleep(0.01)
+        pytest.fail("the worker goes on")
+    finally:
+        if alive(worker):
+            os.kill(worker, signal.SIGKILL)
+
+
+def alive(pid):
+    """Whether a process runs; one that ended and that nobody waited for does not."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    return "State:\tZ" not in status

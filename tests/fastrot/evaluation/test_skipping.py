@@ -9,9 +9,9 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 
 from fastrot.cli import main
 from fastrot.evaluation.action import score_action
-from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.extract import extract
 from fastrot.evaluation.features import block_features
+from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.probe import probe_blocks
 from fastrot.evaluation.retrieval import retrieve
 from fastrot.evaluation.rotation import evaluate_rotation

@@ -8,11 +8,14 @@ import signal
 
 import pytest
 
+from fastrot.clips import digest
 from fastrot.reproduce import execute
 from fastrot.reproduce.execute import Workshop, carry_out, torchrun_command
+from fastrot.reproduce.identity import ByContent
 from fastrot.reproduce.plan import Measurement, Plan, Snapshot, TrainRun, run_id
 from fastrot.training.trainer import Trainer
 from pipelines.errors import FastrotError
+from pipelines.store import Store
 
 
 @pytest.fixture
@@ -75,6 +78,27 @@ def test_other_videos_are_another_run(bench, plan, tmp_path):
     data = dataclasses.replace(run.config.data, store=str(moved))
     other = dataclasses.replace(run, config=dataclasses.replace(run.config, data=data))
     assert bench.workshop.run_folder(other) != bench.workshop.run_folder(run)
+
+
+def test_runs_are_told_from_those_in_which_short_videos_looped(bench):
+    store = Store.open(bench.store)  # its shortest video has 12 frames, in train1
+    identity = ByContent()
+    train, test = store.select("train1"), store.select("test1")
+
+    def data(**changes):
+        return dataclasses.replace(bench.run().config.data, **changes)
+
+    def of_run(**changes):
+        return identity.of_run(dataclasses.replace(bench.run().config, data=data(**changes)))
+
+    assert of_run(frames=12) == digest(store, train)  # as it always was
+    assert of_run(frames=13) == [digest(store, train), "reflect"]
+    assert of_run(frames=12, modality="dif") == [digest(store, train), "reflect"]  # of 13 frames
+    assert identity.of_split(bench.store, "test1", data(frames=20)) == digest(store, test)
+    assert identity.of_split(bench.store, "test1", data(frames=64)) == [
+        digest(store, test),
+        "reflect",
+    ]
 
 
 def test_a_killed_plan_goes_on(bench, plan, trained, monkeypatch):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from fastrot.checkpoint import load_checkpoint
+from fastrot.checkpoint import load_checkpoint, save_checkpoint
 from fastrot.config import Config
 from fastrot.models.network import pretext_network
 from fastrot.models.resnet3d import ResNet3D
@@ -202,6 +202,23 @@ def test_a_changed_run_is_not_resumed(tiny_config: TinyConfig) -> None:
     train(onecycle)
     with pytest.raises(UsageError, match=r"train\.iterations: 2 then, 4 now"):
         train(replace(onecycle, train=replace(onecycle.train, iterations=4)), resume=True)
+
+
+def test_a_run_made_when_short_videos_looped_is_not_resumed_where_one_is_short(
+    tiny_config: TinyConfig,
+) -> None:
+    for frames, short in ((4, False), (16, True)):  # the shortest video has 12 frames
+        config = tiny_config(name=f"of-{frames}", data={"frames": frames}, train={"iterations": 1})
+        result = train(config)
+        values = load_checkpoint(result.last)
+        del values["format"], values["short_clips"]  # as it was written then
+        save_checkpoint(result.last, values)
+        longer = replace(config, train=replace(config.train, iterations=2))
+        if short:
+            with pytest.raises(UsageError, match=r"shorter than a clip.*turn back at the end now"):
+                train(longer, resume=True)
+        assert train(longer, resume=True, anyway=short).steps == 2
+        assert train(longer, resume=True).steps == 2  # what it wrote is of this version
 
 
 def test_a_run_is_not_overwritten_and_a_finished_one_not_repeated(tiny_config: TinyConfig) -> None:

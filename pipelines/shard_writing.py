@@ -1,0 +1,154 @@
+"""One open shard, write side: videos are appended and synced, and what was never promised is cut off."""
+
+import io
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from isal.isal_zlib import crc32
+from numpy.typing import NDArray
+
+from pipelines.errors import FastrotError
+from pipelines.spool import pieces
+from pipelines.store import Record, Settings
+
+NPY_HEADER_BYTES = 128
+
+
+@dataclass
+class EncodedVideo:
+    """A transcoded video.
+
+    ``data`` are its bytes, or the temporary file that holds them. Where frames are kept one by one (raw,
+    mjpeg), ``packet_bytes`` are their sizes, (frames,) int64, and ``packet_crc32`` their checksums,
+    (frames,) uint32.
+    """
+
+    data: bytes | Path
+    frames: int
+    fps: float
+    packet_bytes: NDArray[np.int64] | None = None
+    packet_crc32: NDArray[np.uint32] | None = None
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return self.data.stat().st_size if isinstance(self.data, Path) else len(self.data)
+
+
+@dataclass(frozen=True)
+class Appended:
+    """Where a video lies: its range in the shard, the number of its first frame, and its bytes' CRC-32."""
+
+    offset: int
+    bytes: int
+    index: int
+    crc32: int
+
+
+class Shard:
+    """One open shard and the files beside it that have a number a frame.
+
+    These are the frames' offsets (uint64, for mjpeg) and their checksums (uint32, for raw and mjpeg).
+    """
+
+    def __init__(self, path: Path, settings: Settings):
+        self.path = path
+        self._raw = settings.codec == "raw"
+        self._size = settings.size
+        self._file = open_binary(path)
+        offsets = settings.codec == "mjpeg"
+        self._offsets = open_binary(offsets_path(path)) if offsets else None
+        self._sums = open_binary(checksums_path(path)) if settings.frame_checksums else None
+        self._beside = [(f, n) for f, n in ((self._offsets, 8), (self._sums, 4)) if f is not None]
+        self.bytes = 0
+        self.frames = 0
+
+    def cut(self, last: Record | None) -> None:
+        """Drop whatever lies beyond the last promised video."""
+        self.frames = 0 if last is None else last.index + last.frames
+        header = NPY_HEADER_BYTES if self._raw else 0
+        self.bytes = header if last is None else last.offset + last.bytes
+        short = os.fstat(self._file.fileno()).st_size < self.bytes
+        for file, width in self._beside:
+            short |= os.fstat(file.fileno()).st_size < width * self.frames
+        if short and last is not None:
+            raise FastrotError(
+                f"{self.path} or a file beside it is shorter than the manifest says: run "
+                f"`fastrot store verify {self.path.parents[1]} --fix` first"
+            )
+        self._file.truncate(self.bytes)
+        self._write_header()
+        for file, width in self._beside:
+            file.truncate(width * self.frames)
+
+    def append(self, video: EncodedVideo) -> Appended:
+        """Write and sync one video, a piece at a time; return where it is."""
+        offset, index = self.bytes, self.frames
+        end, crc = offset, 0
+        for piece in pieces(video.data):
+            write_at(self._file, end, piece)
+            end, crc = end + len(piece), crc32(piece, crc)
+        if self._offsets is not None:
+            assert video.packet_bytes is not None
+            starts = offset + np.concatenate([[0], np.cumsum(video.packet_bytes)[:-1]])
+            write_at(self._offsets, 8 * index, starts.astype("<u8").tobytes())
+        if self._sums is not None:
+            assert video.packet_crc32 is not None
+            write_at(self._sums, 4 * index, video.packet_crc32.astype("<u4").tobytes())
+        for file, _ in self._beside:
+            os.fdatasync(file.fileno())
+        self.bytes = end
+        self.frames += video.frames
+        self._write_header()
+        os.fdatasync(self._file.fileno())
+        return Appended(offset, end - offset, index, crc)
+
+    def _write_header(self) -> None:
+        """Keep a raw shard a valid .npy file at any moment, for readers other than ours."""
+        if self._raw:
+            shape = (self.frames, self._size, self._size, 3)
+            write_at(self._file, 0, npy_header(shape))
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in (self._file, *(file for file, _ in self._beside)):
+            file.close()
+
+
+@lru_cache(4096)
+def offsets_path(shard: Path) -> Path:
+    """Return the file of a shard's frame offsets: little-endian uint64, one a frame."""
+    return shard.with_suffix(shard.suffix + ".offsets")
+
+
+@lru_cache(4096)
+def checksums_path(shard: Path) -> Path:
+    """Return the file of a shard's frame checksums (CRC-32): little-endian uint32, one a frame."""
+    return shard.with_suffix(shard.suffix + ".crc32")
+
+
+def npy_header(shape: tuple[int, ...]) -> bytes:
+    """Return the .npy header of a C-ordered uint8 array, padded to NPY_HEADER_BYTES whatever the shape."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        buffer, {"descr": "|u1", "fortran_order": False, "shape": shape}
+    )
+    assert buffer.tell() == NPY_HEADER_BYTES
+    return buffer.getvalue()
+
+
+def open_binary(path: Path) -> BinaryIO:
+    """Open a file for reading and writing, unbuffered; make it if absent, and keep what it has."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+
+
+def write_at(file: BinaryIO, offset: int, data: bytes) -> None:
+    """Write all of ``data`` at an offset."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file.fileno(), view, offset)
+        view, offset = view[written:], offset + written
