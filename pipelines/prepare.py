@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,7 +25,8 @@ class Prepared:
     """What a run of prepare did; ``found = already + added + rejected`` always adds up.
 
     ``already`` were in the store (or set aside) before, ``missing`` are listed by the data set but not
-    on disk, ``rejected`` pairs each name with its reason.
+    on disk, ``rejected`` pairs each name with its reason. ``damaged`` pairs the names of added videos whose
+    decoder reported errors with the number of damaged frames: fewer than a tenth, or they are rejected.
     """
 
     found: int
@@ -34,6 +35,7 @@ class Prepared:
     rejected: list[tuple[str, str]]
     missing: list[str]
     in_store: int
+    damaged: list[tuple[str, int]] = field(default_factory=list)
 
 
 def prepare(
@@ -75,6 +77,7 @@ def prepare(
         already = len(entries) - len(todo)
         jobs = [Job(entry.path, settings) for entry in todo]
         rejected: list[tuple[str, str]] = []
+        damaged: list[tuple[str, int]] = []
         added_bytes, began = 0, time.monotonic()
         if progress is not None:
             progress(already, len(entries))
@@ -84,6 +87,8 @@ def prepare(
                 entry = todo[index]
                 writer.add(entry.name, result, label=entry.label, splits=entry.splits)
                 added_bytes += len(result.data)
+                if result.damaged_frames:
+                    damaged.append((entry.name, result.damaged_frames))
             else:
                 reason = str(result) or type(result).__name__
                 writer.reject(todo[index].name, reason)
@@ -106,6 +111,7 @@ def prepare(
         rejected=rejected,
         missing=listing.missing,
         in_store=in_store,
+        damaged=damaged,
     )
 
 

@@ -32,12 +32,16 @@ NPY_HEADER_BYTES = 128
 
 @dataclass
 class EncodedVideo:
-    """A transcoded video: its bytes, and for mjpeg the size of each frame's packet, (frames,) int64."""
+    """A transcoded video: its bytes, and for mjpeg the size of each frame's packet, (frames,) int64.
+
+    ``damaged_frames`` counts the source's frames about which its decoder reported errors.
+    """
 
     data: bytes
     frames: int
     fps: float
     packet_bytes: NDArray[np.int64] | None = None
+    damaged_frames: int = 0
 
 
 @contextlib.contextmanager

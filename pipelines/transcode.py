@@ -1,22 +1,23 @@
 """One video file in, its frames at the store's size and codec out (section 4.2's preparation), by PyAV."""
 
+import dataclasses
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
-import numpy as np
-from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
 
 from pipelines.containers import find_truncation
+from pipelines.decoding import Decoder, count_packets
 from pipelines.encode import Frame, encode
 from pipelines.errors import FastrotError
+from pipelines.orientation import orientation_of
+from pipelines.squaring import Squarer
 from pipelines.store import Settings
 from pipelines.store_writer import EncodedVideo
 
-# A triangle filter as wide as the reduction asks (swscale widens it), so that no detail aliases.
-RESIZE = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+MOST_DAMAGED = 0.1
+"""Share of damaged frames from which a video is rejected."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def transcode(job: Job) -> EncodedVideo:
     """Decode a video, keep ``frames`` evenly spaced frames, resize and encode them.
 
     Raises:
-        FastrotError: the file is truncated, has no video, or does not decode to its end.
+        FastrotError: the file is truncated, has no video, or a tenth of its frames or more are damaged.
     """
     settings = job.settings
     try:
@@ -40,48 +41,54 @@ def transcode(job: Job) -> EncodedVideo:
         truncated = find_truncation(job.path)
         if truncated:
             raise FastrotError(truncated)
-        frames, fps = read_frames(job.path, settings.frames, settings.size, settings.fit)
+        frames, fps, damaged = read_frames(job.path, settings.frames, settings.size, settings.fit)
     except av.FFmpegError as error:
         raise FastrotError(f"FFmpeg cannot decode it: {error.strerror}") from None
     except OSError as error:
         raise FastrotError(f"it cannot be read: {error.strerror}") from None
-    return encode(frames, settings.codec, settings.quality, fps)
+    video = encode(frames, settings.codec, settings.quality, fps)
+    return dataclasses.replace(video, damaged_frames=damaged)
 
 
 def read_frames(
     path: Path, count: int | None, size: int, fit: str = "stretch"
-) -> tuple[list[Frame], float]:
-    """Return ``count`` evenly spaced frames (None: all) as size x size RGB, and the kept frames' rate.
+) -> tuple[list[Frame], float, int]:
+    """Return ``count`` evenly spaced frames (None: all) as size x size RGB, their rate, and the damaged ones.
 
     Frame i of the N kept is the video's frame floor(i * F / N). A video with F <= N frames keeps all.
     F is counted, since headers lie: first the packets, and if decoding gives another number, the
-    frames. Frames are turned as the file's display matrix says, as a player would: left on its side,
-    a telephone's video would teach the wrong label. ``fit`` is ``stretch`` (the paper's: the aspect
-    is not kept) or ``crop`` (aspect kept, the centre square).
+    frames. Frames are turned and mirrored as the file's display matrix says, as a player would: left on its
+    side, a telephone's video would teach the wrong label. ``fit`` is ``stretch`` (the paper's: the aspect
+    is not kept) or ``crop`` (aspect kept, the centre square). Damaged frames are counted over the whole
+    video, whether kept or not.
+
+    Raises:
+        FastrotError: no frame can be decoded, a tenth of them or more are damaged, or the display matrix
+            turns them by other than quarter turns.
     """
-    total = None if count is None else _count_packets(path)
+    total = None if count is None else count_packets(path)
     while True:
-        kept, decoded, rate = _decode(path, count, total, size, fit)
+        kept, decoder = _decode(path, count, total, size, fit)
+        decoded = decoder.decoded
         if decoded == 0:
             raise FastrotError("it has no decodable video frame")
+        check_damage(decoder.damaged, decoded + decoder.refused)
         if total is None or count is None or decoded == total:
-            return kept, rate * len(kept) / decoded
+            return kept, decoder.rate * len(kept) / decoded, decoder.damaged
         total = decoded
 
 
-def display_rotation(path: Path) -> int:
-    """Return the degrees, counter-clockwise, by which a player turns a video, from its first frame.
+def check_damage(damaged: int, frames: int) -> None:
+    """Reject a video of ``frames`` frames of which too many are damaged.
 
     Raises:
-        FastrotError: it has no decodable video frame.
+        FastrotError: they are a tenth or more.
     """
-    try:
-        with av.open(str(path)) as container:
-            for frame in container.decode(_video_stream(container)):
-                return round(frame.rotation / 90) * 90 % 360
-    except av.FFmpegError as error:
-        raise FastrotError(f"{path}: FFmpeg cannot decode it: {error.strerror}") from None
-    raise FastrotError(f"{path}: it has no decodable video frame")
+    if damaged >= MOST_DAMAGED * frames:
+        raise FastrotError(
+            f"the decoder reported errors in {damaged} of its {frames} frames, and {MOST_DAMAGED:.0%} are "
+            "too many: get another copy of the video"
+        )
 
 
 def even_indices(total: int, count: int | None) -> list[int]:
@@ -91,45 +98,16 @@ def even_indices(total: int, count: int | None) -> list[int]:
     return [i * total // count for i in range(count)]
 
 
-def _count_packets(path: Path) -> int:
-    with av.open(str(path)) as container:
-        stream = _video_stream(container)
-        return sum(1 for packet in container.demux(stream) if packet.size)
-
-
 def _decode(
     path: Path, count: int | None, total: int | None, size: int, fit: str
-) -> tuple[list[Frame], int, float]:
-    """Return the kept frames, how many were decoded, and the video's frame rate (25 where unknown)."""
+) -> tuple[list[Frame], Decoder]:
+    """Return the kept frames, and the decoder that has read the video to its end."""
     wanted = None if total is None else set(even_indices(total, count))
-    reformatter = VideoReformatter()
     kept: list[Frame] = []
-    decoded = 0
     with av.open(str(path)) as container:
-        stream = _video_stream(container)
-        stream.codec_context.thread_count = 1  # the workers are the parallelism
-        pixel_aspect = float(stream.sample_aspect_ratio or 1)
-        for frame in container.decode(stream):
-            if wanted is None or decoded in wanted:
-                aspect = pixel_aspect * frame.width / frame.height if fit == "crop" else 1.0
-                kept.append(_to_square(frame, size, aspect, reformatter))
-            decoded += 1
-        rate = float(stream.average_rate or 25)
-    return kept, decoded, rate
-
-
-def _to_square(frame: VideoFrame, size: int, aspect: float, reformatter: VideoReformatter) -> Frame:
-    """Resize to ``aspect`` with ``size`` as the shorter side, cut the centre square, turn it upright."""
-    width, height = max(size, round(size * aspect)), max(size, round(size / aspect))
-    resized = reformatter.reformat(
-        frame, width, height, "rgb24", interpolation=RESIZE, threads=1
-    ).to_ndarray()
-    top, left = (height - size) // 2, (width - size) // 2
-    square = resized[top : top + size, left : left + size]
-    return np.ascontiguousarray(np.rot90(square, round(frame.rotation / 90)))
-
-
-def _video_stream(container: av.container.InputContainer) -> av.VideoStream:
-    if not container.streams.video:
-        raise FastrotError("it has no video stream")
-    return container.streams.video[0]
+        decoder = Decoder(container)
+        squarer = Squarer(size, fit, decoder.pixel_aspect)
+        for number, frame in enumerate(decoder.frames()):
+            if wanted is None or number in wanted:
+                kept.append(orientation_of(frame).apply(squarer.square(frame)))
+    return kept, decoder

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import Interpolation
 
-from pipelines.transcode import RESIZE
+
+RESIZE = (
+    Interpolation.BILINEAR
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.FULL_CHR_H_INP
+)
 
 
 def write_video(
@@ -50,12 +57,19 @@ def moving_frames(count: int, height: int, width: int, seed: int = 0) -> np.ndar
 
 
 def decode_with_pyav(path: Path, size: int) -> np.ndarray:
-    """Decode every frame, resized as the store does: the independent truth of the pixel tests."""
+    """Decode every frame, resized as the store does: the independent truth of the pixel tests.
+
+    Each frame is copied without its tags, so that swscale takes chroma as centred, as FFmpeg's program does.
+    """
     with av.open(str(path)) as container:
+        bare = (
+            av.VideoFrame.from_ndarray(frame.to_ndarray(), frame.format.name)
+            for frame in container.decode(video=0)
+        )
         return np.stack(
             [
                 frame.to_ndarray(format="rgb24", width=size, height=size, interpolation=RESIZE)
-                for frame in container.decode(video=0)
+                for frame in bare
             ]
         )
 

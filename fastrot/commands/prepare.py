@@ -113,6 +113,10 @@ def run(args: argparse.Namespace) -> int:
         say(f"set aside: {name}: {reason}")
     if len(result.rejected) > SHOWN:
         say(f"set aside: {len(result.rejected) - SHOWN} more, see {args.out}/rejected*.jsonl")
+    for name, frames in result.damaged[:SHOWN]:
+        say(f"damaged: {name}: kept, though its decoder reported errors in {frames} frames")
+    if len(result.damaged) > SHOWN:
+        say(f"damaged: {len(result.damaged) - SHOWN} more")
     if result.missing:
         shown = ", ".join(result.missing[:3]) + (", ..." if len(result.missing) > 3 else "")
         missing = args.out / "missing.txt"
@@ -121,6 +125,7 @@ def run(args: argparse.Namespace) -> int:
     say(
         f"{result.found} videos found = {result.already} done before + {result.added} added "
         f"+ {len(result.rejected)} set aside; {result.in_store} videos in {args.out}"
+        + (f"; {len(result.damaged)} of the added have damaged frames" if result.damaged else "")
     )
     return 0
 

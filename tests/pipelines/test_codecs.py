@@ -170,9 +170,9 @@ def test_good_sizes_and_qualities_pass():
 @pytest.mark.parametrize("fit", ["stretch", "crop"])
 def test_the_display_matrix_is_applied(tmp_path, clockwise, fit):
     path = write_video(tmp_path / "phone.mp4", moving_frames(3, 48, 64))
-    upright, _ = read_frames(path, None, 40, fit)
+    upright, _, _ = read_frames(path, None, 40, fit)
     turn_on_its_side(path, clockwise)
-    shown, _ = read_frames(path, None, 40, fit)
+    shown, _, _ = read_frames(path, None, 40, fit)
     for before, after in zip(upright, shown, strict=True):
         np.testing.assert_array_equal(after, np.rot90(before, -clockwise // 90))  # rot90 is ccw
 
@@ -188,7 +188,7 @@ def test_fit_crop_keeps_the_aspect_and_the_centre(tmp_path, height, width):
     path = write_video(tmp_path / "disc.avi", np.stack([frame] * 2))
 
     def extents(fit):
-        (square, *_), _ = read_frames(path, None, 40, fit)
+        (square, *_), _, _ = read_frames(path, None, 40, fit)
         bright = square[..., 1] > 128
         return bright.any(axis=1).sum(), bright.any(axis=0).sum()
 
