@@ -19,6 +19,9 @@ Frame = NDArray[np.uint8]
 GOP = 16
 """Frames from one key frame to the next: a decoder that wants a clip starts at most 15 frames early."""
 
+LONGEST_FRAME = Fraction(24 * 3600)
+"""Seconds that a frame is shown at the most: MP4 keeps durations in 32 bits of some 1/16384 s."""
+
 # Without look-ahead and hidden frames a file's packets are its frames, one to one and in order.
 _OPTIONS = {
     "h264": {"preset": "fast", "bf": "0", "sc_threshold": "0", "x264-params": "rc-lookahead=0"},
@@ -69,7 +72,7 @@ def encode_jpegs(frames: list[Frame], quality: int) -> list[bytes]:
 
 def encode_mp4(frames: list[Frame], codec: str, quality: int, fps: float) -> bytes:
     """Encode RGB frames as one MP4 file, in BT.601 of limited range: what DALI's decoders assume."""
-    rate = Fraction(fps).limit_denominator(1001)
+    rate = frame_rate(fps)
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
         stream: Any = container.add_stream(_ENCODERS[codec], rate=rate)
@@ -87,6 +90,13 @@ def encode_mp4(frames: list[Frame], codec: str, quality: int, fps: float) -> byt
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return buffer.getvalue()
+
+
+def frame_rate(fps: float) -> Fraction:
+    """Return ``fps`` as a fraction of small numbers, and no less than a frame a day, for MP4's sake."""
+    if fps >= 1:
+        return Fraction(fps).limit_denominator(1001)
+    return 1 / min(LONGEST_FRAME, Fraction(1 / fps).limit_denominator(1001))
 
 
 def _planar(
