@@ -52,8 +52,8 @@ class ReaderLoader:
         waited_s: seconds that the consumer has waited for batches so far.
 
     Raises:
-        FastrotError: DALI is not installed or cannot read the videos, or would read one of them wrongly: it
-            has to be turned or mirrored, which DALI does not do, or has several video streams.
+        FastrotError: DALI is not installed or cannot read the videos, or would show one of them otherwise
+            than a player: it has to be turned or mirrored, or has several video streams.
     """
 
     def __init__(
@@ -91,8 +91,8 @@ class ReaderLoader:
         if reasons:
             path, reason = reasons[0]
             raise FastrotError(
-                f"DALI's reader would read {len(reasons)} of {len(videos)} videos wrongly, such as {path}: "
-                f"{reason}. Prepare the videos (fastrot prepare) and train on the store"
+                f"DALI's reader cannot take {len(reasons)} of {len(videos)} videos as they are, such as "
+                f"{path}: {reason}. Prepare the videos (fastrot prepare) and train on the store"
             )
         files = [str(path.resolve()) for path in videos]
         try:
@@ -190,11 +190,7 @@ class ReaderLoader:
 
 
 def _why_unfit(path: Path) -> str | None:
-    """Return why DALI would show a video otherwise than a player, or None; decodes its first frame.
-
-    Raises:
-        FastrotError: it has no decodable video frame.
-    """
+    """Return why DALI would not show a video as a player does, or None; decodes its first frame."""
     try:
         with av.open(str(path)) as container:
             streams = len(container.streams.video)
@@ -205,13 +201,13 @@ def _why_unfit(path: Path) -> str | None:
                 )
             frame = next(Decoder(container).frames(), None)
             if frame is None:
-                raise FastrotError("it has no decodable video frame")
+                return "it has no decodable video frame"
             if orientation_of(frame) != UPRIGHT:
                 return "its display matrix turns or mirrors the picture, which DALI does not do"
     except av.FFmpegError as error:
-        raise FastrotError(f"{path}: FFmpeg cannot decode it: {error.strerror}") from None
+        return f"FFmpeg cannot decode it: {error.strerror}"
     except FastrotError as error:
-        raise FastrotError(f"{path}: {error}") from None
+        return str(error)
     return None
 
 
