@@ -94,7 +94,7 @@ class Decoder:
             except av.FFmpegError as error:
                 self._refusal, refused = error, True
                 self.refused += 1
-        self._bad_packets += refused or packet.is_corrupt or any(map(_is_damage, messages))
+        self._bad_packets += refused or packet.is_corrupt or any(map(is_damage, messages))
         return frames
 
 
@@ -112,6 +112,7 @@ def _reported_errors() -> Iterator[list[tuple[int, str, str]]]:
         av.logging.set_level(level)
 
 
-def _is_damage(message: tuple[int, str, str]) -> bool:
+def is_damage(message: tuple[int, str, str]) -> bool:
+    """Return whether FFmpeg's message (level, who, what) reports pixels that may be wrong."""
     level, _, text = message
     return level <= av.logging.ERROR and not any(harmless in text for harmless in _HARMLESS)

@@ -53,7 +53,7 @@ class ReaderLoader:
 
     Raises:
         FastrotError: DALI is not installed or cannot read the videos, or would show one of them otherwise
-            than a player: it has to be turned or mirrored, or has several video streams.
+            than a player: it has to be turned or mirrored.
     """
 
     def __init__(
@@ -193,12 +193,6 @@ def _why_unfit(path: Path) -> str | None:
     """Return why DALI would not show a video as a player does, or None; decodes its first frame."""
     try:
         with av.open(str(path)) as container:
-            streams = len(container.streams.video)
-            if streams > 1:
-                return (
-                    f"it has {streams} video streams (a cover picture counts), among which DALI does not "
-                    "choose as players do"
-                )
             frame = next(Decoder(container).frames(), None)
             if frame is None:
                 return "it has no decodable video frame"

@@ -93,13 +93,13 @@ def write_display_matrix(path: Path, a: float, b: float, c: float, d: float) -> 
     path.write_bytes(data)
 
 
-def write_streams(path: Path, *, preview_first: bool) -> Path:
+def write_streams(path: Path, *, preview_first: bool, codec: str = "mpeg4") -> Path:
     """Write a film (12 bright frames of 128x96, the default stream) and a dark preview into one file."""
     sizes = [(32, 32, 40), (128, 96, 200)] if preview_first else [(128, 96, 200), (32, 32, 40)]
     with av.open(str(path), "w") as container:
         streams = []
         for width, height, level in sizes:
-            stream = container.add_stream("mpeg4", rate=25)
+            stream = container.add_stream(codec, rate=25)
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.disposition = Disposition.default if width == 128 else Disposition(0)
             streams.append((stream, np.full((height, width, 3), level, np.uint8)))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from pipelines.decoding import Decoder
+from pipelines.decoding import Decoder, is_damage
 from pipelines.errors import FastrotError
 from pipelines.layouts import read_layout
 from pipelines.prepare import prepare
@@ -146,26 +146,38 @@ def test_flipped_bytes_are_counted_frame_by_frame(tmp_path, codec):
     assert frames >= 57
 
 
-@pytest.mark.parametrize(("codec", "refused"), [("libx264", 3), ("mpeg4", 0), ("mpeg2video", 0)])
+@pytest.mark.parametrize(
+    ("codec", "refused"), [("libx264", 3), ("mpeg4", 0), ("mpeg2video", 0), ("mjpeg", 0)]
+)
 def test_packets_cut_short_are_counted_whether_refused_or_concealed(tmp_path, codec, refused):
-    got = count(write_damaged(tmp_path / "film.mkv", cut, codec))
+    options = {"pix_fmt": "yuvj420p"} if codec == "mjpeg" else {}
+    got = count(write_damaged(tmp_path / "film.mkv", cut, codec, **options))
     assert got == (60 - refused, 3, refused)
 
 
-def test_a_lost_transport_packet_is_counted(tmp_path):
-    """MPEG-TS numbers its packets of 188 bytes; one that is missing leaves its frame incomplete."""
+@pytest.mark.parametrize("fault", ["lost", "flagged"])
+def test_faults_of_transport_packets_are_counted(tmp_path, fault):
+    """A packet of MPEG-TS is missing, or flagged by its receiver, with nothing for the decoder to see."""
     path = write_film(tmp_path / "film.ts", "mpeg2video")
-    assert count(path)[1] == 0
-    data = path.read_bytes()
-    packets = [data[at : at + 188] for at in range(0, len(data), 188)]
-    video = [
-        number
-        for number, packet in enumerate(packets)
-        if (packet[1] & 0x5F) << 8 | packet[2] == 0x100  # the stream's number, and no frame's start
-    ]
-    lost = video[len(video) // 2]
-    path.write_bytes(b"".join(packets[:lost] + packets[lost + 1 :]))
+    assert count(path) == (60, 0, 0)
+    data = bytearray(path.read_bytes())
+    # Packets have 188 bytes; 0x47, and the stream's number 0x100 in one that begins no frame.
+    video = [at for at in range(0, len(data), 188) if data[at : at + 3] == b"\x47\x01\x00"]
+    middle = video[len(video) // 2]
+    if fault == "lost":
+        del data[middle : middle + 188]
+    else:
+        data[middle + 1] |= 0x80
+    path.write_bytes(data)
     assert 1 <= count(path)[1] <= 2
+
+
+def test_what_decoders_call_errors_though_every_pixel_is_right():
+    error = av.logging.ERROR
+    assert is_damage((error, "h264", "error while decoding MB 0 10, bytestream 1049\n"))
+    assert not is_damage((av.logging.WARNING, "mjpeg", "EOI missing, emulating\n"))
+    assert not is_damage((error, "h264", "mmco: unref short failure\n"))
+    assert not is_damage((error, "mjpeg", "unable to decode APP fields: Invalid data found\n"))
 
 
 def test_a_tenth_of_damaged_frames_is_too_many():

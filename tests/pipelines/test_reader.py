@@ -94,11 +94,12 @@ def test_codecs_that_the_cpu_cannot_decode_say_what_to_do(tmp_path):
         next(windows)
 
 
-def test_several_video_streams_are_refused(tmp_path):
-    """DALI need not take the one that players take: it could be a cover, or a preview."""
-    path = write_streams(tmp_path / "film.mkv", preview_first=True)
-    with pytest.raises(FastrotError, match=r"1 of 1 videos.*film\.mkv: it has 2 video streams"):
-        loader_of([path])
+@pytest.mark.parametrize("preview_first", [True, False])
+def test_of_several_streams_dali_reads_the_one_that_prepare_stores(tmp_path, preview_first):
+    path = write_streams(tmp_path / "film.mkv", preview_first=preview_first, codec="libvpx-vp9")
+    with loader_of([path], ClipSpec(frames=4, crop=32), size=40, batch=2) as windows:
+        clips = next(windows).clips
+    assert clips.float().mean().item() == pytest.approx(200, abs=4)  # the preview has 40
 
 
 def test_videos_that_do_not_decode_are_named(films, tmp_path):
