@@ -7,7 +7,7 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from pipelines.codecs import CODECS
@@ -27,6 +27,8 @@ _OPTIONS = {
     "h264": {"preset": "fast", "bf": "0", "sc_threshold": "0", "x264-params": "rc-lookahead=0"},
     "vp9": {"b:v": "0", "deadline": "realtime", "cpu-used": "7", "lag-in-frames": "0"},
 }
+# Where chroma is halved (4:2:0), both axes alike: without full chroma input, columns are filtered otherwise.
+_HALVING = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
 _ENCODERS = {"h264": "libx264", "vp9": "libvpx-vp9"}
 
 
@@ -109,6 +111,7 @@ def _planar(
             format=pix_fmt,
             dst_colorspace=Colorspace.ITU601,
             dst_color_range=color_range,
+            interpolation=_HALVING,
             threads=1,
         )
         planar.pts, planar.time_base = number, time_base
