@@ -28,7 +28,7 @@ _OPTIONS = {
     "vp9": {"b:v": "0", "deadline": "realtime", "cpu-used": "7", "lag-in-frames": "0"},
 }
 # Where chroma is halved (4:2:0), both axes alike: without full chroma input, columns are filtered otherwise.
-_HALVING = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
+_HALVING = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INP
 _ENCODERS = {"h264": "libx264", "vp9": "libvpx-vp9"}
 
 
@@ -111,7 +111,7 @@ def _planar(
             format=pix_fmt,
             dst_colorspace=Colorspace.ITU601,
             dst_color_range=color_range,
-            interpolation=_HALVING,
+            interpolation=_HALVING if pix_fmt == "yuv420p" else None,
             threads=1,
         )
         planar.pts, planar.time_base = number, time_base

@@ -107,7 +107,8 @@ def _decode(
     with av.open(str(path)) as container:
         decoder = Decoder(container)
         squarer = Squarer(size, fit, decoder.pixel_aspect)
-        for number, frame in enumerate(decoder.frames()):
-            if wanted is None or number in wanted:
+        for frame in decoder.frames():
+            if wanted is None or decoder.decoded - 1 in wanted:
                 kept.append(orientation_of(frame).apply(squarer.square(frame)))
+            del frame  # before the next is decoded, see there
     return kept, decoder
