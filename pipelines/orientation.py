@@ -43,7 +43,7 @@ UPRIGHT = Orientation()
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:
-    """Return how a player shows the frame, from the display matrix that comes with it.
+    """Return how a player shows the frame and those after it, from the display matrix that comes with it.
 
     Raises:
         FastrotError: the matrix turns by other than quarter turns, or shears.

@@ -107,8 +107,12 @@ def _decode(
     with av.open(str(path)) as container:
         decoder = Decoder(container)
         squarer = Squarer(size, fit, decoder.pixel_aspect)
+        orientation = None
         for frame in decoder.frames():
+            # Once a video, as FFmpeg does; and PyAV keeps a frame whose side data was looked at until Python
+            # collects its garbage.
+            orientation = orientation or orientation_of(frame)
             if wanted is None or decoder.decoded - 1 in wanted:
-                kept.append(orientation_of(frame).apply(squarer.square(frame)))
+                kept.append(orientation.apply(squarer.square(frame)))
             del frame  # before the next is decoded, see there
     return kept, decoder
