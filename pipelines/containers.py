@@ -1,12 +1,16 @@
-"""Is the file as long as its container says? FFmpeg plays a truncated file to its end without a word.
+"""Are all the frames there of which a container speaks? FFmpeg plays a truncated file without a word.
 
 Only sizes that the container declares of itself are compared with the file's: frame counts in
-headers lie in healthy files too.
+headers lie in healthy files too. Some programs declare an outer size that is too large; where it exceeds
+the file, the sizes of what it holds decide.
 """
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+import av
 
 _ISO_FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"pnot")
 # The top-level boxes of ISO/IEC 14496-12 and QuickTime.
@@ -14,7 +18,9 @@ _ISO_BOXES = frozenset(
     b"ftyp moov mdat free wide skip pnot moof mfra meta styp sidx".split()
     + b"ssix prft uuid pdin emsg udta meco imda".split()
 )
-_EBML_HEADER, _EBML_SEGMENT = 0x1A45DFA3, 0x18538067
+# Those that may be declared too large: what their missing bytes held, the index in moov tells.
+_ISO_LAST_BOXES = frozenset(b"mdat free skip wide udta meta uuid".split())
+_EBML_HEADER, _EBML_SEGMENT, _EBML_CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 
 
 def find_truncation(path: Path) -> str | None:
@@ -24,6 +30,7 @@ def find_truncation(path: Path) -> str | None:
 
     Raises:
         OSError: the file cannot be read.
+        av.FFmpegError: its index cannot be read.
     """
     size = path.stat().st_size
     if size == 0:
@@ -35,9 +42,9 @@ def find_truncation(path: Path) -> str | None:
         if head[:4] == b"RIFF":
             declared = _riff_end(file, size)
         elif head[4:8] in _ISO_FIRST_BOXES:
-            declared = _iso_end(file, size)
+            declared = _iso_end(file, path, size)
         elif head[:4] == _EBML_HEADER.to_bytes(4, "big"):
-            declared = _matroska_end(file)
+            declared = _matroska_end(file, size)
         else:
             return None
     if declared is None or declared <= size:
@@ -47,7 +54,7 @@ def find_truncation(path: Path) -> str | None:
 
 def _riff_end(file: BinaryIO, size: int) -> int:
     """Follow the RIFF chunks (an AVI over 1 GB has several)."""
-    end = 0
+    begin = end = 0
     while end + 8 <= size:
         file.seek(end)
         kind, length = struct.unpack("<4sI", file.read(8))
@@ -55,13 +62,29 @@ def _riff_end(file: BinaryIO, size: int) -> int:
             break  # what follows the last chunk is padding
         if length in (0, 0xFFFFFFFF):
             return size  # written to a pipe: the length was never filled in
-        end += 8 + length
+        begin, end = end, end + 8 + length
+    if end > size and _riff_parts_are_whole(file, begin + 12, size):
+        return size
     return end
 
 
-def _iso_end(file: BinaryIO, size: int) -> int:
+def _riff_parts_are_whole(file: BinaryIO, begin: int, size: int) -> bool:
+    """Follow the parts of a RIFF chunk to the file's end; all frames are in one of them, the list "movi"."""
+    end, has_frames = begin, False
+    while end + 8 <= size:
+        file.seek(end)
+        kind, length, form = struct.unpack("<4sI4s", file.read(12).ljust(12))
+        has_frames |= kind == b"LIST" and form == b"movi"
+        if end + 8 + length > size:
+            return False
+        end += 8 + length + length % 2
+    return has_frames
+
+
+def _iso_end(file: BinaryIO, path: Path, size: int) -> int:
     """Follow the top-level boxes: a box's size is 32 bits, 1 for a 64-bit one after it, 0 for the rest."""
     end = 0
+    seen = set()
     while end + 8 <= size:
         file.seek(end)
         length, kind = struct.unpack(">I4s", file.read(8))
@@ -77,21 +100,55 @@ def _iso_end(file: BinaryIO, size: int) -> int:
         if length < 8:
             break
         end += length
+        seen.add(kind)
+    if end > size and kind in _ISO_LAST_BOXES and b"moov" in seen and b"moof" not in seen:
+        return max(size, _last_sample_end(path))
     return end
 
 
-def _matroska_end(file: BinaryIO) -> int | None:
+def _last_sample_end(path: Path) -> int:
+    """Return where the last sample ends of which an MP4's index speaks."""
+    with av.open(str(path)) as container:
+        ends = [
+            entry.pos + entry.size for stream in container.streams for entry in stream.index_entries
+        ]
+    return max(ends, default=0)
+
+
+def _matroska_end(file: BinaryIO, size: int) -> int | None:
     """Read the size of the segment, which follows the EBML header; live recordings leave it unknown."""
-    end = 0
     for wanted in (_EBML_HEADER, _EBML_SEGMENT):
         identifier = int.from_bytes(file.read(4), "big")
         length = _matroska_length(file)
         if identifier != wanted or length is None:
             return None
-        end = file.tell() + length
+        begin, end = file.tell(), file.tell() + length
         if identifier == _EBML_HEADER:
             file.seek(end)
-    return end
+    if end <= size:
+        return end
+    parts = list(_matroska_parts(file, begin, size))
+    last = max((part_end for _, _, part_end in parts), default=end)
+    clusters = [part_end - start for kind, start, part_end in parts if kind == _EBML_CLUSTER]
+    # A cut between two clusters leaves whole ones; what is missing then is no smaller than a cluster.
+    too_long_by = end - size
+    return size if last == size and clusters and too_long_by < min(clusters) else max(last, end)
+
+
+def _matroska_parts(file: BinaryIO, begin: int, size: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (identifier, begin, end) of a segment's parts, as far as the file and known sizes go."""
+    end = begin
+    while end < size:
+        start = end
+        file.seek(start)
+        first = file.read(1)
+        width = 9 - first[0].bit_length() if first[0] else 1
+        identifier = int.from_bytes(first + file.read(width - 1), "big")
+        length = _matroska_length(file)
+        if length is None:
+            return
+        end = file.tell() + length
+        yield identifier, start, end
 
 
 def _matroska_length(file: BinaryIO) -> int | None:

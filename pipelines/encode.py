@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
@@ -22,11 +22,16 @@ Frame = NDArray[np.uint8]
 GOP = 16
 """Frames from one key frame to the next: a decoder that wants a clip starts at most 15 frames early."""
 
+LONGEST_FRAME = Fraction(24 * 3600)
+"""Seconds that a frame is shown at the most: MP4 keeps durations in 32 bits of some 1/16384 s."""
+
 # Without look-ahead and hidden frames a file's packets are its frames, one to one and in order.
 _OPTIONS = {
     "h264": {"preset": "fast", "bf": "0", "sc_threshold": "0", "x264-params": "rc-lookahead=0"},
     "vp9": {"b:v": "0", "deadline": "realtime", "cpu-used": "7", "lag-in-frames": "0"},
 }
+# Where chroma is halved (4:2:0), both axes alike: without full chroma input, columns are filtered otherwise.
+_HALVING = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INP
 _ENCODERS = {"h264": "libx264", "vp9": "libvpx-vp9"}
 
 
@@ -102,7 +107,7 @@ def _write_mp4(frames: Iterable[Frame], codec: str, quality: int, fps: float, sp
     """
     height, width, frames = _measured(frames)
     count = 0
-    rate = Fraction(fps).limit_denominator(1001)
+    rate = frame_rate(fps)
     with av.open(spool, "w", format="mp4") as container:
         stream: Any = container.add_stream(_ENCODERS[codec], rate=rate)
         stream.height, stream.width = height, width
@@ -129,6 +134,13 @@ def _measured(frames: Iterable[Frame]) -> tuple[int, int, Iterator[Frame]]:
     return first.shape[0], first.shape[1], chain([first], rest)
 
 
+def frame_rate(fps: float) -> Fraction:
+    """Return ``fps`` as a fraction of small numbers, and no less than a frame a day, for MP4's sake."""
+    if fps >= 1:
+        return Fraction(fps).limit_denominator(1001)
+    return 1 / min(LONGEST_FRAME, Fraction(1 / fps).limit_denominator(1001))
+
+
 def _planar(
     frames: Iterable[Frame], pix_fmt: str, color_range: ColorRange, time_base: Fraction
 ) -> Iterator[av.VideoFrame]:
@@ -139,6 +151,7 @@ def _planar(
             format=pix_fmt,
             dst_colorspace=Colorspace.ITU601,
             dst_color_range=color_range,
+            interpolation=_HALVING if pix_fmt == "yuv420p" else None,
             threads=1,
         )
         planar.pts, planar.time_base = number, time_base

@@ -110,6 +110,7 @@ def prepare(
             Job(entry.path, settings, writer.spools, number) for number, entry in enumerate(todo)
         ]
         rejected: list[tuple[str, str]] = []
+        damaged: list[tuple[str, int]] = []
         added_bytes, began = 0, time.monotonic()
         if progress is not None:
             progress(already, len(entries))
@@ -129,6 +130,8 @@ def prepare(
                     revision=reviewed.revisions.get(entry.name, 0),
                 )
                 added_bytes += record.bytes
+                if result.damaged_frames:
+                    damaged.append((entry.name, result.damaged_frames))
             elif isinstance(result, SpoolError):
                 raise FastrotError(f"the store {out} cannot be written: {result}")
             else:
@@ -160,6 +163,7 @@ def prepare(
         replaced=[name for name in reviewed.replaced if name not in dict(rejected)],
         relabelled=reviewed.relabelled,
         absent=reviewed.absent,
+        damaged=damaged,
     )
 
 

@@ -10,16 +10,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import torch
 
 from pipelines.broken import Replaced
+from pipelines.decoding import Decoder
 from pipelines.errors import FastrotError
 from pipelines.graph import build_reader_pipeline
 from pipelines.handover import Handover
 from pipelines.loader import Batch, LoaderStats
+from pipelines.orientation import UPRIGHT, orientation_of
 from pipelines.plan import ClipSpec, crop_of_samples
-from pipelines.transcode import display_rotation
 
 
 class ReaderLoader:
@@ -50,8 +52,8 @@ class ReaderLoader:
         waited_s: seconds that the consumer has waited for batches so far.
 
     Raises:
-        FastrotError: DALI is not installed or cannot read the videos, or one of them has to be turned
-            to be upright, which DALI does not do: its label would be wrong.
+        FastrotError: DALI is not installed or cannot read the videos, or would show one of them otherwise
+            than a player: it has to be turned or mirrored.
     """
 
     def __init__(
@@ -85,11 +87,12 @@ class ReaderLoader:
         self._ended = 0.0
         self._handover = Handover(device)
         gpu = device.type == "cuda"
-        turned = [path for path in videos if display_rotation(path)]
-        if turned:
+        reasons = [(path, reason) for path in videos if (reason := _why_unfit(path))]
+        if reasons:
+            path, reason = reasons[0]
             raise FastrotError(
-                f"{len(turned)} videos, such as {turned[0]}, are stored on their side and say so in their "
-                "header, which DALI's reader does not heed: prepare the videos (fastrot prepare) instead"
+                f"DALI's reader cannot take {len(reasons)} of {len(videos)} videos as they are, such as "
+                f"{path}: {reason}. Prepare the videos (fastrot prepare) and train on the store"
             )
         files = [str(path.resolve()) for path in videos]
         try:
@@ -184,6 +187,22 @@ class ReaderLoader:
     def __exit__(self, *_: object) -> None:
         self.close()
         gc.collect()  # DALI's pipeline refers to itself
+
+
+def _why_unfit(path: Path) -> str | None:
+    """Return why DALI would not show a video as a player does, or None; decodes its first frame."""
+    try:
+        with av.open(str(path)) as container:
+            frame = next(Decoder(container).frames(), None)
+            if frame is None:
+                return "it has no decodable video frame"
+            if orientation_of(frame) != UPRIGHT:
+                return "its display matrix turns or mirrors the picture, which DALI does not do"
+    except av.FFmpegError as error:
+        return f"FFmpeg cannot decode it: {error.strerror}"
+    except FastrotError as error:
+        return str(error)
+    return None
 
 
 def _first_line(error: Exception) -> str:

@@ -24,7 +24,7 @@ class EncodedVideo:
 
     ``data`` are its bytes, or the temporary file that holds them. Where frames are kept one by one (raw,
     mjpeg), ``packet_bytes`` are their sizes, (frames,) int64, and ``packet_crc32`` their checksums,
-    (frames,) uint32.
+    (frames,) uint32. ``damaged_frames`` counts the source's frames about which its decoder reported errors.
     """
 
     data: bytes | Path
@@ -32,6 +32,7 @@ class EncodedVideo:
     fps: float
     packet_bytes: NDArray[np.int64] | None = None
     packet_crc32: NDArray[np.uint32] | None = None
+    damaged_frames: int = 0
 
     @property
     def size(self) -> int:

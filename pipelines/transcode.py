@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import TypeVar
 
 import av
-import numpy as np
-from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
 
 from pipelines.containers import find_truncation
+from pipelines.decoding import Decoder, count_packets
 from pipelines.encode import Frame, encode
 from pipelines.errors import FastrotError
+from pipelines.orientation import orientation_of
 from pipelines.shard_writing import EncodedVideo
 from pipelines.spool import MEMORY_BYTES, Spool
+from pipelines.squaring import Squarer
 from pipelines.store import Settings
 
 Made = TypeVar("Made")
 
-# A triangle filter as wide as the reduction asks (swscale widens it), so that no detail aliases.
-RESIZE = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+MOST_DAMAGED = 0.1
+"""Share of damaged frames from which a video is rejected."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def transcode(job: Job) -> EncodedVideo:
     Frames are encoded as they are decoded, so memory does not grow with the video's length.
 
     Raises:
-        FastrotError: the file is truncated, has no video, or does not decode to its end.
+        FastrotError: the file is truncated, has no video, or a tenth of its frames or more are damaged.
         SpoolError: the temporary file cannot be written.
     """
     settings = job.settings
@@ -73,14 +73,16 @@ def transcode(job: Job) -> EncodedVideo:
         spool = Spool(job.spool, job.memory)
         return encode(frames, settings.codec, settings.quality, fps, spool)
 
-    video, fps = stream_frames(job.path, settings.frames, settings.size, settings.fit, encoded)
-    return dataclasses.replace(video, fps=fps)
+    video, fps, damaged = stream_frames(
+        job.path, settings.frames, settings.size, settings.fit, encoded
+    )
+    return dataclasses.replace(video, fps=fps, damaged_frames=damaged)
 
 
 def read_frames(
     path: Path, count: int | None, size: int, fit: str = "stretch"
-) -> tuple[list[Frame], float]:
-    """Return a list of what ``stream_frames`` gives, and the kept frames' rate."""
+) -> tuple[list[Frame], float, int]:
+    """Return a list of what ``stream_frames`` gives, the kept frames' rate, and the damaged frames."""
     return stream_frames(path, count, size, fit, lambda frames, fps: list(frames))
 
 
@@ -90,13 +92,13 @@ def stream_frames(
     size: int,
     fit: str,
     consume: Callable[[Iterator[Frame], float], Made],
-) -> tuple[Made, float]:
+) -> tuple[Made, float, int]:
     """Hand over ``count`` evenly spaced frames (None: all) as size x size RGB, one after another.
 
     Frame i of the N kept is the video's frame floor(i * F / N). A video with F <= N frames keeps all.
     F is counted, since headers lie: first the packets, and if decoding gives another number, the
-    frames. Frames are turned as the file's display matrix says, as a player would: left on its side,
-    a telephone's video would teach the wrong label.
+    frames. Frames are turned and mirrored as the file's display matrix says, as a player would: left on its
+    side, a telephone's video would teach the wrong label.
 
     Args:
         path: the video.
@@ -107,37 +109,42 @@ def stream_frames(
             the packets had told another F than the frames.
 
     Returns:
-        What ``consume`` made in its last call, and the kept frames' rate.
+        What ``consume`` made in its last call, the kept frames' rate, and how many frames of the whole
+        video, kept or not, are damaged.
 
     Raises:
-        FastrotError: the video cannot be read, has no frame, or does not decode to its end.
+        FastrotError: the video cannot be read, no frame can be decoded, a tenth of them or more are damaged,
+            or the display matrix turns them by other than quarter turns.
     """
     with _reading_errors():
-        total = None if count is None else max(1, _count_packets(path))
+        total = None if count is None else max(1, count_packets(path))
     while True:
         wanted = None if total is None else set(even_indices(total, count))
         with _reading_errors():
-            decoding = _Decoding(path, wanted, size, fit)
-        fps = decoding.rate if total is None else decoding.rate * len(wanted or ()) / total
-        made = consume(decoding.frames(), fps)
-        if total is None or decoding.decoded == total:
-            return made, decoding.rate * decoding.kept / decoding.decoded
-        total = decoding.decoded
+            container = av.open(str(path))
+        with container:
+            with _reading_errors():
+                decoder = Decoder(container)
+            fps = decoder.rate if total is None else decoder.rate * len(wanted or ()) / total
+            made = consume(_squares(decoder, wanted, Squarer(size, fit, decoder.pixel_aspect)), fps)
+        decoded = decoder.decoded
+        if total is None or decoded == total:
+            kept = decoded if wanted is None else len(wanted)
+            return made, decoder.rate * kept / decoded, decoder.damaged
+        total = decoded
 
 
-def display_rotation(path: Path) -> int:
-    """Return the degrees, counter-clockwise, by which a player turns a video, from its first frame.
+def check_damage(damaged: int, frames: int) -> None:
+    """Reject a video of ``frames`` frames of which too many are damaged.
 
     Raises:
-        FastrotError: it has no decodable video frame.
+        FastrotError: they are a tenth or more.
     """
-    try:
-        with av.open(str(path)) as container:
-            for frame in container.decode(_video_stream(container)):
-                return round(frame.rotation / 90) * 90 % 360
-    except av.FFmpegError as error:
-        raise FastrotError(f"{path}: FFmpeg cannot decode it: {error.strerror}") from None
-    raise FastrotError(f"{path}: it has no decodable video frame")
+    if damaged >= MOST_DAMAGED * frames:
+        raise FastrotError(
+            f"the decoder reported errors in {damaged} of its {frames} frames, and {MOST_DAMAGED:.0%} are "
+            "too many: get another copy of the video"
+        )
 
 
 def even_indices(total: int, count: int | None) -> list[int]:
@@ -147,72 +154,35 @@ def even_indices(total: int, count: int | None) -> list[int]:
     return [i * total // count for i in range(count)]
 
 
-def _count_packets(path: Path) -> int:
-    with av.open(str(path)) as container:
-        stream = _video_stream(container)
-        return sum(1 for packet in container.demux(stream) if packet.size)
+def _squares(decoder: Decoder, wanted: set[int] | None, squarer: Squarer) -> Iterator[Frame]:
+    """Decode to the video's end, and yield the wanted frames, upright and square.
 
-
-class _Decoding:
-    """One pass over a video.
-
-    Attributes:
-        rate: frames a second of the video, 25 where unknown.
-        decoded: frames that were decoded so far.
-        kept: how many of them were wanted.
+    Raises:
+        FastrotError: there is no frame, or too many are damaged.
     """
-
-    def __init__(self, path: Path, wanted: set[int] | None, size: int, fit: str):
-        self._wanted = wanted
-        self._size = size
-        self._fit = fit
-        self._container = av.open(str(path))
-        self._stream = _video_stream(self._container)
-        self.rate = float(self._stream.average_rate or 25)
-        self.decoded = 0
-        self.kept = 0
-
-    def frames(self) -> Iterator[Frame]:
-        """Decode to the video's end; yield the wanted frames. Raises FastrotError, also if there is none."""
-        stream = self._stream
-        reformatter = VideoReformatter()
-        with _reading_errors(), self._container as container:
-            stream.codec_context.thread_count = 1  # the workers are the parallelism
-            pixel_aspect = float(stream.sample_aspect_ratio or 1)
-            for frame in container.decode(stream):
-                if self._wanted is None or self.decoded in self._wanted:
-                    crop = self._fit == "crop"
-                    aspect = pixel_aspect * frame.width / frame.height if crop else 1.0
-                    self.kept += 1
-                    yield _to_square(frame, self._size, aspect, reformatter)
-                self.decoded += 1
-        if self.decoded == 0:
-            raise FastrotError("it has no decodable video frame")
+    orientation = None
+    with _reading_errors():
+        for frame in decoder.frames():
+            # Once a video, as FFmpeg does; and PyAV keeps a frame whose side data was looked at until Python
+            # collects its garbage.
+            orientation = orientation or orientation_of(frame)
+            if wanted is None or decoder.decoded - 1 in wanted:
+                square = orientation.apply(squarer.square(frame))
+                del frame  # before the next is decoded, see Decoder.frames
+                yield square
+            else:
+                del frame
+    if decoder.decoded == 0:
+        raise FastrotError("it has no decodable video frame")
+    check_damage(decoder.damaged, decoder.decoded + decoder.refused)
 
 
 @contextlib.contextmanager
 def _reading_errors() -> Iterator[None]:
-    """Tell what went wrong with the video, as a FastrotError."""
+    """Turn what went wrong with the video into a FastrotError."""
     try:
         yield
     except av.FFmpegError as error:
         raise FastrotError(f"FFmpeg cannot decode it: {error.strerror}") from None
     except OSError as error:
         raise FastrotError(f"it cannot be read: {error.strerror}") from None
-
-
-def _to_square(frame: VideoFrame, size: int, aspect: float, reformatter: VideoReformatter) -> Frame:
-    """Resize to ``aspect`` with ``size`` as the shorter side, cut the centre square, turn it upright."""
-    width, height = max(size, round(size * aspect)), max(size, round(size / aspect))
-    resized = reformatter.reformat(
-        frame, width, height, "rgb24", interpolation=RESIZE, threads=1
-    ).to_ndarray()
-    top, left = (height - size) // 2, (width - size) // 2
-    square = resized[top : top + size, left : left + size]
-    return np.ascontiguousarray(np.rot90(square, round(frame.rotation / 90)))
-
-
-def _video_stream(container: av.container.InputContainer) -> av.VideoStream:
-    if not container.streams.video:
-        raise FastrotError("it has no video stream")
-    return container.streams.video[0]

@@ -2,6 +2,7 @@
 
 import io
 import struct
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -14,7 +15,8 @@ from pipelines.errors import UsageError
 from pipelines.graph import build_pipeline
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan, frame_numbers, train_ranges
-from pipelines.transcode import read_frames
+from pipelines.store import Settings
+from pipelines.transcode import Job, read_frames, transcode
 from tests.helpers import decode_with_pyav, moving_frames, turn_on_its_side, write_video
 
 BARS = [
@@ -170,9 +172,9 @@ def test_good_sizes_and_qualities_pass():
 @pytest.mark.parametrize("fit", ["stretch", "crop"])
 def test_the_display_matrix_is_applied(tmp_path, clockwise, fit):
     path = write_video(tmp_path / "phone.mp4", moving_frames(3, 48, 64))
-    upright, _ = read_frames(path, None, 40, fit)
+    upright, _, _ = read_frames(path, None, 40, fit)
     turn_on_its_side(path, clockwise)
-    shown, _ = read_frames(path, None, 40, fit)
+    shown, _, _ = read_frames(path, None, 40, fit)
     for before, after in zip(upright, shown, strict=True):
         np.testing.assert_array_equal(after, np.rot90(before, -clockwise // 90))  # rot90 is ccw
 
@@ -188,7 +190,7 @@ def test_fit_crop_keeps_the_aspect_and_the_centre(tmp_path, height, width):
     path = write_video(tmp_path / "disc.avi", np.stack([frame] * 2))
 
     def extents(fit):
-        (square, *_), _ = read_frames(path, None, 40, fit)
+        (square, *_), _, _ = read_frames(path, None, 40, fit)
         bright = square[..., 1] > 128
         return bright.any(axis=1).sum(), bright.any(axis=0).sum()
 
@@ -211,3 +213,26 @@ def test_the_same_plan_gives_the_same_clips_through_every_codec(make_store, moda
     for codec, most in (("mjpeg", 2), ("vp9", 3)):
         assert np.abs(clips[codec] - clips["raw"]).mean() < most
     assert clips["raw"].std() > 5
+
+
+@pytest.mark.parametrize("codec", sorted(CODECS))
+@pytest.mark.parametrize("rate", [Fraction(1, 3600), Fraction(1, 10**6), Fraction(90000)])
+def test_any_frame_rate_is_stored_in_every_codec(codec, rate):
+    frames = list(moving_frames(5, 128, 128))
+    video = encode(frames, codec, CODECS[codec].quality, float(rate))
+    assert (video.frames, video.fps) == (5, float(rate))
+    if CODECS[codec].video:
+        with av.open(io.BytesIO(video.data)) as container:
+            assert sum(1 for _ in container.decode(video=0)) == 5
+            # A frame a day is the least that MP4 is given.
+            assert container.streams.video[0].average_rate == max(rate, Fraction(1, 24 * 3600))
+
+
+def test_a_timelapse_is_transcoded_with_its_own_rate(tmp_path):
+    path = write_video(
+        tmp_path / "slow.mp4", moving_frames(6, 48, 64), codec="libx264", fps=Fraction(1, 3600)
+    )
+    settings = Settings("vp9", 128, None, "folder", quality=20)
+    video = transcode(Job(path, settings))
+    assert video.frames == 6
+    assert video.fps == pytest.approx(1 / 3600)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from pipelines.containers import find_truncation
+from pipelines.transcode import read_frames
 from tests.helpers import moving_frames, write_video
 
 CASES = [
@@ -73,3 +74,74 @@ def test_an_avi_of_two_riff_chunks(tmp_path):
     assert find_truncation(path) is None
     path.write_bytes(chunk + chunk[:-1])
     assert find_truncation(path) == "it is truncated: 39 of at least 40 bytes are there"
+
+
+def declared_longer(path, by):
+    """Add ``by`` to the right size that the file's container, or its last box, declares."""
+    data = bytearray(path.read_bytes())
+    if path.suffix == ".avi":
+        place, order = slice(4, 8), "little"
+        right = len(data) - 8
+    elif path.suffix == ".mp4":
+        start = data.index(b"mdat") - 4
+        place, order = slice(start, start + 4), "big"
+        right = len(data) - start
+    else:
+        start = data.index(bytes.fromhex("18538067")) + 4
+        place, order = slice(start, start + 8), "big"
+        right = (1 << 56) + len(data) - start - 8
+    assert int.from_bytes(data[place], order) == right
+    data[place] = (right + by).to_bytes(place.stop - place.start, order)
+    path.write_bytes(data)
+
+
+OPTIONS = {
+    "film.avi": {},
+    "film.mp4": {"movflags": "faststart"},  # the index first, the frames last
+    "film.mkv": {"cluster_time_limit": "100"},
+}
+
+
+def write_film(path):
+    return write_video(path, moving_frames(12, 48, 64), container_options=OPTIONS[path.name])
+
+
+@pytest.fixture(params=OPTIONS)
+def film(request, tmp_path):
+    return write_film(tmp_path / request.param)
+
+
+def test_a_declared_size_that_is_too_long_does_no_harm(film):
+    declared_longer(film, 100)
+    assert find_truncation(film) is None
+    frames, _, damaged = read_frames(film, None, 40)
+    assert (len(frames), damaged) == (12, 0)
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.9, 0.99])
+def test_a_truncated_copy_is_found_whose_declared_size_is_too_long_besides(film, keep):
+    declared_longer(film, 100)
+    data = film.read_bytes()
+    film.write_bytes(data[: int(len(data) * keep)])
+    reason = find_truncation(film)
+    assert reason is not None
+    assert "truncated" in reason
+
+
+def test_the_last_byte_of_an_mp4s_last_frame_is_missed(tmp_path):
+    film = write_film(tmp_path / "film.mp4")
+    declared_longer(film, 100)
+    data = film.read_bytes()
+    film.write_bytes(data[:-1])
+    assert find_truncation(film) == (
+        f"it is truncated: {len(data) - 1:,} of at least {len(data):,} bytes are there"
+    )
+
+
+def test_a_matroska_file_cut_between_two_clusters_is_truncated(tmp_path):
+    path = write_film(tmp_path / "film.mkv")
+    data = path.read_bytes()
+    cluster = bytes.fromhex("1f43b675")
+    assert data.count(cluster) > 2
+    path.write_bytes(data[: data.rindex(cluster)])
+    assert find_truncation(path) is not None

@@ -6,8 +6,7 @@ from pipelines.errors import FastrotError
 from pipelines.graph import build_reader_pipeline
 from pipelines.plan import ClipSpec
 from pipelines.reader import ReaderLoader
-from pipelines.transcode import display_rotation
-from tests.helpers import moving_frames, turn_on_its_side, write_video
+from tests.helpers import moving_frames, write_streams, write_video
 
 SPEC = ClipSpec(frames=5, stride=2, crop=49)
 
@@ -27,8 +26,12 @@ def films(tmp_path_factory):
 
 
 def loader(films, spec=SPEC, **options):
+    return loader_of(sorted(films.glob("*.mp4")), spec, **options)
+
+
+def loader_of(paths, spec=SPEC, **options):
     settings = {"size": 64, "step": 4, "seed": 3, "batch": 4, "device": torch.device("cpu")}
-    return ReaderLoader(sorted(films.glob("*.mp4")), spec, **{**settings, **options})
+    return ReaderLoader(paths, spec, **{**settings, **options})
 
 
 def test_every_window_comes_once_an_epoch(films):
@@ -91,16 +94,18 @@ def test_codecs_that_the_cpu_cannot_decode_say_what_to_do(tmp_path):
         next(windows)
 
 
-def test_a_video_on_its_side_is_refused(tmp_path):
-    """DALI's reader does not turn it, and its rotation label would be wrong."""
-    path = write_video(tmp_path / "phone.mp4", moving_frames(20, 48, 64))
-    assert display_rotation(path) == 0
-    turn_on_its_side(path, 90)
-    assert display_rotation(path) == 270  # 90 degrees clockwise
-    with pytest.raises(
-        FastrotError, match=r"1 videos, such as .*phone\.mp4, are stored on their side"
-    ):
-        loader(tmp_path)
+@pytest.mark.parametrize("preview_first", [True, False])
+def test_of_several_streams_dali_reads_the_one_that_prepare_stores(tmp_path, preview_first):
+    path = write_streams(tmp_path / "film.mkv", preview_first=preview_first, codec="libvpx-vp9")
+    with loader_of([path], ClipSpec(frames=4, crop=32), size=40, batch=2) as windows:
+        clips = next(windows).clips
+    assert clips.float().mean().item() == pytest.approx(200, abs=4)  # the preview has 40
+
+
+def test_videos_that_do_not_decode_are_named(films, tmp_path):
+    (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(4000))
+    with pytest.raises(FastrotError, match=r"1 of 4 videos.*noise\.mp4: FFmpeg cannot decode it"):
+        loader_of([*films.glob("*.mp4"), tmp_path / "noise.mp4"])
 
 
 def test_the_gpu_reader_builds_and_serializes_without_a_gpu(films):

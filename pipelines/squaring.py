@@ -1,0 +1,124 @@
+"""Frames of any shape and pixel format in, square RGB pictures out, without a trace of the frame's axes.
+
+What differs between the two axes of a stored picture survives a quarter turn, and would tell a network
+the rotation. So what both axes undergo is the same wherever the source allows it.
+"""
+
+from fractions import Fraction
+
+import numpy as np
+from av.filter import Graph
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+# A triangle filter as wide as the reduction asks (swscale widens it), so that no detail aliases. Without
+# full chroma input, swscale drops every other column of RGB sources' chroma, and no rows.
+FLAGS = "bilinear+accurate_rnd+full_chroma_int+full_chroma_inp"
+
+_MAX_LOSS = 16
+"""The crop may shrink by a side's sixteenth, to find whole pixels of the right aspect."""
+
+
+class Squarer:
+    """Scales frames to ``size`` x ``size`` RGB.
+
+    The scaler is libavfilter's: it takes interlaced frames for whole pictures whatever their flag says (by
+    fields, every other row would come from another field), and chroma as centred between the luma
+    samples along both axes, as FFmpeg's program does.
+
+    Args:
+        size: side in pixels.
+        fit: ``stretch`` (the aspect is not kept) or ``crop`` (aspect kept, the centre square).
+        pixel_aspect: a pixel's width by its height, as shown; for ``crop``.
+    """
+
+    def __init__(self, size: int, fit: str, pixel_aspect: Fraction = Fraction(1)):
+        self._size = size
+        self._crop = fit == "crop"
+        self._pixel_aspect = pixel_aspect
+        self._kind: tuple[object, ...] = ()
+        self._graph = Graph()
+
+    def square(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """Return the frame as (size, size, 3) RGB; as it is stored, not turned upright."""
+        kind = (
+            *(frame.width, frame.height, frame.format.name),
+            *(int(frame.colorspace), int(frame.color_range)),
+        )
+        if kind != self._kind:
+            self._graph, self._kind = self._build(frame), kind
+        self._graph.vpush(frame)
+        square: NDArray[np.uint8] = self._graph.vpull().to_ndarray().astype(np.uint8, copy=False)
+        return square
+
+    def _build(self, frame: VideoFrame) -> Graph:
+        graph = Graph()
+        graph.threads = 1  # prepare's workers are the parallelism
+        nodes = [
+            graph.add(
+                "buffer",
+                f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1:"
+                f"pixel_aspect=1/1:colorspace={int(frame.colorspace)}:range={int(frame.color_range)}",
+            )
+        ]
+        if self._crop:
+            area = crop_area(
+                frame.width, frame.height, self._pixel_aspect, _chroma_block(frame.format)
+            )
+            nodes.append(graph.add("crop", "{}:{}:{}:{}:exact=1".format(*area)))
+        even = _evenly_subsampled(frame.format)
+        if even is not None:
+            nodes.append(graph.add("scale", "flags=area+accurate_rnd+full_chroma_inp"))
+            nodes.append(graph.add("format", even))
+        nodes.append(graph.add("scale", f"{self._size}:{self._size}:flags={FLAGS}"))
+        nodes.append(graph.add("format", "rgb24"))
+        nodes.append(graph.add("buffersink"))
+        graph.link_nodes(*nodes).configure()
+        return graph
+
+
+def crop_area(
+    width: int, height: int, pixel_aspect: Fraction = Fraction(1), block: int = 1
+) -> tuple[int, int, int, int]:
+    """Return (width, height, x, y) of the centre area of a frame that is shown as a square, in pixels.
+
+    Everything is a multiple of ``block``, so that subsampled chroma is cut where luma is. Where pixels
+    are not square, whole numbers seldom have the exact aspect: of the areas up to a sixteenth smaller
+    than the largest, the nearest is taken.
+    """
+    if min(width, height) < 2 * block:
+        block = 1
+    top = min(height, int(width * pixel_aspect))
+    top = max(block, top - top % block)
+    candidates = []
+    for tall in range(top, top - max(1, top // _MAX_LOSS), -block):
+        wide = max(1, round(tall / pixel_aspect / block)) * block
+        if wide <= width:
+            candidates.append((abs(wide * pixel_aspect / tall - 1), -tall, wide))
+    if not candidates:  # a frame of a few pixels, or of absurd ones
+        return width, height, 0, 0
+    _, minus_tall, wide = min(candidates)
+    x, y = (width - wide) // 2, (height + minus_tall) // 2
+    return wide, -minus_tall, x - x % block, y - y % block
+
+
+def _chroma_steps(pixels: VideoFormat) -> tuple[int, int]:
+    """Return how many luma samples there are to a chroma sample, along a row and along a column."""
+    return 64 // pixels.chroma_width(64), 64 // pixels.chroma_height(64)
+
+
+def _chroma_block(pixels: VideoFormat) -> int:
+    return max(_chroma_steps(pixels))
+
+
+def _evenly_subsampled(pixels: VideoFormat) -> str | None:
+    """Return the format that halves (or quarters) chroma along both axes where ``pixels`` does along one.
+
+    4:2:2's chroma has lost detail along the rows. Averaging two rows, as the maker of 4:2:2 averaged two
+    columns, takes the same detail along the columns.
+    """
+    across, down = _chroma_steps(pixels)
+    if across == down:
+        return None
+    return "yuv420p" if max(across, down) == 2 else "yuv410p"
