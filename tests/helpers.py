@@ -63,9 +63,12 @@ def decode_with_pyav(path: Path, size: int, stream: int = 0) -> np.ndarray:
     Each frame is copied without its tags, so that swscale takes chroma as centred, as FFmpeg's program does.
     """
     with av.open(str(path)) as container:
-        bare = (
-            av.VideoFrame.from_ndarray(frame.to_ndarray(), frame.format.name)
+        decoded = (
+            frame.reformat(format="rgb24") if frame.format.is_rgb else frame
             for frame in container.decode(video=stream)
+        )
+        bare = (
+            av.VideoFrame.from_ndarray(frame.to_ndarray(), frame.format.name) for frame in decoded
         )
         return np.stack(
             [

@@ -202,9 +202,8 @@ def test_runs_of_consecutive_frames():
     assert _runs(np.array([10, 11, 0, 1, 2])) == [(0, 2), (2, 5)]
 
 
-def test_open_files_are_bounded_and_closed(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipelines.shard_files.OPEN_FILES", 3)
-    files = ShardFiles()
+def test_open_files_are_bounded_and_closed(tmp_path):
+    files = ShardFiles(most=3)
     before = len(list(Path("/proc/self/fd").iterdir()))
     into = np.empty(1, dtype=np.uint8)
     for number, _ in itertools.product(range(10), range(2)):

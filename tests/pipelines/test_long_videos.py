@@ -168,7 +168,7 @@ def test_what_a_killed_prepare_left_is_no_part_of_the_store_and_goes_away(videos
     assert (out / ".spool-2of2" / "left").exists()  # of another node's part, which may be at work
 
 
-def write_and_fail(job):
+def write_and_fail(job, source):
     """Begin a temporary file, and fail or crash in the middle."""
     Spool(job.spool, memory=10).write(b"half a video")
     assert job.spool.exists()
@@ -178,7 +178,7 @@ def write_and_fail(job):
 
 
 def test_videos_that_fail_leave_no_file_while_the_others_go_on(videos, tmp_path, monkeypatch):
-    monkeypatch.setattr(prepare_module, "transcode", write_and_fail)
+    monkeypatch.setattr(prepare_module, "_transcode", write_and_fail)
     left = []
 
     def progress(done, total):
