@@ -18,6 +18,13 @@ from pipelines.store import Settings, Store
 from tests.helpers import moving_frames, write_video
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Under ``-m gpu`` import only files with such tests: a machine with a GPU may lack what others need."""
+    if config.option.markexpr != "gpu" or collection_path.suffix != ".py":
+        return None
+    return "mark.gpu" not in collection_path.read_text() or None
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip tests marked gpu without CUDA, or fail them where FASTROT_REQUIRE_GPU=1: some would pass."""
     if item.get_closest_marker("gpu") is None:

@@ -30,3 +30,28 @@ def test_without_cuda_gpu_tests_skip_or_fail(required: str, code: int, said: str
     )
     assert done.returncode == code, done.stdout
     assert said in done.stdout
+
+
+BARE = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"sklearn", "scipy", "safetensors", "tensorboard", "matplotlib"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def test_gpu_tests_start_where_only_pytest_and_hypothesis_are_installed(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(BARE)
+    plugins = ["-p", "no:timeout", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-m", "gpu", "--collect-only", *plugins],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "test_kernel.py" in done.stdout
