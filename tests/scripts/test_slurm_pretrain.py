@@ -154,7 +154,7 @@ def test_a_wrong_config_ends_the_job_before_anything_starts(
 ) -> None:
     done = slurm("pretrain.sbatch", "c.yaml", STORE="store", STAGE=tmp_path / "nvme")
     assert done.returncode == 1
-    assert "c.yaml cannot be read" in done.stderr
+    assert "there is no config c.yaml" in done.stderr
     assert "torchrun" not in (tmp_path / "calls").read_text()
     assert not (tmp_path / "nvme").exists()
 

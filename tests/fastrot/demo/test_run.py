@@ -172,4 +172,4 @@ def test_videos_that_cannot_be_read_do_not_count(own, tmp_path, capsys):
         video.write_bytes(b"no video")
     with pytest.raises(FastrotError, match=r"(1 to train on, 0|0 to train on, 1) to test on"):
         own_data(own / "run", "folder", tmp_path / "out")
-    assert capsys.readouterr().out.count("set aside: ") == 3
+    assert capsys.readouterr().out.count("rejected: ") == 3
