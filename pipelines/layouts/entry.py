@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines.layouts.files import Passed
+from pipelines.layouts.walk import Passed
 
 
 @dataclass(frozen=True)

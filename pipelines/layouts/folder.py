@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipelines.layouts.entry import Entry, Listing, counted
-from pipelines.layouts.files import walk
+from pipelines.layouts.walk import walk
 
 SPLIT_FOLDERS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 _SHOWN = 3

@@ -14,9 +14,9 @@ from pathlib import Path
 from pipelines.errors import FastrotError
 from pipelines.layouts.choice import only_folder
 from pipelines.layouts.entry import Listing
-from pipelines.layouts.files import walk
 from pipelines.layouts.lists import malformed, read_lines
 from pipelines.layouts.matching import Listed, find_listed, match
+from pipelines.layouts.walk import walk
 
 _LIST_NAME = re.compile(r"(?P<class>.+)_test_split(?P<number>[123])\.txt")
 _KINDS = {"0": None, "1": "train", "2": "test"}

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pipelines.errors import FastrotError
 from pipelines.layouts.entry import Listing
-from pipelines.layouts.files import File, Tree, walk
 from pipelines.layouts.kinetics_lists import read_lists
 from pipelines.layouts.matching import Found, Listed, bare, doubles_warning, match
+from pipelines.layouts.walk import File, Tree, walk
 
 # The public Kinetics-400 archives have broken files and, in this folder, their replacements.
 _REPLACEMENTS = "replacement_for_corrupted_k400"

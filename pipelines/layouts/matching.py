@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pipelines.layouts.entry import Entry, Listing, counted
-from pipelines.layouts.files import VIDEO_SUFFIXES, File, Passed, Tree
+from pipelines.layouts.walk import VIDEO_SUFFIXES, File, Passed, Tree
 
 _SHOWN = 3
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from pipelines.errors import FastrotError
 from pipelines.layouts.choice import only_copy
 from pipelines.layouts.entry import Listing
-from pipelines.layouts.files import File, walk
 from pipelines.layouts.lists import malformed, read_rows
 from pipelines.layouts.matching import Listed, find_listed, match
+from pipelines.layouts.walk import File, walk
 
 _CATEGORIES = "moments_categories.txt"
 _SETS = {

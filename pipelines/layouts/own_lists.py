@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pipelines.errors import UsageError
 from pipelines.layouts.entry import Listing, counted
-from pipelines.layouts.files import VIDEO_SUFFIXES, File, walk
 from pipelines.layouts.lists import malformed, read_lines
 from pipelines.layouts.matching import Listed, find_listed, match
+from pipelines.layouts.walk import VIDEO_SUFFIXES, File, walk
 from pipelines.store import ALL
 
 

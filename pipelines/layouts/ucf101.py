@@ -10,9 +10,9 @@ from pathlib import Path
 from pipelines.errors import FastrotError
 from pipelines.layouts.choice import only_copy, only_folder
 from pipelines.layouts.entry import Listing
-from pipelines.layouts.files import walk
 from pipelines.layouts.lists import read_lines
 from pipelines.layouts.matching import Listed, find_listed, match
+from pipelines.layouts.walk import walk
 
 _CLASSES = "classInd.txt"
 

@@ -1,7 +1,7 @@
 import pytest
 
-from pipelines.layouts.files import walk
 from pipelines.layouts.matching import bare, find_listed, folded
+from pipelines.layouts.walk import walk
 from tests.pipelines.layouts.trees import touch
 
 

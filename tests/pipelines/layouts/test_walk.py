@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.layouts.files import Passed, walk
+from pipelines.layouts.walk import Passed, walk
 from tests.pipelines.layouts.trees import touch
 
 
