@@ -22,7 +22,7 @@ from benchmarks import acceptance_page, codec_rates, rotation, train, whole_run
 from benchmarks.method import Options, Result
 from benchmarks.processes import run_limited
 from fastrot.runtime import Runtime
-from pipelines.store_writer import write_atomically
+from pipelines.store.writing import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "benchmarks" / "gpu_acceptance.py"

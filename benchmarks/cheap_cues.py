@@ -26,7 +26,7 @@ from fastrot.demo.run import DemoReport, run_demo
 from fastrot.runs import environment
 from fastrot.runtime import Runtime
 from pipelines.errors import FastrotError, UsageError
-from pipelines.store_writer import write_atomically
+from pipelines.store.writing import write_atomically
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from benchmarks.method import NotHere, Options
 from fastrot.console import progress
 from fastrot.demo.dataset import DemoSpec, make_dataset
-from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError
 from pipelines.layouts import Entry, Listing, read_layout
 from pipelines.machine import cores
 from pipelines.prepare import prepare
-from pipelines.shard_files import ShardFiles
-from pipelines.store import Settings, Store
-from pipelines.store_tools import extract
+from pipelines.store.codecs import CODECS
+from pipelines.store.maintenance import extract
+from pipelines.store.reading import Settings, Store
+from pipelines.store.shard_files import ShardFiles
 
 FOOTAGE = ("bigbuckbunny.mp4", "bikes.mp4", "carphone_pristine.mp4")
 """Animation, a street and a face: 132, 250 and 120 frames of 1280x720, 640x272 and 176x144."""

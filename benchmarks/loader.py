@@ -9,8 +9,8 @@ from benchmarks.loader_cases import LoaderCases, Sizes
 from benchmarks.loader_goals import goals
 from benchmarks.method import REPEATS, Case, Options, Outcome, Result, interleave
 from benchmarks.resident import watch_loader
-from pipelines.codecs import CODECS
 from pipelines.plan import ClipSpec
+from pipelines.store.codecs import CODECS
 
 # Of the budget, for the watch over resident memory: of 600 s for all benchmarks some 60, in which two cores
 # load 20,000 clips from raw and from mjpeg.

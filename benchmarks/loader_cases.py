@@ -17,10 +17,10 @@ from benchmarks.consume import Batches, consume
 from benchmarks.dali_peers import numpy_reader, video_reader
 from benchmarks.inputs import COPIES, Inputs
 from benchmarks.method import Case, Fact, NotHere, Options
-from pipelines.codecs import CODECS
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, Modality, TrainPlan
-from pipelines.store import Store
+from pipelines.store.codecs import CODECS
+from pipelines.store.reading import Store
 
 MOST_STEPS = 5000  # batches that a repeat could take, were it that fast
 

@@ -13,7 +13,7 @@ from benchmarks.method import NotHere
 from pipelines.graph import import_dali
 from pipelines.plan import ClipSpec
 from pipelines.sources import MjpegSource
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 RING_BYTES = 512 << 20  # more than caches hold, on both sides of the copy
 AT_ONCE = 16  # times that each video is in a batch at the most: decoded, it may take 20 MB

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from pipelines.layouts import read_layout
-from pipelines.store import Settings
+from pipelines.store.reading import Settings
 from pipelines.transcode import Job, transcode
 
 SIZE = 136

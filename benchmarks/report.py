@@ -12,7 +12,7 @@ from rich.table import Table
 from benchmarks.chart import draw
 from fastrot.console import say
 from pipelines.errors import FastrotError
-from pipelines.store_writer import write_atomically
+from pipelines.store.writing import write_atomically
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from benchmarks.consume import Batches
 from fastrot.runtime import Runtime
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 SETTLED = 0.1  # the share of the clips after which pools and queues have their size
 

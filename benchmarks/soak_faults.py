@@ -15,7 +15,7 @@ import yaml
 
 from benchmarks.forked import fork
 from pipelines.plan import Clips, TrainPlan
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 HUNG = -1000
 """In place of the exit code of a process that has none."""

@@ -14,7 +14,7 @@ from fastrot.console import say
 from fastrot.training import train
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 BATCHES = 24
 ALLOWED_MB = 16.0

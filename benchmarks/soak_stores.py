@@ -5,12 +5,12 @@ from unittest import mock
 
 import numpy as np
 
-from pipelines import store_writer
-from pipelines.codecs import CODECS
 from pipelines.encode import Frame, encode
-from pipelines.spool import pieces
-from pipelines.store import Settings
-from pipelines.store_writer import writing
+from pipelines.store import writing as store_writer
+from pipelines.store.codecs import CODECS
+from pipelines.store.reading import Settings
+from pipelines.store.spool import pieces
+from pipelines.store.writing import writing
 
 FRAMES, SIZE = 24, 40
 

@@ -21,7 +21,7 @@ from benchmarks.synthetic import make_sparse_store
 from pipelines.errors import FastrotError
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan, train_ranges
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 BATCH = 32
 REPEATS = 3

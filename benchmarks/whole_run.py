@@ -15,7 +15,7 @@ from benchmarks.method import Result
 from fastrot import runs
 from fastrot.runtime import Runtime
 from pipelines.errors import FastrotError
-from pipelines.store_writer import write_atomically
+from pipelines.store.writing import write_atomically
 
 
 def environment(runtime: Runtime) -> dict[str, Any]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fastrot.training import train
     from fastrot.weights import load_backbone
     from pipelines.errors import FastrotError
-    from pipelines.store import Store
+    from pipelines.store.reading import Store
 
 __version__ = "0.1.0"
 
@@ -34,7 +34,7 @@ __all__ = [
 
 _HOMES = {
     "FastrotError": "pipelines.errors",
-    "Store": "pipelines.store",
+    "Store": "pipelines.store.reading",
     "extract_features": "fastrot.notebook",
     "load_backbone": "fastrot.weights",
     "load_config": "fastrot.config",

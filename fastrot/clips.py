@@ -13,7 +13,7 @@ from pipelines.loader import BatchLoader, Loader
 from pipelines.motion import DifferenceLoader
 from pipelines.plan import ClipSpec, TestPlan, TrainPlan, test_ranges, train_ranges
 from pipelines.skipping import RingPlan, SkippingLoader
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 Ints = NDArray[np.int64]
 

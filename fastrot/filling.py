@@ -7,7 +7,7 @@ from fastrot.summary import updates
 from pipelines.layouts import Listing
 from pipelines.machine import cores
 from pipelines.prepare import prepare
-from pipelines.store import Settings
+from pipelines.store.reading import Settings
 
 
 def fill_store(listing: Listing, out: Path, settings: Settings, what: str = "prepare") -> None:

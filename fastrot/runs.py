@@ -32,7 +32,7 @@ from fastrot.installed import installed
 from fastrot.run_state import LOCK, Ownership, State
 from fastrot.runtime import Runtime
 from pipelines.errors import FastrotError, PreemptedError, UsageError, first_line
-from pipelines.store_writer import write_atomically
+from pipelines.store.writing import write_atomically
 
 PACKAGES = ("torch", "numpy", "av", "nvidia-dali-cuda120", "nvidia-dali-cuda130", "triton")
 

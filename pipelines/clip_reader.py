@@ -14,7 +14,7 @@ from pipelines.broken import Replaced, Tolerance
 from pipelines.errors import FastrotError, UnreadableError
 from pipelines.plan import Clips, Plan, frame_numbers
 from pipelines.sources import make_source
-from pipelines.store import Store
+from pipelines.store.reading import Store
 from pipelines.threads import serial_threads
 
 

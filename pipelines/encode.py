@@ -12,9 +12,9 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
-from pipelines.codecs import CODECS
-from pipelines.shard_writing import EncodedVideo
-from pipelines.spool import Spool
+from pipelines.store.codecs import CODECS
+from pipelines.store.shard_writing import EncodedVideo
+from pipelines.store.spool import Spool
 
 Frame = NDArray[np.uint8]
 """One RGB picture, (height, width, 3)."""

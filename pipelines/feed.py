@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pipelines.clip_reader import ReadBatch
 from pipelines.plan import Clips, ClipSpec, frame_numbers
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 
 def arrays(read: ReadBatch, store: Store, spec: ClipSpec, *, gpu: bool) -> tuple[Any, ...]:

@@ -7,9 +7,9 @@ but for the reader of unprepared videos, where decoding is nearly all of the wor
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
 from pipelines.plan import ClipSpec
+from pipelines.store.codecs import CODECS
 
 
 def build_pipeline(

@@ -22,7 +22,7 @@ from pipelines.graph import build_pipeline
 from pipelines.handover import Handover
 from pipelines.plan import Clips, ClipSpec, Plan
 from pipelines.sources import damaged
-from pipelines.store import Store
+from pipelines.store.reading import Store
 from pipelines.threads import serial_threads
 
 

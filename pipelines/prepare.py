@@ -9,13 +9,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from pipelines.errors import FastrotError, UnreadableError
-from pipelines.identity import Origin, find_fault, sight, stop_at_the_machines
 from pipelines.layouts import Entry, Listing
 from pipelines.review import review
-from pipelines.shard_writing import EncodedVideo
-from pipelines.spool import SpoolError
-from pipelines.store import Settings
-from pipelines.store_writer import writing
+from pipelines.store.identity import Origin, find_fault, sight, stop_at_the_machines
+from pipelines.store.reading import Settings
+from pipelines.store.shard_writing import EncodedVideo
+from pipelines.store.spool import SpoolError
+from pipelines.store.writing import writing
 from pipelines.transcode import Job, transcode
 from pipelines.workers import run_isolated
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.errors import FastrotError, UsageError
-from pipelines.identity import Origin, sight, stop_at_the_machines
 from pipelines.layouts import Entry, Listing
-from pipelines.manifest import Line, current_lines, origin_of, rejections
-from pipelines.store import Record
+from pipelines.store.identity import Origin, sight, stop_at_the_machines
+from pipelines.store.manifest import Line, current_lines, origin_of, rejections
+from pipelines.store.reading import Record
 
 THREADS = 8
 """Files looked at in parallel: a network file system answers slowly, but many at once."""

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from pipelines.errors import FastrotError
 from pipelines.finish import crop_of, finish_clip, new_batch
 from pipelines.plan import Clips, ClipSpec
-from pipelines.shard_files import Bytes, ShardFiles
-from pipelines.shard_writing import checksums_path, offsets_path
-from pipelines.store import Store
+from pipelines.store.reading import Store
+from pipelines.store.shard_files import Bytes, ShardFiles
+from pipelines.store.shard_writing import checksums_path, offsets_path
 
 
 class Source(Protocol):

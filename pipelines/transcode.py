@@ -15,10 +15,10 @@ from pipelines.decoding import Decoder, count_packets
 from pipelines.encode import Frame, encode
 from pipelines.errors import FastrotError
 from pipelines.orientation import orientation_of
-from pipelines.shard_writing import EncodedVideo
-from pipelines.spool import MEMORY_BYTES, Spool
 from pipelines.squaring import Squarer
-from pipelines.store import Settings
+from pipelines.store.reading import Settings
+from pipelines.store.shard_writing import EncodedVideo
+from pipelines.store.spool import MEMORY_BYTES, Spool
 
 Made = TypeVar("Made")
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.codecs import CODECS
 from pipelines.layouts import Entry, Listing
 from pipelines.prepare import prepare
-from pipelines.store import Settings, Store
+from pipelines.store.codecs import CODECS
+from pipelines.store.reading import Settings, Store
 from tests.helpers import moving_frames, write_video
 
 

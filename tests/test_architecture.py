@@ -118,7 +118,7 @@ import torch
 from pipelines.errors import FastrotError
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
-from pipelines.store import Store
+from pipelines.store.reading import Store
 store = Store.open({str(make_store("mjpeg").path)!r})
 plan = TrainPlan(store, store.select("all"), ClipSpec(frames=2, crop=31), seed=0)
 try:

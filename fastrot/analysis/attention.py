@@ -13,7 +13,7 @@ from fastrot.config import DataConfig
 from fastrot.evaluation.trained import Trained, evaluating
 from fastrot.rotation.sets import QUARTER_TURNS
 from fastrot.runtime import Runtime
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 BOX = 1 / 3
 """The side of the boxed square, as a share of the map's shorter side."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from fastrot.evaluation.results import Result
     from fastrot.evaluation.trained import Trained
     from fastrot.runtime import Runtime
-    from pipelines.store import Store
+    from pipelines.store.reading import Store
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -243,7 +243,7 @@ def _started(args: argparse.Namespace) -> "Iterator[tuple[Trained, Store, Runtim
     """Open the store, start the process and load the network."""
     from fastrot.evaluation.trained import load_trained
     from fastrot.runtime import Runtime, require_launcher
-    from pipelines.store import Store
+    from pipelines.store.reading import Store
 
     require_launcher()
     with Runtime.start(args.precision, setting="--precision") as runtime:

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from fastrot.evaluation.skipping import skipped_lines
     from fastrot.runtime import Runtime, require_launcher
     from pipelines.errors import UsageError
-    from pipelines.store import Store
+    from pipelines.store.reading import Store
 
     for option in ("clips", "batch"):
         if getattr(args, option) < 1:

@@ -4,11 +4,11 @@ import argparse
 from pathlib import Path
 
 from fastrot.commands.arguments import add_layout
-from pipelines.codecs import CODECS, check_quality, check_size
 from pipelines.layouts import read_layout
 from pipelines.machine import cores
-from pipelines.store import Settings
-from pipelines.store_writer import write_atomically
+from pipelines.store.codecs import CODECS, check_quality, check_size
+from pipelines.store.reading import Settings
+from pipelines.store.writing import write_atomically
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

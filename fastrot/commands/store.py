@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.machine import cores
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -101,7 +101,7 @@ def run_ls(args: argparse.Namespace) -> int:
 def run_verify(args: argparse.Namespace) -> int:
     """Compare checksums; 1 if any video is broken and stays in the store."""
     from fastrot.console import progress, say
-    from pipelines.store_tools import drop, verify
+    from pipelines.store.maintenance import drop, verify
 
     store = Store.open(args.store)
     with progress(len(store), "verify", "videos") as advance:
@@ -123,7 +123,7 @@ def run_verify(args: argparse.Namespace) -> int:
 
 def run_remove(args: argparse.Namespace) -> int:
     """Take named videos out; none if one of the names is unknown."""
-    from pipelines.store_tools import drop, find
+    from pipelines.store.maintenance import drop, find
 
     store = Store.open(args.store)
     names = {store.name(find(store, name)) for name in args.name}
@@ -134,7 +134,7 @@ def run_remove(args: argparse.Namespace) -> int:
 
 def run_merge(args: argparse.Namespace) -> int:
     """Merge the parts' manifests."""
-    from pipelines.store_tools import merge
+    from pipelines.store.maintenance import merge
 
     merged = merge(args.store)
     print(f"{merged} manifests merged: {len(Store.open(args.store))} videos in {args.store}")
@@ -143,7 +143,7 @@ def run_merge(args: argparse.Namespace) -> int:
 
 def run_extract(args: argparse.Namespace) -> int:
     """Write one video to a file."""
-    from pipelines.store_tools import extract
+    from pipelines.store.maintenance import extract
 
     print(extract(Store.open(args.store), args.name, args.out))
     return 0

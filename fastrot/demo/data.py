@@ -12,8 +12,8 @@ from fastrot.filling import fill_store
 from pipelines.errors import FastrotError
 from pipelines.layouts import Entry, Listing, read_layout
 from pipelines.machine import cores
-from pipelines.store import Settings, Store
-from pipelines.store_writer import write_atomically
+from pipelines.store.reading import Settings, Store
+from pipelines.store.writing import write_atomically
 
 SIZE = 64
 OWN_FRAMES = 64

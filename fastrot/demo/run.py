@@ -23,8 +23,8 @@ from fastrot.runtime import Runtime
 from fastrot.training.data import training_data
 from fastrot.training.optim import count_steps
 from fastrot.training.run import train
-from pipelines.store import Store
-from pipelines.store_writer import write_atomically
+from pipelines.store.reading import Store
+from pipelines.store.writing import write_atomically
 
 PROBE_SHOTS = 10
 CLIPS_PER_VIDEO = 3

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fastrot.doctor.check import Check, good, missing
-from pipelines.codecs import CODECS
+from pipelines.store.codecs import CODECS
 
 SIZE = 144  # NVDEC decodes VP9 from 128 pixels
 FRAMES = 4
@@ -24,8 +24,8 @@ def try_codec(codec: str) -> str:
     from pipelines.errors import FastrotError, first_line
     from pipelines.loader import Loader
     from pipelines.plan import ClipSpec, TrainPlan
-    from pipelines.store import Settings, Store
-    from pipelines.store_writer import writing
+    from pipelines.store.reading import Settings, Store
+    from pipelines.store.writing import writing
 
     if not torch.cuda.is_available() and not CODECS[codec].on_cpu:
         return "DALI decodes it on a GPU only"

@@ -9,9 +9,9 @@ from fastrot.doctor.disk import check_disk, measure_disk
 from fastrot.doctor.gpus import Engines, check_engines, check_gpus, find_engines, find_gpus
 from fastrot.doctor.machine import check_machine, find_machine
 from fastrot.doctor.software import Software, check_software, find_software
-from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError
-from pipelines.store import Store
+from pipelines.store.codecs import CODECS
+from pipelines.store.reading import Store
 
 
 def diagnose(store_path: Path | None = None) -> list[Check]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from fastrot.doctor.check import Check, good, warning
-from pipelines.codecs import CODECS
-from pipelines.store import Store
+from pipelines.store.codecs import CODECS
+from pipelines.store.reading import Store
 
 THREADS = 4
 BLOCK = 4096

@@ -9,7 +9,7 @@ from pathlib import Path
 from fastrot.doctor.check import Check, good, missing, warning
 from fastrot.threads import users_threads
 from pipelines.machine import cores
-from pipelines.shard_files import OPEN_FILES
+from pipelines.store.shard_files import OPEN_FILES
 
 GIB = 1 << 30
 LEAST_MEMORY = 4 * GIB

@@ -11,7 +11,7 @@ from fastrot.runtime import Runtime
 from fastrot.tasks import RegressionTask
 from pipelines.broken import Replaced
 from pipelines.errors import UsageError
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 
 @dataclass(frozen=True)

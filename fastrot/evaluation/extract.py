@@ -18,7 +18,7 @@ from fastrot.runtime import Runtime
 from fastrot.tasks import make_task
 from fastrot.weights import load_backbone
 from pipelines.errors import UsageError
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 
 @dataclass(frozen=True)

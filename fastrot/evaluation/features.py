@@ -11,7 +11,7 @@ from fastrot.evaluation.trained import Trained, each_batch, evaluating
 from fastrot.models.network import Network
 from fastrot.runtime import Runtime
 from pipelines.broken import Replaced
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 BLOCKS = ("conv1", "layer1", "layer2", "layer3", "layer4")
 WIDTHS = (1, 1, 2, 4, 8)  # channels of each block, in the network's width

@@ -11,7 +11,7 @@ from fastrot.evaluation.features import BLOCKS, BlockFeatures, block_features, u
 from fastrot.evaluation.skipping import Skipped, merged, skipped_lines
 from fastrot.evaluation.trained import Protocol, Trained, protocol
 from fastrot.runtime import Runtime
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 
 @dataclass(frozen=True)

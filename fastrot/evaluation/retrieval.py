@@ -14,7 +14,7 @@ from fastrot.evaluation.skipping import Skipped, merged, skipped_lines
 from fastrot.evaluation.trained import Protocol, Trained, protocol
 from fastrot.runtime import Runtime
 from pipelines.errors import UsageError
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 K = (1, 5, 10, 20, 50)
 QUERIES_AT_ONCE = 1024  # bounds the memory of their similarities to every training video

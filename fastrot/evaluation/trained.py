@@ -20,7 +20,7 @@ from fastrot.tasks import Task, make_task
 from pipelines.broken import Replaced
 from pipelines.errors import FastrotError
 from pipelines.loader import Batch
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 
 @dataclass(frozen=True)

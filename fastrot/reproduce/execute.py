@@ -38,7 +38,7 @@ from fastrot.reproduce.plan import (
 from fastrot.runtime import Runtime
 from fastrot.training.run import train
 from pipelines.errors import FastrotError
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 FINISHED = "finished.json"
 RESULTS = "results.json"

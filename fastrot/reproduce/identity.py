@@ -4,7 +4,7 @@ from typing import Any
 
 from fastrot.clips import Ints, clip_spec, digest, select_videos, short_clips, subset
 from fastrot.config import Config, DataConfig
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 
 class ByContent:

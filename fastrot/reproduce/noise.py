@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.layouts import Entry, Listing
-from pipelines.store_writer import write_atomically
+from pipelines.store.writing import write_atomically
 
 TEST_SHARE = 1 / 3
 BLURS = (

@@ -18,7 +18,7 @@ from fastrot.reproduce.plan import Gallery, Snapshot
 from fastrot.reproduce.results import Cell
 from fastrot.runtime import Runtime
 from pipelines.errors import FastrotError
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 VIDEOS = 4  # of the attention sheets, spread evenly over the split
 CURVES = {"figure4a": drawing.draw_rows, "figure4b": drawing.draw_against}

@@ -9,7 +9,7 @@ from fastrot.config import Config, load_config
 from fastrot.config.builtin import find_config
 from fastrot.config.schema import Modality
 from fastrot.reproduce.plan import Fusion, Measurement, Reading, Snapshot, TrainRun
-from pipelines.store import Fit
+from pipelines.store.reading import Fit
 
 Pool = Literal["kinetics", "moments"]
 Dataset = Literal["ucf101", "hmdb51"]

@@ -6,9 +6,9 @@ from typing import Any
 
 from fastrot.reproduce.data import DemoSizes, DemoStores, NoiseStores
 from fastrot.reproduce.presets import Changes, Preset
-from pipelines.codecs import CODECS
 from pipelines.errors import UsageError
-from pipelines.store import FITS, Store
+from pipelines.store.codecs import CODECS
+from pipelines.store.reading import FITS, Store
 
 PAPER_STORES = ("kinetics", "moments", "ucf101", "hmdb51")
 FIT_STORES = tuple(f"{name}-{fit}" for name in ("kinetics", "ucf101") for fit in FITS)

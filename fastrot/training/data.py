@@ -20,7 +20,7 @@ from pipelines.errors import UsageError
 from pipelines.layouts import read_layout
 from pipelines.loader import BatchLoader
 from pipelines.reader import ReaderLoader
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 
 class TrainingData(Protocol):

@@ -14,7 +14,7 @@ from pipelines.layouts.entry import Listing, counted
 from pipelines.layouts.lists import malformed, read_lines
 from pipelines.layouts.matching import Listed, find_listed, match
 from pipelines.layouts.walk import VIDEO_SUFFIXES, File, walk
-from pipelines.store import ALL
+from pipelines.store.reading import ALL
 
 
 def read(source: Path, lists: Sequence[Path] = ()) -> Listing:

@@ -4,8 +4,8 @@ import torch
 from benchmarks.synthetic import make_sparse_store
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
-from pipelines.shard_writing import NPY_HEADER_BYTES
-from pipelines.store import Store
+from pipelines.store.reading import Store
+from pipelines.store.shard_writing import NPY_HEADER_BYTES
 
 
 def test_a_sparse_store_opens_and_loads_and_costs_no_disk(tmp_path):

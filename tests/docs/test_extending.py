@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fastrot.cli import main
-from pipelines.store import Store
+from pipelines.store.reading import Store
 from tests.docs.pages import ROOT, blocks, commands
 from tests.helpers import moving_frames, write_video
 

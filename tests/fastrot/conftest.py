@@ -10,7 +10,7 @@ import torch.distributed as dist
 from fastrot import runtime as runtime_module
 from fastrot.config import Config, from_mapping
 from fastrot.runtime import Runtime
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 TinyConfig = Callable[..., Config]
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import fastrot
-from pipelines.store import Store
+from pipelines.store.reading import Store
 from tests.helpers import moving_frames, write_video
 
 ROOT = Path(__file__).parents[2]

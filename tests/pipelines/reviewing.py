@@ -4,7 +4,7 @@ import numpy as np
 
 from pipelines.layouts import read_layout
 from pipelines.prepare import prepare
-from pipelines.store import Settings
+from pipelines.store.reading import Settings
 from tests.helpers import moving_frames, write_video
 
 SIZE = 24

@@ -12,8 +12,8 @@ from pipelines.broken import FIRST_CLIPS, Tolerance
 from pipelines.errors import FastrotError, UnreadableError
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan, train_ranges
-from pipelines.shard_writing import checksums_path
-from pipelines.store import Store
+from pipelines.store.reading import Store
+from pipelines.store.shard_writing import checksums_path
 
 CPU = torch.device("cpu")
 

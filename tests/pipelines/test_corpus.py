@@ -12,14 +12,14 @@ import torch
 
 from fastrot.config import from_mapping
 from fastrot.training import train
-from pipelines.codecs import CODECS
 from pipelines.layouts import read_layout
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TestPlan
 from pipelines.plan import test_ranges as ranges_for_test
 from pipelines.prepare import prepare
-from pipelines.store import Settings, Store
-from pipelines.store_tools import verify
+from pipelines.store.codecs import CODECS
+from pipelines.store.maintenance import verify
+from pipelines.store.reading import Settings, Store
 from tests.helpers import moving_frames, turn_on_its_side, write_video
 
 GOOD = moving_frames(20, 48, 64)

@@ -9,7 +9,7 @@ from pipelines.decoding import Decoder, is_damage
 from pipelines.errors import FastrotError
 from pipelines.layouts import read_layout
 from pipelines.prepare import prepare
-from pipelines.store import Settings, Store
+from pipelines.store.reading import Settings, Store
 from pipelines.transcode import check_damage, read_frames
 from tests.helpers import decode_with_pyav, moving_frames, write_streams
 

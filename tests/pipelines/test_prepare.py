@@ -10,13 +10,13 @@ import zlib
 import numpy as np
 import pytest
 
-from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
 from pipelines.layouts import Listing, read_layout
 from pipelines.prepare import prepare
-from pipelines.shard_writing import offsets_path
-from pipelines.store import Settings, Store
-from pipelines.store_writer import writing
+from pipelines.store.codecs import CODECS
+from pipelines.store.reading import Settings, Store
+from pipelines.store.shard_writing import offsets_path
+from pipelines.store.writing import writing
 from pipelines.transcode import even_indices
 from tests.helpers import decode_with_pyav, moving_frames, write_video
 
@@ -144,7 +144,7 @@ def test_checksums_and_offsets_describe_the_bytes(make_store):
 
 
 def test_shards_roll_over(videos, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipelines.store_writer.SHARD_BYTES", 40 * 40 * 3 * 50)
+    monkeypatch.setattr("pipelines.store.writing.SHARD_BYTES", 40 * 40 * 3 * 50)
     prepare_folder(
         videos, tmp_path / "store", workers=2, settings=settings(classes=("class0", "class1"))
     )

@@ -11,9 +11,9 @@ import pytest
 from pipelines.errors import UsageError
 from pipelines.layouts import read_layout
 from pipelines.prepare import prepare
-from pipelines.store import Store
-from pipelines.store_tools import drop, extract, merge, verify
-from pipelines.store_writer import writing
+from pipelines.store.maintenance import drop, extract, merge, verify
+from pipelines.store.reading import Store
+from pipelines.store.writing import writing
 from tests.helpers import decode_with_pyav
 from tests.pipelines.reviewing import (
     SIZE,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fastrot.cli import build_parser
-from pipelines.store import Store
+from pipelines.store.reading import Store
 from tests.scripts.conftest import ROOT, RunScript
 
 SLURM = ROOT / "scripts" / "slurm"

@@ -7,8 +7,8 @@ from fastrot.evaluation.features import BLOCKS
 from fastrot.evaluation.retrieval import K
 from fastrot.reproduce.plan import Entry, Reading, Table
 from fastrot.reproduce.presets import COLUMNS, DATASETS, Preset
-from pipelines.codecs import CODECS
-from pipelines.store import FITS
+from pipelines.store.codecs import CODECS
+from pipelines.store.reading import FITS
 
 
 def probe(preset: Preset) -> Table:

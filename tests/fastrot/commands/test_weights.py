@@ -7,7 +7,7 @@ from fastrot.cli import main
 from fastrot.evaluation.features import block_features
 from fastrot.evaluation.trained import load_trained
 from fastrot.training import train
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from fastrot.demo.data import builtin_data, own_data
 from fastrot.demo.dataset import DemoSpec
 from fastrot.demo.run import run_demo, spread
 from pipelines.errors import FastrotError
-from pipelines.store import Store
+from pipelines.store.reading import Store
 from tests.helpers import moving_frames, write_video
 
 SMALL = {

@@ -19,7 +19,7 @@ from fastrot.training import train
 from pipelines.errors import FastrotError, UsageError
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TestPlan
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 TinyConfig = Callable[..., Config]
 CLASSES = ["class0", "class1"]

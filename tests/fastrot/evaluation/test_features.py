@@ -9,7 +9,7 @@ from fastrot.runtime import Runtime
 from fastrot.training import train
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TestPlan
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 TinyConfig = Callable[..., Config]
 

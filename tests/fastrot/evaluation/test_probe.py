@@ -13,7 +13,7 @@ from fastrot.evaluation.probe import linear_probe, probe_blocks
 from fastrot.evaluation.trained import load_trained
 from fastrot.runtime import Runtime
 from fastrot.training import train
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 TinyConfig = Callable[..., Config]
 

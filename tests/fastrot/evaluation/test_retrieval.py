@@ -13,7 +13,7 @@ from fastrot.evaluation.trained import load_trained
 from fastrot.runtime import Runtime
 from fastrot.training import train
 from pipelines.errors import UsageError
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 TinyConfig = Callable[..., Config]
 

@@ -19,7 +19,7 @@ from fastrot.evaluation.skipping import Skipped, settle
 from fastrot.training import train
 from pipelines.broken import Replaced, VideoTolerance
 from pipelines.errors import FastrotError
-from pipelines.store import Store
+from pipelines.store.reading import Store
 from tests.fastrot.evaluation.test_evaluation import clips_one_by_one, trained_network
 
 BROKEN = 2

@@ -15,7 +15,7 @@ from fastrot.reproduce.identity import ByContent
 from fastrot.reproduce.plan import Measurement, Plan, Snapshot, TrainRun, run_id
 from fastrot.training.trainer import Trainer
 from pipelines.errors import FastrotError
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 
 @pytest.fixture

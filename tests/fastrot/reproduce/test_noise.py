@@ -4,7 +4,7 @@ import numpy as np
 
 from fastrot.reproduce.data import NoiseStores
 from fastrot.reproduce.noise import noise, noise_videos
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 
 def test_noise_is_alike_along_both_axes():

@@ -18,7 +18,7 @@ from fastrot.runs import RunFolder
 from fastrot.training import train
 from fastrot.training.resume import config_hash
 from pipelines.errors import FastrotError, UsageError
-from pipelines.store import Store
+from pipelines.store.reading import Store
 from tests.processes import ranks
 
 

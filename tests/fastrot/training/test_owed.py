@@ -15,7 +15,7 @@ from fastrot.training import train
 from fastrot.training.interrupt import PREEMPTED
 from pipelines.errors import FastrotError, PreemptedError
 from pipelines.skipping import SkippingLoader
-from pipelines.store import Store
+from pipelines.store.reading import Store
 from tests.processes import finish, ranks
 
 KILLED = -signal.SIGKILL

@@ -22,7 +22,7 @@ from fastrot.training.trainer import Trainer
 from pipelines.errors import FastrotError, UsageError
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 TinyConfig = Callable[..., Config]
 

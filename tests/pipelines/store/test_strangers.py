@@ -10,9 +10,9 @@ import torch
 from pipelines.errors import FastrotError
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
-from pipelines.store import Settings, Store
-from pipelines.store_tools import extract, verify
-from pipelines.store_writer import writing
+from pipelines.store.maintenance import extract, verify
+from pipelines.store.reading import Settings, Store
+from pipelines.store.writing import writing
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
-from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
-from pipelines.identity import Origin
-from pipelines.json_lines import append_lines, line_files, open_lines, read_lines
-from pipelines.shard_writing import EncodedVideo, Shard, open_binary
-from pipelines.store import Record, Settings, check_place
+from pipelines.store.codecs import CODECS
+from pipelines.store.identity import Origin
+from pipelines.store.json_lines import append_lines, line_files, open_lines, read_lines
+from pipelines.store.reading import Record, Settings, check_place
+from pipelines.store.shard_writing import EncodedVideo, Shard, open_binary
 
 SHARD_BYTES = 1_000_000_000
 

@@ -14,14 +14,14 @@ import av
 import numpy as np
 from isal.isal_zlib import crc32
 
-from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UnreadableError, UsageError
-from pipelines.json_lines import line_files, read_lines
-from pipelines.manifest import Line, current_lines, rejections
-from pipelines.shard_files import Bytes, ShardFiles
 from pipelines.sources import MjpegSource, check_frames
-from pipelines.store import Store
-from pipelines.store_writer import lock, write_atomically
+from pipelines.store.codecs import CODECS
+from pipelines.store.json_lines import line_files, read_lines
+from pipelines.store.manifest import Line, current_lines, rejections
+from pipelines.store.reading import Store
+from pipelines.store.shard_files import Bytes, ShardFiles
+from pipelines.store.writing import lock, write_atomically
 
 VERIFY_FILES = 8
 _REFUSED = (

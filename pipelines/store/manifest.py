@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import FastrotError
-from pipelines.identity import Origin
-from pipelines.json_lines import line_files, read_lines
+from pipelines.store.identity import Origin
+from pipelines.store.json_lines import line_files, read_lines
 
 Line = dict[str, Any]
 

@@ -10,15 +10,15 @@ import av
 import numpy as np
 import pytest
 
-from pipelines.codecs import CODECS
 from pipelines.encode import encode
 from pipelines.errors import FastrotError, UnreadableError, UsageError
 from pipelines.layouts import read_layout
 from pipelines.prepare import prepare
-from pipelines.shard_writing import offsets_path
-from pipelines.store import Settings, Store
-from pipelines.store_tools import drop, extract, merge, verify
-from pipelines.store_writer import writing
+from pipelines.store.codecs import CODECS
+from pipelines.store.maintenance import drop, extract, merge, verify
+from pipelines.store.reading import Settings, Store
+from pipelines.store.shard_writing import offsets_path
+from pipelines.store.writing import writing
 from tests.helpers import decode_with_pyav, moving_frames
 
 
@@ -203,7 +203,7 @@ def test_what_cannot_be_opened_is_an_error_and_no_damage(copy, beside):
 
 def test_verify_needs_few_files(tmp_path, monkeypatch):
     """24 shards of three files each: 20 open files are enough, and with none nothing is damage."""
-    monkeypatch.setattr("pipelines.store_writer.SHARD_BYTES", 1)
+    monkeypatch.setattr("pipelines.store.writing.SHARD_BYTES", 1)
     settings = Settings("mjpeg", 16, None, "folder", quality=CODECS["mjpeg"].quality)
     video = encode(list(moving_frames(2, 16, 16)), "mjpeg", settings.quality, 25.0)
     with writing(tmp_path / "store", settings) as writer:

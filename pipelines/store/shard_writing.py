@@ -12,8 +12,8 @@ from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError
-from pipelines.spool import pieces
-from pipelines.store import Record, Settings
+from pipelines.store.reading import Record, Settings
+from pipelines.store.spool import pieces
 
 NPY_HEADER_BYTES = 128
 

@@ -19,10 +19,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.codecs import CODECS
 from pipelines.errors import FastrotError, UsageError
-from pipelines.json_lines import line_files, read_lines
-from pipelines.manifest import newest
+from pipelines.store.codecs import CODECS
+from pipelines.store.json_lines import line_files, read_lines
+from pipelines.store.manifest import newest
 
 Fit = Literal["stretch", "crop"]
 FITS: tuple[Fit, ...] = get_args(Fit)

@@ -6,11 +6,11 @@ import os
 
 import pytest
 
-from pipelines import identity
 from pipelines.errors import FastrotError, UnreadableError
 from pipelines.layouts import read_layout
 from pipelines.prepare import prepare
-from pipelines.store import Store
+from pipelines.store import identity
+from pipelines.store.reading import Store
 from tests.pipelines.reviewing import (
     film,
     run,

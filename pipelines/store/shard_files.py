@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError, UnreadableError
-from pipelines.store import Store
+from pipelines.store.reading import Store
 
 Bytes = NDArray[np.uint8]
 OPEN_FILES = 256
