@@ -18,7 +18,7 @@ from fastrot.demo.dataset import DemoSpec, make_dataset
 from pipelines.errors import FastrotError
 from pipelines.layouts import Entry, Listing, read_layout
 from pipelines.machine import cores
-from pipelines.prepare import prepare
+from pipelines.prepare.preparation import prepare
 from pipelines.store.codecs import CODECS
 from pipelines.store.maintenance import extract
 from pipelines.store.reading import Settings, Store

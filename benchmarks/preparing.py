@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 from pipelines.layouts import read_layout
+from pipelines.prepare.transcode import Job, transcode
 from pipelines.store.reading import Settings
-from pipelines.transcode import Job, transcode
 
 SIZE = 136
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pipelines.workers import run_isolated
+from pipelines.prepare.workers import run_isolated
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

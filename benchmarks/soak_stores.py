@@ -5,7 +5,7 @@ from unittest import mock
 
 import numpy as np
 
-from pipelines.encode import Frame, encode
+from pipelines.prepare.encode import Frame, encode
 from pipelines.store import writing as store_writer
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import Settings

@@ -6,7 +6,7 @@ from fastrot.console import progress, say
 from fastrot.summary import updates
 from pipelines.layouts import Listing
 from pipelines.machine import cores
-from pipelines.prepare import prepare
+from pipelines.prepare.preparation import prepare
 from pipelines.store.reading import Settings
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines.layouts import Listing
 from pipelines.layouts.entry import counted
-from pipelines.prepare import Prepared
+from pipelines.prepare.preparation import Prepared
 
 REASONS = 5
 NAMES = 3

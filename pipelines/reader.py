@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 from pipelines.broken import Replaced
-from pipelines.decoding import Decoder
 from pipelines.errors import FastrotError
 from pipelines.graph import build_reader_pipeline
 from pipelines.handover import Handover
 from pipelines.loader import Batch, LoaderStats
-from pipelines.orientation import UPRIGHT, orientation_of
 from pipelines.plan import ClipSpec, crop_of_samples
+from pipelines.prepare.decoding import Decoder
+from pipelines.prepare.orientation import UPRIGHT, orientation_of
 
 
 class ReaderLoader:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.layouts import Entry, Listing
-from pipelines.prepare import prepare
+from pipelines.prepare.preparation import prepare
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import Settings, Store
 from tests.helpers import moving_frames, write_video

@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     """Prepare the store and print a summary."""
     from fastrot.console import progress, say
     from fastrot.summary import summarise
-    from pipelines.prepare import prepare
+    from pipelines.prepare.preparation import prepare
 
     check_size(args.codec, args.size)
     quality = check_quality(args.codec, args.quality)

@@ -20,10 +20,10 @@ def try_codec(codec: str) -> str:
     """
     import torch
 
-    from pipelines.encode import encode
     from pipelines.errors import FastrotError, first_line
     from pipelines.loader import Loader
     from pipelines.plan import ClipSpec, TrainPlan
+    from pipelines.prepare.encode import encode
     from pipelines.store.reading import Settings, Store
     from pipelines.store.writing import writing
 

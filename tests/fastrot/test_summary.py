@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fastrot.summary import summarise
 from pipelines.layouts import Entry, Listing
-from pipelines.prepare import Prepared
+from pipelines.prepare.preparation import Prepared
 
 OUT = Path("store")
 

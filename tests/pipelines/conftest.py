@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pipelines.reviewing import film
+from tests.pipelines.prepare.reviewing import film
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def source(tmp_path):
 @pytest.fixture
 def decoded(monkeypatch):
     """Return the list of files that were handed to the decoding workers."""
-    from pipelines import prepare as module
+    from pipelines.prepare import preparation as module
 
     jobs = []
     isolated = module.run_isolated

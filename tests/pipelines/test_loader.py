@@ -12,11 +12,11 @@ from pipelines.errors import FastrotError
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TestPlan, TrainPlan, frame_numbers, train_ranges
 from pipelines.plan import test_ranges as ranges_for_test
+from pipelines.prepare.transcode import even_indices
 from pipelines.sources import _runs
 from pipelines.store.reading import Store
 from pipelines.store.shard_files import ShardFiles
 from pipelines.store.shard_writing import offsets_path
-from pipelines.transcode import even_indices
 from tests.helpers import decode_with_pyav
 
 CPU = torch.device("cpu")

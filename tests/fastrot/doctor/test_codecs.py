@@ -11,14 +11,14 @@ def test_what_dali_decodes_here_works(codec):
 
 
 def test_a_wrong_picture_is_no_success(monkeypatch):
-    import pipelines.encode
+    import pipelines.prepare.encode
 
-    honest = pipelines.encode.encode
+    honest = pipelines.prepare.encode.encode
 
     def inverted(frames, *rest):
         return honest([255 - frame for frame in frames], *rest)
 
-    monkeypatch.setattr(pipelines.encode, "encode", inverted)
+    monkeypatch.setattr(pipelines.prepare.encode, "encode", inverted)
     assert "the decoded picture is wrong" in try_codec("raw")
 
 

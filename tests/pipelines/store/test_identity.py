@@ -8,10 +8,10 @@ import pytest
 
 from pipelines.errors import FastrotError, UnreadableError
 from pipelines.layouts import read_layout
-from pipelines.prepare import prepare
+from pipelines.prepare.preparation import prepare
 from pipelines.store import identity
 from pipelines.store.reading import Store
-from tests.pipelines.reviewing import (
+from tests.pipelines.prepare.reviewing import (
     film,
     run,
     settings,

@@ -10,10 +10,10 @@ import av
 import numpy as np
 import pytest
 
-from pipelines.encode import encode
 from pipelines.errors import FastrotError, UnreadableError, UsageError
 from pipelines.layouts import read_layout
-from pipelines.prepare import prepare
+from pipelines.prepare.encode import encode
+from pipelines.prepare.preparation import prepare
 from pipelines.store.codecs import CODECS
 from pipelines.store.maintenance import drop, extract, merge, verify
 from pipelines.store.reading import Settings, Store

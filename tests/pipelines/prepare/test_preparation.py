@@ -12,12 +12,12 @@ import pytest
 
 from pipelines.errors import FastrotError, UsageError
 from pipelines.layouts import Listing, read_layout
-from pipelines.prepare import prepare
+from pipelines.prepare.preparation import prepare
+from pipelines.prepare.transcode import even_indices
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import Settings, Store
 from pipelines.store.shard_writing import offsets_path
 from pipelines.store.writing import writing
-from pipelines.transcode import even_indices
 from tests.helpers import decode_with_pyav, moving_frames, write_video
 
 
@@ -187,7 +187,7 @@ def test_a_torn_manifest_line_and_unpromised_bytes_are_dropped(videos, tmp_path)
 
 
 def test_size_and_time_are_estimated_from_the_first_videos(videos, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipelines.prepare.ESTIMATE_AFTER", 2)
+    monkeypatch.setattr("pipelines.prepare.preparation.ESTIMATE_AFTER", 2)
     source = tmp_path / "source"
     source.mkdir()
     (good,) = videos.rglob("video2*")  # 12 frames of 40x40

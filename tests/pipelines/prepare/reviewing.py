@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipelines.layouts import read_layout
-from pipelines.prepare import prepare
+from pipelines.prepare.preparation import prepare
 from pipelines.store.reading import Settings
 from tests.helpers import moving_frames, write_video
 

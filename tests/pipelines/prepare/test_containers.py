@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pipelines.containers import find_truncation
-from pipelines.transcode import read_frames
+from pipelines.prepare.containers import find_truncation
+from pipelines.prepare.transcode import read_frames
 from tests.helpers import moving_frames, write_video
 
 CASES = [

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from pipelines.errors import FastrotError, UnreadableError
 from pipelines.layouts import Entry, Listing
-from pipelines.review import review
+from pipelines.prepare.review import review
+from pipelines.prepare.transcode import Job, transcode
+from pipelines.prepare.workers import run_isolated
 from pipelines.store.identity import Origin, find_fault, sight, stop_at_the_machines
 from pipelines.store.reading import Settings
 from pipelines.store.shard_writing import EncodedVideo
 from pipelines.store.spool import SpoolError
 from pipelines.store.writing import writing
-from pipelines.transcode import Job, transcode
-from pipelines.workers import run_isolated
 
 _Outcome = tuple[Origin | None, EncodedVideo | Exception]
 """The file that was read, and the video made of it or the reason why there is none."""

@@ -10,12 +10,12 @@ from typing import TypeVar
 
 import av
 
-from pipelines.containers import find_truncation
-from pipelines.decoding import Decoder, count_packets
-from pipelines.encode import Frame, encode
 from pipelines.errors import FastrotError
-from pipelines.orientation import orientation_of
-from pipelines.squaring import Squarer
+from pipelines.prepare.containers import find_truncation
+from pipelines.prepare.decoding import Decoder, count_packets
+from pipelines.prepare.encode import Frame, encode
+from pipelines.prepare.orientation import orientation_of
+from pipelines.prepare.squaring import Squarer
 from pipelines.store.reading import Settings
 from pipelines.store.shard_writing import EncodedVideo
 from pipelines.store.spool import MEMORY_BYTES, Spool

@@ -16,7 +16,7 @@ from pipelines.layouts import read_layout
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TestPlan
 from pipelines.plan import test_ranges as ranges_for_test
-from pipelines.prepare import prepare
+from pipelines.prepare.preparation import prepare
 from pipelines.store.codecs import CODECS
 from pipelines.store.maintenance import verify
 from pipelines.store.reading import Settings, Store

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.encode import GOP, encode
 from pipelines.errors import UsageError
 from pipelines.graph import build_pipeline
 from pipelines.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan, frame_numbers, train_ranges
+from pipelines.prepare.encode import GOP, encode
+from pipelines.prepare.transcode import Job, read_frames, transcode
 from pipelines.store.codecs import CODECS, check_quality, check_size
 from pipelines.store.reading import Settings
-from pipelines.transcode import Job, read_frames, transcode
 from tests.helpers import decode_with_pyav, moving_frames, turn_on_its_side, write_video
 
 BARS = [

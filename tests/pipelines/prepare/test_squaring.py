@@ -7,9 +7,9 @@ import av
 import numpy as np
 import pytest
 
-from pipelines.decoding import Decoder
-from pipelines.encode import encode
-from pipelines.squaring import Squarer, crop_area
+from pipelines.prepare.decoding import Decoder
+from pipelines.prepare.encode import encode
+from pipelines.prepare.squaring import Squarer, crop_area
 
 SIZE = 48
 # Columns and rows of luma to a sample of chroma.

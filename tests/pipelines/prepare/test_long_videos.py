@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import prepare as prepare_module
-from pipelines.encode import encode
 from pipelines.errors import FastrotError
 from pipelines.layouts import read_layout
-from pipelines.prepare import prepare
+from pipelines.prepare import preparation as prepare_module
+from pipelines.prepare.encode import encode
+from pipelines.prepare.preparation import prepare
+from pipelines.prepare.transcode import Job, transcode
+from pipelines.prepare.workers import run_isolated
 from pipelines.store.codecs import CODECS
 from pipelines.store.maintenance import verify
 from pipelines.store.reading import Settings, Store
 from pipelines.store.shard_writing import NPY_HEADER_BYTES, checksums_path
 from pipelines.store.spool import Spool, SpoolError
 from pipelines.store.writing import writing
-from pipelines.transcode import Job, transcode
-from pipelines.workers import run_isolated
 from tests.helpers import moving_frames, write_video
 
 SIZE = 128

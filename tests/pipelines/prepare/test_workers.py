@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.workers import WorkerLostError, run_isolated
+from pipelines.prepare.workers import WorkerLostError, run_isolated
 
 
 def misbehave(item):

@@ -10,12 +10,12 @@ import pytest
 
 from pipelines.errors import UsageError
 from pipelines.layouts import read_layout
-from pipelines.prepare import prepare
+from pipelines.prepare.preparation import prepare
 from pipelines.store.maintenance import drop, extract, merge, verify
 from pipelines.store.reading import Store
 from pipelines.store.writing import writing
 from tests.helpers import decode_with_pyav
-from tests.pipelines.reviewing import (
+from tests.pipelines.prepare.reviewing import (
     SIZE,
     film,
     frames_of,

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from pipelines.decoding import Decoder, is_damage
 from pipelines.errors import FastrotError
 from pipelines.layouts import read_layout
-from pipelines.prepare import prepare
+from pipelines.prepare.decoding import Decoder, is_damage
+from pipelines.prepare.preparation import prepare
+from pipelines.prepare.transcode import check_damage, read_frames
 from pipelines.store.reading import Settings, Store
-from pipelines.transcode import check_damage, read_frames
 from tests.helpers import decode_with_pyav, moving_frames, write_streams
 
 FRAMES = moving_frames(60, 96, 128)

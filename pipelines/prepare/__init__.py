@@ -1,0 +1,1 @@
+"""From a data set's video files to a store (section 4.1's preparation)."""
