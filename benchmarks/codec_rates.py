@@ -10,7 +10,7 @@ import torch
 from benchmarks.consume import consume
 from benchmarks.inputs import Inputs, open_inputs, require_dali
 from benchmarks.method import Case, NotHere, Options, Outcome, Result, interleave
-from pipelines.loader import Loader
+from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store.codecs import CODECS
 

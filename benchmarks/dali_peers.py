@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from benchmarks.method import NotHere
-from pipelines.graph import import_dali
+from pipelines.loading.dali_graph import import_dali
 from pipelines.plan import Clips, Plan
 
 

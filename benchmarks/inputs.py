@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from benchmarks.method import NotHere, Options
 from fastrot.console import progress
 from fastrot.demo.dataset import DemoSpec, make_dataset
+from pipelines.cores import cores
 from pipelines.errors import FastrotError
 from pipelines.layouts import Entry, Listing, read_layout
-from pipelines.machine import cores
 from pipelines.prepare.preparation import prepare
 from pipelines.store.codecs import CODECS
 from pipelines.store.maintenance import extract

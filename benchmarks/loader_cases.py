@@ -17,7 +17,7 @@ from benchmarks.consume import Batches, consume
 from benchmarks.dali_peers import numpy_reader, video_reader
 from benchmarks.inputs import COPIES, Inputs
 from benchmarks.method import Case, Fact, NotHere, Options
-from pipelines.loader import Loader
+from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, Modality, TrainPlan
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import Store

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.method import NotHere
-from pipelines.graph import import_dali
+from pipelines.loading.dali_graph import import_dali
+from pipelines.loading.sources import MjpegSource
 from pipelines.plan import ClipSpec
-from pipelines.sources import MjpegSource
 from pipelines.store.reading import Store
 
 RING_BYTES = 512 << 20  # more than caches hold, on both sides of the copy

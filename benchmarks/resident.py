@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.consume import Batches
 from fastrot.runtime import Runtime
-from pipelines.loader import Loader
+from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store.reading import Store
 

@@ -12,7 +12,7 @@ from benchmarks.soak_stores import SIZE, make_store
 from fastrot.config import from_mapping
 from fastrot.console import say
 from fastrot.training import train
-from pipelines.loader import Loader
+from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store.reading import Store
 

@@ -19,7 +19,7 @@ from benchmarks.method import Case, Options, Result, interleave
 from benchmarks.resident import peak_mb
 from benchmarks.synthetic import make_sparse_store
 from pipelines.errors import FastrotError
-from pipelines.loader import Loader
+from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan, train_ranges
 from pipelines.store.reading import Store
 

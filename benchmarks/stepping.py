@@ -16,7 +16,7 @@ from fastrot.runtime import Runtime
 from fastrot.tasks import RotationTask
 from fastrot.training.optim import scaled_lr
 from fastrot.training.trainer import Trainer
-from pipelines.loader import Batch
+from pipelines.loading.loader import Batch
 
 PARTS = ("data", "rotate", "forward", "backward", "optimizer")
 

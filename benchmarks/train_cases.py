@@ -25,7 +25,7 @@ from fastrot.models.flops import train_flops
 from fastrot.runtime import Runtime, keep_freed_memory
 from fastrot.training.data import training_data
 from pipelines.errors import UsageError
-from pipelines.loader import Batch
+from pipelines.loading.loader import Batch
 
 OURS, PLAIN, REAL = "fastrot", "plain PyTorch", "real data"
 

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from fastrot.config import Config, DataConfig
 from fastrot.runtime import Runtime
-from pipelines.broken import VideoTolerance
 from pipelines.errors import UsageError
-from pipelines.loader import BatchLoader, Loader
-from pipelines.motion import DifferenceLoader
+from pipelines.loading.loader import BatchLoader, Loader
+from pipelines.loading.motion import DifferenceLoader
+from pipelines.loading.replacement import VideoTolerance
+from pipelines.loading.skipping import RingPlan, SkippingLoader
 from pipelines.plan import ClipSpec, TestPlan, TrainPlan, test_ranges, train_ranges
-from pipelines.skipping import RingPlan, SkippingLoader
 from pipelines.store.reading import Store
 
 Ints = NDArray[np.int64]

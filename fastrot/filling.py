@@ -4,8 +4,8 @@ from pathlib import Path
 
 from fastrot.console import progress, say
 from fastrot.summary import updates
+from pipelines.cores import cores
 from pipelines.layouts import Listing
-from pipelines.machine import cores
 from pipelines.prepare.preparation import prepare
 from pipelines.store.reading import Settings
 

@@ -9,9 +9,9 @@ import torch
 from fastrot.evaluation.extract import Features, extract
 from fastrot.filling import fill_store
 from fastrot.runtime import Runtime
+from pipelines.cores import cores
 from pipelines.layouts import read_layout
-from pipelines.loader import Loader
-from pipelines.machine import cores
+from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan, train_ranges
 from pipelines.store.codecs import check_quality, check_size
 from pipelines.store.reading import Settings, Store

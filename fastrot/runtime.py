@@ -25,8 +25,8 @@ from fastrot import affinity as affinities
 from fastrot.config.schema import Precision
 from fastrot.rollcall import RollCall, explain, fresh_prefix, is_about_others
 from fastrot.threads import choose_threads
+from pipelines.cores import cores
 from pipelines.errors import FastrotError, UsageError
-from pipelines.machine import cores
 
 T = TypeVar("T")
 

@@ -142,7 +142,7 @@ def _install(fault: Fault) -> None:
     import torch
 
     from fastrot.training.trainer import Trainer
-    from pipelines.skipping import SkippingLoader
+    from pipelines.loading.skipping import SkippingLoader
 
     kind, at = fault
     done = 0

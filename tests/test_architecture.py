@@ -37,7 +37,7 @@ def test_fastrot_imports_benchmarks_only_in_the_bench_command():
 
 
 def test_the_check_itself_sees_imports():
-    assert ("pipelines/loader.py", "torch") in imported("pipelines")
+    assert ("pipelines/loading/loader.py", "torch") in imported("pipelines")
 
 
 BLOCK = """
@@ -116,7 +116,7 @@ def test_a_loader_without_dali_says_what_to_install(make_store):
     code = f"""
 import torch
 from pipelines.errors import FastrotError
-from pipelines.loader import Loader
+from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store.reading import Store
 store = Store.open({str(make_store("mjpeg").path)!r})

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from fastrot.commands.arguments import add_layout
+from pipelines.cores import cores
 from pipelines.layouts import read_layout
-from pipelines.machine import cores
 from pipelines.store.codecs import CODECS, check_quality, check_size
 from pipelines.store.reading import Settings
 from pipelines.store.writing import write_atomically

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipelines.machine import cores
+from pipelines.cores import cores
 from pipelines.store.reading import Store
 
 

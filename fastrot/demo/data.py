@@ -9,9 +9,9 @@ from pathlib import Path
 from fastrot.console import progress
 from fastrot.demo.dataset import DemoSpec, make_dataset
 from fastrot.filling import fill_store
+from pipelines.cores import cores
 from pipelines.errors import FastrotError
 from pipelines.layouts import Entry, Listing, read_layout
-from pipelines.machine import cores
 from pipelines.store.reading import Settings, Store
 from pipelines.store.writing import write_atomically
 

@@ -21,7 +21,7 @@ def try_codec(codec: str) -> str:
     import torch
 
     from pipelines.errors import FastrotError, first_line
-    from pipelines.loader import Loader
+    from pipelines.loading.loader import Loader
     from pipelines.plan import ClipSpec, TrainPlan
     from pipelines.prepare.encode import encode
     from pipelines.store.reading import Settings, Store

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastrot.doctor.check import Check, good, missing, warning
 from fastrot.threads import users_threads
-from pipelines.machine import cores
+from pipelines.cores import cores
 from pipelines.store.shard_files import OPEN_FILES
 
 GIB = 1 << 30

@@ -9,8 +9,8 @@ from fastrot.evaluation.skipping import Skipped, settle, skipped_lines
 from fastrot.evaluation.trained import Protocol, Trained, each_output, evaluating, protocol
 from fastrot.runtime import Runtime
 from fastrot.tasks import RegressionTask
-from pipelines.broken import Replaced
 from pipelines.errors import UsageError
+from pipelines.loading.replacement import Replaced
 from pipelines.store.reading import Store
 
 

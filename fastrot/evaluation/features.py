@@ -10,7 +10,7 @@ from fastrot.evaluation.skipping import Skipped, settle
 from fastrot.evaluation.trained import Trained, each_batch, evaluating
 from fastrot.models.network import Network
 from fastrot.runtime import Runtime
-from pipelines.broken import Replaced
+from pipelines.loading.replacement import Replaced
 from pipelines.store.reading import Store
 
 BLOCKS = ("conv1", "layer1", "layer2", "layer3", "layer4")

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastrot.clips import Ints
 from fastrot.runtime import Runtime
-from pipelines.broken import Replaced, VideoTolerance
+from pipelines.loading.replacement import Replaced, VideoTolerance
 
 
 @dataclass(frozen=True)

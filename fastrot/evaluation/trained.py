@@ -17,9 +17,9 @@ from fastrot.config.schema import SCRATCH
 from fastrot.models.network import Network
 from fastrot.runtime import Runtime
 from fastrot.tasks import Task, make_task
-from pipelines.broken import Replaced
 from pipelines.errors import FastrotError
-from pipelines.loader import Batch
+from pipelines.loading.loader import Batch
+from pipelines.loading.replacement import Replaced
 from pipelines.store.reading import Store
 
 

@@ -12,8 +12,8 @@ from fastrot.demo.dataset import SPLITS, DemoSpec, make_dataset, unlabelled_acti
 from fastrot.filling import fill_store
 from fastrot.reproduce.noise import TEST_SHARE, noise_videos
 from fastrot.reproduce.wide import make_wide
+from pipelines.cores import cores
 from pipelines.layouts import Listing, read_layout
-from pipelines.machine import cores
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import FITS, Fit, Settings
 

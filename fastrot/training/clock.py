@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pipelines.loader import BatchLoader
+from pipelines.loading.loader import BatchLoader
 
 
 @dataclass(frozen=True)

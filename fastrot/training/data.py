@@ -18,8 +18,8 @@ from fastrot.config import Config
 from fastrot.runtime import Runtime
 from pipelines.errors import UsageError
 from pipelines.layouts import read_layout
-from pipelines.loader import BatchLoader
-from pipelines.reader import ReaderLoader
+from pipelines.loading.loader import BatchLoader
+from pipelines.loading.unprepared import ReaderLoader
 from pipelines.store.reading import Store
 
 

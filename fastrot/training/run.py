@@ -32,7 +32,7 @@ from fastrot.training.rng import seed_rngs
 from fastrot.training.telling import opening_lines, report_replaced
 from fastrot.training.trainer import Trainer
 from pipelines.errors import PreemptedError
-from pipelines.loader import BatchLoader
+from pipelines.loading.loader import BatchLoader
 
 
 def train(

@@ -9,7 +9,7 @@ from fastrot.runs import RunFolder
 from fastrot.runtime import Runtime
 from fastrot.tasks import Task
 from fastrot.training.optim import scaled_lr
-from pipelines.broken import Replaced
+from pipelines.loading.replacement import Replaced
 
 
 def opening_lines(

@@ -15,7 +15,7 @@ import numpy as np
 from isal.isal_zlib import crc32
 
 from pipelines.errors import FastrotError, UnreadableError, UsageError
-from pipelines.sources import MjpegSource, check_frames
+from pipelines.loading.sources import MjpegSource, check_frames
 from pipelines.store.codecs import CODECS
 from pipelines.store.json_lines import line_files, read_lines
 from pipelines.store.manifest import Line, current_lines, rejections

@@ -9,7 +9,7 @@ from benchmarks.dali_peers import numpy_reader, video_reader
 from benchmarks.ffmpeg import link_libraries
 from benchmarks.inputs import Inputs
 from benchmarks.method import NotHere
-from pipelines.loader import Loader
+from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
 
 SPEC = ClipSpec(frames=5, crop=48)

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from benchmarks.synthetic import make_sparse_store
-from pipelines.loader import Loader
+from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store.reading import Store
 from pipelines.store.shard_writing import NPY_HEADER_BYTES

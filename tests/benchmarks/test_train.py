@@ -16,7 +16,7 @@ from benchmarks.train_cases import QUICK
 from fastrot.config import OptimConfig
 from fastrot.runtime import Runtime
 from pipelines.errors import UsageError
-from pipelines.loader import Batch
+from pipelines.loading.loader import Batch
 
 CPU = Runtime(torch.device("cpu"), rank=0, world=1, threads=1, precision="fp32")
 

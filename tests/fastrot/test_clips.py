@@ -15,7 +15,7 @@ from fastrot.evaluation.trained import load_trained
 from fastrot.runtime import Runtime
 from fastrot.training.run import train
 from pipelines.errors import UsageError
-from pipelines.motion import compensated_differences, trim
+from pipelines.loading.motion import compensated_differences, trim
 from pipelines.store.manifest import current_lines
 from pipelines.store.reading import Record, Store
 from pipelines.store.writing import writing

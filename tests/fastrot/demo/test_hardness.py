@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from fastrot.demo.actions import ACTIONS
 from fastrot.demo.film import Shot, film
 from fastrot.demo.video import write_video
-from pipelines.motion import compensated_differences, trim
+from pipelines.loading.motion import compensated_differences, trim
 
 SIZE, FRAMES, STRIDE = 32, 17, 2
 VIDEOS = 360

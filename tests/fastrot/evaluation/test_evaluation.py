@@ -17,7 +17,7 @@ from fastrot.runtime import Runtime
 from fastrot.tasks import make_task
 from fastrot.training import train
 from pipelines.errors import FastrotError, UsageError
-from pipelines.loader import Loader
+from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TestPlan
 from pipelines.store.reading import Store
 

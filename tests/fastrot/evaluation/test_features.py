@@ -7,7 +7,7 @@ from fastrot.evaluation.features import block_features, untrained
 from fastrot.evaluation.trained import load_trained
 from fastrot.runtime import Runtime
 from fastrot.training import train
-from pipelines.loader import Loader
+from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TestPlan
 from pipelines.store.reading import Store
 

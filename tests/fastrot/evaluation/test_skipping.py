@@ -17,8 +17,8 @@ from fastrot.evaluation.retrieval import retrieve
 from fastrot.evaluation.rotation import evaluate_rotation
 from fastrot.evaluation.skipping import Skipped, settle
 from fastrot.training import train
-from pipelines.broken import Replaced, VideoTolerance
 from pipelines.errors import FastrotError
+from pipelines.loading.replacement import Replaced, VideoTolerance
 from pipelines.store.reading import Store
 from tests.fastrot.evaluation.test_evaluation import clips_one_by_one, trained_network
 

@@ -7,7 +7,7 @@ from fastrot.config import Config
 from fastrot.runtime import Runtime
 from fastrot.tasks import make_task
 from fastrot.training.trainer import Trainer
-from pipelines.loader import Batch
+from pipelines.loading.loader import Batch
 
 
 def batch(

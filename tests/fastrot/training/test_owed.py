@@ -14,7 +14,7 @@ from fastrot.checkpoint import load_checkpoint
 from fastrot.training import train
 from fastrot.training.interrupt import PREEMPTED
 from pipelines.errors import FastrotError, PreemptedError
-from pipelines.skipping import SkippingLoader
+from pipelines.loading.skipping import SkippingLoader
 from pipelines.store.reading import Store
 from tests.processes import finish, ranks
 

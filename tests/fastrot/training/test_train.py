@@ -20,7 +20,7 @@ from fastrot.runs import RunFolder
 from fastrot.training import train
 from fastrot.training.trainer import Trainer
 from pipelines.errors import FastrotError, UsageError
-from pipelines.loader import Loader
+from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store.reading import Store
 

@@ -13,7 +13,7 @@ import torch
 from fastrot.config import from_mapping
 from fastrot.training import train
 from pipelines.layouts import read_layout
-from pipelines.loader import Loader
+from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TestPlan
 from pipelines.plan import test_ranges as ranges_for_test
 from pipelines.prepare.preparation import prepare

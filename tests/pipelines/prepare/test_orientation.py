@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from pipelines.errors import FastrotError
+from pipelines.loading.unprepared import ReaderLoader
 from pipelines.plan import ClipSpec
 from pipelines.prepare.orientation import UPRIGHT, orientation_of_matrix
 from pipelines.prepare.transcode import read_frames
-from pipelines.reader import ReaderLoader
 from tests.helpers import moving_frames, write_display_matrix, write_video
 
 SIGNS = (1, -1)

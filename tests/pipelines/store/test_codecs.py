@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from pipelines.errors import UsageError
-from pipelines.graph import build_pipeline
-from pipelines.loader import Loader
+from pipelines.loading.dali_graph import build_pipeline
+from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan, frame_numbers, train_ranges
 from pipelines.prepare.encode import GOP, encode
 from pipelines.prepare.transcode import Job, read_frames, transcode

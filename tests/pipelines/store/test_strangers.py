@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pipelines.errors import FastrotError
-from pipelines.loader import Loader
+from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store.maintenance import extract, verify
 from pipelines.store.reading import Settings, Store

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.broken import Replaced, Tolerance
 from pipelines.errors import FastrotError, UnreadableError
+from pipelines.loading.replacement import Replaced, Tolerance
+from pipelines.loading.sources import make_source
+from pipelines.loading.threads import serial_threads
 from pipelines.plan import Clips, Plan, frame_numbers
-from pipelines.sources import make_source
 from pipelines.store.reading import Store
-from pipelines.threads import serial_threads
 
 
 @dataclass

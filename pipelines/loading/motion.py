@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipelines.broken import Replaced
-from pipelines.loader import Batch, BatchLoader, LoaderStats
+from pipelines.loading.loader import Batch, BatchLoader, LoaderStats
+from pipelines.loading.replacement import Replaced
 
 _STEPS = 3  # Gauss-Newton steps at each resolution
 _SMALLEST = 14  # pixels of the side at the coarsest resolution

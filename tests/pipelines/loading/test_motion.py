@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.motion import compensated_differences, trim
+from pipelines.loading.motion import compensated_differences, trim
 
 ndimage = pytest.importorskip("scipy.ndimage")  # machines lent for their GPU may lack it
 

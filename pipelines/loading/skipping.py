@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from pipelines.broken import Replaced
 from pipelines.errors import FastrotError
-from pipelines.loader import Batch, BatchLoader, LoaderStats
+from pipelines.loading.loader import Batch, BatchLoader, LoaderStats
+from pipelines.loading.replacement import Replaced
 from pipelines.plan import Clips, ClipSpec, TestPlan
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.loader import Loader
+from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TestPlan, TrainPlan
 
 pytestmark = pytest.mark.gpu

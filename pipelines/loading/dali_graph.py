@@ -1,6 +1,6 @@
 """The DALI graph: decode, and on a GPU also crop, flip and frame difference.
 
-On a CPU those are left to ``pipelines.finish``, which is several times faster than DALI's operators there;
+On a CPU those are left to ``pipelines.loading.cpu_ops``, which is several times faster than DALI's operators there;
 but for the reader of unprepared videos, where decoding is nearly all of the work.
 """
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.broken import FIRST_CLIPS, Tolerance
 from pipelines.errors import FastrotError, UnreadableError
-from pipelines.loader import Loader
+from pipelines.loading.loader import Loader
+from pipelines.loading.replacement import FIRST_CLIPS, Tolerance
 from pipelines.plan import ClipSpec, TrainPlan, train_ranges
 from pipelines.store.reading import Store
 from pipelines.store.shard_writing import checksums_path

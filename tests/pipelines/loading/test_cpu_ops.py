@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.finish import finish_batch, finish_clip, new_batch
+from pipelines.loading.cpu_ops import finish_batch, finish_clip, new_batch
 from pipelines.plan import Clips, ClipSpec
 
 
@@ -38,9 +38,9 @@ def test_big_clips_are_mirrored_too(shape):
 THREADS = """
 import os
 import numpy as np, torch
-from pipelines.finish import finish_clip, new_batch
+from pipelines.loading.cpu_ops import finish_clip, new_batch
 from pipelines.plan import ClipSpec
-from pipelines.threads import serial_threads
+from pipelines.loading.threads import serial_threads
 
 torch.set_num_threads(4)
 before = len(os.listdir("/proc/self/task"))

@@ -13,17 +13,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipelines.broken import Replaced, Tolerance
-from pipelines.clip_reader import ClipReader, ReadBatch
 from pipelines.errors import FastrotError, UnreadableError
-from pipelines.feed import arrays
-from pipelines.finish import finish_batch
-from pipelines.graph import build_pipeline
-from pipelines.handover import Handover
+from pipelines.loading.clip_reader import ClipReader, ReadBatch
+from pipelines.loading.cpu_ops import finish_batch
+from pipelines.loading.dali_feed import arrays
+from pipelines.loading.dali_graph import build_pipeline
+from pipelines.loading.handover import Handover
+from pipelines.loading.replacement import Replaced, Tolerance
+from pipelines.loading.sources import damaged
+from pipelines.loading.threads import serial_threads
 from pipelines.plan import Clips, ClipSpec, Plan
-from pipelines.sources import damaged
 from pipelines.store.reading import Store
-from pipelines.threads import serial_threads
 
 
 @dataclass

@@ -15,7 +15,7 @@ from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError
-from pipelines.finish import crop_of, finish_clip, new_batch
+from pipelines.loading.cpu_ops import crop_of, finish_clip, new_batch
 from pipelines.plan import Clips, ClipSpec
 from pipelines.store.reading import Store
 from pipelines.store.shard_files import Bytes, ShardFiles

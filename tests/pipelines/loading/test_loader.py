@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from pipelines.errors import FastrotError
-from pipelines.loader import Loader
+from pipelines.loading.loader import Loader
+from pipelines.loading.sources import _runs
 from pipelines.plan import ClipSpec, TestPlan, TrainPlan, frame_numbers, train_ranges
 from pipelines.plan import test_ranges as ranges_for_test
 from pipelines.prepare.transcode import even_indices
-from pipelines.sources import _runs
 from pipelines.store.reading import Store
 from pipelines.store.shard_files import ShardFiles
 from pipelines.store.shard_writing import offsets_path

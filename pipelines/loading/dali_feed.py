@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.clip_reader import ReadBatch
+from pipelines.loading.clip_reader import ReadBatch
 from pipelines.plan import Clips, ClipSpec, frame_numbers
 from pipelines.store.reading import Store
 

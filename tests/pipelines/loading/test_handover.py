@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.handover import Handover
-from pipelines.loader import Loader
-from pipelines.reader import ReaderLoader
+from pipelines.loading.handover import Handover
+from pipelines.loading.loader import Loader
+from pipelines.loading.unprepared import ReaderLoader
 
 
 def test_torch_reads_the_memory_that_dali_wrote():

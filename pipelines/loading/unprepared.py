@@ -14,11 +14,11 @@ import av
 import numpy as np
 import torch
 
-from pipelines.broken import Replaced
 from pipelines.errors import FastrotError
-from pipelines.graph import build_reader_pipeline
-from pipelines.handover import Handover
-from pipelines.loader import Batch, LoaderStats
+from pipelines.loading.dali_graph import build_reader_pipeline
+from pipelines.loading.handover import Handover
+from pipelines.loading.loader import Batch, LoaderStats
+from pipelines.loading.replacement import Replaced
 from pipelines.plan import ClipSpec, crop_of_samples
 from pipelines.prepare.decoding import Decoder
 from pipelines.prepare.orientation import UPRIGHT, orientation_of

@@ -3,7 +3,7 @@ import threading
 import pytest
 import torch
 
-from pipelines.threads import serial_threads
+from pipelines.loading.threads import serial_threads
 
 
 def test_threads_that_cannot_be_started_are_an_error_and_none_is_left_waiting(monkeypatch):

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from pipelines.errors import FastrotError
-from pipelines.graph import build_reader_pipeline
+from pipelines.loading.dali_graph import build_reader_pipeline
+from pipelines.loading.unprepared import ReaderLoader
 from pipelines.plan import ClipSpec
-from pipelines.reader import ReaderLoader
 from tests.helpers import moving_frames, write_streams, write_video
 
 SPEC = ClipSpec(frames=5, stride=2, crop=49)
