@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastrot.config import load_config
+    from fastrot.models.backbone import load_backbone
     from fastrot.notebook import extract_features, open_clips, prepare_videos
     from fastrot.rotation.op import rotate
     from fastrot.rotation.sets import rotation_set
     from fastrot.training import train
-    from fastrot.weights import load_backbone
     from pipelines.errors import FastrotError
     from pipelines.store.reading import Store
 
@@ -36,7 +36,7 @@ _HOMES = {
     "FastrotError": "pipelines.errors",
     "Store": "pipelines.store.reading",
     "extract_features": "fastrot.notebook",
-    "load_backbone": "fastrot.weights",
+    "load_backbone": "fastrot.models.backbone",
     "load_config": "fastrot.config",
     "open_clips": "fastrot.notebook",
     "prepare_videos": "fastrot.notebook",

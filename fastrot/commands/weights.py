@@ -34,7 +34,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Convert the file and print the report."""
-    from fastrot.weights import convert
+    from fastrot.models.backbone import convert
 
     for line in convert(args.source, args.out, partial=args.partial).lines():
         print(line)

@@ -13,10 +13,10 @@ from fastrot.evaluation.features import BLOCKS, block_features
 from fastrot.evaluation.files import write_file
 from fastrot.evaluation.skipping import Skipped
 from fastrot.evaluation.trained import Trained, protocol, trained_of
+from fastrot.models.backbone import load_backbone
 from fastrot.models.network import copy_backbone
 from fastrot.runtime import Runtime
 from fastrot.tasks import make_task
-from fastrot.weights import load_backbone
 from pipelines.errors import UsageError
 from pipelines.store.reading import Store
 

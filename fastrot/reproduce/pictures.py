@@ -11,7 +11,7 @@ from fastrot.analysis.kernels import kernel_sheet
 from fastrot.console import say
 from fastrot.evaluation.trained import Trained, load_trained
 from fastrot.models.network import transfer_network
-from fastrot.models.weights import read_weights, start_from
+from fastrot.models.weight_files import read_weights, start_from
 from fastrot.reproduce import drawing
 from fastrot.reproduce.execute import Workshop
 from fastrot.reproduce.plan import Gallery, Snapshot

@@ -16,7 +16,7 @@ from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.trained import Trained
 from fastrot.hangup import outliving_the_terminal
 from fastrot.models.flops import train_flops
-from fastrot.models.weights import start_from
+from fastrot.models.weight_files import start_from
 from fastrot.profiling import profiled
 from fastrot.runs import RunFolder, versions
 from fastrot.runtime import Runtime

@@ -62,7 +62,7 @@ def test_wrong_options_exit_with_2(trained, options, message, capsys):
 def test_import_says_what_is_left_untrained(trained, tmp_path, capsys):
     import torch
 
-    from fastrot.weights import load_backbone
+    from fastrot.models.backbone import load_backbone
 
     tensors = load_backbone(trained[0]).state_dict()
     del tensors["bn1.weight"]

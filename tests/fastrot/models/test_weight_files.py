@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from fastrot.models.network import pretext_network, transfer_network
-from fastrot.models.weights import start_from
+from fastrot.models.weight_files import start_from
 from pipelines.errors import FastrotError
 
 SMALL = {"depth": 10, "width": 4}

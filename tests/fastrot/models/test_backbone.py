@@ -9,10 +9,10 @@ from safetensors import safe_open
 
 from fastrot.config import from_mapping
 from fastrot.evaluation.trained import load_trained
+from fastrot.models.backbone import convert, find_model, load_backbone
 from fastrot.models.network import transfer_network
-from fastrot.models.weights import start_from
+from fastrot.models.weight_files import start_from
 from fastrot.training import train
-from fastrot.weights import convert, find_model, load_backbone
 from pipelines.errors import FastrotError, UsageError
 
 

@@ -15,7 +15,7 @@ from fastrot.config import Config, DataConfig, ModelConfig, from_mapping
 from fastrot.evaluation.files import write_file
 from fastrot.models.network import copy_backbone
 from fastrot.models.resnet3d import BLOCKS, ResNet3D, Shortcut
-from fastrot.models.weights import ABOUT, Weights, copy_matching, read_weights, stem_note
+from fastrot.models.weight_files import ABOUT, Weights, copy_matching, read_weights, stem_note
 from fastrot.rotation.op import normalize
 from pipelines.errors import FastrotError, UsageError
 
