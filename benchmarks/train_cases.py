@@ -21,9 +21,9 @@ from benchmarks.resident import peak_mb
 from benchmarks.stepping import PARTS, PlainStep, TrainerStep
 from fastrot.config import Config, DataConfig, ModelConfig, OptimConfig, TrainConfig
 from fastrot.config.schema import Depth, StemChannels
+from fastrot.data.training_data import training_data
 from fastrot.models.flops import train_flops
 from fastrot.runtime import Runtime, keep_freed_memory
-from fastrot.training.data import training_data
 from pipelines.errors import UsageError
 from pipelines.loading.loader import Batch
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 import torch
 
+from fastrot.data.prepared import fill_store
 from fastrot.evaluation.extract import Features, extract
-from fastrot.filling import fill_store
 from fastrot.runtime import Runtime
 from pipelines.cores import cores
 from pipelines.layouts import read_layout

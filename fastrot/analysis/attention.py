@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fastrot.clips import Ints, test_loader
 from fastrot.config import DataConfig
+from fastrot.data.selection import Ints, test_loader
 from fastrot.evaluation.trained import Trained, evaluating
 from fastrot.rotation.sets import QUARTER_TURNS
 from fastrot.runtime import Runtime

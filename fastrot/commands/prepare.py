@@ -89,7 +89,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Prepare the store and print a summary."""
     from fastrot.console import progress, say
-    from fastrot.summary import summarise
+    from fastrot.data.summary import summarise
     from pipelines.prepare.preparation import prepare
 
     check_size(args.codec, args.size)

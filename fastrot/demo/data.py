@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastrot.console import progress
+from fastrot.data.prepared import fill_store
 from fastrot.demo.dataset import DemoSpec, make_dataset
-from fastrot.filling import fill_store
 from pipelines.cores import cores
 from pipelines.errors import FastrotError
 from pipelines.layouts import Entry, Listing, read_layout

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from fastrot.clips import select_videos
+from fastrot.data.selection import select_videos
 from fastrot.evaluation.skipping import Skipped, settle, skipped_lines
 from fastrot.evaluation.trained import Protocol, Trained, each_output, evaluating, protocol
 from fastrot.runtime import Runtime

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrot.clips import Ints
+from fastrot.data.selection import Ints
 from fastrot.evaluation.files import write_csv, write_file
 
 LABELS_UP_TO = 150  # classes; beyond it nobody reads their names in the picture

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fastrot.clips import Ints
+from fastrot.data.selection import Ints
 from fastrot.evaluation.skipping import Skipped, settle
 from fastrot.evaluation.trained import Trained, each_batch, evaluating
 from fastrot.models.network import Network

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrot.clips import Ints
+from fastrot.data.selection import Ints
 from fastrot.evaluation.scores import FILE, Scores
 from pipelines.errors import FastrotError
 

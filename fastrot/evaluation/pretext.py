@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from fastrot.clips import select_videos
+from fastrot.data.selection import select_videos
 from fastrot.evaluation.angles import AngleResult, evaluate_angles
 from fastrot.evaluation.rotation import RotationResult, evaluate_rotation
 from fastrot.evaluation.skipping import Skipped, settle, skipped_lines

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fastrot.clips import select_videos
+from fastrot.data.selection import select_videos
 from fastrot.evaluation.features import BLOCKS, BlockFeatures, block_features, untrained
 from fastrot.evaluation.skipping import Skipped, merged, skipped_lines
 from fastrot.evaluation.trained import Protocol, Trained, protocol

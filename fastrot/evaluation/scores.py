@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fastrot.clips import Ints
+from fastrot.data.selection import Ints
 from fastrot.evaluation.confusion import confusion_counts
 from fastrot.evaluation.files import write_file
 from pipelines.errors import FastrotError

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from fastrot.clips import Ints
+from fastrot.data.selection import Ints
 from fastrot.runtime import Runtime
 from pipelines.loading.replacement import Replaced, VideoTolerance
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from fastrot import console
 from fastrot.checkpoint import load_checkpoint
-from fastrot.clips import Ints, test_loader
 from fastrot.config import Config, from_mapping
 from fastrot.config.schema import SCRATCH
+from fastrot.data.selection import Ints, test_loader
 from fastrot.models.network import Network
 from fastrot.runtime import Runtime
 from fastrot.tasks import Task, make_task

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastrot.console import progress
+from fastrot.data.prepared import fill_store
 from fastrot.demo.actions import ACTIONS
 from fastrot.demo.dataset import SPLITS, DemoSpec, make_dataset, unlabelled_actions
-from fastrot.filling import fill_store
 from fastrot.reproduce.noise import TEST_SHARE, noise_videos
 from fastrot.reproduce.wide import make_wide
 from pipelines.cores import cores

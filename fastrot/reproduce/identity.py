@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from fastrot.clips import Ints, clip_spec, digest, select_videos, short_clips, subset
 from fastrot.config import Config, DataConfig
+from fastrot.data.selection import Ints, clip_spec, digest, select_videos, short_clips, subset
 from pipelines.store.reading import Store
 
 

@@ -11,6 +11,7 @@ from fastrot import __version__, console
 from fastrot.checkpoint import save_checkpoint
 from fastrot.config import Config, ProfileConfig, to_mapping
 from fastrot.config.schema import SCRATCH
+from fastrot.data.training_data import training_data
 from fastrot.evaluation.action import ActionResult, evaluate_action
 from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.trained import Trained
@@ -22,7 +23,6 @@ from fastrot.runs import RunFolder, versions
 from fastrot.runtime import Runtime
 from fastrot.tasks import ActionTask, make_task
 from fastrot.training.clock import Clock
-from fastrot.training.data import training_data
 from fastrot.training.interrupt import INTERRUPTED, Agreement, Interrupt
 from fastrot.training.optim import count_steps
 from fastrot.training.pace import Pace, cpu_note

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from fastrot.clips import digest
+from fastrot.data.selection import digest
 from fastrot.reproduce import execute
 from fastrot.reproduce.execute import Workshop, carry_out, torchrun_command
 from fastrot.reproduce.identity import ByContent

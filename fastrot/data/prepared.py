@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fastrot.console import progress, say
-from fastrot.summary import updates
+from fastrot.data.summary import updates
 from pipelines.cores import cores
 from pipelines.layouts import Listing
 from pipelines.prepare.preparation import prepare

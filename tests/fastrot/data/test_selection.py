@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from fastrot.clips import digest, few_shot, select_videos, subset, train_loader
 from fastrot.config import Config
+from fastrot.data.selection import digest, few_shot, select_videos, subset, train_loader
 from fastrot.evaluation.rotation import evaluate_rotation
 from fastrot.evaluation.trained import load_trained
 from fastrot.runtime import Runtime

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastrot.training.data import training_data
+from fastrot.data.training_data import training_data
 from pipelines.errors import UsageError
 
 

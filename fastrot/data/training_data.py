@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from fastrot.clips import (
+from fastrot.config import Config
+from fastrot.data.selection import (
     clip_spec,
     digest,
     finished,
@@ -14,7 +15,6 @@ from fastrot.clips import (
     subset,
     train_loader,
 )
-from fastrot.config import Config
 from fastrot.runtime import Runtime
 from pipelines.errors import UsageError
 from pipelines.layouts import read_layout

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fastrot.summary import summarise
+from fastrot.data.summary import summarise
 from pipelines.layouts import Entry, Listing
 from pipelines.prepare.preparation import Prepared
 
