@@ -21,7 +21,7 @@ import torch
 from benchmarks import acceptance_page, codec_rates, rotation, train, whole_run
 from benchmarks.method import Options, Result
 from benchmarks.processes import run_limited
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 from pipelines.store.writing import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from fastrot import console
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 
 Fact = str | int | float | None
 

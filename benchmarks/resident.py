@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.consume import Batches
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store.reading import Store

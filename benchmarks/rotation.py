@@ -2,7 +2,7 @@
 
 On a GPU the limit is a copy on the device. On a CPU it is a plain fill, the cheapest way to write as many
 bytes: the op writes 16 times what it reads. All ways run in one process, which keeps its freed memory
-(`fastrot.runtime.keep_freed_memory`): without that, page faults and not the code decide on a CPU.
+(`fastrot.distributed.runtime.keep_freed_memory`): without that, page faults and not the code decide on a CPU.
 """
 
 import importlib.util
@@ -18,10 +18,10 @@ from torch import Tensor
 from benchmarks.limits import copy_case, fill_case, ratio, seconds_per_call, with_share
 from benchmarks.method import Case, Fact, Goal, NotHere, Options, Outcome, Result, interleave
 from fastrot.config.schema import STATISTICS
+from fastrot.distributed.runtime import keep_freed_memory
 from fastrot.rotation import op, reference
 from fastrot.rotation.sets import QUARTER_TURNS, rotation_set
 from fastrot.rotation.traffic import bytes_moved
-from fastrot.runtime import keep_freed_memory
 
 MEAN, STD = STATISTICS["rgb"]
 

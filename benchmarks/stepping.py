@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from benchmarks.limits import new_event
 from benchmarks.rotation import channels_first, pixel_statistics
 from fastrot.config import Config
+from fastrot.distributed.runtime import Runtime
 from fastrot.models.network import Network
 from fastrot.models.resnet3d import ShortcutA
-from fastrot.runtime import Runtime
 from fastrot.tasks import RotationTask
 from fastrot.training.optim import scaled_lr
 from fastrot.training.trainer import Trainer

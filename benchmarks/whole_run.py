@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.method import Result
 from fastrot import runs
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 from pipelines.errors import FastrotError
 from pipelines.store.writing import write_atomically
 

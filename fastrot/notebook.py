@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 
 from fastrot.data.prepared import fill_store
+from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.extract import Features, extract
-from fastrot.runtime import Runtime
 from pipelines.cores import cores
 from pipelines.layouts import read_layout
 from pipelines.loading.loader import Loader

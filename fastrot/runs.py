@@ -28,9 +28,9 @@ import torch
 from fastrot import __version__, console
 from fastrot.config import Config, to_yaml
 from fastrot.curves import Curves, require_tensorboard
+from fastrot.distributed.runtime import Runtime
 from fastrot.installed import installed
 from fastrot.run_state import LOCK, Ownership, State
-from fastrot.runtime import Runtime
 from pipelines.errors import FastrotError, PreemptedError, UsageError, first_line
 from pipelines.store.writing import write_atomically
 

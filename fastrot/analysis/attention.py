@@ -10,9 +10,9 @@ from torch import Tensor
 
 from fastrot.config import DataConfig
 from fastrot.data.selection import Ints, test_loader
+from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.trained import Trained, evaluating
 from fastrot.rotation.sets import QUARTER_TURNS
-from fastrot.runtime import Runtime
 from pipelines.store.reading import Store
 
 BOX = 1 / 3

@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     from benchmarks import method, report, whole_run
     from fastrot.console import say, show
-    from fastrot.runtime import Runtime
+    from fastrot.distributed.runtime import Runtime
 
     names = [name for name in BENCHMARKS if name != "all"]
     names = names if args.benchmark == "all" else [args.benchmark]

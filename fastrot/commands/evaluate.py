@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fastrot.distributed.runtime import Runtime
     from fastrot.evaluation.results import Result
     from fastrot.evaluation.trained import Trained
-    from fastrot.runtime import Runtime
     from pipelines.store.reading import Store
 
 Run = Callable[[argparse.Namespace], int]
@@ -221,9 +221,9 @@ def _retrieval(args: argparse.Namespace) -> int:
 
 
 def _fuse(args: argparse.Namespace) -> int:
+    from fastrot.distributed.runtime import Runtime
     from fastrot.evaluation.fusion import fuse, label_of
     from fastrot.evaluation.scores import FILE, find_scores
-    from fastrot.runtime import Runtime
 
     first, second = find_scores(args.first), find_scores(args.second)
     result, scores = fuse(first, second)
@@ -241,8 +241,8 @@ def _fuse(args: argparse.Namespace) -> int:
 @contextmanager
 def _started(args: argparse.Namespace) -> "Iterator[tuple[Trained, Store, Runtime]]":
     """Open the store, start the process and load the network."""
+    from fastrot.distributed.runtime import Runtime, require_launcher
     from fastrot.evaluation.trained import load_trained
-    from fastrot.runtime import Runtime, require_launcher
     from pipelines.store.reading import Store
 
     require_launcher()

@@ -37,9 +37,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Compute the features, and write them in the first process."""
     from fastrot.console import say
+    from fastrot.distributed.runtime import Runtime, require_launcher
     from fastrot.evaluation.extract import extract
     from fastrot.evaluation.skipping import skipped_lines
-    from fastrot.runtime import Runtime, require_launcher
     from pipelines.errors import UsageError
     from pipelines.store.reading import Store
 

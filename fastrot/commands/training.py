@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     if args.print_folder:
         print(Path(config.out) / config.name)
         return 0
-    from fastrot.runtime import require_launcher
+    from fastrot.distributed.runtime import require_launcher
     from fastrot.training import train
 
     require_launcher()

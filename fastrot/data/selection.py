@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrot.config import Config, DataConfig
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 from pipelines.errors import UsageError
 from pipelines.loading.loader import BatchLoader, Loader
 from pipelines.loading.motion import DifferenceLoader

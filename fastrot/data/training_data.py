@@ -15,7 +15,7 @@ from fastrot.data.selection import (
     subset,
     train_loader,
 )
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 from pipelines.errors import UsageError
 from pipelines.layouts import read_layout
 from pipelines.loading.loader import BatchLoader

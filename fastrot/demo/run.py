@@ -16,11 +16,11 @@ from fastrot.config.builtin import find_config
 from fastrot.console import say, show
 from fastrot.data.training_data import training_data
 from fastrot.demo.data import DemoData
+from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.action import ActionResult, evaluate_action
 from fastrot.evaluation.probe import ProbeResult, probe_blocks
 from fastrot.evaluation.rotation import RotationResult, evaluate_rotation
 from fastrot.evaluation.trained import load_trained
-from fastrot.runtime import Runtime
 from fastrot.training.optim import count_steps
 from fastrot.training.run import train
 from pipelines.store.reading import Store

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fastrot.distributed.thread_count import users_threads
 from fastrot.doctor.check import Check, good, missing, warning
-from fastrot.threads import users_threads
 from pipelines.cores import cores
 from pipelines.store.shard_files import OPEN_FILES
 
@@ -46,7 +46,7 @@ class Machine:
 
 def find_machine(root: Path = Path("/")) -> Machine:
     """Read the kernel's files below ``root`` and the process's limits. Imports torch."""
-    from fastrot.runtime import keep_freed_memory
+    from fastrot.distributed.runtime import keep_freed_memory
 
     memory, available = _memory(root)
     return Machine(

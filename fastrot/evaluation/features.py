@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from fastrot.data.selection import Ints
+from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.skipping import Skipped, settle
 from fastrot.evaluation.trained import Trained, each_batch, evaluating
 from fastrot.models.network import Network
-from fastrot.runtime import Runtime
 from pipelines.loading.replacement import Replaced
 from pipelines.store.reading import Store
 

@@ -6,9 +6,9 @@ from dataclasses import Field, asdict
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.files import write_file
 from fastrot.runs import environment
-from fastrot.runtime import Runtime
 
 
 class Result(Protocol):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from fastrot.data.selection import Ints
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 from pipelines.loading.replacement import Replaced, VideoTolerance
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from fastrot.config import Config, to_mapping, to_yaml
 from fastrot.console import say
+from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.action import score_action
 from fastrot.evaluation.files import write_file
 from fastrot.evaluation.pretext import evaluate_pretext
@@ -35,7 +36,6 @@ from fastrot.reproduce.plan import (
     measurement_id,
     run_id,
 )
-from fastrot.runtime import Runtime
 from fastrot.training.run import train
 from pipelines.errors import FastrotError
 from pipelines.store.reading import Store

@@ -9,6 +9,7 @@ from torch import Tensor
 from fastrot.analysis.attention import attend
 from fastrot.analysis.kernels import kernel_sheet
 from fastrot.console import say
+from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.trained import Trained, load_trained
 from fastrot.models.network import transfer_network
 from fastrot.models.weight_files import read_weights, start_from
@@ -16,7 +17,6 @@ from fastrot.reproduce import drawing
 from fastrot.reproduce.execute import Workshop
 from fastrot.reproduce.plan import Gallery, Snapshot
 from fastrot.reproduce.results import Cell
-from fastrot.runtime import Runtime
 from pipelines.errors import FastrotError
 from pipelines.store.reading import Store
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fastrot.console import say, show
+from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.files import write_file
 from fastrot.reproduce.execute import Workshop
 from fastrot.reproduce.output import Page
@@ -22,7 +23,6 @@ from fastrot.reproduce.presets import Preset
 from fastrot.reproduce.results import fill_in, protocols
 from fastrot.reproduce.tables import BUILDERS
 from fastrot.runs import environment
-from fastrot.runtime import Runtime
 
 
 def publish(

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 
 PREEMPTED, INTERRUPTED = 1, 2
 """How a stop was asked for: by the machine's keeper, or by a person. The higher one wins."""

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from fastrot.console import duration, rate_text
-from fastrot.runtime import MEMORY_FORMAT, Runtime
+from fastrot.distributed.runtime import MEMORY_FORMAT, Runtime
 
 FIRST_STEPS = (1, 2, 5, 10)
 """Steps after which a process says how fast it is, however rarely it logs."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from fastrot.checkpoint import load_checkpoint
 from fastrot.config import Config, to_mapping
+from fastrot.distributed.runtime import Runtime
 from fastrot.runs import RunFolder
-from fastrot.runtime import Runtime
 from fastrot.training.result import Standing
 from pipelines.errors import FastrotError, UnreadableError, UsageError
 

@@ -12,6 +12,7 @@ from fastrot.checkpoint import save_checkpoint
 from fastrot.config import Config, ProfileConfig, to_mapping
 from fastrot.config.schema import SCRATCH
 from fastrot.data.training_data import training_data
+from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.action import ActionResult, evaluate_action
 from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.trained import Trained
@@ -20,7 +21,6 @@ from fastrot.models.flops import train_flops
 from fastrot.models.weight_files import start_from
 from fastrot.profiling import profiled
 from fastrot.runs import RunFolder, versions
-from fastrot.runtime import Runtime
 from fastrot.tasks import ActionTask, make_task
 from fastrot.training.clock import Clock
 from fastrot.training.interrupt import INTERRUPTED, Agreement, Interrupt

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from fastrot.config import Config
+from fastrot.distributed.runtime import Runtime
 from fastrot.runs import RunFolder
-from fastrot.runtime import Runtime
 from fastrot.tasks import Task
 from fastrot.training.optim import scaled_lr
 from pipelines.loading.replacement import Replaced

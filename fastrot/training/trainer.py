@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from fastrot.config import Config
+from fastrot.distributed.runtime import Runtime, accumulating
 from fastrot.models.network import Network
 from fastrot.profiling import span
-from fastrot.runtime import Runtime, accumulating
 from fastrot.tasks import Task
 from fastrot.training.compiling import compiled
 from fastrot.training.optim import (

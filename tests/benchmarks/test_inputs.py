@@ -4,7 +4,7 @@ import torch
 
 from benchmarks import inputs
 from benchmarks.method import NotHere, Options
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 
 RUNTIME = Runtime(torch.device("cpu"), 0, 1, 1, "fp32")
 

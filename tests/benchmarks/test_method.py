@@ -14,7 +14,7 @@ from benchmarks.method import (
     interleave,
 )
 from benchmarks.whole_run import SHARES, budget_of, environment, require_writable, save
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 from pipelines.errors import FastrotError
 
 

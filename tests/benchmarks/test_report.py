@@ -8,7 +8,7 @@ from benchmarks.chart import LIMIT, OURS, PEER, bars, more_is_better
 from benchmarks.method import Figure, Goal, NotHere, Options, Outcome, Result
 from benchmarks.report import Grid, markdown, number, tables, write
 from benchmarks.whole_run import save
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 from pipelines.errors import FastrotError
 
 ENVIRONMENT = {

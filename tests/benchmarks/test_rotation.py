@@ -9,7 +9,7 @@ from benchmarks.rotation import (
     pixel_statistics,
     rot90_cat_normalize,
 )
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 
 CPU = Runtime(torch.device("cpu"), rank=0, world=1, threads=1, precision="fp32")
 

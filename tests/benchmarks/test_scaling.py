@@ -10,7 +10,7 @@ from benchmarks.method import Figure, Options, Outcome
 from benchmarks.processes import Ended
 from benchmarks.synthetic import make_sparse_store
 from fastrot.config import DataConfig, ModelConfig, OptimConfig, TrainConfig, from_mapping
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 from pipelines.errors import FastrotError
 
 

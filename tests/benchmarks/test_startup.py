@@ -4,7 +4,7 @@ import torch
 from benchmarks import startup
 from benchmarks.method import Options
 from benchmarks.synthetic import make_sparse_store
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 from pipelines.errors import FastrotError
 
 

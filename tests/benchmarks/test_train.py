@@ -14,7 +14,7 @@ from benchmarks.method import NotHere, Options, interleave
 from benchmarks.stepping import PARTS, Marks, PlainStep, TrainerStep
 from benchmarks.train_cases import QUICK
 from fastrot.config import OptimConfig
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 from pipelines.errors import UsageError
 from pipelines.loading.loader import Batch
 

@@ -114,6 +114,6 @@ def test_each_is_about_thirty_lines():
 
 @pytest.fixture
 def one_thread(monkeypatch):
-    from fastrot import runtime
+    from fastrot.distributed import runtime
 
     monkeypatch.setattr(runtime, "cores", lambda: 1)

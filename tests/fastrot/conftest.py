@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch.distributed as dist
 
-from fastrot import runtime as runtime_module
 from fastrot.config import Config, from_mapping
-from fastrot.runtime import Runtime
+from fastrot.distributed import runtime as runtime_module
+from fastrot.distributed.runtime import Runtime
 from pipelines.store.reading import Store
 
 TinyConfig = Callable[..., Config]

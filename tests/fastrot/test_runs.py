@@ -6,8 +6,8 @@ import yaml
 
 from fastrot.checkpoint import load_checkpoint, save_checkpoint
 from fastrot.config import Config
+from fastrot.distributed.runtime import Runtime
 from fastrot.runs import RunFolder
-from fastrot.runtime import Runtime
 from pipelines.errors import FastrotError, UsageError
 
 

@@ -10,9 +10,9 @@ import torch
 
 from fastrot.config import Config
 from fastrot.data.selection import digest, few_shot, select_videos, subset, train_loader
+from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.rotation import evaluate_rotation
 from fastrot.evaluation.trained import load_trained
-from fastrot.runtime import Runtime
 from fastrot.training.run import train
 from pipelines.errors import UsageError
 from pipelines.loading.motion import compensated_differences, trim

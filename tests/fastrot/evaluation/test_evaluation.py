@@ -9,11 +9,11 @@ from sklearn.metrics import accuracy_score, confusion_matrix, top_k_accuracy_sco
 from torch import Tensor
 
 from fastrot.config import Config
+from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.action import evaluate_action, score_action
 from fastrot.evaluation.rotation import evaluate_rotation
 from fastrot.evaluation.scores import in_top
 from fastrot.evaluation.trained import Trained, load_trained
-from fastrot.runtime import Runtime
 from fastrot.tasks import make_task
 from fastrot.training import train
 from pipelines.errors import FastrotError, UsageError

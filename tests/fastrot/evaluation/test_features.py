@@ -3,9 +3,9 @@ from collections.abc import Callable
 import torch
 
 from fastrot.config import Config
+from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.features import block_features, untrained
 from fastrot.evaluation.trained import load_trained
-from fastrot.runtime import Runtime
 from fastrot.training import train
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TestPlan

@@ -8,10 +8,10 @@ from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import StandardScaler
 
 from fastrot.config import Config
+from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.features import block_features
 from fastrot.evaluation.probe import linear_probe, probe_blocks
 from fastrot.evaluation.trained import load_trained
-from fastrot.runtime import Runtime
 from fastrot.training import train
 from pipelines.store.reading import Store
 

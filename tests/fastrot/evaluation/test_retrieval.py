@@ -6,11 +6,11 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 
 from fastrot.config import Config
+from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation import retrieval
 from fastrot.evaluation.features import block_features, untrained
 from fastrot.evaluation.retrieval import hits_at, retrieve
 from fastrot.evaluation.trained import load_trained
-from fastrot.runtime import Runtime
 from fastrot.training import train
 from pipelines.errors import UsageError
 from pipelines.store.reading import Store

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from fastrot.config import Config
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 from fastrot.tasks import make_task
 from fastrot.training.trainer import Trainer
 from pipelines.loading.loader import Batch

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from fastrot.config import Config
+from fastrot.distributed.runtime import Runtime
 from fastrot.rotation.op import rotate
 from fastrot.rotation.sets import rotation_set
-from fastrot.runtime import Runtime
 from fastrot.training import compiling
 from tests.fastrot.training.steps import batch, losses
 

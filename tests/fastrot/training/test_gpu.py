@@ -8,7 +8,7 @@ import torch
 
 from fastrot.apex import ApexKind, find_apex
 from fastrot.config import OptimConfig
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 from fastrot.training import train
 from fastrot.training.apex_optim import trial
 from fastrot.training.optim import choose_backend, make_optimizer

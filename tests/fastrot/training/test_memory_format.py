@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from fastrot.config import Config
-from fastrot.runtime import Runtime
+from fastrot.distributed.runtime import Runtime
 from tests.fastrot.training.steps import batch, make_trainer
 
 TinyConfig = Callable[..., Config]

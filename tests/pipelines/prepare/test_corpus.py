@@ -143,7 +143,7 @@ def test_everything_is_named_and_what_is_taken_trains(corpus, tmp_path, monkeypa
         clips = [batch.clips for batch in loader]
     assert sum(map(len, clips)) == len(store)
     assert torch.cat(clips).float().std() > 1
-    monkeypatch.setattr("fastrot.runtime.cores", lambda: 1)
+    monkeypatch.setattr("fastrot.distributed.runtime.cores", lambda: 1)
     values: dict[str, Any] = {
         "name": "all",
         "out": str(tmp_path),

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fastrot import affinity
-from fastrot.affinity import bind, gpu_cores, share, siblings
+from fastrot.distributed import affinity
+from fastrot.distributed.affinity import bind, gpu_cores, share, siblings
 
 LEFT, RIGHT = frozenset(range(8)), frozenset(range(8, 16))
 

@@ -13,7 +13,7 @@ import torch
 
 from fastrot.config import Config, to_yaml
 from fastrot.training import train
-from tests.fastrot.training.test_ddp import assert_same_training, lines
+from tests.fastrot.distributed.test_ddp import assert_same_training, lines
 
 TinyConfig = Callable[..., Config]
 

@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 import torch
 
-from fastrot import affinity
-from fastrot import runtime as runtime_module
 from fastrot.config.schema import Precision
-from fastrot.runtime import Runtime
+from fastrot.distributed import affinity
+from fastrot.distributed import runtime as runtime_module
+from fastrot.distributed.runtime import Runtime
 from pipelines.errors import FastrotError, UsageError
 
 FAULTS = """
 import resource, torch
-from fastrot.runtime import keep_freed_memory
+from fastrot.distributed.runtime import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -134,8 +134,8 @@ def test_nccl_is_told_the_processs_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(torch.distributed, "new_group", lambda **_: None)
     store = torch.distributed.HashStore()
-    monkeypatch.setattr("fastrot.runtime.rendezvous", lambda _: iter([(store, 1, 2)]))
-    monkeypatch.setattr("fastrot.runtime.fresh_prefix", lambda *_: "start")
+    monkeypatch.setattr("fastrot.distributed.runtime.rendezvous", lambda _: iter([(store, 1, 2)]))
+    monkeypatch.setattr("fastrot.distributed.runtime.fresh_prefix", lambda *_: "start")
     for key in ("RANK", "LOCAL_RANK"):
         monkeypatch.setenv(key, "1")
     monkeypatch.setenv("WORLD_SIZE", "2")

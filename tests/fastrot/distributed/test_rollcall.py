@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch.distributed as dist
 
-from fastrot.rollcall import RollCall, fresh_prefix
+from fastrot.distributed.rollcall import RollCall, fresh_prefix
 from pipelines.errors import FastrotError
 
 

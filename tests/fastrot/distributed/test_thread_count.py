@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from fastrot.threads import choose_threads
+from fastrot.distributed.thread_count import choose_threads
 
 WORKER = {"LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none"}
 
@@ -56,7 +56,7 @@ def test_torchruns_own_1_is_told_from_the_users(tmp_path, users, expected):
     program = tmp_path / "worker.py"
     program.write_text(
         "import os\n"
-        "from fastrot.threads import choose_threads\n"
+        "from fastrot.distributed.thread_count import choose_threads\n"
         "assert os.environ['OMP_NUM_THREADS'] == '1'\n"
         "print(choose_threads(None, 6))\n"
     )

@@ -21,10 +21,10 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from fastrot import affinity as affinities
 from fastrot.config.schema import Precision
-from fastrot.rollcall import RollCall, explain, fresh_prefix, is_about_others
-from fastrot.threads import choose_threads
+from fastrot.distributed import affinity as affinities
+from fastrot.distributed.rollcall import RollCall, explain, fresh_prefix, is_about_others
+from fastrot.distributed.thread_count import choose_threads
 from pipelines.cores import cores
 from pipelines.errors import FastrotError, UsageError
 

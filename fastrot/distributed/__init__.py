@@ -1,0 +1,1 @@
+"""One process among several: device, ranks, collectives, cores and memory."""
