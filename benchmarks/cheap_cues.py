@@ -24,7 +24,7 @@ from fastrot.demo.data import builtin_data
 from fastrot.demo.dataset import VERSION, DemoSpec
 from fastrot.demo.run import DemoReport, run_demo
 from fastrot.distributed.runtime import Runtime
-from fastrot.runs import environment
+from fastrot.runs.run_folder import environment
 from pipelines.errors import FastrotError, UsageError
 from pipelines.store.writing import write_atomically
 

@@ -24,8 +24,8 @@ import torch
 
 from benchmarks.soak_faults import BEFORE_START, WHILE_RUNNING, Job, substitute
 from benchmarks.soak_stores import make_films, make_store
-from fastrot.checkpoint import load_checkpoint
 from fastrot.console import say
+from fastrot.runs.checkpoint import load_checkpoint
 
 STEPS = 40
 BATCH = 4

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.method import Result
-from fastrot import runs
 from fastrot.distributed.runtime import Runtime
+from fastrot.runs import run_folder as runs
 from pipelines.errors import FastrotError
 from pipelines.store.writing import write_atomically
 

@@ -10,7 +10,7 @@ from typing import Any
 from fastrot.apex import ApexKind, find_apex
 from fastrot.doctor.check import Check, good, missing, warning
 from fastrot.doctor.gpus import Gpu
-from fastrot.installed import installed
+from fastrot.runs.environment import installed
 from pipelines.errors import first_line
 
 PACKAGES = (

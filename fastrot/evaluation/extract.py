@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrot.checkpoint import FORMAT, load_plain
 from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.features import BLOCKS, block_features
@@ -16,6 +15,7 @@ from fastrot.evaluation.skipping import Skipped
 from fastrot.evaluation.trained import Trained, protocol, trained_of
 from fastrot.models.backbone import load_backbone
 from fastrot.models.network import copy_backbone
+from fastrot.runs.checkpoint import FORMAT, load_plain
 from fastrot.tasks import make_task
 from pipelines.errors import UsageError
 from pipelines.store.reading import Store

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.files import write_file
-from fastrot.runs import environment
+from fastrot.runs.run_folder import environment
 
 
 class Result(Protocol):

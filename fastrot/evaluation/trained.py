@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from fastrot import console
-from fastrot.checkpoint import load_checkpoint
 from fastrot.config import Config, from_mapping
 from fastrot.config.schema import SCRATCH
 from fastrot.data.selection import Ints, test_loader
 from fastrot.distributed.runtime import Runtime
 from fastrot.models.network import Network
+from fastrot.runs.checkpoint import load_checkpoint
 from fastrot.tasks import Task, make_task
 from pipelines.errors import FastrotError
 from pipelines.loading.loader import Batch

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fastrot.checkpoint import FORMAT, load_plain
 from fastrot.models.network import Network, copy_backbone
 from fastrot.models.resnet3d import ResNet3D
+from fastrot.runs.checkpoint import FORMAT, load_plain
 from pipelines.errors import FastrotError
 
 # torchvision's r3d_18 wraps each convolution with its BatchNorm: layer1.0.conv1.0 and layer1.0.conv1.1.

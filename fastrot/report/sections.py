@@ -6,7 +6,7 @@ from typing import Any
 
 from fastrot.report.curves import Curve, chart
 from fastrot.report.markup import anchor, code, details, element, notes, png, short, table, text
-from fastrot.run_state import read_state
+from fastrot.runs.run_state import read_state
 from pipelines.errors import FastrotError, UsageError
 
 INDEX = "results.json"
@@ -134,7 +134,7 @@ def _kernels(path: Path) -> str:
         return ""
     from fastrot.analysis.kernels import kernel_sheet
     from fastrot.analysis.picture import encode_png
-    from fastrot.checkpoint import load_checkpoint
+    from fastrot.runs.checkpoint import load_checkpoint
 
     weight = load_checkpoint(last)["model"]["conv1.weight"]
     picture = png(

@@ -22,7 +22,7 @@ from fastrot.reproduce.plan import Gallery, Item
 from fastrot.reproduce.presets import Preset
 from fastrot.reproduce.results import fill_in, protocols
 from fastrot.reproduce.tables import BUILDERS
-from fastrot.runs import environment
+from fastrot.runs.run_folder import environment
 
 
 def publish(

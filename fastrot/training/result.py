@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fastrot.runs import RunFolder
+from fastrot.runs.run_folder import RunFolder
 
 
 @dataclass

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastrot.checkpoint import load_checkpoint
 from fastrot.config import Config, to_mapping
 from fastrot.distributed.runtime import Runtime
-from fastrot.runs import RunFolder
+from fastrot.runs.checkpoint import load_checkpoint
+from fastrot.runs.run_folder import RunFolder
 from fastrot.training.result import Standing
 from pipelines.errors import FastrotError, UnreadableError, UsageError
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from fastrot import __version__, console
-from fastrot.checkpoint import save_checkpoint
 from fastrot.config import Config, ProfileConfig, to_mapping
 from fastrot.config.schema import SCRATCH
 from fastrot.data.training_data import training_data
@@ -20,7 +19,8 @@ from fastrot.hangup import outliving_the_terminal
 from fastrot.models.flops import train_flops
 from fastrot.models.weight_files import start_from
 from fastrot.profiling import profiled
-from fastrot.runs import RunFolder, versions
+from fastrot.runs.checkpoint import save_checkpoint
+from fastrot.runs.run_folder import RunFolder, versions
 from fastrot.tasks import ActionTask, make_task
 from fastrot.training.clock import Clock
 from fastrot.training.interrupt import INTERRUPTED, Agreement, Interrupt

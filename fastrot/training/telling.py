@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
-from fastrot.runs import RunFolder
+from fastrot.runs.run_folder import RunFolder
 from fastrot.tasks import Task
 from fastrot.training.optim import scaled_lr
 from pipelines.loading.replacement import Replaced

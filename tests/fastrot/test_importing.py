@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fastrot.checkpoint import load_checkpoint, save_checkpoint
 from fastrot.config import Config, from_mapping
 from fastrot.config.schema import BUILT_IN_TASKS
 from fastrot.evaluation.trained import load_trained
+from fastrot.runs.checkpoint import load_checkpoint, save_checkpoint
 from fastrot.tasks import TASKS, make_task
 from fastrot.training import train
 from pipelines.errors import FastrotError, UsageError

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
-from fastrot.checkpoint import load_checkpoint
 from fastrot.cli import main
 from fastrot.config import Config, to_yaml
 from fastrot.distributed.runtime import Runtime
+from fastrot.runs.checkpoint import load_checkpoint
 from fastrot.training import train
 from tests.fastrot.training.steps import losses
 

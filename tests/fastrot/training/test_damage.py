@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from fastrot.checkpoint import load_checkpoint, save_checkpoint
 from fastrot.cli import main
 from fastrot.config import to_yaml
-from fastrot.runs import RunFolder
+from fastrot.runs.checkpoint import load_checkpoint, save_checkpoint
+from fastrot.runs.run_folder import RunFolder
 from fastrot.training import train
 from fastrot.training.resume import config_hash
 from pipelines.errors import FastrotError, UsageError

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from fastrot.checkpoint import load_checkpoint
 from fastrot.config import to_yaml
 from fastrot.hangup import outliving_the_terminal
+from fastrot.runs.checkpoint import load_checkpoint
 from tests.processes import ranks, start
 
 LONG = {"iterations": 100_000, "log_every": 1}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fastrot.checkpoint import load_checkpoint
+from fastrot.runs.checkpoint import load_checkpoint
 from tests.helpers import moving_frames, write_video
 from tests.processes import finish, ranks
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fastrot.checkpoint import load_checkpoint
+from fastrot.runs.checkpoint import load_checkpoint
 from fastrot.training import train
 from fastrot.training.trainer import Trainer
 from pipelines.errors import FastrotError, UsageError

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fastrot.checkpoint import load_checkpoint
+from fastrot.runs.checkpoint import load_checkpoint
 from fastrot.training import train
 from fastrot.training.interrupt import PREEMPTED
 from pipelines.errors import FastrotError, PreemptedError
@@ -59,7 +59,7 @@ def test_an_evaluation_that_was_recorded_and_not_saved_is_not_recorded_twice(
 ):
     config = tiny_config(data={"eval_split": "test1"}, train={"iterations": 2})
     with monkeypatch.context() as patch:
-        patch.setattr("fastrot.runs.RunFolder.best", property(lambda _: 1 / 0))
+        patch.setattr("fastrot.runs.run_folder.RunFolder.best", property(lambda _: 1 / 0))
         with pytest.raises(ZeroDivisionError):
             train(config, quiet=True)
     assert sum("eval_accuracy" in line for line in metrics(config)) == 1

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from fastrot.checkpoint import load_checkpoint
 from fastrot.config import to_yaml
+from fastrot.runs.checkpoint import load_checkpoint
 from tests.processes import finish
 
 

@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from fastrot.checkpoint import load_checkpoint, save_checkpoint
 from fastrot.config import Config
 from fastrot.models.network import pretext_network
 from fastrot.models.resnet3d import ResNet3D
 from fastrot.rotation.op import rotate
 from fastrot.rotation.sets import rotation_set
-from fastrot.runs import RunFolder
+from fastrot.runs.checkpoint import load_checkpoint, save_checkpoint
+from fastrot.runs.run_folder import RunFolder
 from fastrot.training import train
 from fastrot.training.trainer import Trainer
 from pipelines.errors import FastrotError, UsageError

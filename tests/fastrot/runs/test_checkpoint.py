@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from fastrot.checkpoint import load_checkpoint, save_checkpoint
+from fastrot.runs.checkpoint import load_checkpoint, save_checkpoint
 from fastrot.training.resume import newest_good
 from pipelines.errors import FastrotError, UnreadableError
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fastrot.checkpoint import load_checkpoint, save_checkpoint
 from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
-from fastrot.runs import RunFolder
+from fastrot.runs.checkpoint import load_checkpoint, save_checkpoint
+from fastrot.runs.run_folder import RunFolder
 from pipelines.errors import FastrotError, UsageError
 
 

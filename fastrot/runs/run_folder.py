@@ -7,7 +7,7 @@
                 metrics.jsonl   an object per line, numbers as numbers
                 train.log       the lines that people saw
                 checkpoints/    last.pt, best.pt
-                state.json      running, done, preempted or failed: see fastrot.run_state
+                state.json      running, done, preempted or failed: see fastrot.runs.run_state
                 .lock           held by the process that owns the folder
                 tensorboard/    the same measurements as curves, where log.tensorboard asks for them
 """
@@ -27,10 +27,10 @@ import torch
 
 from fastrot import __version__, console
 from fastrot.config import Config, to_yaml
-from fastrot.curves import Curves, require_tensorboard
 from fastrot.distributed.runtime import Runtime
-from fastrot.installed import installed
-from fastrot.run_state import LOCK, Ownership, State
+from fastrot.runs.environment import installed
+from fastrot.runs.run_state import LOCK, Ownership, State
+from fastrot.runs.tensorboard import Curves, require_tensorboard
 from pipelines.errors import FastrotError, PreemptedError, UsageError, first_line
 from pipelines.store.writing import write_atomically
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from fastrot.curves import Curves
+from fastrot.runs.tensorboard import Curves
 from fastrot.training import train
 from pipelines.errors import UsageError
 

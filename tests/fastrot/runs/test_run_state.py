@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from fastrot import run_state
 from fastrot.report.sections import run_section
-from fastrot.run_state import LOCK, Ownership, read_state
+from fastrot.runs import run_state
+from fastrot.runs.run_state import LOCK, Ownership, read_state
 from fastrot.training import train
 from pipelines.errors import FastrotError, UsageError
 from tests.processes import finish, ranks
