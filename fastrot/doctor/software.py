@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastrot.apex import ApexKind, find_apex
 from fastrot.doctor.check import Check, good, missing, warning
 from fastrot.doctor.gpus import Gpu
 from fastrot.runs.environment import installed
+from fastrot.training.apex import ApexKind, find_apex
 from pipelines.errors import first_line
 
 PACKAGES = (

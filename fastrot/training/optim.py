@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.optim import SGD, Optimizer
 
-from fastrot.apex import ApexKind, find_apex
 from fastrot.config import OptimConfig, TrainConfig
 from fastrot.config.schema import Precision
+from fastrot.training.apex import ApexKind, find_apex
 from fastrot.training.apex_optim import fused_sgd, trial
 from pipelines.errors import UsageError
 

@@ -18,18 +18,18 @@ from fastrot.evaluation.trained import Trained
 from fastrot.hangup import outliving_the_terminal
 from fastrot.models.flops import train_flops
 from fastrot.models.weight_files import start_from
-from fastrot.profiling import profiled
 from fastrot.runs.checkpoint import save_checkpoint
 from fastrot.runs.run_folder import RunFolder, versions
 from fastrot.tasks import ActionTask, make_task
 from fastrot.training.clock import Clock
 from fastrot.training.interrupt import INTERRUPTED, Agreement, Interrupt
+from fastrot.training.log_lines import opening_lines, report_replaced
 from fastrot.training.optim import count_steps
 from fastrot.training.pace import Pace, cpu_note
+from fastrot.training.profiling import profiled
 from fastrot.training.result import Standing, TrainResult
 from fastrot.training.resume import Saved, config_hash, find_saved
 from fastrot.training.rng import seed_rngs
-from fastrot.training.telling import opening_lines, report_replaced
 from fastrot.training.trainer import Trainer
 from pipelines.errors import PreemptedError
 from pipelines.loading.loader import BatchLoader

@@ -12,7 +12,6 @@ from torch import Tensor
 from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime, accumulating
 from fastrot.models.network import Network
-from fastrot.profiling import span
 from fastrot.tasks import Task
 from fastrot.training.compiling import compiled
 from fastrot.training.optim import (
@@ -23,6 +22,7 @@ from fastrot.training.optim import (
     make_optimizer,
     scaled_lr,
 )
+from fastrot.training.profiling import span
 from fastrot.training.rng import rng_state, set_rng_state
 from pipelines.errors import FastrotError
 from pipelines.loading.loader import Batch

@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fastrot.apex import ApexKind, find_apex
 from fastrot.config import OptimConfig
 from fastrot.distributed.runtime import Runtime
 from fastrot.training import train
+from fastrot.training.apex import ApexKind, find_apex
 from fastrot.training.apex_optim import trial
 from fastrot.training.optim import choose_backend, make_optimizer
 from fastrot.training.trainer import Trainer
-from tests.fastrot.test_profiling import events
 from tests.fastrot.training.steps import losses
+from tests.fastrot.training.test_profiling import events
 
 pytestmark = pytest.mark.gpu
 

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from fastrot import profiling
 from fastrot.config import Config, ProfileConfig
-from fastrot.profiling import profiled, span
-from fastrot.training import train
+from fastrot.training import profiling, train
+from fastrot.training.profiling import profiled, span
 
 SPANS = {"data", "rotate", "forward", "backward", "optimizer"}
 
