@@ -20,11 +20,11 @@ from typing import Any, get_args
 
 from benchmarks.cheap_cues_report import CASES, COMBINATIONS, Case, Input, draw, table
 from fastrot.console import say
-from fastrot.demo.data import builtin_data
-from fastrot.demo.dataset import VERSION, DemoSpec
-from fastrot.demo.run import DemoReport, run_demo
+from fastrot.demo.demo import DemoReport, run_demo
+from fastrot.demo.videos import builtin_data
 from fastrot.distributed.runtime import Runtime
 from fastrot.runs.run_folder import environment
+from fastrot.synthetic.dataset import VERSION, DemoSpec
 from pipelines.errors import FastrotError, UsageError
 from pipelines.store.writing import write_atomically
 
@@ -60,7 +60,7 @@ class Settings:
         )
 
     def overrides(self, case: Case) -> dict[str, list[str]]:
-        """The changes to the demo's configs, by stage, for `fastrot.demo.run.run_demo`."""
+        """The changes to the demo's configs, by stage, for `fastrot.demo.demo.run_demo`."""
         return {
             "pretrain": [*case.changes, f"train.epochs={self.epochs:g}", *self.pretrain],
             "finetune": [*case.changes, *self.finetune],

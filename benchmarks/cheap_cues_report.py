@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from fastrot.demo.film import CameraMotion
-from fastrot.demo.run import spread
+from fastrot.demo.demo import spread
+from fastrot.synthetic.film import CameraMotion
 from pipelines.errors import FastrotError
 
 Input = Literal["dif", "rgb", "compensated"]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.method import NotHere, Options
 from fastrot.console import progress
-from fastrot.demo.dataset import DemoSpec, make_dataset
+from fastrot.synthetic.dataset import DemoSpec, make_dataset
 from pipelines.cores import cores
 from pipelines.errors import FastrotError
 from pipelines.layouts import Entry, Listing, read_layout

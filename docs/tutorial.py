@@ -12,7 +12,7 @@ from pathlib import Path
 
 import fastrot
 from fastrot.config.builtin import find_config
-from fastrot.demo.dataset import DemoSpec, make_dataset
+from fastrot.synthetic.dataset import DemoSpec, make_dataset
 
 
 def main(folder: Path) -> None:

@@ -43,7 +43,7 @@ cd "$work/venv"
 bin/python - << 'PYTHON'
 from pathlib import Path
 
-from fastrot.demo.dataset import DemoSpec, make_dataset
+from fastrot.synthetic.dataset import DemoSpec, make_dataset
 
 make_dataset(Path("set"), DemoSpec(unlabelled=0, groups=3, clips_per_group=1, frames=32))
 PYTHON

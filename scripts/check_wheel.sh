@@ -24,7 +24,7 @@ echo 'raise ImportError("the package of the user")' | tee pipelines/__init__.py 
 "$work/venv/bin/python" -P - << 'PYTHON'
 from pathlib import Path
 
-from fastrot.demo.dataset import DemoSpec, make_dataset
+from fastrot.synthetic.dataset import DemoSpec, make_dataset
 
 make_dataset(Path("set"), DemoSpec(unlabelled=0, groups=3, clips_per_group=2, frames=32))
 PYTHON

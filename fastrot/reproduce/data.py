@@ -8,10 +8,10 @@ from pathlib import Path
 
 from fastrot.console import progress
 from fastrot.data.prepared import fill_store
-from fastrot.demo.actions import ACTIONS
-from fastrot.demo.dataset import SPLITS, DemoSpec, make_dataset, unlabelled_actions
-from fastrot.reproduce.noise import TEST_SHARE, noise_videos
-from fastrot.reproduce.wide import make_wide
+from fastrot.synthetic.actions import ACTIONS
+from fastrot.synthetic.dataset import SPLITS, DemoSpec, make_dataset, unlabelled_actions
+from fastrot.synthetic.noise import TEST_SHARE, noise_videos
+from fastrot.synthetic.wide import make_wide
 from pipelines.cores import cores
 from pipelines.layouts import Listing, read_layout
 from pipelines.store.codecs import CODECS

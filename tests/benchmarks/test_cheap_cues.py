@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import cheap_cues
 from benchmarks.cheap_cues_report import CASES, draw, table
-from fastrot.demo import run as demo_run
+from fastrot.demo import demo as demo_run
 from pipelines.errors import FastrotError, UsageError
 
 TINY = [

@@ -7,7 +7,7 @@ import pytest
 
 from fastrot import cli
 from fastrot.cli import main
-from fastrot.demo.data import own_data
+from fastrot.demo.videos import own_data
 from fastrot.notebook import prepare_videos
 from pipelines.store.reading import Store
 from tests.helpers import moving_frames, write_video

@@ -1,13 +1,13 @@
 """What ``fastrot demo`` does with its options before any stage runs."""
 
 from fastrot.cli import main
-from fastrot.demo.dataset import DemoSpec
+from fastrot.synthetic.dataset import DemoSpec
 
 
 def test_camera_and_horizon_reach_the_set(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("fastrot.demo.data.builtin_data", lambda out, spec: asked.append(spec))
-    monkeypatch.setattr("fastrot.demo.run.run_demo", lambda data, out, **_: None)
+    monkeypatch.setattr("fastrot.demo.videos.builtin_data", lambda out, spec: asked.append(spec))
+    monkeypatch.setattr("fastrot.demo.demo.run_demo", lambda data, out, **_: None)
     out = str(tmp_path)
     assert main(["demo", "--out", out, "--camera", "moving", "--horizon"]) == 0
     assert main(["demo", "--out", out]) == 0

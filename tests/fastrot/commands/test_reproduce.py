@@ -6,7 +6,7 @@ import json
 import pytest
 
 from fastrot.cli import main
-from fastrot.demo import data as demo_data
+from fastrot.demo import videos as demo_data
 from fastrot.reproduce import data as reproduce_data
 
 TINY = [

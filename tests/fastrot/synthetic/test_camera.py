@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-from fastrot.demo.moving import MARGIN, CameraPath, hand_held, seen
+from fastrot.synthetic.camera import MARGIN, CameraPath, hand_held, seen
 
 
 def paths(count, frames=32):

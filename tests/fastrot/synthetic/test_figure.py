@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastrot.demo.figure import LEFT, RIGHT, Body, direction, joints, pose
+from fastrot.synthetic.figure import LEFT, RIGHT, Body, direction, joints, pose
 
 BODY = Body(upper_arm=0.2, forearm=0.1, thigh=0.25, shin=0.25, foot=0.08)
 

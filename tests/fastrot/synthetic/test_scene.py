@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.linear_model import RidgeClassifier
 
-from fastrot.demo.scene import background
+from fastrot.synthetic.scene import background
 
 SIZE = 32
 

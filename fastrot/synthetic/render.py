@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrot.demo.figure import Array, Body
-from fastrot.demo.scene import Image
+from fastrot.synthetic.figure import Array, Body
+from fastrot.synthetic.scene import Image
 
 Frames = NDArray[np.uint8]
 
@@ -86,7 +86,7 @@ def capsules(
 
     Args:
         body: Gives the radii.
-        joints: Joint name to (T, 3) positions, as `fastrot.demo.figure.joints` gives them.
+        joints: Joint name to (T, 3) positions, as `fastrot.synthetic.figure.joints` gives them.
         clothes: Gives the colours.
         yaw: The camera's.
         placement: Where the figure is in the picture.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastrot.console import progress
 from fastrot.data.prepared import fill_store
-from fastrot.demo.dataset import DemoSpec, make_dataset
+from fastrot.synthetic.dataset import DemoSpec, make_dataset
 from pipelines.cores import cores
 from pipelines.errors import FastrotError
 from pipelines.layouts import Entry, Listing, read_layout

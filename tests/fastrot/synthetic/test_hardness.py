@@ -18,9 +18,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastrot.demo.actions import ACTIONS
-from fastrot.demo.film import Shot, film
-from fastrot.demo.video import write_video
+from fastrot.synthetic.actions import ACTIONS
+from fastrot.synthetic.film import Shot, film
+from fastrot.synthetic.video import write_video
 from pipelines.loading.motion import compensated_differences, trim
 
 SIZE, FRAMES, STRIDE = 32, 17, 2

@@ -7,9 +7,9 @@ from pathlib import Path
 import av
 import numpy as np
 
-from fastrot.demo.dataset import DemoPaths, DemoSpec, make_dataset
-from fastrot.demo.render import Frames
-from fastrot.demo.video import write_video
+from fastrot.synthetic.dataset import DemoPaths, DemoSpec, make_dataset
+from fastrot.synthetic.render import Frames
+from fastrot.synthetic.video import write_video
 
 
 def make_wide(

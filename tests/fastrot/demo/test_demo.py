@@ -8,10 +8,10 @@ import statistics
 import pytest
 
 from fastrot.cli import main
-from fastrot.demo import run as demo_run
-from fastrot.demo.data import builtin_data, own_data
-from fastrot.demo.dataset import DemoSpec
-from fastrot.demo.run import run_demo, spread
+from fastrot.demo import demo as demo_run
+from fastrot.demo.demo import run_demo, spread
+from fastrot.demo.videos import builtin_data, own_data
+from fastrot.synthetic.dataset import DemoSpec
 from pipelines.errors import FastrotError
 from pipelines.store.reading import Store
 from tests.helpers import moving_frames, write_video

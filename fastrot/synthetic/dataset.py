@@ -16,9 +16,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import get_args
 
-from fastrot.demo.actions import ACTIONS
-from fastrot.demo.film import CameraMotion, Shot, film, stream
-from fastrot.demo.video import write_video
+from fastrot.synthetic.actions import ACTIONS
+from fastrot.synthetic.film import CameraMotion, Shot, film, stream
+from fastrot.synthetic.video import write_video
 from pipelines.errors import FastrotError, UsageError
 
 VERSION = 2
@@ -43,7 +43,7 @@ class DemoSpec:
             a square later: a stretch along one side would tell the rotation without any figure.
         fps: Frames a second.
         seed: Decides everything that is random.
-        camera: "static", or "moving" as if held in a hand (`fastrot.demo.moving.hand_held`).
+        camera: "static", or "moving" as if held in a hand (`fastrot.synthetic.camera.hand_held`).
         horizon: Whether the scenes are ground below and sky above, which meet level with the
             figure's feet. Either option lets the rotation be told without a look at the figure.
     """

@@ -8,9 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from fastrot.demo.actions import ACTIONS
-from fastrot.demo.dataset import DemoPaths, DemoSpec, _shots, make_dataset, unlabelled_actions
-from fastrot.demo.film import Shot, film
+from fastrot.synthetic.actions import ACTIONS
+from fastrot.synthetic.dataset import DemoPaths, DemoSpec, _shots, make_dataset, unlabelled_actions
+from fastrot.synthetic.film import Shot, film
 from pipelines.errors import FastrotError, UsageError
 
 SPEC = DemoSpec(unlabelled=5, groups=3, clips_per_group=1, frames=6, size=32, seed=3)

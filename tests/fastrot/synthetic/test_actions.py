@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from fastrot.demo.actions import ACTIONS
-from fastrot.demo.figure import Body, joints
+from fastrot.synthetic.actions import ACTIONS
+from fastrot.synthetic.figure import Body, joints
 
 CYCLES = np.arange(60) / 30
 

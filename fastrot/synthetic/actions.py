@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastrot.demo.figure import Array, Pose, pose
+from fastrot.synthetic.figure import Array, Pose, pose
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from fastrot.demo.actions import ACTIONS
-from fastrot.demo.figure import PAIRED, Array, Body, Pose, joints
-from fastrot.demo.moving import MARGIN, hand_held, seen
-from fastrot.demo.render import Camera, Clothes, Frames, capsules, draw, expose, place
-from fastrot.demo.scene import background
+from fastrot.synthetic.actions import ACTIONS
+from fastrot.synthetic.camera import MARGIN, hand_held, seen
+from fastrot.synthetic.figure import PAIRED, Array, Body, Pose, joints
+from fastrot.synthetic.render import Camera, Clothes, Frames, capsules, draw, expose, place
+from fastrot.synthetic.scene import background
 
 CameraMotion = Literal["static", "moving"]
 

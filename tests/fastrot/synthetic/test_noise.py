@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastrot.reproduce.data import NoiseStores
-from fastrot.reproduce.noise import noise, noise_videos
+from fastrot.synthetic.noise import noise, noise_videos
 from pipelines.store.reading import Store
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 
-from fastrot.demo.render import Frames
+from fastrot.synthetic.render import Frames
 
 
 def write_video(path: Path, frames: Frames, *, fps: int) -> None:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastrot.demo.figure import Array
-from fastrot.demo.scene import Image
+from fastrot.synthetic.figure import Array
+from fastrot.synthetic.scene import Image
 
 MARGIN = 0.25
 """How far the picture must go on beyond each side of the frame, as a share of its side."""

@@ -15,7 +15,7 @@ from fastrot.config import Config, load_config
 from fastrot.config.builtin import find_config
 from fastrot.console import say, show
 from fastrot.data.training_data import training_data
-from fastrot.demo.data import DemoData
+from fastrot.demo.videos import DemoData
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.action import ActionResult, evaluate_action
 from fastrot.evaluation.probe import ProbeResult, probe_blocks

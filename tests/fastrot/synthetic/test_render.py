@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fastrot.demo.figure import Body, joints, pose
-from fastrot.demo.render import Camera, Capsule, Clothes, capsules, draw, expose, place
+from fastrot.synthetic.figure import Body, joints, pose
+from fastrot.synthetic.render import Camera, Capsule, Clothes, capsules, draw, expose, place
 
 CLOTHES = Clothes(*[(200.0, 150.0, 100.0)] * 5)
 
