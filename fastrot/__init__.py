@@ -8,9 +8,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fastrot.api import extract_features, open_clips, prepare_videos
     from fastrot.config import load_config
     from fastrot.models.backbone import load_backbone
-    from fastrot.notebook import extract_features, open_clips, prepare_videos
     from fastrot.rotation.op import rotate
     from fastrot.rotation.sets import rotation_set
     from fastrot.training import train
@@ -35,11 +35,11 @@ __all__ = [
 _HOMES = {
     "FastrotError": "pipelines.errors",
     "Store": "pipelines.store.reading",
-    "extract_features": "fastrot.notebook",
+    "extract_features": "fastrot.api",
     "load_backbone": "fastrot.models.backbone",
     "load_config": "fastrot.config",
-    "open_clips": "fastrot.notebook",
-    "prepare_videos": "fastrot.notebook",
+    "open_clips": "fastrot.api",
+    "prepare_videos": "fastrot.api",
     "rotate": "fastrot.rotation.op",
     "rotation_set": "fastrot.rotation.sets",
     "train": "fastrot.training",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fastrot.config import Config, ModelConfig
-from fastrot.importing import failed, import_class
+from fastrot.config.importing import failed, import_class
 from fastrot.models.network import Network, pretext_network, transfer_network
 from fastrot.rotation.angles import inscribed_size, rotate_all, rotate_each
 from fastrot.rotation.op import normalize, rotate

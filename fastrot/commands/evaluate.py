@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastrot.distributed.runtime import Runtime
-    from fastrot.evaluation.results import Result
+    from fastrot.evaluation.result_file import Result
     from fastrot.evaluation.trained import Trained
     from pipelines.store.reading import Store
 
@@ -133,7 +133,7 @@ def _pretext(args: argparse.Namespace) -> int:
 
     from fastrot.evaluation.confusion import write_confusion
     from fastrot.evaluation.pretext import evaluate_pretext
-    from fastrot.evaluation.rotation import RotationResult
+    from fastrot.evaluation.rotation_accuracy import RotationResult
     from pipelines.errors import UsageError
 
     with _started(args) as (trained, store, runtime):
@@ -279,7 +279,7 @@ def _report(
 ) -> None:
     """Print the result and write its files in the first process; its error is raised in all."""
     from fastrot.console import say
-    from fastrot.evaluation.results import write_results
+    from fastrot.evaluation.result_file import write_results
 
     def report() -> None:
         for line in result.lines():

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from fastrot.console import say
     from fastrot.distributed.runtime import Runtime, require_launcher
     from fastrot.evaluation.extract import extract
-    from fastrot.evaluation.skipping import skipped_lines
+    from fastrot.evaluation.unreadable import skipped_lines
     from pipelines.errors import UsageError
     from pipelines.store.reading import Store
 

@@ -11,8 +11,8 @@ from pipelines.errors import UsageError
 if TYPE_CHECKING:
     from fastrot.reproduce.cost import Rate
     from fastrot.reproduce.execute import Workshop
-    from fastrot.reproduce.plan import Item, Plan
     from fastrot.reproduce.presets import Changes
+    from fastrot.reproduce.run_plan import Item, Plan
     from fastrot.reproduce.settings import Setting
 
 PAPER_TARGETS = (
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         overview,
         rows_of,
     )
-    from fastrot.reproduce.plan import deal, make_plan
+    from fastrot.reproduce.run_plan import deal, make_plan
     from fastrot.reproduce.tables import BUILDERS
 
     setting = _setting(args)
@@ -147,7 +147,7 @@ def _without_rival(item: "Item", supervised: Path | None) -> "Item":
     """Leave out the training of the supervised network where its file is given."""
     import dataclasses
 
-    from fastrot.reproduce.plan import Gallery
+    from fastrot.reproduce.run_plan import Gallery
 
     if supervised is None or not isinstance(item, Gallery):
         return item
@@ -183,7 +183,7 @@ def _carry_out(
 
 
 def _stores(plan: "Plan", items: "tuple[Item, ...]") -> set[str]:
-    from fastrot.reproduce.plan import Gallery
+    from fastrot.reproduce.run_plan import Gallery
 
     stores = {run.config.data.store for run in plan.runs}
     stores |= {measurement.store for measurement in plan.measurements}

@@ -19,7 +19,7 @@ from fastrot.demo.videos import DemoData
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.action import ActionResult, evaluate_action
 from fastrot.evaluation.probe import ProbeResult, probe_blocks
-from fastrot.evaluation.rotation import RotationResult, evaluate_rotation
+from fastrot.evaluation.rotation_accuracy import RotationResult, evaluate_rotation
 from fastrot.evaluation.trained import load_trained
 from fastrot.training.optim import count_steps
 from fastrot.training.run import train

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fastrot.doctor.check import Check, good, missing, warning
-from fastrot.doctor.codecs import check_codecs, try_codec
 from fastrot.doctor.disk import check_disk, measure_disk
 from fastrot.doctor.gpus import Engines, check_engines, check_gpus, find_engines, find_gpus
-from fastrot.doctor.machine import check_machine, find_machine
+from fastrot.doctor.host import check_machine, find_machine
 from fastrot.doctor.software import Software, check_software, find_software
+from fastrot.doctor.trial_decoding import check_codecs, try_codec
 from pipelines.errors import FastrotError
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import Store

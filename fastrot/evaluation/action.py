@@ -7,8 +7,8 @@ import torch
 from fastrot.data.selection import select_videos
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.scores import Scores, in_top
-from fastrot.evaluation.skipping import Skipped, settle, skipped_lines
 from fastrot.evaluation.trained import Protocol, Trained, each_output, evaluating, protocol
+from fastrot.evaluation.unreadable import Skipped, settle, skipped_lines
 from fastrot.tasks import ActionTask
 from pipelines.errors import UsageError
 from pipelines.loading.replacement import Replaced

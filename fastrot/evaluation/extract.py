@@ -11,8 +11,8 @@ from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.features import BLOCKS, block_features
 from fastrot.evaluation.files import write_file
-from fastrot.evaluation.skipping import Skipped
 from fastrot.evaluation.trained import Trained, protocol, trained_of
+from fastrot.evaluation.unreadable import Skipped
 from fastrot.models.backbone import load_backbone
 from fastrot.models.network import copy_backbone
 from fastrot.runs.checkpoint import FORMAT, load_plain

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from fastrot.data.selection import Ints
 from fastrot.distributed.runtime import Runtime
-from fastrot.evaluation.skipping import Skipped, settle
 from fastrot.evaluation.trained import Trained, each_batch, evaluating
+from fastrot.evaluation.unreadable import Skipped, settle
 from fastrot.models.network import Network
 from pipelines.loading.replacement import Replaced
 from pipelines.store.reading import Store

@@ -7,10 +7,10 @@ import torch
 
 from fastrot.data.selection import select_videos
 from fastrot.distributed.runtime import Runtime
-from fastrot.evaluation.angles import AngleResult, evaluate_angles
-from fastrot.evaluation.rotation import RotationResult, evaluate_rotation
-from fastrot.evaluation.skipping import Skipped, settle, skipped_lines
+from fastrot.evaluation.regression import AngleResult, evaluate_angles
+from fastrot.evaluation.rotation_accuracy import RotationResult, evaluate_rotation
 from fastrot.evaluation.trained import Protocol, Trained, each_output, evaluating, protocol
+from fastrot.evaluation.unreadable import Skipped, settle, skipped_lines
 from fastrot.tasks import ActionTask, RegressionTask, RotationTask
 from pipelines.errors import UsageError
 from pipelines.loading.replacement import Replaced

@@ -11,8 +11,8 @@ from torch import Tensor
 from fastrot.data.selection import select_videos
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.features import BLOCKS, BlockFeatures, block_features, untrained
-from fastrot.evaluation.skipping import Skipped, merged, skipped_lines
 from fastrot.evaluation.trained import Protocol, Trained, protocol
+from fastrot.evaluation.unreadable import Skipped, merged, skipped_lines
 from pipelines.errors import UsageError
 from pipelines.store.reading import Store
 

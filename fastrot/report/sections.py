@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fastrot.report.curves import Curve, chart
 from fastrot.report.markup import anchor, code, details, element, notes, png, short, table, text
+from fastrot.report.svg import Curve, chart
 from fastrot.runs.run_state import read_state
 from pipelines.errors import FastrotError, UsageError
 

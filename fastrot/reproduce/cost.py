@@ -9,7 +9,7 @@ from typing import Any
 from fastrot.config import Config
 from fastrot.config.schema import RotationConfig
 from fastrot.models.flops import forward_flops, train_flops
-from fastrot.reproduce.plan import Measurement, TrainRun
+from fastrot.reproduce.run_plan import Measurement, TrainRun
 from pipelines.errors import FastrotError, UsageError
 
 CPU_CLIPS_PER_S = 190.0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastrot.analysis.attention import Rotated, hottest_box
 from fastrot.evaluation.files import write_file
-from fastrot.reproduce.results import Cell
+from fastrot.reproduce.averages import Cell
 
 NEED = "no figures, for want of matplotlib: pip install 'fastrot[plots]'"
 

@@ -22,13 +22,13 @@ from fastrot.evaluation.action import score_action
 from fastrot.evaluation.files import write_file
 from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.probe import probe_blocks
-from fastrot.evaluation.results import Result, write_results
+from fastrot.evaluation.result_file import Result, write_results
 from fastrot.evaluation.retrieval import retrieve
 from fastrot.evaluation.scores import FILE as SCORES
 from fastrot.evaluation.scores import Scores
 from fastrot.evaluation.trained import Trained, load_trained
-from fastrot.reproduce.identity import ByContent
-from fastrot.reproduce.plan import (
+from fastrot.reproduce.content_hash import ByContent
+from fastrot.reproduce.run_plan import (
     Measurement,
     Plan,
     Snapshot,

@@ -8,7 +8,7 @@ from rich.table import Table as RichTable
 from fastrot.reproduce.cost import OVERHEAD_S, Rate, measure_flop, train_flop
 from fastrot.reproduce.execute import Workshop
 from fastrot.reproduce.output import published
-from fastrot.reproduce.plan import Gallery, Item, Plan, Table, make_plan, measurement_id, run_id
+from fastrot.reproduce.run_plan import Gallery, Item, Plan, Table, make_plan, measurement_id, run_id
 from fastrot.reproduce.settings import Setting
 
 NO_RATE = (

@@ -8,9 +8,9 @@ from typing import Any
 from rich.table import Table as RichTable
 
 from fastrot.evaluation.files import write_csv, write_file
+from fastrot.reproduce.averages import NOT_RUN, Cell
 from fastrot.reproduce.execute import FINISHED, Workshop
-from fastrot.reproduce.plan import Table, TrainRun, run_id
-from fastrot.reproduce.results import NOT_RUN, Cell
+from fastrot.reproduce.run_plan import Table, TrainRun, run_id
 from fastrot.reproduce.statistics import Estimate
 
 SMALL = "~"

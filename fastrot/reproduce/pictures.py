@@ -14,9 +14,9 @@ from fastrot.evaluation.trained import Trained, load_trained
 from fastrot.models.network import transfer_network
 from fastrot.models.weight_files import read_weights, start_from
 from fastrot.reproduce import drawing
+from fastrot.reproduce.averages import Cell
 from fastrot.reproduce.execute import Workshop
-from fastrot.reproduce.plan import Gallery, Snapshot
-from fastrot.reproduce.results import Cell
+from fastrot.reproduce.run_plan import Gallery, Snapshot
 from pipelines.errors import FastrotError
 from pipelines.store.reading import Store
 

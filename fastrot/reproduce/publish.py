@@ -15,12 +15,12 @@ from typing import Any
 from fastrot.console import say, show
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.files import write_file
+from fastrot.reproduce.averages import fill_in, protocols
 from fastrot.reproduce.execute import Workshop
 from fastrot.reproduce.output import Page
 from fastrot.reproduce.pictures import draw_gallery, draw_table
-from fastrot.reproduce.plan import Gallery, Item
 from fastrot.reproduce.presets import Preset
-from fastrot.reproduce.results import fill_in, protocols
+from fastrot.reproduce.run_plan import Gallery, Item
 from fastrot.reproduce.tables import BUILDERS
 from fastrot.runs.run_folder import environment
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fastrot.reproduce.data import DemoSizes, DemoStores, NoiseStores
 from fastrot.reproduce.presets import Changes, Preset
+from fastrot.reproduce.stores import DemoSizes, DemoStores, NoiseStores
 from pipelines.errors import UsageError
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import FITS, Store

@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from fastrot.cli import COMMANDS, build_parser
-from fastrot.config.reference import reference
+from fastrot.config.key_table import reference
 from tests.docs.pages import PAGES, ROOT, anchors, commands, inline_code, links, prose
 
 IDS = [page.relative_to(ROOT).as_posix() for page in PAGES]
@@ -67,4 +67,4 @@ def test_configs_in_the_pages_load():
 
 def test_the_configuration_page_is_the_schemas():
     page = (ROOT / "docs" / "configuration.md").read_text()
-    assert page == reference(), "run: python -m fastrot.config.reference > docs/configuration.md"
+    assert page == reference(), "run: python -m fastrot.config.key_table > docs/configuration.md"

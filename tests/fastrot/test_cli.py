@@ -6,9 +6,9 @@ import re
 import pytest
 
 from fastrot import cli
+from fastrot.api import prepare_videos
 from fastrot.cli import main
 from fastrot.demo.videos import own_data
-from fastrot.notebook import prepare_videos
 from pipelines.store.reading import Store
 from tests.helpers import moving_frames, write_video
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import fastrot
-from fastrot.notebook import open_clips
+from fastrot.api import open_clips
 from pipelines.errors import UsageError
 
 ROOT = Path(__file__).parents[2]

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from fastrot.reproduce.plan import Item
 from fastrot.reproduce.presets import Preset
+from fastrot.reproduce.run_plan import Item
 from fastrot.reproduce.tables import beyond, figures, lengths, rotations, transfers
 
 BUILDERS: dict[str, Callable[[Preset], Item]] = {

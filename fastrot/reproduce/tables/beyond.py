@@ -5,8 +5,8 @@ from typing import Literal
 
 from fastrot.evaluation.features import BLOCKS
 from fastrot.evaluation.retrieval import K
-from fastrot.reproduce.plan import Entry, Reading, Table
 from fastrot.reproduce.presets import COLUMNS, DATASETS, Preset
+from fastrot.reproduce.run_plan import Entry, Reading, Table
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import FITS
 

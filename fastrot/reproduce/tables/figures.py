@@ -1,7 +1,7 @@
 """Figure 4, as tables that are also drawn, and the pictures of figures 1, 3 and 5 to 9."""
 
-from fastrot.reproduce.plan import Entry, Gallery, Snapshot, Table
 from fastrot.reproduce.presets import COLUMNS, DATASETS, Preset
+from fastrot.reproduce.run_plan import Entry, Gallery, Snapshot, Table
 
 BLOCKS = 5
 FROZEN = (

@@ -2,8 +2,8 @@
 
 from fastrot.config.schema import Modality
 from fastrot.reproduce import paper
-from fastrot.reproduce.plan import Entry, Reading, Table, TrainRun
 from fastrot.reproduce.presets import COLUMNS, DATASETS, Dataset, Preset
+from fastrot.reproduce.run_plan import Entry, Reading, Table, TrainRun
 
 LONGEST = 64
 SPLITS = (1, 2, 3)

@@ -1,8 +1,8 @@
 """Table 1, how well rotations are told, and Table 3, which rotations teach most."""
 
 from fastrot.reproduce import paper
-from fastrot.reproduce.plan import Entry, Table
 from fastrot.reproduce.presets import COLUMNS, DATASETS, ROTATIONS, Preset
+from fastrot.reproduce.run_plan import Entry, Table
 
 
 def table1(preset: Preset) -> Table:

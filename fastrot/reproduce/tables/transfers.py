@@ -1,8 +1,8 @@
 """Tables 2, 4 and 5: what pre-training gains over training from scratch."""
 
 from fastrot.reproduce import paper
-from fastrot.reproduce.plan import Entry, Reading, Table, TrainRun
 from fastrot.reproduce.presets import COLUMNS, DATASETS, Dataset, Preset
+from fastrot.reproduce.run_plan import Entry, Reading, Table, TrainRun
 
 AGAINST_SCRATCH = "training from scratch"
 

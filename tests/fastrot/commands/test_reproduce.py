@@ -7,7 +7,7 @@ import pytest
 
 from fastrot.cli import main
 from fastrot.demo import videos as demo_data
-from fastrot.reproduce import data as reproduce_data
+from fastrot.reproduce import stores as reproduce_data
 
 TINY = [
     "pretrain:train.iterations=5",

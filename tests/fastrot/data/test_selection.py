@@ -11,7 +11,7 @@ import torch
 from fastrot.config import Config
 from fastrot.data.selection import digest, few_shot, select_videos, subset, train_loader
 from fastrot.distributed.runtime import Runtime
-from fastrot.evaluation.rotation import evaluate_rotation
+from fastrot.evaluation.rotation_accuracy import evaluate_rotation
 from fastrot.evaluation.trained import load_trained
 from fastrot.training.run import train
 from pipelines.errors import UsageError

@@ -11,7 +11,7 @@ from torch import Tensor
 from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.action import evaluate_action, score_action
-from fastrot.evaluation.rotation import evaluate_rotation
+from fastrot.evaluation.rotation_accuracy import evaluate_rotation
 from fastrot.evaluation.scores import in_top
 from fastrot.evaluation.trained import Trained, load_trained
 from fastrot.tasks import make_task

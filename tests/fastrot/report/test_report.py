@@ -9,8 +9,8 @@ import subprocess
 import pytest
 
 from fastrot.cli import main
-from fastrot.report.curves import POINTS, Curve, chart, thinned
 from fastrot.report.page import make_page
+from fastrot.report.svg import POINTS, Curve, chart, thinned
 from pipelines.errors import FastrotError, UsageError
 
 EVIL = "<script>alert('x')</script>&\"quoted\""

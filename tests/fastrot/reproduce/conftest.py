@@ -6,7 +6,7 @@ import pytest
 
 from fastrot.config import from_mapping
 from fastrot.reproduce.execute import Workshop
-from fastrot.reproduce.plan import Measurement, Reading, Snapshot, TrainRun
+from fastrot.reproduce.run_plan import Measurement, Reading, Snapshot, TrainRun
 
 
 class Bench:

@@ -10,9 +10,9 @@ import pytest
 
 from fastrot.data.selection import digest
 from fastrot.reproduce import execute
+from fastrot.reproduce.content_hash import ByContent
 from fastrot.reproduce.execute import Workshop, carry_out, torchrun_command
-from fastrot.reproduce.identity import ByContent
-from fastrot.reproduce.plan import Measurement, Plan, Snapshot, TrainRun, run_id
+from fastrot.reproduce.run_plan import Measurement, Plan, Snapshot, TrainRun, run_id
 from fastrot.training.trainer import Trainer
 from pipelines.errors import FastrotError
 from pipelines.store.reading import Store

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastrot.reproduce.data import NoiseStores
+from fastrot.reproduce.stores import NoiseStores
 from fastrot.synthetic.noise import noise, noise_videos
 from pipelines.store.reading import Store
 

@@ -7,7 +7,7 @@ from typing import Any
 from fastrot.evaluation.fusion import fuse
 from fastrot.evaluation.scores import FILE as SCORES
 from fastrot.reproduce.execute import Workshop
-from fastrot.reproduce.plan import Entry, Fusion, Reading, Table
+from fastrot.reproduce.run_plan import Entry, Fusion, Reading, Table
 from fastrot.reproduce.statistics import Estimate, average, difference
 
 NOT_RUN = "not run"

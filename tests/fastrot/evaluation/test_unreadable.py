@@ -14,8 +14,8 @@ from fastrot.evaluation.features import block_features
 from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.probe import probe_blocks
 from fastrot.evaluation.retrieval import retrieve
-from fastrot.evaluation.rotation import evaluate_rotation
-from fastrot.evaluation.skipping import Skipped, settle
+from fastrot.evaluation.rotation_accuracy import evaluate_rotation
+from fastrot.evaluation.unreadable import Skipped, settle
 from fastrot.training import train
 from pipelines.errors import FastrotError
 from pipelines.loading.replacement import Replaced, VideoTolerance

@@ -7,9 +7,9 @@ import pytest
 from fastrot.commands.reproduce import TARGETS
 from fastrot.config import from_mapping
 from fastrot.reproduce.cost import read_rate, train_flop
-from fastrot.reproduce.data import DemoSizes
 from fastrot.reproduce.listing import count, item_lines, rows_of
-from fastrot.reproduce.plan import (
+from fastrot.reproduce.presets import Changes
+from fastrot.reproduce.run_plan import (
     Measurement,
     Snapshot,
     TrainRun,
@@ -18,8 +18,8 @@ from fastrot.reproduce.plan import (
     measurement_id,
     run_id,
 )
-from fastrot.reproduce.presets import Changes
 from fastrot.reproduce.settings import demo_setting, paper_setting, read_sizes
+from fastrot.reproduce.stores import DemoSizes
 from fastrot.reproduce.tables import BUILDERS
 from pipelines.errors import FastrotError, UsageError
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastrot.doctor.codecs import check_codecs, try_codec
+from fastrot.doctor.trial_decoding import check_codecs, try_codec
 
 
 @pytest.mark.parametrize("codec", ["raw", "mjpeg", "vp9"])

@@ -4,7 +4,7 @@ import resource
 
 import pytest
 
-from fastrot.doctor.machine import GIB, Machine, check_machine, find_machine
+from fastrot.doctor.host import GIB, Machine, check_machine, find_machine
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fastrot.evaluation.scores import Scores
+from fastrot.reproduce.averages import fill_in
 from fastrot.reproduce.output import Page
-from fastrot.reproduce.plan import Entry, Fusion, Measurement, Reading, Snapshot, Table
-from fastrot.reproduce.results import fill_in
+from fastrot.reproduce.run_plan import Entry, Fusion, Measurement, Reading, Snapshot, Table
 
 
 def table_of(*entries, **changes):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from fastrot.evaluation.angles import AngleResult
 from fastrot.evaluation.pretext import evaluate_pretext
-from fastrot.evaluation.rotation import RotationResult
+from fastrot.evaluation.regression import AngleResult
+from fastrot.evaluation.rotation_accuracy import RotationResult
 from fastrot.evaluation.trained import Trained
 from fastrot.tasks import make_task
 
