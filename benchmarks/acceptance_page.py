@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.report import number
+from benchmarks.harness.results_page import number
 from benchmarks.train_cases import OURS, REAL
 
 ITERATIONS = 104_000

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from benchmarks.consume import consume
-from benchmarks.inputs import Inputs, open_inputs, require_dali
-from benchmarks.method import Case, NotHere, Options, Outcome, Result, interleave
+from benchmarks.harness.consume import consume
+from benchmarks.harness.inputs import Inputs, open_inputs, require_dali
+from benchmarks.harness.measure import Case, NotHere, Options, Outcome, Result, interleave
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store.codecs import CODECS

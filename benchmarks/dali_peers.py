@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.method import NotHere
+from benchmarks.harness.measure import NotHere
 from pipelines.loading.dali_graph import import_dali
 from pipelines.plan import Clips, Plan
 

@@ -4,11 +4,11 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
-from benchmarks.inputs import open_inputs
+from benchmarks.harness.inputs import open_inputs
+from benchmarks.harness.measure import REPEATS, Case, Options, Outcome, Result, interleave
+from benchmarks.harness.resident import watch_loader
 from benchmarks.loader_cases import LoaderCases, Sizes
 from benchmarks.loader_goals import goals
-from benchmarks.method import REPEATS, Case, Options, Outcome, Result, interleave
-from benchmarks.resident import watch_loader
 from pipelines.plan import ClipSpec
 from pipelines.store.codecs import CODECS
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from benchmarks import loader_limits as limits
 from benchmarks import peers
-from benchmarks.consume import Batches, consume
 from benchmarks.dali_peers import numpy_reader, video_reader
-from benchmarks.inputs import COPIES, Inputs
-from benchmarks.method import Case, Fact, NotHere, Options
+from benchmarks.harness.consume import Batches, consume
+from benchmarks.harness.inputs import COPIES, Inputs
+from benchmarks.harness.measure import Case, Fact, NotHere, Options
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, Modality, TrainPlan
 from pipelines.store.codecs import CODECS

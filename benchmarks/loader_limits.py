@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.method import NotHere
+from benchmarks.harness.measure import NotHere
 from pipelines.loading.dali_graph import import_dali
 from pipelines.loading.sources import MjpegSource
 from pipelines.plan import ClipSpec

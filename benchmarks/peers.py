@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.method import NotHere
+from benchmarks.harness.measure import NotHere
 from pipelines.plan import Plan
 
 Frames = NDArray[np.uint8]

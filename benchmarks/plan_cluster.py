@@ -5,7 +5,7 @@ By arithmetic from rates; docs/scaling.md says where each comes from, and shows 
 
 from dataclasses import dataclass
 
-from benchmarks.report import Grid
+from benchmarks.harness.results_page import Grid
 from fastrot.models.flops import train_flops
 
 ROTATIONS = 4

@@ -15,8 +15,17 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor
 
-from benchmarks.limits import copy_case, fill_case, ratio, seconds_per_call, with_share
-from benchmarks.method import Case, Fact, Goal, NotHere, Options, Outcome, Result, interleave
+from benchmarks.harness.limits import copy_case, fill_case, ratio, seconds_per_call, with_share
+from benchmarks.harness.measure import (
+    Case,
+    Fact,
+    Goal,
+    NotHere,
+    Options,
+    Outcome,
+    Result,
+    interleave,
+)
 from fastrot.config.schema import STATISTICS
 from fastrot.distributed.runtime import keep_freed_memory
 from fastrot.rotation import op, reference

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.inputs import require_dali
-from benchmarks.limits import with_share
-from benchmarks.method import Case, Fact, Options, Outcome, Result, interleave
-from benchmarks.processes import run_limited
-from benchmarks.synthetic import make_sparse_store
+from benchmarks.harness.inputs import require_dali
+from benchmarks.harness.limits import with_share
+from benchmarks.harness.measure import Case, Fact, Options, Outcome, Result, interleave
+from benchmarks.harness.processes import run_limited
+from benchmarks.harness.sparse_store import make_sparse_store
 from fastrot.config import Config, DataConfig, ModelConfig, OptimConfig, TrainConfig, to_yaml
 from fastrot.models.network import pretext_network
 from pipelines.errors import FastrotError

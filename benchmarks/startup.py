@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.method import Case, Options, Result, interleave
-from benchmarks.resident import peak_mb
-from benchmarks.synthetic import make_sparse_store
+from benchmarks.harness.measure import Case, Options, Result, interleave
+from benchmarks.harness.resident import peak_mb
+from benchmarks.harness.sparse_store import make_sparse_store
 from pipelines.errors import FastrotError
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan, train_ranges

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.limits import new_event
+from benchmarks.harness.limits import new_event
 from benchmarks.rotation import channels_first, pixel_statistics
 from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime

@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 
-from benchmarks.limits import matmul_case, ratio, with_share
-from benchmarks.method import Goal, Options, Outcome, Result, interleave
+from benchmarks.harness.limits import matmul_case, ratio, with_share
+from benchmarks.harness.measure import Goal, Options, Outcome, Result, interleave
 from benchmarks.train_cases import (
     FULL,
     ON_CPU,

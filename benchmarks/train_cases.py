@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.inputs import open_inputs, require_dali
-from benchmarks.method import Case, NotHere, Options
-from benchmarks.processes import run_alone
-from benchmarks.resident import peak_mb
+from benchmarks.harness.inputs import open_inputs, require_dali
+from benchmarks.harness.measure import Case, NotHere, Options
+from benchmarks.harness.processes import run_alone
+from benchmarks.harness.resident import peak_mb
 from benchmarks.stepping import PARTS, PlainStep, TrainerStep
 from fastrot.config import Config, DataConfig, ModelConfig, OptimConfig, TrainConfig
 from fastrot.config.schema import Depth, StemChannels

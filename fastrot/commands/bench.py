@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from benchmarks.method import Options, Result
+    from benchmarks.harness.measure import Options, Result
 
 BENCHMARKS = {
     "loader": "clips a second from every codec, beside other loaders and the machine's limits",
@@ -85,7 +85,9 @@ def _add_benchmark(
 def run(args: argparse.Namespace) -> int:
     """Measure, print, and write the figures after each benchmark."""
     began = time.monotonic()
-    from benchmarks import method, report, whole_run
+    from benchmarks.harness import measure as method
+    from benchmarks.harness import results_page as report
+    from benchmarks.harness import session as whole_run
     from fastrot.console import say, show
     from fastrot.distributed.runtime import Runtime
 
@@ -119,7 +121,7 @@ def _measure(name: str, options: "Options", budget_s: float, *, alone: bool) -> 
     """
     import importlib
 
-    from benchmarks import method
+    from benchmarks.harness import measure as method
     from pipelines.errors import UsageError
 
     if budget_s <= 0:
@@ -137,7 +139,7 @@ def _measure(name: str, options: "Options", budget_s: float, *, alone: bool) -> 
 
 def run_report(args: argparse.Namespace) -> int:
     """Draw Markdown and a chart."""
-    from benchmarks import report
+    from benchmarks.harness import results_page as report
 
     for path in report.write(args.results, args.out):
         print(path)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from benchmarks import acceptance, acceptance_page
-from benchmarks.method import Figure, Goal, Outcome, Result
-from benchmarks.processes import Ended
+from benchmarks.harness.measure import Figure, Goal, Outcome, Result
+from benchmarks.harness.processes import Ended
 
 SCRIPT = Path(acceptance.__file__).with_name("gpu_acceptance.py")
 

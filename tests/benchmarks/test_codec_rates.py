@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.codec_rates import hardware_notes
-from benchmarks.method import Figure, Outcome
+from benchmarks.harness.measure import Figure, Outcome
 
 
 def outcome(share: int, rate: float | None) -> Outcome:

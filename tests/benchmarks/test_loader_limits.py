@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks import loader_limits as limits
-from benchmarks.inputs import Inputs
-from benchmarks.method import NotHere
+from benchmarks.harness.inputs import Inputs
+from benchmarks.harness.measure import NotHere
 from pipelines.plan import ClipSpec
 
 

@@ -7,8 +7,8 @@ import torch
 from benchmarks import peers
 from benchmarks.dali_peers import numpy_reader, video_reader
 from benchmarks.ffmpeg import link_libraries
-from benchmarks.inputs import Inputs
-from benchmarks.method import NotHere
+from benchmarks.harness.inputs import Inputs
+from benchmarks.harness.measure import NotHere
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from benchmarks import rotation
-from benchmarks.method import Figure, NotHere, Options, Outcome, interleave
+from benchmarks.harness.measure import Figure, NotHere, Options, Outcome, interleave
 from benchmarks.rotation import (
     channels_first,
     normalize_rot90_cat,

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from benchmarks import scaling
-from benchmarks.method import Figure, Options, Outcome
-from benchmarks.processes import Ended
-from benchmarks.synthetic import make_sparse_store
+from benchmarks.harness.measure import Figure, Options, Outcome
+from benchmarks.harness.processes import Ended
+from benchmarks.harness.sparse_store import make_sparse_store
 from fastrot.config import DataConfig, ModelConfig, OptimConfig, TrainConfig, from_mapping
 from fastrot.distributed.runtime import Runtime
 from pipelines.errors import FastrotError

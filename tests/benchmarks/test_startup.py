@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from benchmarks import startup
-from benchmarks.method import Options
-from benchmarks.synthetic import make_sparse_store
+from benchmarks.harness.measure import Options
+from benchmarks.harness.sparse_store import make_sparse_store
 from fastrot.distributed.runtime import Runtime
 from pipelines.errors import FastrotError
 

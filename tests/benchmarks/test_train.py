@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmarks import train, train_cases
-from benchmarks.method import NotHere, Options, interleave
+from benchmarks.harness.measure import NotHere, Options, interleave
 from benchmarks.stepping import PARTS, Marks, PlainStep, TrainerStep
 from benchmarks.train_cases import QUICK
 from fastrot.config import OptimConfig
@@ -211,7 +211,7 @@ def test_what_goals_need_is_measured_first_and_kept_while_the_rest_goes_on(make_
 
 
 def test_goals_compare_with_the_plain_loop_and_with_synthetic_data():
-    from benchmarks.method import Figure, Outcome
+    from benchmarks.harness.measure import Figure, Outcome
 
     def outcome(name, rate, share=0.1):
         return Outcome(

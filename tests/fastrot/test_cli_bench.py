@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks import loader
-from benchmarks.method import Outcome, Result
+from benchmarks.harness.measure import Outcome, Result
 from fastrot.cli import main
 from pipelines.errors import UsageError
 
@@ -65,12 +65,12 @@ def test_a_late_usage_error_leaves_the_results_of_the_others(tmp_path, capsys, m
 def test_what_no_time_is_left_for_is_not_started(tmp_path, monkeypatch):
     for name in ("loader", "rotation", "train", "scaling", "startup"):
         monkeypatch.setattr(f"benchmarks.{name}.run", small(name))
-    monkeypatch.setattr("benchmarks.whole_run.budget_of", lambda name, *_: 9 - len(name))
+    monkeypatch.setattr("benchmarks.harness.session.budget_of", lambda name, *_: 9 - len(name))
     figures = tmp_path / "figures.json"
     assert main(["bench", "all", "--json", str(figures)]) == 0
     cases = [one["cases"][0] for one in json.loads(figures.read_text())["results"]]
     assert [bool(case["not_reached"]) for case in cases] == [False, False, False, False, False]
-    monkeypatch.setattr("benchmarks.whole_run.budget_of", lambda name, *_: 7 - len(name))
+    monkeypatch.setattr("benchmarks.harness.session.budget_of", lambda name, *_: 7 - len(name))
     assert main(["bench", "all", "--json", str(figures)]) == 0
     cases = [one["cases"][0] for one in json.loads(figures.read_text())["results"]]
     assert [bool(case["not_reached"]) for case in cases] == [False, True, False, True, True]

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks.chart import draw
+from benchmarks.harness.chart import draw
 from fastrot.console import say
 from pipelines.errors import FastrotError
 from pipelines.store.writing import write_atomically

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.processes import run_limited
+from benchmarks.harness.processes import run_limited
 
 
 def test_an_ended_program_gives_its_code_and_output(tmp_path):

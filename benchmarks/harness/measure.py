@@ -237,7 +237,7 @@ class Options:
     Attributes:
         runtime: device and threads of this process, set up.
         store: a store to read instead of the built-in input, where the benchmark reads one.
-        input: videos to make stores of: "footage", "demo", or "auto" (see ``benchmarks.inputs``).
+        input: videos to make stores of: "footage", "demo", or "auto" (see ``benchmarks.harness.inputs``).
         quick: whether sizes are the smallest that exercise the code: the figures mean nothing then.
         shown: whether there is a progress display.
         keep: given what the benchmark has after each measurement, where it may be stopped before its end.

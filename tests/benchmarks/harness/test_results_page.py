@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from benchmarks import rotation
-from benchmarks.chart import LIMIT, OURS, PEER, bars, more_is_better
-from benchmarks.method import Figure, Goal, NotHere, Options, Outcome, Result
-from benchmarks.report import Grid, markdown, number, tables, write
-from benchmarks.whole_run import save
+from benchmarks.harness.chart import LIMIT, OURS, PEER, bars, more_is_better
+from benchmarks.harness.measure import Figure, Goal, NotHere, Options, Outcome, Result
+from benchmarks.harness.results_page import Grid, markdown, number, tables, write
+from benchmarks.harness.session import save
 from fastrot.distributed.runtime import Runtime
 from pipelines.errors import FastrotError
 

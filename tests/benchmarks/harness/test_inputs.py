@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import inputs
-from benchmarks.method import NotHere, Options
+from benchmarks.harness import inputs
+from benchmarks.harness.measure import NotHere, Options
 from fastrot.distributed.runtime import Runtime
 
 RUNTIME = Runtime(torch.device("cpu"), 0, 1, 1, "fp32")

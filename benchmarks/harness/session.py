@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.method import Result
+from benchmarks.harness.measure import Result
 from fastrot.distributed.runtime import Runtime
 from fastrot.runs import run_folder as runs
 from pipelines.errors import FastrotError

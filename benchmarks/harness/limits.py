@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from benchmarks.method import Case, Figure, Outcome
+from benchmarks.harness.measure import Case, Figure, Outcome
 
 
 def seconds_per_call(action: Callable[[], object], device: torch.device, calls: int) -> float:

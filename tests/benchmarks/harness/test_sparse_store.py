@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from benchmarks.synthetic import make_sparse_store
+from benchmarks.harness.sparse_store import make_sparse_store
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store.reading import Store

@@ -4,7 +4,7 @@ import statistics
 import pytest
 import torch
 
-from benchmarks.method import (
+from benchmarks.harness.measure import (
     Case,
     Figure,
     Goal,
@@ -13,7 +13,7 @@ from benchmarks.method import (
     Result,
     interleave,
 )
-from benchmarks.whole_run import SHARES, budget_of, environment, require_writable, save
+from benchmarks.harness.session import SHARES, budget_of, environment, require_writable, save
 from fastrot.distributed.runtime import Runtime
 from pipelines.errors import FastrotError
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from benchmarks.resident import measure_memory, peak_mb, resident_now_mb, watch_loader
+from benchmarks.harness.resident import measure_memory, peak_mb, resident_now_mb, watch_loader
 from pipelines.plan import ClipSpec
 
 

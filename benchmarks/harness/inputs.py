@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.method import NotHere, Options
+from benchmarks.harness.measure import NotHere, Options
 from fastrot.console import progress
 from fastrot.synthetic.dataset import DemoSpec, make_dataset
 from pipelines.cores import cores

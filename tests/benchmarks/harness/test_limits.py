@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from benchmarks import limits
-from benchmarks.limits import copy_case, fill_case, matmul_case, ratio, with_share
-from benchmarks.method import Figure, Outcome
+from benchmarks.harness import limits
+from benchmarks.harness.limits import copy_case, fill_case, matmul_case, ratio, with_share
+from benchmarks.harness.measure import Figure, Outcome
 
 CPU = torch.device("cpu")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.consume import Batches
+from benchmarks.harness.consume import Batches
 from fastrot.distributed.runtime import Runtime
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan

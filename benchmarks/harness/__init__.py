@@ -1,0 +1,1 @@
+"""How the benchmarks measure: rounds, limits, inputs, results and their pages."""
