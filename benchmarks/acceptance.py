@@ -18,10 +18,11 @@ from xml.etree import ElementTree
 
 import torch
 
-from benchmarks import acceptance_page, codec_rates, rotation, train
+from benchmarks import acceptance_page, rotation, train
 from benchmarks.harness import session as whole_run
 from benchmarks.harness.measure import Options, Result
 from benchmarks.harness.processes import run_limited
+from benchmarks.loading import codec_rates
 from fastrot.distributed.runtime import Runtime
 from pipelines.store.writing import write_atomically
 

@@ -7,8 +7,8 @@ from functools import partial
 from benchmarks.harness.inputs import open_inputs
 from benchmarks.harness.measure import REPEATS, Case, Options, Outcome, Result, interleave
 from benchmarks.harness.resident import watch_loader
-from benchmarks.loader_cases import LoaderCases, Sizes
-from benchmarks.loader_goals import goals
+from benchmarks.loading.goals import goals
+from benchmarks.loading.loader_cases import LoaderCases, Sizes
 from pipelines.plan import ClipSpec
 from pipelines.store.codecs import CODECS
 

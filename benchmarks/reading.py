@@ -13,7 +13,7 @@ import statistics
 import time
 from pathlib import Path
 
-from benchmarks.loader_limits import drop_from_cache, read_through
+from benchmarks.loading.loader_limits import drop_from_cache, read_through
 from pipelines.loading.clip_reader import ClipReader
 from pipelines.plan import ClipSpec, TrainPlan, train_ranges
 from pipelines.store.reading import Store

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import peers
-from benchmarks.dali_peers import numpy_reader, video_reader
-from benchmarks.ffmpeg import link_libraries
 from benchmarks.harness.inputs import Inputs
 from benchmarks.harness.measure import NotHere
+from benchmarks.loading import peers
+from benchmarks.loading.dali_peers import numpy_reader, video_reader
+from benchmarks.loading.ffmpeg import link_libraries
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
 

@@ -3,9 +3,9 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from benchmarks import loader_limits as limits
 from benchmarks.harness.inputs import Inputs
 from benchmarks.harness.measure import NotHere
+from benchmarks.loading import loader_limits as limits
 from pipelines.plan import ClipSpec
 
 

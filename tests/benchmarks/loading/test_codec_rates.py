@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.codec_rates import hardware_notes
 from benchmarks.harness.measure import Figure, Outcome
+from benchmarks.loading.codec_rates import hardware_notes
 
 
 def outcome(share: int, rate: float | None) -> Outcome:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.harness.limits import ratio
 from benchmarks.harness.measure import Goal, Outcome
-from benchmarks.loader_cases import Sizes
+from benchmarks.loading.loader_cases import Sizes
 
 OURS = "fastrot"
 GROWTH_MB = 32.0  # of the several hundred that a process with torch and DALI has

@@ -1,6 +1,6 @@
 """FFmpeg's shared libraries for torchcodec, where the machine has none: those inside PyAV's wheel.
 
-Run: LD_LIBRARY_PATH=$(python -m benchmarks.ffmpeg) fastrot bench loader
+Run: LD_LIBRARY_PATH=$(python -m benchmarks.loading.ffmpeg) fastrot bench loader
 
 PyAV's wheel keeps them under names of its own; this makes links of the usual names in a folder of the
 user's cache, and prints what belongs into LD_LIBRARY_PATH. It must be set before Python starts.

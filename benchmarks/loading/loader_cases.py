@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks import loader_limits as limits
-from benchmarks import peers
-from benchmarks.dali_peers import numpy_reader, video_reader
 from benchmarks.harness.consume import Batches, consume
 from benchmarks.harness.inputs import COPIES, Inputs
 from benchmarks.harness.measure import Case, Fact, NotHere, Options
+from benchmarks.loading import loader_limits as limits
+from benchmarks.loading import peers
+from benchmarks.loading.dali_peers import numpy_reader, video_reader
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, Modality, TrainPlan
 from pipelines.store.codecs import CODECS

@@ -1,8 +1,8 @@
 import pytest
 
 from benchmarks.harness.measure import Figure, Outcome
-from benchmarks.loader_cases import Sizes
-from benchmarks.loader_goals import goals
+from benchmarks.loading.goals import goals
+from benchmarks.loading.loader_cases import Sizes
 
 
 def case(by, codec, rate, modality="rgb", frames=16):

@@ -95,7 +95,7 @@ def require(peer: str) -> None:
     except (OSError, RuntimeError):
         raise NotHere(
             f"{peer} finds no shared libraries of FFmpeg; install FFmpeg, or lend it PyAV's: "
-            "LD_LIBRARY_PATH=$(python -m benchmarks.ffmpeg) fastrot bench ..."
+            "LD_LIBRARY_PATH=$(python -m benchmarks.loading.ffmpeg) fastrot bench ..."
         ) from None
 
 
