@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.harness.results_page import number
-from benchmarks.train_cases import OURS, REAL
+from benchmarks.training.train_cases import OURS, REAL
 
 ITERATIONS = 104_000
 """Of the paper's pre-training, of 32 videos each (section 4.2)."""

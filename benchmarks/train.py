@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 from benchmarks.harness.limits import matmul_case, ratio, with_share
 from benchmarks.harness.measure import Goal, Options, Outcome, Result, interleave
-from benchmarks.train_cases import (
+from benchmarks.training.train_cases import (
     FULL,
     ON_CPU,
     OURS,

@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks import train, train_cases
+from benchmarks import train
 from benchmarks.harness.measure import NotHere, Options, interleave
-from benchmarks.stepping import PARTS, Marks, PlainStep, TrainerStep
-from benchmarks.train_cases import QUICK
+from benchmarks.training import train_cases
+from benchmarks.training.stepping import PARTS, Marks, PlainStep, TrainerStep
+from benchmarks.training.train_cases import QUICK
 from fastrot.config import OptimConfig
 from fastrot.distributed.runtime import Runtime
 from pipelines.errors import UsageError
@@ -82,7 +83,7 @@ def test_layouts_are_what_they_are_called(batch, config):
 
 def test_marks_give_each_part_its_time(monkeypatch):
     clock = iter([0.0, 1.0, 3.0, 10.0, 11.0, 15.0])
-    monkeypatch.setattr("benchmarks.stepping.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("benchmarks.training.stepping.time.perf_counter", lambda: next(clock))
     marks = Marks(torch.device("cpu"))
     for _ in range(2):
         marks.begin()

@@ -18,7 +18,7 @@ from benchmarks.harness.inputs import open_inputs, require_dali
 from benchmarks.harness.measure import Case, NotHere, Options
 from benchmarks.harness.processes import run_alone
 from benchmarks.harness.resident import peak_mb
-from benchmarks.stepping import PARTS, PlainStep, TrainerStep
+from benchmarks.training.stepping import PARTS, PlainStep, TrainerStep
 from fastrot.config import Config, DataConfig, ModelConfig, OptimConfig, TrainConfig
 from fastrot.config.schema import Depth, StemChannels
 from fastrot.data.training_data import training_data
