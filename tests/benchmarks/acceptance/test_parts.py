@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import acceptance, acceptance_page
+from benchmarks.acceptance import findings as acceptance_page
+from benchmarks.acceptance import parts as acceptance
 from benchmarks.harness.measure import Figure, Goal, Outcome, Result
 from benchmarks.harness.processes import Ended
 

@@ -1,4 +1,4 @@
-"""What a GPU's acceptance consists of, and the run of it: see `benchmarks/gpu_acceptance.py`.
+"""What a GPU's acceptance consists of, and the run of it: see `benchmarks/acceptance/__main__.py`.
 
 Each part is a process of its own: one that fails, hangs or breaks the GPU's context leaves the others.
 """
@@ -18,7 +18,8 @@ from xml.etree import ElementTree
 
 import torch
 
-from benchmarks import acceptance_page, rotation, train
+from benchmarks import rotation, train
+from benchmarks.acceptance import findings as acceptance_page
 from benchmarks.harness import session as whole_run
 from benchmarks.harness.measure import Options, Result
 from benchmarks.harness.processes import run_limited
@@ -114,7 +115,7 @@ def environment() -> dict[str, Any]:
     try:
         with Runtime.start() as runtime:
             found = whole_run.environment(runtime)
-        return {**found, "command": ["python", "benchmarks/gpu_acceptance.py", *sys.argv[1:]]}
+        return {**found, "command": ["python", "benchmarks/acceptance/__main__.py", *sys.argv[1:]]}
     except Exception:
         return {"torch": torch.__version__, "failed": traceback.format_exc()}
 

@@ -1,0 +1,1 @@
+"""The acceptance of a GPU by one command: python -m benchmarks.acceptance"""
