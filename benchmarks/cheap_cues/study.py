@@ -1,7 +1,7 @@
 """When does the pretext teach, and when does it cheat? Four demo sets, each seen in three ways.
 
-Run: OMP_WAIT_POLICY=PASSIVE python -m benchmarks.cheap_cues --out OUT [--combination static-plain]
-     python -m benchmarks.cheap_cues --out OUT --draw FIGURE.png
+Run: OMP_WAIT_POLICY=PASSIVE python -m benchmarks.cheap_cues.study --out OUT [--combination static-plain]
+     python -m benchmarks.cheap_cues.study --out OUT --draw FIGURE.png
 
 For a static and a moving camera, before a plain scene and before a horizon, and for DIF, RGB, and DIF
 without the camera's motion: rotation accuracy on unseen scenes, a linear probe of each
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from benchmarks.cheap_cues_report import CASES, COMBINATIONS, Case, Input, draw, table
+from benchmarks.cheap_cues.study_page import CASES, COMBINATIONS, Case, Input, draw, table
 from fastrot.console import say
 from fastrot.demo.demo import DemoReport, run_demo
 from fastrot.demo.videos import builtin_data
@@ -147,7 +147,7 @@ def summary(report: DemoReport) -> dict[str, Any]:
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.cheap_cues",
+        prog="python -m benchmarks.cheap_cues.study",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cheap_cues
-from benchmarks.cheap_cues_report import CASES, draw, table
+from benchmarks.cheap_cues import study as cheap_cues
+from benchmarks.cheap_cues.study_page import CASES, draw, table
 from fastrot.demo import demo as demo_run
 from pipelines.errors import FastrotError, UsageError
 
