@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.forked import fork
+from benchmarks.soak.forked import fork
 from fastrot.config import Config, to_mapping
 
 Fault = tuple[str, int]

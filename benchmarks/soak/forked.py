@@ -18,7 +18,7 @@ _PRELOADED = [
     "torch._dynamo",
     "torch.profiler",
     "numpy.ma",
-    "benchmarks.forked",
+    "benchmarks.soak.forked",
 ]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.forked import fork
+from benchmarks.soak.forked import fork
 from pipelines.plan import Clips, TrainPlan
 from pipelines.store.reading import Store
 

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from benchmarks.soak import BATCH, STEPS, Soak, soak
-from benchmarks.soak_memory import Flatness, measure
+from benchmarks.soak.memory import Flatness, measure
+from benchmarks.soak.soak import BATCH, STEPS, Soak, soak
 
 
 def test_a_few_faults_lose_nothing(tmp_path):
@@ -18,8 +18,8 @@ def test_a_few_faults_lose_nothing(tmp_path):
 
 
 def test_it_notices_a_clip_that_was_replaced_without_a_word(tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.soak.STEPS", 12)
-    monkeypatch.setattr("benchmarks.soak.substitute", pretend)
+    monkeypatch.setattr("benchmarks.soak.soak.STEPS", 12)
+    monkeypatch.setattr("benchmarks.soak.soak.substitute", pretend)
     found = Soak(tmp_path, 0)
     found._random = random.Random(4)
     found.round(0, deadline=0.0)
@@ -28,7 +28,7 @@ def test_it_notices_a_clip_that_was_replaced_without_a_word(tmp_path, monkeypatc
 
 def pretend(by):
     """Let the undisturbed run see another clip at one place."""
-    from benchmarks.soak_faults import substitute
+    from benchmarks.soak.faults import substitute
 
     substitute({**by, 5: 6})
 

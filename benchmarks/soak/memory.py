@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.soak_stores import SIZE, make_store
+from benchmarks.soak.small_stores import SIZE, make_store
 from fastrot.config import from_mapping
 from fastrot.console import say
 from fastrot.training import train

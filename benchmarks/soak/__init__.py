@@ -1,0 +1,1 @@
+"""Random faults and hours of running: python -m benchmarks.soak"""
