@@ -1,6 +1,6 @@
 """How fast does prepare transcode on one core, beside FFmpeg's own program?
 
-Run: python -m benchmarks.preparing VIDEOS
+Run: python -m benchmarks.tools.preparing VIDEOS
 
 Both decode every video on one thread, keep every frame, stretch it to 136x136 and encode JPEGs of
 quality 2 in 4:4:4; FFmpeg is timed with the start of its process, once a video. Interleaved

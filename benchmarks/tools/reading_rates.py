@@ -1,6 +1,6 @@
 """How fast do N threads read planned clips from a store, warm and cold?
 
-Run: python -m benchmarks.reading STORE
+Run: python -m benchmarks.tools.reading_rates STORE
 
 The limit beside it is one thread that reads the same shards from end to end. Cold drops the shards
 from the page cache before each run (``posix_fadvise``), which needs no privileges. One JSON line a

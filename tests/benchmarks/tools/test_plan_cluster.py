@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import plan_cluster
-from benchmarks.plan_cluster import KINETICS, MEASURED, MILLION_HOURS, Node, nodes_for, plan
+from benchmarks.tools import plan_cluster
+from benchmarks.tools.plan_cluster import KINETICS, MEASURED, MILLION_HOURS, Node, nodes_for, plan
 from fastrot.models.network import pretext_network
 
 PAGE = Path(plan_cluster.__file__).parents[1] / "docs" / "scaling.md"

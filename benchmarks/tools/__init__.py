@@ -1,0 +1,1 @@
+"""Measurements and arithmetic by hand: reading, preparing, planning a cluster."""
