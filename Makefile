@@ -35,10 +35,10 @@ test-gpu: install
 
 # Random faults for ten minutes, then memory and handles for thirty; SECONDS=60 makes either short.
 soak: install
-	$(BIN)/python -m benchmarks.soak.soak --seconds $(or $(SECONDS),600)
+	$(BIN)/python -m benchmarks.soak --seconds $(or $(SECONDS),600)
 
 soak-memory: install
-	$(BIN)/python -m benchmarks.soak.soak --memory --seconds $(or $(SECONDS),1800)
+	$(BIN)/python -m benchmarks.soak --memory --seconds $(or $(SECONDS),1800)
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -7,6 +7,8 @@ The names below are what a notebook needs; each is imported when it is first use
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fastrot.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from fastrot.api import extract_features, open_clips, prepare_videos
     from fastrot.config import load_config
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from fastrot.training import train
     from pipelines.errors import FastrotError
     from pipelines.store.reading import Store
-
-__version__ = "0.1.0"
 
 __all__ = [
     "FastrotError",

@@ -8,8 +8,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from fastrot import __version__
-from fastrot.hangup import silence
+from fastrot.terminal.hangup import silence
+from fastrot.version import __version__
 from pipelines.errors import FastrotError, PreemptedError, UsageError
 
 COMMANDS = (

@@ -125,7 +125,7 @@ def _prepare(fault: Fault | None, terminal: str | None) -> None:
     if fault is not None:
         _install(fault)
     if terminal is not None:
-        from fastrot import console
+        from fastrot.terminal import console
 
         os.setsid()
         descriptor = os.open(terminal, os.O_RDWR)  # a session's first terminal controls it

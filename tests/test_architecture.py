@@ -7,37 +7,118 @@ from pathlib import Path
 
 import pytest
 
+from fastrot.commands.bench import BENCHMARKS
+
 ROOT = Path(__file__).parents[1]
 
 NEED_TRITON = {"kernel.py"}
 """Imported by the rotation op where clips on a GPU are first rotated, and by nothing else."""
 
 
-def imported(package: str) -> set[tuple[str, str]]:
-    """Return (file, top-level package) of every import below ``package``, however deep it stands."""
-    found = set()
+PACKAGES = ("pipelines", "fastrot", "benchmarks")
+
+FLOORS = """
+pipelines.errors pipelines.cores fastrot.version fastrot.terminal
+pipelines.files pipelines.plan fastrot.config fastrot.rotation
+pipelines.store fastrot.distributed
+pipelines.layouts fastrot.runs
+pipelines.prepare fastrot.models fastrot.synthetic
+pipelines.loading
+fastrot.data fastrot.tasks benchmarks.harness
+fastrot.evaluation benchmarks.loading
+fastrot.analysis fastrot.api fastrot.training
+fastrot.report fastrot.doctor fastrot.demo fastrot.reproduce
+fastrot
+fastrot.commands
+fastrot.cli
+fastrot.__main__
+benchmarks.rotation benchmarks.scaling benchmarks.startup benchmarks.loader
+benchmarks.training
+benchmarks.train benchmarks.tools benchmarks.cheap_cues benchmarks.soak
+benchmarks.acceptance
+"""
+"""Who may import whom: each room, and each file outside the rooms, imports what stands on lines above it."""
+
+BENCH_COMMAND = "fastrot.commands.bench"
+"""The one module of fastrot that imports the benchmarks: when it is called, and only then."""
+
+
+def modules(package: str) -> dict[str, Path]:
+    """Return the path of every module of ``package``, by its dotted name."""
+    found = {}
     for path in (ROOT / package).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                names = [node.module or ""]
-            found |= {(path.relative_to(ROOT).as_posix(), name.split(".")[0]) for name in names}
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        found[name.removesuffix(".__init__")] = path
     return found
 
 
-def test_pipelines_never_imports_fastrot_or_benchmarks():
-    assert not [pair for pair in imported("pipelines") if pair[1] in ("fastrot", "benchmarks")]
+MODULES = {name: path for package in PACKAGES for name, path in modules(package).items()}
 
 
-def test_fastrot_imports_benchmarks_only_in_the_bench_command():
-    users = {file for file, name in imported("fastrot") if name == "benchmarks"}
-    assert users <= {"fastrot/commands/bench.py"}
+def room(module: str) -> str:
+    """Return the first two parts of a module's name: its room, or itself where it has none."""
+    return ".".join(module.split(".")[:2])
+
+
+def imports(path: Path) -> set[str]:
+    """Return the names of all modules that a file imports, however deep in it the import stands."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            names = [f"{module}.{alias.name}" for alias in node.names]
+            found |= {name if name in MODULES else module for name in names}
+    return found
+
+
+def test_rooms_import_only_what_is_below_them():
+    floor = {room: at for at, line in enumerate(FLOORS.splitlines()) for room in line.split()}
+    upward = [
+        f"{name} imports {imported}"
+        for name, path in MODULES.items()
+        for imported in imports(path)
+        if imported.split(".")[0] in PACKAGES and room(imported) != room(name)
+        if not floor[room(imported)] < floor[room(name)]
+        if not (name == BENCH_COMMAND and imported.startswith("benchmarks"))
+    ]
+    assert not upward
+
+
+def test_every_room_has_its_floor():
+    rooms = {room(name) for name in MODULES} - {"pipelines", "benchmarks"}
+    assert rooms == set(FLOORS.split())
 
 
 def test_the_check_itself_sees_imports():
-    assert ("pipelines/loading/loader.py", "torch") in imported("pipelines")
+    assert "torch" in imports(MODULES["pipelines.loading.loader"])
+    assert "fastrot.training.run" in imports(MODULES["fastrot.training"])
+
+
+def test_a_modules_name_stands_once():
+    """A command may be called like what it commands: in ``fastrot/commands`` and for ``fastrot bench``."""
+    names = [
+        path.stem
+        for path in MODULES.values()
+        if path.stem not in ("__init__", "__main__")
+        if path.parent not in (ROOT / "fastrot" / "commands", ROOT / "benchmarks")
+    ]
+    assert not [name for name in set(names) if names.count(name) > 1]
+
+
+def test_few_files_are_outside_the_rooms():
+    assert len(list((ROOT / "fastrot").glob("*.py"))) <= 7
+    assert {path.stem for path in (ROOT / "pipelines").glob("*.py")} == {
+        "__init__",
+        "cores",
+        "errors",
+        "files",
+        "plan",
+    }
+    assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} == (
+        {"__init__", *BENCHMARKS} - {"all"}
+    )
 
 
 BLOCK = """
@@ -101,13 +182,13 @@ def test_every_commands_help_works_without_them(command):
 
 
 def test_core_modules_import_without_dali_triton_and_apex():
-    modules = [
-        path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
+    names = [
+        name
         for package in ("pipelines", "fastrot")
-        for path in (ROOT / package).rglob("*.py")
+        for name, path in modules(package).items()
         if path.name != "__main__.py" and path.name not in NEED_TRITON
     ]
-    code = "import importlib\nfor name in " + repr(modules) + ": importlib.import_module(name)"
+    code = "import importlib\nfor name in " + repr(names) + ": importlib.import_module(name)"
     result = run(code, ("triton", "apex"))
     assert result.returncode == 0, result.stderr
 

@@ -1,4 +1,4 @@
-"""One command that tells the truth about a GPU: benchmarks/acceptance/__main__.py [--budget 480] [--out DIR]
+"""One command that tells the truth about a GPU: python -m benchmarks.acceptance [--budget 480] [--out DIR]
 
 It runs the tests marked gpu, measures the rotation op, the training step and the loader against their limits
 and goals, and projects the paper's pre-training from the measured rates. acceptance.json, and acceptance.txt
@@ -11,8 +11,8 @@ from pathlib import Path
 
 def main() -> int:
     """Run it from any folder, installed or not."""
-    # Not this file's folder, whose modules are not top-level ones.
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    # The checkout: not this folder, whose modules are not top-level ones, nor the working folder.
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
     from benchmarks.acceptance import parts as acceptance
 
     return acceptance.main()

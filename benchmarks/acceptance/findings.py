@@ -1,4 +1,4 @@
-"""What `benchmarks.acceptance.__main__` found, as a page of text: goals, figures, and what was left out."""
+"""What `python -m benchmarks.acceptance` found, as a page of text: goals, figures, and what was left out."""
 
 from collections.abc import Mapping
 from typing import Any

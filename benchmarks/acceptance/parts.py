@@ -1,4 +1,4 @@
-"""What a GPU's acceptance consists of, and the run of it: see `benchmarks/acceptance/__main__.py`.
+"""What a GPU's acceptance consists of, and the run of it: see `benchmarks.acceptance`.
 
 Each part is a process of its own: one that fails, hangs or breaks the GPU's context leaves the others.
 """
@@ -25,10 +25,10 @@ from benchmarks.harness.measure import Options, Result
 from benchmarks.harness.processes import run_limited
 from benchmarks.loading import codec_rates
 from fastrot.distributed.runtime import Runtime
-from pipelines.store.writing import write_atomically
+from pipelines.files import write_atomically
 
-ROOT = Path(__file__).resolve().parents[1]
-SCRIPT = ROOT / "benchmarks" / "gpu_acceptance.py"
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = Path(__file__).with_name("__main__.py")
 
 MEASURES: dict[str, Callable[..., Result]] = {
     "rotation": rotation.run,
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         The exit code: 1 where a part or a test failed. Goals that are missed are reported only.
     """
     parser = argparse.ArgumentParser(
-        prog="gpu_acceptance.py",
+        prog="python -m benchmarks.acceptance",
         description="Run the GPU's tests; measure rotation, training and loading beside their goals.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -115,7 +115,7 @@ def environment() -> dict[str, Any]:
     try:
         with Runtime.start() as runtime:
             found = whole_run.environment(runtime)
-        return {**found, "command": ["python", "benchmarks/acceptance/__main__.py", *sys.argv[1:]]}
+        return {**found, "command": ["python", "-m", "benchmarks.acceptance", *sys.argv[1:]]}
     except Exception:
         return {"torch": torch.__version__, "failed": traceback.format_exc()}
 

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 from benchmarks.cheap_cues.study_page import CASES, COMBINATIONS, Case, Input, draw, table
-from fastrot.console import say
 from fastrot.demo.demo import DemoReport, run_demo
 from fastrot.demo.videos import builtin_data
 from fastrot.distributed.runtime import Runtime
 from fastrot.runs.run_folder import environment
 from fastrot.synthetic.dataset import VERSION, DemoSpec
+from fastrot.terminal.console import say
 from pipelines.errors import FastrotError, UsageError
-from pipelines.store.writing import write_atomically
+from pipelines.files import write_atomically
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness.measure import NotHere, Options
-from fastrot.console import progress
 from fastrot.synthetic.dataset import DemoSpec, make_dataset
+from fastrot.terminal.console import progress
 from pipelines.cores import cores
 from pipelines.errors import FastrotError
 from pipelines.layouts import Entry, Listing, read_layout

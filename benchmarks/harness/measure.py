@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from fastrot import console
 from fastrot.distributed.runtime import Runtime
+from fastrot.terminal import console
 
 Fact = str | int | float | None
 

@@ -10,9 +10,9 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.harness.chart import draw
-from fastrot.console import say
+from fastrot.terminal.console import say
 from pipelines.errors import FastrotError
-from pipelines.store.writing import write_atomically
+from pipelines.files import write_atomically
 
 
 @dataclass(frozen=True)

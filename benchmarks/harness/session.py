@@ -15,7 +15,7 @@ from benchmarks.harness.measure import Result
 from fastrot.distributed.runtime import Runtime
 from fastrot.runs import run_folder as runs
 from pipelines.errors import FastrotError
-from pipelines.store.writing import write_atomically
+from pipelines.files import write_atomically
 
 
 def environment(runtime: Runtime) -> dict[str, Any]:

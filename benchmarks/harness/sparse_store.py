@@ -4,9 +4,9 @@ import json
 import os
 from pathlib import Path
 
+from pipelines.files import write_atomically
 from pipelines.store.reading import Settings
 from pipelines.store.shard_writing import NPY_HEADER_BYTES, npy_header
-from pipelines.store.writing import write_atomically
 
 
 def make_sparse_store(

@@ -11,9 +11,10 @@ import numpy as np
 
 from benchmarks.harness.measure import NotHere
 from pipelines.loading.dali_graph import import_dali
-from pipelines.loading.sources import MjpegSource
 from pipelines.plan import ClipSpec
 from pipelines.store.reading import Store
+from pipelines.store.shard_files import ShardFiles
+from pipelines.store.stored_frames import read_packets
 
 RING_BYTES = 512 << 20  # more than caches hold, on both sides of the copy
 AT_ONCE = 16  # times that each video is in a batch at the most: decoded, it may take 20 MB
@@ -70,7 +71,7 @@ def _decode_jpegs(
     packets: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
     for video in files:
         count = int(store.frames[video])
-        packets += MjpegSource(store, count).packets(video, np.arange(count))[0]
+        packets += read_packets(store, ShardFiles(), video, np.arange(count))[0]
     batches = [packets[at : at + 256] for at in range(0, len(packets), 256)]
     yield from _endless(batches, threads, "image")
 

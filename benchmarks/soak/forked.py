@@ -64,9 +64,9 @@ def _run(
     os.dup2(descriptor, 2)
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-    from fastrot import console
     from fastrot.cli import main
     from fastrot.distributed import runtime
+    from fastrot.terminal import console
 
     console._console.file = sys.stdout
     # Equal threads, equal bits, however many cores the machine has.

@@ -1,4 +1,4 @@
-"""Does a run survive whatever happens to it? Run: python -m benchmarks.soak.soak --seconds 600
+"""Does a run survive whatever happens to it? Run: python -m benchmarks.soak --seconds 600
 
 Small training runs are killed, stopped, signalled, and their stores and checkpoints damaged, at random
 times, until the time is up. Each is resumed until it is done, and then compared with a run to which
@@ -24,8 +24,8 @@ import torch
 
 from benchmarks.soak.faults import BEFORE_START, WHILE_RUNNING, Job, substitute
 from benchmarks.soak.small_stores import make_films, make_store
-from fastrot.console import say
 from fastrot.runs.checkpoint import load_checkpoint
+from fastrot.terminal.console import say
 
 STEPS = 40
 BATCH = 4
@@ -195,7 +195,7 @@ def main() -> int:
     args = parser.parse_args()
     seed = int(time.time()) if args.seed is None else args.seed
     say(
-        f"{datetime.now():%Y-%m-%d %H:%M}  python -m benchmarks.soak.soak {' '.join(sys.argv[1:])} (seed {seed}), "
+        f"{datetime.now():%Y-%m-%d %H:%M}  python -m benchmarks.soak {' '.join(sys.argv[1:])} (seed {seed}), "
         f"Python {platform.python_version()}, torch {torch.__version__}"
     )
     with tempfile.TemporaryDirectory(prefix="fastrot-soak-") as folder:

@@ -1,4 +1,4 @@
-"""How many nodes, how many hours, and what is the first bottleneck? Run: python -m benchmarks.tools.plan_cluster
+"""Nodes, hours and the first bottleneck of a cluster. Run: python -m benchmarks.tools.plan_cluster
 
 By arithmetic from rates; docs/scaling.md says where each comes from, and shows this module's tables.
 """

@@ -88,8 +88,8 @@ def run(args: argparse.Namespace) -> int:
     from benchmarks.harness import measure as method
     from benchmarks.harness import results_page as report
     from benchmarks.harness import session as whole_run
-    from fastrot.console import say, show
     from fastrot.distributed.runtime import Runtime
+    from fastrot.terminal.console import say, show
 
     names = [name for name in BENCHMARKS if name != "all"]
     names = names if args.benchmark == "all" else [args.benchmark]

@@ -55,10 +55,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Make or prepare the data, run the stages and print the tables."""
-    from fastrot.console import say
     from fastrot.demo.demo import run_demo
     from fastrot.demo.videos import builtin_data, own_data
     from fastrot.synthetic.dataset import DemoSpec
+    from fastrot.terminal.console import say
     from pipelines.errors import UsageError
 
     if args.source is not None and (args.camera != "static" or args.horizon):

@@ -278,8 +278,8 @@ def _report(
     files: Callable[[Path], list[str]],
 ) -> None:
     """Print the result and write its files in the first process; its error is raised in all."""
-    from fastrot.console import say
     from fastrot.evaluation.result_file import write_results
+    from fastrot.terminal.console import say
 
     def report() -> None:
         for line in result.lines():

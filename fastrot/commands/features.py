@@ -36,10 +36,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Compute the features, and write them in the first process."""
-    from fastrot.console import say
     from fastrot.distributed.runtime import Runtime, require_launcher
     from fastrot.evaluation.extract import extract
     from fastrot.evaluation.unreadable import skipped_lines
+    from fastrot.terminal.console import say
     from pipelines.errors import UsageError
     from pipelines.store.reading import Store
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from fastrot.commands.arguments import add_layout
 from pipelines.cores import cores
+from pipelines.files import write_atomically
 from pipelines.layouts import read_layout
 from pipelines.store.codecs import CODECS, check_quality, check_size
 from pipelines.store.reading import Settings
-from pipelines.store.writing import write_atomically
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -88,8 +88,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Prepare the store and print a summary."""
-    from fastrot.console import progress, say
     from fastrot.data.summary import summarise
+    from fastrot.terminal.console import progress, say
     from pipelines.prepare.preparation import prepare
 
     check_size(args.codec, args.size)

@@ -27,9 +27,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Write the page."""
-    from fastrot.console import say
-    from fastrot.evaluation.files import write_file
     from fastrot.report.page import make_page
+    from fastrot.terminal.console import say
+    from pipelines.files import write_file
 
     page = make_page(args.runs, args.title).encode()
     write_file(args.out, page)

@@ -95,7 +95,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Plan, carry out, and write the tables and figures."""
-    from fastrot.console import say, show
     from fastrot.reproduce.listing import (
         NO_RATE,
         amount,
@@ -107,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
     )
     from fastrot.reproduce.run_plan import deal, make_plan
     from fastrot.reproduce.tables import BUILDERS
+    from fastrot.terminal.console import say, show
 
     setting = _setting(args)
     rate = _rate(args)
@@ -161,9 +161,9 @@ def _carry_out(
     plan: "Plan",
     share: set[str] | None,
 ) -> int:
-    from fastrot.console import say
     from fastrot.reproduce.execute import carry_out
     from fastrot.reproduce.publish import publish
+    from fastrot.terminal.console import say
 
     try:
         setting.make(_stores(plan, plan.items))

@@ -100,7 +100,7 @@ def run_ls(args: argparse.Namespace) -> int:
 
 def run_verify(args: argparse.Namespace) -> int:
     """Compare checksums; 1 if any video is broken and stays in the store."""
-    from fastrot.console import progress, say
+    from fastrot.terminal.console import progress, say
     from pipelines.store.maintenance import drop, verify
 
     store = Store.open(args.store)

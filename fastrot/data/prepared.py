@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from fastrot.console import progress, say
 from fastrot.data.summary import updates
+from fastrot.terminal.console import progress, say
 from pipelines.cores import cores
 from pipelines.layouts import Listing
 from pipelines.prepare.preparation import prepare

@@ -13,7 +13,6 @@ from rich.table import Table
 
 from fastrot.config import Config, load_config
 from fastrot.config.builtin import find_config
-from fastrot.console import say, show
 from fastrot.data.training_data import training_data
 from fastrot.demo.videos import DemoData
 from fastrot.distributed.runtime import Runtime
@@ -21,10 +20,11 @@ from fastrot.evaluation.action import ActionResult, evaluate_action
 from fastrot.evaluation.probe import ProbeResult, probe_blocks
 from fastrot.evaluation.rotation_accuracy import RotationResult, evaluate_rotation
 from fastrot.evaluation.trained import load_trained
+from fastrot.terminal.console import say, show
 from fastrot.training.optim import count_steps
 from fastrot.training.run import train
+from pipelines.files import write_atomically
 from pipelines.store.reading import Store
-from pipelines.store.writing import write_atomically
 
 PROBE_SHOTS = 10
 CLIPS_PER_VIDEO = 3

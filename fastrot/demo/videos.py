@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastrot.console import progress
 from fastrot.data.prepared import fill_store
 from fastrot.synthetic.dataset import DemoSpec, make_dataset
+from fastrot.terminal.console import progress
 from pipelines.cores import cores
 from pipelines.errors import FastrotError
+from pipelines.files import write_atomically
 from pipelines.layouts import Entry, Listing, read_layout
 from pipelines.store.reading import Settings, Store
-from pipelines.store.writing import write_atomically
 
 SIZE = 64
 OWN_FRAMES = 64

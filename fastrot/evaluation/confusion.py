@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrot.data.selection import Ints
-from fastrot.evaluation.files import write_csv, write_file
+from pipelines.files import write_csv, write_file
 
 LABELS_UP_TO = 150  # classes; beyond it nobody reads their names in the picture
 NUMBERS_UP_TO = 12

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.features import BLOCKS, block_features
-from fastrot.evaluation.files import write_file
 from fastrot.evaluation.trained import Trained, protocol, trained_of
 from fastrot.evaluation.unreadable import Skipped
 from fastrot.models.backbone import load_backbone
@@ -18,6 +17,7 @@ from fastrot.models.network import copy_backbone
 from fastrot.runs.checkpoint import FORMAT, load_plain
 from fastrot.tasks import make_task
 from pipelines.errors import UsageError
+from pipelines.files import write_file
 from pipelines.store.reading import Store
 
 

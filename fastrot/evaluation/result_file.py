@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from fastrot.distributed.runtime import Runtime
-from fastrot.evaluation.files import write_file
 from fastrot.runs.run_folder import environment
+from pipelines.files import write_file
 
 
 class Result(Protocol):

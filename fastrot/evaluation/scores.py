@@ -12,8 +12,8 @@ from torch import Tensor
 
 from fastrot.data.selection import Ints
 from fastrot.evaluation.confusion import confusion_counts
-from fastrot.evaluation.files import write_file
 from pipelines.errors import FastrotError
+from pipelines.files import write_file
 
 FILE = "scores.npz"
 

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fastrot import console
 from fastrot.config import Config, from_mapping
 from fastrot.config.schema import SCRATCH
 from fastrot.data.selection import Ints, test_loader
@@ -17,6 +16,7 @@ from fastrot.distributed.runtime import Runtime
 from fastrot.models.network import Network
 from fastrot.runs.checkpoint import load_checkpoint
 from fastrot.tasks import Task, make_task
+from fastrot.terminal import console
 from pipelines.errors import FastrotError
 from pipelines.loading.loader import Batch
 from pipelines.loading.replacement import Replaced

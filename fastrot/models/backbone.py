@@ -10,14 +10,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from fastrot import __version__
 from fastrot.config import Config, DataConfig, ModelConfig, from_mapping
-from fastrot.evaluation.files import write_file
 from fastrot.models.network import copy_backbone
 from fastrot.models.resnet3d import BLOCKS, ResNet3D, Shortcut
 from fastrot.models.weight_files import ABOUT, Weights, copy_matching, read_weights, stem_note
 from fastrot.rotation.op import normalize
+from fastrot.version import __version__
 from pipelines.errors import FastrotError, UsageError
+from pipelines.files import write_file
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
 _CLIPS = (

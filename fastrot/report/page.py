@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from fastrot import __version__
 from fastrot.report.markup import anchor, element, text
 from fastrot.report.sections import section
+from fastrot.version import __version__
 
 # The browser itself refuses whatever the page does not hold.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

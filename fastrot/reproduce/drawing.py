@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrot.analysis.attention import Rotated, hottest_box
-from fastrot.evaluation.files import write_file
 from fastrot.reproduce.averages import Cell
+from pipelines.files import write_file
 
 NEED = "no figures, for want of matplotlib: pip install 'fastrot[plots]'"
 

@@ -16,10 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from fastrot.config import Config, to_mapping, to_yaml
-from fastrot.console import say
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.action import score_action
-from fastrot.evaluation.files import write_file
 from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.probe import probe_blocks
 from fastrot.evaluation.result_file import Result, write_results
@@ -36,8 +34,10 @@ from fastrot.reproduce.run_plan import (
     measurement_id,
     run_id,
 )
+from fastrot.terminal.console import say
 from fastrot.training.run import train
 from pipelines.errors import FastrotError
+from pipelines.files import write_file
 from pipelines.store.reading import Store
 
 FINISHED = "finished.json"

@@ -7,11 +7,11 @@ from typing import Any
 
 from rich.table import Table as RichTable
 
-from fastrot.evaluation.files import write_csv, write_file
 from fastrot.reproduce.averages import NOT_RUN, Cell
 from fastrot.reproduce.execute import FINISHED, Workshop
 from fastrot.reproduce.run_plan import Table, TrainRun, run_id
 from fastrot.reproduce.statistics import Estimate
+from pipelines.files import write_csv, write_file
 
 SMALL = "~"
 LEGEND = (

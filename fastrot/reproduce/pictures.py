@@ -8,7 +8,6 @@ from torch import Tensor
 
 from fastrot.analysis.attention import attend
 from fastrot.analysis.kernels import kernel_sheet
-from fastrot.console import say
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.trained import Trained, load_trained
 from fastrot.models.network import transfer_network
@@ -17,6 +16,7 @@ from fastrot.reproduce import drawing
 from fastrot.reproduce.averages import Cell
 from fastrot.reproduce.execute import Workshop
 from fastrot.reproduce.run_plan import Gallery, Snapshot
+from fastrot.terminal.console import say
 from pipelines.errors import FastrotError
 from pipelines.store.reading import Store
 

@@ -12,9 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fastrot.console import say, show
 from fastrot.distributed.runtime import Runtime
-from fastrot.evaluation.files import write_file
 from fastrot.reproduce.averages import fill_in, protocols
 from fastrot.reproduce.execute import Workshop
 from fastrot.reproduce.output import Page
@@ -23,6 +21,8 @@ from fastrot.reproduce.presets import Preset
 from fastrot.reproduce.run_plan import Gallery, Item
 from fastrot.reproduce.tables import BUILDERS
 from fastrot.runs.run_folder import environment
+from fastrot.terminal.console import say, show
+from pipelines.files import write_file
 
 
 def publish(

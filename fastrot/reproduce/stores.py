@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastrot.console import progress
 from fastrot.data.prepared import fill_store
 from fastrot.synthetic.actions import ACTIONS
 from fastrot.synthetic.dataset import SPLITS, DemoSpec, make_dataset, unlabelled_actions
 from fastrot.synthetic.noise import TEST_SHARE, noise_videos
 from fastrot.synthetic.wide import make_wide
+from fastrot.terminal.console import progress
 from pipelines.cores import cores
 from pipelines.layouts import Listing, read_layout
 from pipelines.store.codecs import CODECS

@@ -25,14 +25,15 @@ from typing import Any
 
 import torch
 
-from fastrot import __version__, console
 from fastrot.config import Config, to_yaml
 from fastrot.distributed.runtime import Runtime
 from fastrot.runs.environment import installed
 from fastrot.runs.run_state import LOCK, Ownership, State
 from fastrot.runs.tensorboard import Curves, require_tensorboard
+from fastrot.terminal import console
+from fastrot.version import __version__
 from pipelines.errors import FastrotError, PreemptedError, UsageError, first_line
-from pipelines.store.writing import write_atomically
+from pipelines.files import write_atomically
 
 PACKAGES = ("torch", "numpy", "av", "nvidia-dali-cuda120", "nvidia-dali-cuda130", "triton")
 

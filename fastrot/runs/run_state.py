@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.errors import FastrotError
-from pipelines.store.writing import write_atomically
+from pipelines.files import write_atomically
 
 State = Literal["running", "done", "preempted", "failed"]
 

@@ -7,8 +7,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.files import write_atomically
 from pipelines.layouts import Entry, Listing
-from pipelines.store.writing import write_atomically
 
 TEST_SHARE = 1 / 3
 BLURS = (

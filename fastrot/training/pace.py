@@ -5,8 +5,8 @@ import time
 import torch
 from torch.nn import functional as F
 
-from fastrot.console import duration, rate_text
 from fastrot.distributed.runtime import MEMORY_FORMAT, Runtime
+from fastrot.terminal.console import duration, rate_text
 
 FIRST_STEPS = (1, 2, 5, 10)
 """Steps after which a process says how fast it is, however rarely it logs."""

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fastrot import __version__, console
 from fastrot.config import Config, ProfileConfig, to_mapping
 from fastrot.config.schema import SCRATCH
 from fastrot.data.training_data import training_data
@@ -15,12 +14,13 @@ from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.action import ActionResult, evaluate_action
 from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.trained import Trained
-from fastrot.hangup import outliving_the_terminal
 from fastrot.models.flops import train_flops
 from fastrot.models.weight_files import start_from
 from fastrot.runs.checkpoint import save_checkpoint
 from fastrot.runs.run_folder import RunFolder, versions
 from fastrot.tasks import ActionTask, make_task
+from fastrot.terminal import console
+from fastrot.terminal.hangup import outliving_the_terminal
 from fastrot.training.clock import Clock
 from fastrot.training.interrupt import INTERRUPTED, Agreement, Interrupt
 from fastrot.training.log_lines import opening_lines, report_replaced
@@ -31,6 +31,7 @@ from fastrot.training.result import Standing, TrainResult
 from fastrot.training.resume import Saved, config_hash, find_saved
 from fastrot.training.rng import seed_rngs
 from fastrot.training.trainer import Trainer
+from fastrot.version import __version__
 from pipelines.errors import PreemptedError
 from pipelines.loading.loader import BatchLoader
 

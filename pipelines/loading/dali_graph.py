@@ -1,7 +1,7 @@
 """The DALI graph: decode, and on a GPU also crop, flip and frame difference.
 
-On a CPU those are left to ``pipelines.loading.cpu_ops``, which is several times faster than DALI's operators there;
-but for the reader of unprepared videos, where decoding is nearly all of the work.
+On a CPU those are left to ``cpu_ops``, which is several times faster than DALI's operators there; but for
+the reader of unprepared videos, where decoding is nearly all of the work.
 """
 
 from collections.abc import Callable, Sequence

@@ -20,10 +20,10 @@ from pipelines.loading.dali_feed import arrays
 from pipelines.loading.dali_graph import build_pipeline
 from pipelines.loading.handover import Handover
 from pipelines.loading.replacement import Replaced, Tolerance
-from pipelines.loading.sources import damaged
 from pipelines.loading.threads import serial_threads
 from pipelines.plan import Clips, ClipSpec, Plan
 from pipelines.store.reading import Store
+from pipelines.store.stored_frames import damaged
 
 
 @dataclass

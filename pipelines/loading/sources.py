@@ -7,7 +7,6 @@ the threads read at the same time.
 
 import itertools
 import threading
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +18,7 @@ from pipelines.loading.cpu_ops import crop_of, finish_clip, new_batch
 from pipelines.plan import Clips, ClipSpec
 from pipelines.store.reading import Store
 from pipelines.store.shard_files import Bytes, ShardFiles
-from pipelines.store.shard_writing import checksums_path, offsets_path
+from pipelines.store.stored_frames import check_frames, damaged, read_packets
 
 
 class Source(Protocol):
@@ -113,13 +112,11 @@ class FinishedRawSource(RawSource):
 class MjpegSource:
     """Exactly the JPEG packets of the clip's frames, one array a frame: a list of B x T."""
 
-    def __init__(
-        self, store: Store, frames: int, *, check: bool = True, files: ShardFiles | None = None
-    ):
+    def __init__(self, store: Store, frames: int, *, check: bool = True):
         self._store = store
         self._check = check
         self._frames = frames
-        self._files = files or ShardFiles()
+        self._files = ShardFiles()
 
     def buffer(self, count: int) -> list[Bytes]:
         """Return a list of count x T places."""
@@ -127,43 +124,10 @@ class MjpegSource:
 
     def read(self, into: list[Bytes], clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
         """Read a clip's packets."""
-        packets, read = self.packets(int(clips.video[row]), numbers)
+        video = int(clips.video[row])
+        packets, read = read_packets(self._store, self._files, video, numbers, check=self._check)
         into[row * self._frames : (row + 1) * self._frames] = packets
         return read
-
-    def packets(self, video: int, numbers: NDArray[np.int64]) -> tuple[list[Bytes], int]:
-        """Return the frames' JPEGs, and the bytes read: from the first one's to the last one's at once."""
-        first = int(numbers.min())
-        starts = self.packet_starts(video, first, int(numbers.max()))
-        store = self._store
-        data = self._files.read(
-            store.shard_path(video), int(starts[0]), int(starts[-1] - starts[0]), store.name(video)
-        )
-        starts -= starts[0]
-        packets = [data[starts[number] : starts[number + 1]] for number in numbers - first]
-        # DALI 2.4 ends the process with a segmentation fault on some of what is no JPEG at all.
-        if any(packet[:2].tobytes() != b"\xff\xd8" for packet in packets):
-            raise FastrotError(damaged(store, video, "a frame is no JPEG"))
-        if self._check:
-            check_frames(store, self._files, video, numbers, packets)
-        return packets, len(data)
-
-    def packet_starts(self, video: int, first: int, last: int) -> NDArray[np.int64]:
-        """Return where the packets of frames first..last begin in the shard, and where the last one ends."""
-        store = self._store
-        begin, end = int(store.offset[video]), int(store.offset[video] + store.bytes[video])
-        known = min(last + 1, int(store.frames[video]) - 1) - first + 1
-        starts = np.full(last - first + 2, end, dtype="<u8")
-        self._files.read_into(
-            offsets_path(store.shard_path(video)),
-            starts[:known].view(np.uint8),
-            8 * (int(store.index[video]) + first),
-            store.name(video),
-        )
-        starts = starts.astype(np.int64)
-        if starts[0] < begin or starts[-1] > end or (np.diff(starts) <= 0).any():
-            raise FastrotError(damaged(store, video, "its frame offsets are out of order"))
-        return starts
 
 
 class VideoSource:
@@ -209,41 +173,6 @@ def make_source(
     if store.codec == "mjpeg":
         return MjpegSource(store, spec.decoded_frames, check=check)
     return VideoSource(store, check=check)
-
-
-def check_frames(
-    store: Store,
-    files: ShardFiles,
-    video: int,
-    numbers: NDArray[np.int64],
-    frames: Sequence[Bytes],
-) -> None:
-    """Compare the frames ``numbers`` of a video with their checksums, where the store has them.
-
-    Raises:
-        FastrotError: a frame is not what was written, or its checksum cannot be read; names the video.
-    """
-    if not store.settings.frame_checksums:
-        return
-    first = int(numbers.min())
-    written = np.empty(int(numbers.max()) - first + 1, dtype="<u4")
-    files.read_into(
-        checksums_path(store.shard_path(video)),
-        written.view(np.uint8),
-        4 * (int(store.index[video]) + first),
-        store.name(video),
-    )
-    for number, frame in zip(numbers.tolist(), frames, strict=True):
-        if crc32(frame.data) != written[number - first]:
-            raise FastrotError(damaged(store, video, f"frame {number} does not match its checksum"))
-
-
-def damaged(store: Store, video: int, what: str) -> str:
-    """Return the message about a video whose stored bytes are not what was written."""
-    return (
-        f"video {store.name(video)!r} in {store.shard_path(video)} is damaged: {what}. "
-        f"`fastrot store verify {store.path} --fix` lists and drops what is broken"
-    )
 
 
 def _runs(numbers: list[int]) -> list[tuple[int, int]]:

@@ -15,13 +15,14 @@ import numpy as np
 from isal.isal_zlib import crc32
 
 from pipelines.errors import FastrotError, UnreadableError, UsageError
-from pipelines.loading.sources import MjpegSource, check_frames
+from pipelines.files import write_atomically
 from pipelines.store.codecs import CODECS
 from pipelines.store.json_lines import line_files, read_lines
 from pipelines.store.manifest import Line, current_lines, rejections
 from pipelines.store.reading import Store
 from pipelines.store.shard_files import Bytes, ShardFiles
-from pipelines.store.writing import lock, write_atomically
+from pipelines.store.stored_frames import check_frames, packet_starts, read_packets
+from pipelines.store.writing import lock
 
 VERIFY_FILES = 8
 _REFUSED = (
@@ -41,7 +42,6 @@ def verify(
         UnreadableError: the system refuses to read a file, which says nothing about its bytes.
     """
     files = ShardFiles(VERIFY_FILES)
-    mjpeg = MjpegSource(store, 1, files=files)
 
     def check(video: int) -> str | None:
         try:
@@ -51,8 +51,8 @@ def verify(
                 return (
                     f"its checksum is {found:08x}, the manifest has {int(store.crc32[video]):08x}"
                 )
-            return _check_offsets(store, mjpeg, video, data) or _check_checksums(
-                store, mjpeg, video, files, data
+            return _check_offsets(store, files, video, data) or _check_checksums(
+                store, files, video, data
             )
         except UnreadableError as error:
             raise UnreadableError(f"{error}. {_REFUSED}", error.errno) from None
@@ -70,26 +70,24 @@ def verify(
                 progress(done, len(store))
 
 
-def _check_offsets(store: Store, mjpeg: MjpegSource, video: int, data: Bytes) -> str | None:
+def _check_offsets(store: Store, files: ShardFiles, video: int, data: Bytes) -> str | None:
     """Compare an mjpeg video's frame offsets, which have no checksum, with where its JPEGs begin."""
     if store.codec != "mjpeg":
         return None
-    starts = mjpeg.packet_starts(video, 0, int(store.frames[video]) - 1)
+    starts = packet_starts(store, files, video, 0, int(store.frames[video]) - 1)
     places = starts[:-1] - int(store.offset[video])
     if places[0] or (data[places] != 0xFF).any() or (data[places + 1] != 0xD8).any():
         return "its frame offsets do not point at JPEGs"
     return None
 
 
-def _check_checksums(
-    store: Store, mjpeg: MjpegSource, video: int, files: ShardFiles, data: Bytes
-) -> str | None:
+def _check_checksums(store: Store, files: ShardFiles, video: int, data: Bytes) -> str | None:
     """Compare a video's frames, which are whole, with the file of their checksums."""
     count = int(store.frames[video])
     if store.codec == "raw":
         frames = np.split(data, count)
     elif store.codec == "mjpeg":
-        starts = mjpeg.packet_starts(video, 0, count - 1) - int(store.offset[video])
+        starts = packet_starts(store, files, video, 0, count - 1) - int(store.offset[video])
         frames = [data[begin:end] for begin, end in itertools.pairwise(starts.tolist())]
     else:
         return None
@@ -216,7 +214,7 @@ def _read(store: Store, video: int) -> Bytes:
 
 def _write_packets(store: Store, video: int, path: Path) -> None:
     count = int(store.frames[video])
-    packets, _ = MjpegSource(store, count).packets(video, np.arange(count))
+    packets, _ = read_packets(store, ShardFiles(), video, np.arange(count))
     rate = Fraction(store.fps(video)).limit_denominator(1001)
     with av.open(str(path), "w", format="avi") as container:
         stream = container.add_stream("mjpeg", rate=rate)

@@ -7,7 +7,6 @@ whatever lies beyond the last line of the manifest, and goes on from there.
 import contextlib
 import dataclasses
 import fcntl
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipelines.errors import FastrotError, UsageError
+from pipelines.files import write_atomically
 from pipelines.store.codecs import CODECS
 from pipelines.store.identity import Origin
 from pipelines.store.json_lines import append_lines, line_files, open_lines, read_lines
@@ -213,15 +213,3 @@ def lock(store: Path, part: str = "") -> BinaryIO:
     except OSError:
         pass  # a file system without locks: nothing guards it there
     return file
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a small text file so that a reader sees the old one or the new one, never half."""
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")  # unique over nodes
-    with temporary.open(
-        "w", errors="surrogateescape"
-    ) as file:  # names may be bytes that are no text
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -11,7 +11,7 @@ from benchmarks.acceptance import parts as acceptance
 from benchmarks.harness.measure import Figure, Goal, Outcome, Result
 from benchmarks.harness.processes import Ended
 
-SCRIPT = Path(acceptance.__file__).with_name("gpu_acceptance.py")
+SCRIPT = Path(acceptance.__file__).with_name("__main__.py")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")

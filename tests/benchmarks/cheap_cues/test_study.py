@@ -108,6 +108,6 @@ def test_figure_without_matplotlib_is_said_plainly(tmp_path, monkeypatch):
 
 
 def test_the_pages_table_is_that_of_the_committed_figures():
-    docs = Path(__file__).parents[2] / "docs"
+    docs = Path(__file__).parents[3] / "docs"
     results = cheap_cues.load(docs / "cheap_cues.json")
     assert table(results).strip() in (docs / "cheap_cues.md").read_text()

@@ -6,7 +6,7 @@ from benchmarks.tools import plan_cluster
 from benchmarks.tools.plan_cluster import KINETICS, MEASURED, MILLION_HOURS, Node, nodes_for, plan
 from fastrot.models.network import pretext_network
 
-PAGE = Path(plan_cluster.__file__).parents[1] / "docs" / "scaling.md"
+PAGE = Path(plan_cluster.__file__).parents[2] / "docs" / "scaling.md"
 
 
 @pytest.mark.parametrize("make", [plan_cluster.rates_table, plan_cluster.nodes_table])

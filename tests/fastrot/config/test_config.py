@@ -9,7 +9,7 @@ from fastrot.config.schema import STATISTICS, Depth
 from fastrot.models.resnet3d import BLOCKS
 from pipelines.errors import FastrotError, UsageError
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 
 
 def write(path: Path, text: str) -> Path:

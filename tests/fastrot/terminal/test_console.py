@@ -3,7 +3,7 @@ import re
 import pytest
 from rich.console import Console
 
-from fastrot import console
+from fastrot.terminal import console
 
 
 def test_a_pipe_gets_plain_lines(

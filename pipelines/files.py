@@ -1,8 +1,9 @@
-"""Writing an evaluation's files: each is there whole or not at all."""
+"""Writing files so that each is there whole or not at all."""
 
 import csv
 import io
 import os
+import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -37,3 +38,15 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
     table.writerow(header)
     table.writerows(rows)
     write_file(path, text.getvalue().encode())
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small text file so that a reader sees the old one or the new one, never half."""
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")  # unique over nodes
+    with temporary.open(
+        "w", errors="surrogateescape"
+    ) as file:  # names may be bytes that are no text
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from fastrot.config import to_yaml
-from fastrot.hangup import outliving_the_terminal
 from fastrot.runs.checkpoint import load_checkpoint
+from fastrot.terminal.hangup import outliving_the_terminal
 from tests.processes import ranks, start
 
 LONG = {"iterations": 100_000, "log_every": 1}
@@ -106,7 +106,7 @@ def test_torchrun_passes_a_hang_up_on_and_the_state_says_preempted(tiny_config, 
 
 PRINTING = """
 import sys
-from fastrot.hangup import outliving_the_terminal
+from fastrot.terminal.hangup import outliving_the_terminal
 with outliving_the_terminal():
     for number in range(3):
         print(number, flush=True)
@@ -133,7 +133,7 @@ def test_what_nobody_reads_raises_nothing_and_leaves_the_exit_code():
 def test_a_full_disk_is_still_an_error():
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
-    code = "from fastrot.hangup import outliving_the_terminal\n"
+    code = "from fastrot.terminal.hangup import outliving_the_terminal\n"
     code += "with outliving_the_terminal():\n    print('lost', flush=True)\n"
     with Path("/dev/full").open("w") as full:
         process = subprocess.run([sys.executable, "-c", code], stdout=full, check=False)
