@@ -65,8 +65,8 @@ def updates(result: Prepared) -> list[tuple[str, str]]:
 
 
 def _rejected(result: Prepared, out: Path) -> list[tuple[str, str]]:
-    """Group what was rejected by its reason, the most frequent first."""
-    if not result.rejected:
+    """Group what was rejected by its reason, the most frequent first, and say where the whole list is."""
+    if not (result.rejected or result.rejected_before):
         return []
     alike = Counter(_without_numbers(reason) for _, reason in result.rejected)
     by_reason: dict[str, list[str]] = {}
@@ -81,7 +81,8 @@ def _rejected(result: Prepared, out: Path) -> list[tuple[str, str]]:
     if len(reasons) > REASONS:
         rest = sum(len(names) for _, names in reasons[REASONS:])
         lines.append(("rejected", f"{rest:,}: {counted(len(reasons) - REASONS, 'other reason')}"))
-    return [*lines, ("", f"see {out}/rejected*.jsonl; --retry-rejected tries them again")]
+    where = f"see {out}/rejected*.jsonl; --retry-rejected tries them again"
+    return [*lines, ("" if lines else "rejected", where)]
 
 
 def _without_numbers(reason: str) -> str:

@@ -81,6 +81,15 @@ def test_many_reasons_stay_few_lines():
     assert len(of_rejected) == 6
 
 
+def test_where_the_reasons_of_an_earlier_run_are_is_said_again():
+    result = prepared(3, already=3, rejected_before=2, added=0, in_store=1)
+    assert summarise(Listing([entry("a")]), result, OUT)[:3] == [
+        "found        3 videos: 1 stored before, 0 added, 0 rejected, 2 rejected before",
+        "stored       1 video in store",
+        "rejected     see store/rejected*.jsonl; --retry-rejected tries them again",
+    ]
+
+
 def test_unlabelled_videos_say_what_that_means():
     assert summarise(Listing([entry("a")]), prepared(1), OUT)[-2:] == [
         "classes      none (fine-tuning needs classes, pre-training does not)",
