@@ -4,9 +4,7 @@ Everything that differs between a laptop and a GPU node is decided here, so that
 has no branches for it.
 """
 
-import ctypes
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from fastrot.config.schema import Precision
 from fastrot.distributed import affinity as affinities
+from fastrot.distributed.allocator import keep_freed_memory
 from fastrot.distributed.rollcall import RollCall, explain, fresh_prefix, is_about_others
 from fastrot.distributed.thread_count import choose_threads
 from pipelines.cores import cores
@@ -42,8 +41,6 @@ _ONLY_ON_GPUS: dict[Precision, str] = {
 # oneDNN and cuDNN both run 3D convolutions faster with channels innermost: on a 2-core AVX-512 CPU
 # 0.45 s a step against 0.76 s contiguous (a quarter of the width, 64 clips of 8x56x56, fp32).
 MEMORY_FORMAT = torch.channels_last_3d
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
 
 
 @dataclass(frozen=True)
@@ -306,25 +303,6 @@ def accumulating(network: nn.Module) -> AbstractContextManager[Any]:
     if isinstance(network, DistributedDataParallel):
         return network.no_sync()
     return nullcontext()
-
-
-def keep_freed_memory() -> bool:
-    """Tell glibc to keep freed memory for the next step; return whether it was told.
-
-    By default it gives every block above 32 MB back to the kernel, and the page faults of taking it
-    again cost several times the training step itself on a CPU. Other C libraries are left alone.
-    """
-    if not sys.platform.startswith("linux"):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    told = [
-        mallopt(_M_MMAP_THRESHOLD, 32 << 20),
-        mallopt(_M_TRIM_THRESHOLD, -1),  # as a size_t: never
-        mallopt(_M_MMAP_MAX, 0),
-    ]
-    return all(told)
 
 
 def _device(local_rank: int) -> torch.device:
