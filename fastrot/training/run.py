@@ -10,6 +10,7 @@ from typing import Any
 from fastrot.config import Config, ProfileConfig, to_mapping
 from fastrot.config.schema import SCRATCH
 from fastrot.data.training_data import training_data
+from fastrot.distributed.agreement import agreement
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.action import ActionResult, evaluate_action
 from fastrot.evaluation.pretext import evaluate_pretext
@@ -22,7 +23,7 @@ from fastrot.tasks import ActionTask, make_task
 from fastrot.terminal import console
 from fastrot.terminal.hangup import outliving_the_terminal
 from fastrot.training.clock import Clock
-from fastrot.training.interrupt import INTERRUPTED, Agreement, Interrupt
+from fastrot.training.interrupt import INTERRUPTED, Interrupt
 from fastrot.training.log_lines import opening_lines, report_replaced
 from fastrot.training.optim import count_steps
 from fastrot.training.pace import Pace, cpu_note
@@ -147,7 +148,7 @@ class _Run:
             shown = self._runtime.is_main
             with (
                 Interrupt() as interrupt,
-                Agreement(self._runtime) as agreement,
+                agreement(self._runtime) as highest,
                 console.progress(
                     self._steps, self._what, "steps", shown=shown, lines=self._quiet
                 ) as advance,
@@ -163,7 +164,7 @@ class _Run:
                     advance()
                     profile_step()
 
-                self._loop(trainer, loader, lambda: agreement.highest(interrupt.asked), stepped)
+                self._loop(trainer, loader, lambda: highest(interrupt.asked), stepped)
         return TrainResult.of(self._folder, trainer.step, self._standing)
 
     def _find_saved(self, anyway: bool) -> Saved | None:

@@ -121,6 +121,8 @@ def test_a_single_process_is_all_there_is(runtime: Runtime) -> None:
     assert runtime.distribute(network) is network
     assert runtime.all_sum(torch.tensor([1, 2])).tolist() == [1, 2]
     assert runtime.all_rows(torch.tensor([1, 2])).tolist() == [[1, 2]]
+    assert runtime.all_bytes(b"one") == [b"one"]
+    assert runtime.all_bytes(b"") == [b""]
     assert runtime.on_main(lambda: 3) == 3
 
 
