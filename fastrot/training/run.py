@@ -18,7 +18,8 @@ from fastrot.evaluation.trained import Trained
 from fastrot.models.flops import train_flops
 from fastrot.models.weight_files import start_from
 from fastrot.runs.checkpoint import save_checkpoint
-from fastrot.runs.run_folder import RunFolder, versions
+from fastrot.runs.environment import versions
+from fastrot.runs.run_folder import RunFolder
 from fastrot.tasks import ActionTask, make_task
 from fastrot.terminal import console
 from fastrot.terminal.hangup import outliving_the_terminal
