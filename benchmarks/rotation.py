@@ -2,7 +2,7 @@
 
 On a GPU the limit is a copy on the device. On a CPU it is a plain fill, the cheapest way to write as many
 bytes: the op writes 16 times what it reads. All ways run in one process, which keeps its freed memory
-(`fastrot.distributed.runtime.keep_freed_memory`): without that, page faults and not the code decide on a CPU.
+(`allocator.keep_freed_memory`): without that, page faults and not the code decide on a CPU.
 """
 
 import importlib.util
@@ -27,7 +27,7 @@ from benchmarks.harness.measure import (
     interleave,
 )
 from fastrot.config.schema import STATISTICS
-from fastrot.distributed.runtime import keep_freed_memory
+from fastrot.distributed.allocator import keep_freed_memory
 from fastrot.rotation import op, reference
 from fastrot.rotation.sets import QUARTER_TURNS, rotation_set
 from fastrot.rotation.traffic import bytes_moved

@@ -24,7 +24,7 @@ from benchmarks.training.train_cases import (
     step_cases,
     variant_cases,
 )
-from fastrot.distributed.runtime import keep_freed_memory
+from fastrot.distributed.allocator import keep_freed_memory
 
 
 def run(options: Options, *, budget_s: float) -> Result:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fastrot.models.backbone import load_backbone
     from fastrot.rotation.op import rotate
     from fastrot.rotation.sets import rotation_set
-    from fastrot.training import train
+    from fastrot.training.run import train
     from pipelines.errors import FastrotError
     from pipelines.store.reading import Store
 
@@ -42,7 +42,7 @@ _HOMES = {
     "prepare_videos": "fastrot.api",
     "rotate": "fastrot.rotation.op",
     "rotation_set": "fastrot.rotation.sets",
-    "train": "fastrot.training",
+    "train": "fastrot.training.run",
 }
 
 

@@ -22,7 +22,7 @@ from benchmarks.cheap_cues.study_page import CASES, COMBINATIONS, Case, Input, d
 from fastrot.demo.demo import DemoReport, run_demo
 from fastrot.demo.videos import builtin_data
 from fastrot.distributed.runtime import Runtime
-from fastrot.runs.run_folder import environment
+from fastrot.runs.environment import environment
 from fastrot.synthetic.dataset import VERSION, DemoSpec
 from fastrot.terminal.console import say
 from pipelines.errors import FastrotError, UsageError

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.harness.measure import Result
 from fastrot.distributed.runtime import Runtime
-from fastrot.runs import run_folder as runs
+from fastrot.runs import environment as runs
 from pipelines.errors import FastrotError
 from pipelines.files import write_atomically
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 # torch imports some of these at its first optimiser or DALI at its first pipeline: seconds each time.
 _PRELOADED = [
-    "fastrot.training",
+    "fastrot.training.run",
     "fastrot.cli",
     "nvidia.dali.fn",
     "torch._dynamo",

@@ -11,7 +11,7 @@ import torch
 from benchmarks.soak.small_stores import SIZE, make_store
 from fastrot.config import from_mapping
 from fastrot.terminal.console import say
-from fastrot.training import train
+from fastrot.training.run import train
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store.reading import Store

@@ -22,7 +22,8 @@ from benchmarks.training.stepping import PARTS, PlainStep, TrainerStep
 from fastrot.config import Config, DataConfig, ModelConfig, OptimConfig, TrainConfig
 from fastrot.config.schema import Depth, StemChannels
 from fastrot.data.training_data import training_data
-from fastrot.distributed.runtime import Runtime, keep_freed_memory
+from fastrot.distributed.allocator import keep_freed_memory
+from fastrot.distributed.runtime import Runtime
 from fastrot.models.flops import train_flops
 from pipelines.errors import UsageError
 from pipelines.loading.loader import Batch

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         print(Path(config.out) / config.name)
         return 0
     from fastrot.distributed.runtime import require_launcher
-    from fastrot.training import train
+    from fastrot.training.run import train
 
     require_launcher()
     train(config, resume=args.resume, anyway=args.resume_anyway)

@@ -28,6 +28,7 @@ class RollCall:
     store: Store
     rank: int
     world: int
+    timeout_s: float
 
     def enter(self) -> None:
         """Write down where this process runs."""
@@ -52,6 +53,21 @@ class RollCall:
             others = [rank for rank in others if not self.store.check([f"alive/{rank}"])]
             time.sleep(0.1)
         return [f"rank {rank} ({self._who(rank)})" for rank in others]
+
+    def explain(self, error: BaseException) -> str:
+        """Return which process ended or does not answer, as far as is known, and what to do."""
+        ended = "closed by peer" in str(error) or "reset by peer" in str(error)
+        try:
+            missing = self.missing(min(GRACE_S, self.timeout_s) * (0.2 if ended else 1.0))
+        except RuntimeError:
+            missing = ["rank 0, which keeps the roll,"]
+        if not missing:
+            return f"the processes lost each other, though all of them live: {first_line(error)}"
+        what = "ended" if ended else f"did not answer for {self.timeout_s:g} s (train.timeout_s)"
+        return (
+            f"{' and '.join(missing)} {what}: the run cannot go on without. Look for its error above, "
+            "and start again with --resume"
+        )
 
     def _who(self, rank: int) -> str:
         known = self.store.check([f"who/{rank}"])
@@ -100,20 +116,3 @@ def _greeted(store: Store, other: int, prefix: str) -> bool:
 def is_about_others(error: BaseException) -> bool:
     """Return whether an error came from talking to other processes."""
     return isinstance(error, dist.DistError) or any(sign in str(error) for sign in _SIGNS)
-
-
-def explain(error: BaseException, calls: RollCall, timeout_s: float) -> str:
-    """Return which process is gone or stuck, as far as the roll call tells."""
-    gone = "closed by peer" in str(error) or "reset by peer" in str(error)
-    wait_s = min(GRACE_S, timeout_s) * (0.2 if gone else 1.0)
-    try:
-        missing = calls.missing(wait_s)
-    except RuntimeError:
-        missing = ["rank 0, which keeps the roll,"]
-    if not missing:
-        return f"the processes lost each other, though all of them live: {first_line(error)}"
-    what = "ended" if gone else f"did not answer for {timeout_s:g} s (train.timeout_s)"
-    return (
-        f"{' and '.join(missing)} {what}: the run cannot go on without. Look for its error above, "
-        "and start again with --resume"
-    )

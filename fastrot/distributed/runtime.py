@@ -4,31 +4,29 @@ Everything that differs between a laptop and a GPU node is decided here, so that
 has no branches for it.
 """
 
-import ctypes
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from fastrot.config.schema import Precision
 from fastrot.distributed import affinity as affinities
-from fastrot.distributed.rollcall import RollCall, explain, fresh_prefix, is_about_others
+from fastrot.distributed.allocator import keep_freed_memory
+from fastrot.distributed.collectives import Collectives
+from fastrot.distributed.rollcall import RollCall, fresh_prefix, is_about_others
 from fastrot.distributed.thread_count import choose_threads
 from pipelines.cores import cores
 from pipelines.errors import FastrotError, UsageError
-
-T = TypeVar("T")
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -43,34 +41,24 @@ _ONLY_ON_GPUS: dict[Precision, str] = {
 # 0.45 s a step against 0.76 s contiguous (a quarter of the width, 64 clips of 8x56x56, fp32).
 MEMORY_FORMAT = torch.channels_last_3d
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
-
 
 @dataclass(frozen=True)
-class Runtime:
+class Runtime(Collectives):
     """One process's place in the run and its way of computing; a context manager, which leaves the group.
 
     Attributes:
-        device: where tensors live.
-        rank: this process among all, 0 the one that writes.
-        world: processes in all.
         threads: that torch computes with.
         precision: what the network computes in: fp32, bf16 or fp16.
         control: a process group of the hosts, for what no device has to know; None for the only process.
         calls: tells which process does not answer; None for the only process.
-        timeout_s: seconds after which a process that does not answer is given up.
         cores: this process's own, or an even share of the machine's: as many threads as the loader has.
         threads_chosen_by: what ``threads`` follows, for the log.
     """
 
-    device: torch.device
-    rank: int
-    world: int
     threads: int
     precision: Precision
     control: dist.ProcessGroup | None = None
     calls: RollCall | None = None
-    timeout_s: float = 600.0
     cores: int = 1
     threads_chosen_by: str = "its share of the cores"
 
@@ -112,23 +100,8 @@ class Runtime:
             torch.cuda.set_device(device)
             torch.backends.cudnn.benchmark = True
         control, calls = (None, None) if world == 1 else _join(device, timeout_s)
-        return cls(
-            device,
-            rank,
-            world,
-            chosen.number,
-            precision,
-            control,
-            calls,
-            timeout_s,
-            cores=share,
-            threads_chosen_by=chosen.chosen_by,
-        )
-
-    @property
-    def is_main(self) -> bool:
-        """Whether this is the process that writes and prints."""
-        return self.rank == 0
+        mine = (chosen.number, precision, control, calls, share, chosen.chosen_by)
+        return cls(device, rank, world, *mine)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -177,28 +150,6 @@ class Runtime:
             network, device_ids=ids, gradient_as_bucket_view=True, static_graph=static_graph
         )
 
-    def all_sum(self, tensor: Tensor) -> Tensor:
-        """Add a tensor up over all processes, in place, and return it."""
-        if self.world > 1:
-            dist.all_reduce(tensor)
-        return tensor
-
-    def all_rows(self, row: Tensor) -> Tensor:
-        """Return every process's ``row`` stacked: (world, *row.shape)."""
-        rows = torch.zeros((self.world, *row.shape), dtype=row.dtype, device=row.device)
-        rows[self.rank] = row
-        return self.all_sum(rows)
-
-    def all_bytes(self, data: bytes) -> list[bytes]:
-        """Return every process's ``data``, by rank."""
-        sizes = self.all_rows(torch.tensor(len(data), device=self.device)).tolist()
-        row = torch.zeros(max(1, *sizes), dtype=torch.uint8)
-        row[: len(data)] = torch.frombuffer(bytearray(data or b"\0"), dtype=torch.uint8)[
-            : len(data)
-        ]
-        rows = self.all_rows(row.to(self.device)).cpu()
-        return [rows[rank, :size].numpy().tobytes() for rank, size in enumerate(sizes)]
-
     def wait(self) -> None:
         """Wait until the device has done what it was given: only then is a step's time known."""
         if self.device.type == "cuda":
@@ -216,28 +167,7 @@ class Runtime:
         except RuntimeError as error:
             if self.calls is None or not is_about_others(error):
                 raise
-            raise FastrotError(explain(error, self.calls, self.timeout_s)) from None
-
-    def share_buffers(self, network: nn.Module) -> None:
-        """Give every process the first one's buffers: each one's BatchNorm has seen its own clips."""
-        if self.world > 1:
-            for buffer in network.buffers():
-                dist.broadcast(buffer, src=0)
-
-    def on_main(self, action: Callable[[], T]) -> T:
-        """Run ``action`` in the first process and return its (plain) result, or raise its error, in all."""
-        outcome: list[Any] = [None, None]
-        if self.is_main:
-            try:
-                outcome[0] = action()
-            except FastrotError as error:
-                outcome[1] = error
-        if self.world > 1:
-            dist.broadcast_object_list(outcome, src=0)
-        if outcome[1] is not None:
-            raise outcome[1]
-        result: T = outcome[0]
-        return result
+            raise FastrotError(self.calls.explain(error)) from None
 
     def describe(self) -> str:
         """Return one line for the log."""
@@ -268,7 +198,7 @@ def _join(device: torch.device, timeout_s: float) -> tuple[dist.ProcessGroup, Ro
     """Join the run's process group; return the group of its hosts and its roll."""
     store, rank, world = next(rendezvous("env://"))
     store = PrefixStore(fresh_prefix(store, rank, world, timeout_s), store)
-    calls = RollCall(PrefixStore("roll", store), rank, world)
+    calls = RollCall(PrefixStore("roll", store), rank, world, timeout_s)
     calls.enter()
     timeout = timedelta(seconds=timeout_s)
     gpu = device.type == "cuda"
@@ -306,25 +236,6 @@ def accumulating(network: nn.Module) -> AbstractContextManager[Any]:
     if isinstance(network, DistributedDataParallel):
         return network.no_sync()
     return nullcontext()
-
-
-def keep_freed_memory() -> bool:
-    """Tell glibc to keep freed memory for the next step; return whether it was told.
-
-    By default it gives every block above 32 MB back to the kernel, and the page faults of taking it
-    again cost several times the training step itself on a CPU. Other C libraries are left alone.
-    """
-    if not sys.platform.startswith("linux"):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    told = [
-        mallopt(_M_MMAP_THRESHOLD, 32 << 20),
-        mallopt(_M_TRIM_THRESHOLD, -1),  # as a size_t: never
-        mallopt(_M_MMAP_MAX, 0),
-    ]
-    return all(told)
 
 
 def _device(local_rank: int) -> torch.device:

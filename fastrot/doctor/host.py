@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fastrot.distributed.allocator import keep_freed_memory
 from fastrot.distributed.thread_count import users_threads
 from fastrot.doctor.check import Check, good, missing, warning
 from pipelines.cores import cores
@@ -45,9 +46,7 @@ class Machine:
 
 
 def find_machine(root: Path = Path("/")) -> Machine:
-    """Read the kernel's files below ``root`` and the process's limits. Imports torch."""
-    from fastrot.distributed.runtime import keep_freed_memory
-
+    """Read the kernel's files below ``root`` and the process's limits."""
     memory, available = _memory(root)
     return Machine(
         memory=memory,

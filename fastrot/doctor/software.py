@@ -9,8 +9,8 @@ from typing import Any
 
 from fastrot.doctor.check import Check, good, missing, warning
 from fastrot.doctor.gpus import Gpu
-from fastrot.runs.environment import installed
 from fastrot.training.apex import ApexKind, find_apex
+from fastrot.version import installed
 from pipelines.errors import first_line
 
 PACKAGES = (
@@ -183,9 +183,9 @@ def _check_triton(software: Software, gpus: Sequence[Gpu]) -> Check:
 
 def _check_apex(apex: ApexKind, gpus: Sequence[Gpu]) -> Check:
     if apex is ApexKind.UNRELATED:
-        return warning("apex", "an unrelated package of that name", apex.describe())
+        return warning("apex", "an unrelated package of that name", apex.value)
     if apex is ApexKind.WITHOUT_EXTENSIONS:
-        return warning("apex", "NVIDIA's, without its extensions", apex.describe())
+        return warning("apex", "NVIDIA's, without its extensions", apex.value)
     if apex is ApexKind.NONE:
         cost = "little: torch's own fused SGD serves" if gpus else "nothing without a GPU"
         return missing("apex", "not installed", cost)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from fastrot.distributed.runtime import Runtime
-from fastrot.runs.run_folder import environment
+from fastrot.runs.environment import environment
 from pipelines.files import write_file
 
 

@@ -20,7 +20,7 @@ from fastrot.reproduce.pictures import draw_gallery, draw_table
 from fastrot.reproduce.presets import Preset
 from fastrot.reproduce.run_plan import Gallery, Item
 from fastrot.reproduce.tables import BUILDERS
-from fastrot.runs.run_folder import environment
+from fastrot.runs.environment import environment
 from fastrot.terminal.console import say, show
 from pipelines.files import write_file
 

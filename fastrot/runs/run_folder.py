@@ -13,29 +13,21 @@
 """
 
 import json
-import os
-import platform
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from fastrot.config import Config, to_yaml
 from fastrot.distributed.runtime import Runtime
-from fastrot.runs.environment import installed
-from fastrot.runs.run_state import LOCK, Ownership, State
+from fastrot.runs.environment import environment
+from fastrot.runs.run_state import LOCK, Ownership, State, ending
 from fastrot.runs.tensorboard import Curves, require_tensorboard
 from fastrot.terminal import console
-from fastrot.version import __version__
-from pipelines.errors import FastrotError, PreemptedError, UsageError, first_line
+from pipelines.errors import FastrotError, UsageError
 from pipelines.files import write_atomically
-
-PACKAGES = ("torch", "numpy", "av", "nvidia-dali-cuda120", "nvidia-dali-cuda130", "triton")
 
 
 class RunFolder:
@@ -109,7 +101,7 @@ class RunFolder:
         except BaseException as error:
             if owner is not None and owner.begun:
                 with suppress(FastrotError):  # what ended the run matters more
-                    self._end(*_ending(error))
+                    self._end(*ending(error))
             raise
         finally:
             if owner is not None:
@@ -232,37 +224,3 @@ def _is_kept(line: str, step: int, evaluation_owed: bool) -> bool:
         return int(values["step"]) <= step
     except (ValueError, KeyError, TypeError):
         return False
-
-
-def _ending(error: BaseException) -> tuple[State, str]:
-    """Return the state in which an error leaves a run, and the reason to write down."""
-    if isinstance(error, PreemptedError):
-        return "preempted", "a signal asked to stop; saved"
-    if isinstance(error, KeyboardInterrupt):
-        return "failed", "interrupted by Ctrl-C"
-    return "failed", first_line(error)
-
-
-def environment(runtime: Runtime) -> dict[str, Any]:
-    """Return what a reader of results must know of the machine and the software, as plain values."""
-    gpu = runtime.device.type == "cuda"
-    return {
-        "fastrot": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": versions(),
-        "cuda": torch.version.cuda if gpu else None,
-        "cudnn": torch.backends.cudnn.version() if gpu else None,  # type: ignore[no-untyped-call]
-        "device": torch.cuda.get_device_name(runtime.device) if gpu else "cpu",
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "cores": os.cpu_count(),
-        "threads": runtime.threads,
-        "world_size": runtime.world,
-        "precision": runtime.precision,
-        "command": sys.argv,
-    }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that results depend on, those that are installed."""
-    return installed(PACKAGES)

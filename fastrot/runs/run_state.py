@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pipelines.errors import FastrotError
+from pipelines.errors import FastrotError, PreemptedError, first_line
 from pipelines.files import write_atomically
 
 State = Literal["running", "done", "preempted", "failed"]
@@ -29,6 +29,7 @@ class Ownership:
     """This process's hold on a run's folder, from ``claim`` to ``release``.
 
     Attributes:
+        begun: whether this process has written a state.
         note: a line for the log where the file system has no locks; else empty.
     """
 
@@ -36,7 +37,7 @@ class Ownership:
         self._folder = folder
         self._descriptor = descriptor
         self._made = made
-        self._begun = False
+        self.begun = False
         self.note = note
 
     @classmethod
@@ -84,7 +85,7 @@ class Ownership:
             step: that of its last checkpoint, from which a resumed run continues.
             reason: why it is so, where there is something to say.
         """
-        self._begun = True
+        self.begun = True
         values = {
             "state": state,
             **_who(),
@@ -95,18 +96,22 @@ class Ownership:
         }
         write_atomically(self._folder / STATE, json.dumps(values) + "\n")
 
-    @property
-    def begun(self) -> bool:
-        """Whether this process has written a state."""
-        return self._begun
-
     def release(self) -> None:
         """Let others have the folder. Where nothing has begun, what ``claim`` made is removed."""
-        if not self._begun:
+        if not self.begun:
             with contextlib.suppress(OSError):
                 for path in self._made:
                     path.unlink() if path.name == LOCK else path.rmdir()
         os.close(self._descriptor)
+
+
+def ending(error: BaseException) -> tuple[State, str]:
+    """Return the state in which an error leaves a run, and the reason to write down."""
+    if isinstance(error, PreemptedError):
+        return "preempted", "a signal asked to stop; saved"
+    if isinstance(error, KeyboardInterrupt):
+        return "failed", "interrupted by Ctrl-C"
+    return "failed", first_line(error)
 
 
 def read_state(folder: Path) -> dict[str, Any] | None:

@@ -1,19 +1,11 @@
 """Signals that end a run: they wait for the end of a step, on which all processes agree."""
 
-import contextlib
 import faulthandler
 import os
 import signal
 import socket
 import threading
-from collections import deque
 from types import FrameType, TracebackType
-from typing import Any
-
-import torch
-import torch.distributed as dist
-
-from fastrot.distributed.runtime import Runtime
 
 PREEMPTED, INTERRUPTED = 1, 2
 """How a stop was asked for: by the machine's keeper, or by a person. The higher one wins."""
@@ -87,44 +79,3 @@ class Interrupt:
             self._tell.close()
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
-
-
-class Agreement:
-    """The highest of a number that every process gives at the end of every step.
-
-    On a CPU it is that of the step in hand. On GPUs it is that of the step before, which the other hosts
-    gave long ago: no host waits for a device, nor for the slowest host.
-    """
-
-    def __init__(self, runtime: Runtime):
-        self._runtime = runtime
-        self._late = int(runtime.device.type == "cuda")
-        self._given: deque[tuple[torch.Tensor, Any]] = deque()
-
-    def highest(self, value: int) -> int:
-        """Give this process's value, and return the highest one (0 before the first is known)."""
-        if self._runtime.world == 1:
-            return value
-        given = torch.tensor([value])
-        work = dist.all_reduce(given, dist.ReduceOp.MAX, group=self._runtime.control, async_op=True)
-        self._given.append((given, work))
-        return self._take() if len(self._given) > self._late else 0
-
-    def _take(self) -> int:
-        given, work = self._given.popleft()
-        work.wait()
-        return int(given.item())
-
-    def __enter__(self) -> "Agreement":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # What is under way must end before the group does. After an error nobody may answer any more.
-        while self._given and (error is None or isinstance(error, KeyboardInterrupt)):
-            with contextlib.suppress(RuntimeError):
-                self._take()

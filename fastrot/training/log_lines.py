@@ -1,49 +1,89 @@
-"""What a run's log says of how it starts, and of clips that were replaced."""
+"""What a run's log says: how it starts, its averages, and the clips that were replaced."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 
-from fastrot.config import Config
-from fastrot.distributed.runtime import Runtime
-from fastrot.runs.run_folder import RunFolder
-from fastrot.tasks import Task
+from fastrot.training.clock import Clock
 from fastrot.training.optim import scaled_lr
-from pipelines.loading.replacement import Replaced
+from fastrot.training.pace import cpu_note
+from fastrot.training.start import Start
+from pipelines.loading.loader import BatchLoader
 
 
-def opening_lines(
-    config: Config, runtime: Runtime, task: Task, *, videos: int, steps: int
-) -> list[str]:
-    """Return the lines about where and on what a run trains; ``videos`` and ``steps`` are its numbers."""
+def opening_lines(start: Start) -> list[str]:
+    """Return the lines about where, on what and from which step a run trains."""
+    config, runtime, task, step = start.config, start.runtime, start.task, start.trainer.step
     optim, batch = config.optim, config.train.batch
     lines = [
         runtime.describe(),
-        f"{config.task}, {task.answer}, {videos} videos of {config.data.store} "
+        f"{config.task}, {task.answer}, {start.data.videos} videos of {config.data.store} "
         f"(split {config.data.split}), batch {batch} videos = {batch * task.views} clips a step, "
-        f"{steps} steps, init {config.init}",
+        f"{start.steps} steps, init {config.init}",
     ]
     if optim.lr_batch:
         lines.append(
             f"learning rate {scaled_lr(optim, batch):g} = optim.lr {optim.lr:g} x batch {batch} / "
             f"optim.lr_batch {optim.lr_batch}, a batch of {batch // runtime.world} a process"
         )
-    return lines
+    lines += [start.trainer.optimizer_note, start.folder.note, *start.notes]
+    if step:
+        lines.append(f"resuming after step {step}")
+    if start.evaluation_owed:
+        lines.append(f"step {step} has not been evaluated yet: doing that first")
+    if runtime.is_main:
+        clips = (start.steps - step) * batch * task.views
+        lines.append(cpu_note(clips * start.flops, runtime) or "")
+    return [line for line in lines if line]
 
 
-def report_replaced(
-    replaced: Sequence[Replaced], folder: RunFolder, runtime: Runtime, step: int
-) -> int:
-    """Name the clips that were replaced in any process in the log and the metrics; return how many.
+def log_window(start: Start, loader: BatchLoader, clock: Clock) -> None:
+    """Record the averages since the last call. Clips count as the network sees them: rotated.
 
-    Args:
-        replaced: in this process, up to ``step``.
-        folder: the run's.
-        runtime: all of its processes call this together.
-        step: the current one.
+    Raises:
+        FastrotError: the loss is not finite any more.
     """
+    trainer, folder, standing = start.trainer, start.folder, start.standing
+    batch, views = start.config.train.batch, start.task.views
+    trainer.require_finite(folder.last)
+    log_replaced(start, loader)
+    window = trainer.close_window()
+    lap = clock.lap(trainer.step)
+    standing.loss, standing.accuracy = window.loss, window.accuracy
+    standing.seconds = clock.seconds
+    videos_per_s = lap.steps * batch / lap.seconds
+    values = {
+        "step": trainer.step,
+        "samples": trainer.step * batch,
+        "loss": window.loss,
+        "accuracy": window.accuracy,
+        "lr": window.lr,
+        "clips": window.clips,
+        "clips_per_s": videos_per_s * views,
+        "videos_per_s": videos_per_s,
+        # Of all processes; padded channels and recomputation do not count.
+        "useful_tflop_per_s": videos_per_s * views * start.flops / 1e12,
+        "data_wait_share": lap.waited / lap.seconds,
+        "clips_replaced": standing.replaced,
+        **clock.loader_figures(),
+        "seconds": clock.seconds,
+    }
+    folder.record(values)
+    folder.log(
+        f"step {trainer.step}/{start.steps}  loss {window.loss:.4f}  "
+        f"accuracy {100 * window.accuracy:.1f} %  lr {window.lr:.3g}  "
+        f"{values['clips_per_s']:.1f} clips/s  data wait {100 * values['data_wait_share']:.0f} %  "
+        f"{values['useful_tflop_per_s']:.3g} TFLOP/s"
+    )
+
+
+def log_replaced(start: Start, loader: BatchLoader) -> None:
+    """Count the clips that were replaced in any process, and name them in the log and the metrics.
+
+    All processes call this together.
+    """
+    folder, step, replaced = start.folder, start.trainer.step, loader.take_replaced()
     mine = json.dumps([asdict(each) for each in replaced]).encode() if replaced else b""
-    everyones = [json.loads(each) for each in runtime.all_bytes(mine) if each]
+    everyones = [json.loads(each) for each in start.runtime.all_bytes(mine) if each]
     rows = sorted((row for each in everyones for row in each), key=lambda row: row["sample"])
     for row in rows:
         folder.log(
@@ -51,4 +91,4 @@ def report_replaced(
         )
     if rows:
         folder.record({"step": step, "replaced": rows})
-    return len(rows)
+    start.standing.replaced += len(rows)

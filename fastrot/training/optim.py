@@ -10,8 +10,7 @@ from torch.optim import SGD, Optimizer
 
 from fastrot.config import OptimConfig, TrainConfig
 from fastrot.config.schema import Precision
-from fastrot.training.apex import ApexKind, find_apex
-from fastrot.training.apex_optim import fused_sgd, trial
+from fastrot.training.apex import ApexKind, find_apex, fused_sgd, trial
 from pipelines.errors import UsageError
 
 # Of a parameter group's entries, those that say how the step is computed, not what: they are this
@@ -51,7 +50,7 @@ def choose_backend(
     if config.backend == "auto" and precision == "fp16":
         return "torch", f"optimizer: torch SGD ({fused}); with fp16 {_WAITS}"
     kind = find_apex()
-    fault: str | None = kind.describe()
+    fault: str | None = kind.value
     if kind is ApexKind.NVIDIA:
         fault = trial(device) if device.type == "cuda" else "NVIDIA apex needs a GPU"
     if fault is None:

@@ -16,7 +16,7 @@ from sklearn.metrics import accuracy_score
 from fastrot.cli import main
 from fastrot.config import Config
 from fastrot.evaluation.scores import Scores
-from fastrot.training import train
+from fastrot.training.run import train
 
 TinyConfig = Callable[..., Config]
 

@@ -6,7 +6,7 @@ import pytest
 from fastrot.cli import main
 from fastrot.evaluation.features import block_features
 from fastrot.evaluation.trained import load_trained
-from fastrot.training import train
+from fastrot.training.run import train
 from pipelines.store.reading import Store
 
 

@@ -11,7 +11,7 @@ from fastrot.config.schema import BUILT_IN_TASKS
 from fastrot.evaluation.trained import load_trained
 from fastrot.runs.checkpoint import load_checkpoint, save_checkpoint
 from fastrot.tasks import TASKS, make_task
-from fastrot.training import train
+from fastrot.training.run import train
 from pipelines.errors import FastrotError, UsageError
 
 CODE = """

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fastrot.config import from_mapping
-from fastrot.training import train
+from fastrot.training.run import train
 from pipelines.errors import UsageError
 from tests.helpers import moving_frames, write_video
 

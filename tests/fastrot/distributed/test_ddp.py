@@ -14,7 +14,7 @@ from fastrot.cli import main
 from fastrot.config import Config, to_yaml
 from fastrot.distributed.runtime import Runtime
 from fastrot.runs.checkpoint import load_checkpoint
-from fastrot.training import train
+from fastrot.training.run import train
 from tests.fastrot.training.steps import losses
 
 TinyConfig = Callable[..., Config]

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from fastrot.config import Config, to_yaml
-from fastrot.training import train
+from fastrot.training.run import train
 from tests.fastrot.distributed.test_ddp import assert_same_training, lines
 
 TinyConfig = Callable[..., Config]
@@ -22,7 +22,7 @@ RECORD = """
 import os, sys
 from pathlib import Path
 from fastrot.config import load_config
-from fastrot.training import train
+from fastrot.training.run import train
 from fastrot.training.trainer import Trainer
 
 config, seen = load_config(sys.argv[1]), Path(sys.argv[2])

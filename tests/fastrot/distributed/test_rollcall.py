@@ -27,7 +27,7 @@ def test_who_does_not_start_is_named() -> None:
 
 def test_who_does_not_answer_the_roll_is_named() -> None:
     store = dist.HashStore()
-    calls = [RollCall(store, rank, 3) for rank in range(3)]
+    calls = [RollCall(store, rank, 3, 600) for rank in range(3)]
     for call in calls[:2]:
         call.enter()
     with ThreadPoolExecutor(1) as pool:
@@ -41,13 +41,13 @@ def test_who_does_not_answer_the_roll_is_named() -> None:
 
 def test_each_message_is_reported_by_one_process() -> None:
     store = dist.HashStore()
-    calls = [RollCall(store, rank, 3) for rank in range(3)]
+    calls = [RollCall(store, rank, 3, 600) for rank in range(3)]
     assert [each.first_to_report("no store") for each in calls] == [True, False, False]
     assert calls[2].first_to_report("clip 3 is torn")
 
 
 def test_an_error_is_reported_where_the_roll_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    call = RollCall(dist.HashStore(), 1, 2)
+    call = RollCall(dist.HashStore(), 1, 2, 600)
 
     def gone(*_: object) -> int:
         raise RuntimeError("connection closed")

@@ -15,7 +15,7 @@ from fastrot.evaluation.rotation_accuracy import evaluate_rotation
 from fastrot.evaluation.scores import in_top
 from fastrot.evaluation.trained import Trained, load_trained
 from fastrot.tasks import make_task
-from fastrot.training import train
+from fastrot.training.run import train
 from pipelines.errors import FastrotError, UsageError
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TestPlan

@@ -6,7 +6,7 @@ from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.features import block_features, untrained
 from fastrot.evaluation.trained import load_trained
-from fastrot.training import train
+from fastrot.training.run import train
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TestPlan
 from pipelines.store.reading import Store

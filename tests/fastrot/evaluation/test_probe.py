@@ -12,7 +12,7 @@ from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.features import block_features
 from fastrot.evaluation.probe import linear_probe, probe_blocks
 from fastrot.evaluation.trained import load_trained
-from fastrot.training import train
+from fastrot.training.run import train
 from pipelines.store.reading import Store
 
 TinyConfig = Callable[..., Config]

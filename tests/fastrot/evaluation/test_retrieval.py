@@ -11,7 +11,7 @@ from fastrot.evaluation import retrieval
 from fastrot.evaluation.features import block_features, untrained
 from fastrot.evaluation.retrieval import hits_at, retrieve
 from fastrot.evaluation.trained import load_trained
-from fastrot.training import train
+from fastrot.training.run import train
 from pipelines.errors import UsageError
 from pipelines.store.reading import Store
 

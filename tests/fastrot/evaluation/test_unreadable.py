@@ -16,7 +16,7 @@ from fastrot.evaluation.probe import probe_blocks
 from fastrot.evaluation.retrieval import retrieve
 from fastrot.evaluation.rotation_accuracy import evaluate_rotation
 from fastrot.evaluation.unreadable import Skipped, settle
-from fastrot.training import train
+from fastrot.training.run import train
 from pipelines.errors import FastrotError
 from pipelines.loading.replacement import Replaced, VideoTolerance
 from pipelines.store.reading import Store

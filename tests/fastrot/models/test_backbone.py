@@ -12,7 +12,7 @@ from fastrot.evaluation.trained import load_trained
 from fastrot.models.backbone import convert, find_model, load_backbone
 from fastrot.models.network import transfer_network
 from fastrot.models.weight_files import start_from
-from fastrot.training import train
+from fastrot.training.run import train
 from pipelines.errors import FastrotError, UsageError
 
 

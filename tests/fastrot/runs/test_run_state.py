@@ -15,7 +15,7 @@ import pytest
 from fastrot.report.sections import run_section
 from fastrot.runs import run_state
 from fastrot.runs.run_state import LOCK, Ownership, read_state
-from fastrot.training import train
+from fastrot.training.run import train
 from pipelines.errors import FastrotError, UsageError
 from tests.processes import finish, ranks
 

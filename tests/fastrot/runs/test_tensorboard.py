@@ -8,7 +8,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fastrot.runs.tensorboard import Curves
-from fastrot.training import train
+from fastrot.training.run import train
 from pipelines.errors import UsageError
 
 

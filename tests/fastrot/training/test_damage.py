@@ -15,8 +15,8 @@ from fastrot.cli import main
 from fastrot.config import to_yaml
 from fastrot.runs.checkpoint import load_checkpoint, save_checkpoint
 from fastrot.runs.run_folder import RunFolder
-from fastrot.training import train
 from fastrot.training.resume import config_hash
+from fastrot.training.run import train
 from pipelines.errors import FastrotError, UsageError
 from pipelines.store.reading import Store
 from tests.processes import ranks

@@ -8,10 +8,9 @@ import torch
 
 from fastrot.config import OptimConfig
 from fastrot.distributed.runtime import Runtime
-from fastrot.training import train
-from fastrot.training.apex import ApexKind, find_apex
-from fastrot.training.apex_optim import trial
+from fastrot.training.apex import ApexKind, find_apex, trial
 from fastrot.training.optim import choose_backend, make_optimizer
+from fastrot.training.run import train
 from fastrot.training.trainer import Trainer
 from tests.fastrot.training.steps import losses
 from tests.fastrot.training.test_profiling import events
@@ -85,7 +84,7 @@ def test_apex_steps_as_torch_does(tiny_config):
     """apex is optional: this skips without it also where a GPU is required."""
     kind = find_apex()
     if kind is not ApexKind.NVIDIA:
-        pytest.skip(kind.describe())
+        pytest.skip(kind.value)
     fault = trial(torch.device("cuda"))
     if fault is not None:
         pytest.skip(f"this build of apex does not work here: {fault}")

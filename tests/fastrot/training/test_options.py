@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fastrot.runs.checkpoint import load_checkpoint
-from fastrot.training import train
+from fastrot.training.run import train
 from fastrot.training.trainer import Trainer
 from pipelines.errors import FastrotError, UsageError
 

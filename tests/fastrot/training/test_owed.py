@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from fastrot.runs.checkpoint import load_checkpoint
-from fastrot.training import train
 from fastrot.training.interrupt import PREEMPTED
+from fastrot.training.run import train
 from pipelines.errors import FastrotError, PreemptedError
 from pipelines.loading.skipping import SkippingLoader
 from pipelines.store.reading import Store

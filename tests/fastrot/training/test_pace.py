@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from fastrot.models.flops import train_flops
-from fastrot.training import pace, train
+from fastrot.training import pace
 from fastrot.training.pace import Pace, cpu_note
+from fastrot.training.run import train
 
 
 def test_the_first_steps_tell_the_rate_without_what_the_first_one_sets_up():

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from fastrot.config import Config, ProfileConfig
-from fastrot.training import profiling, train
+from fastrot.training import profiling
 from fastrot.training.profiling import profiled, span
+from fastrot.training.run import train
 
 SPANS = {"data", "rotate", "forward", "backward", "optimizer"}
 

@@ -17,7 +17,7 @@ from fastrot.rotation.op import rotate
 from fastrot.rotation.sets import rotation_set
 from fastrot.runs.checkpoint import load_checkpoint, save_checkpoint
 from fastrot.runs.run_folder import RunFolder
-from fastrot.training import train
+from fastrot.training.run import train
 from fastrot.training.trainer import Trainer
 from pipelines.errors import FastrotError, UsageError
 from pipelines.loading.loader import Loader

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fastrot.config import from_mapping
-from fastrot.training import train
+from fastrot.training.run import train
 from pipelines.layouts import read_layout
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TestPlan

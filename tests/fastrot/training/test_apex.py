@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from fastrot.config import OptimConfig
-from fastrot.training import apex_optim
-from fastrot.training.apex import ApexKind, find_apex
+from fastrot.training.apex import ApexKind, find_apex, trial
 from fastrot.training.optim import choose_backend, load_optimizer, make_optimizer
 from pipelines.errors import UsageError
 
@@ -66,7 +65,7 @@ def nvidias(code: str = FUSED_SGD) -> dict[str, str]:
 def test_the_web_toolkit_is_told_apart_and_not_imported(install: Install) -> None:
     install({"apex/__init__.py": "raise SystemExit('imported')", "apex/lib.py": ""})
     assert find_apex() is ApexKind.UNRELATED
-    assert "not NVIDIA's" in ApexKind.UNRELATED.describe()
+    assert "not NVIDIA's" in ApexKind.UNRELATED.value
 
 
 def test_nvidias_needs_extensions_that_import(install: Install) -> None:
@@ -146,7 +145,7 @@ def test_the_trial_step_finds_what_does_not_work(
     install: Install, code: str, fault: str | None
 ) -> None:
     install(nvidias(code))
-    found = apex_optim.trial(CPU)
+    found = trial(CPU)
     assert (found is None) == (fault is None)
     assert fault is None or fault in str(found)
 

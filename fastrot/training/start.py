@@ -1,0 +1,124 @@
+"""Where a training run starts: its data, its network, and the checkpoint that it resumes from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastrot.config import Config
+from fastrot.config.schema import SCRATCH
+from fastrot.data.training_data import TrainingData
+from fastrot.distributed.runtime import Runtime
+from fastrot.models.flops import train_flops
+from fastrot.models.weight_files import start_from
+from fastrot.runs.run_folder import RunFolder
+from fastrot.tasks import Task, make_task
+from fastrot.training.optim import count_steps
+from fastrot.training.result import Standing
+from fastrot.training.resume import find_saved
+from fastrot.training.rng import seed_rngs
+from fastrot.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Start:
+    """A run before its first step in this process.
+
+    Attributes:
+        config: what to do.
+        runtime: where.
+        folder: the run's, not yet opened.
+        data: what to train on.
+        task: what to learn.
+        trainer: the network and its optimizer, at the step from which to train.
+        steps: iterations of the whole run.
+        standing: the run's results up to the trainer's step; kept up to date while it trains.
+        identity: what a resumed run must find unchanged.
+        positions: each process's position in its data, where the run resumes.
+        evaluation_owed: the trainer's step has not been evaluated yet.
+        notes: lines for the log about the weights and the checkpoint.
+    """
+
+    config: Config
+    runtime: Runtime
+    folder: RunFolder
+    data: TrainingData
+    task: Task
+    trainer: Trainer
+    steps: int
+    standing: Standing
+    identity: Mapping[str, Any]
+    positions: Sequence[bytes]
+    evaluation_owed: bool
+    notes: Sequence[str]
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.trainer.step >= self.steps and not self.evaluation_owed
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of training on one clip."""
+        model, data = self.config.model, self.config.data
+        size = self.task.input_size(data.crop)
+        return train_flops(
+            model.depth, model.width, data.frames, size, model.shortcut, frozen=model.freeze
+        )
+
+
+def begin(
+    config: Config,
+    runtime: Runtime,
+    folder: RunFolder,
+    data: TrainingData,
+    *,
+    resume: bool,
+    anyway: bool,
+) -> Start:
+    """Find the checkpoint to resume from, if any, and make the trainer.
+
+    Args:
+        config: what to do.
+        runtime: all of its processes call this together.
+        folder: the run's.
+        data: what to train on.
+        resume: continue from the newest good checkpoint, where there is one.
+        anyway: allow the config to differ from the checkpoint's, and use the new values.
+
+    Raises:
+        UsageError: a resumed run has changed.
+        FastrotError: a checkpoint or the initial weights are missing, damaged or do not fit.
+    """
+    task = make_task(config, data.classes)
+    steps = count_steps(config.train, data.videos)
+    identity = {
+        "videos": data.digest,
+        "slots": runtime.world * config.train.accumulate,
+        "short_clips": data.short_clips,
+    }
+    saved = find_saved(folder, runtime, config, identity, anyway=anyway) if resume else None
+    notes = [] if saved is None else saved.notes
+    seed_rngs(config.seed)
+    network = task.network(config.model)
+    if saved is None and config.init != SCRATCH:
+        notes.append(start_from(config.init, network, partial=config.init_partial))
+    network.freeze(config.model.freeze)
+    runtime.place(network)
+    per_epoch = data.videos / config.train.batch
+    trainer = Trainer(config, task, network, runtime, steps=steps, steps_per_epoch=per_epoch)
+    if saved is not None:
+        trainer.load(saved.values, changed=anyway)
+    return Start(
+        config,
+        runtime,
+        folder,
+        data,
+        task,
+        trainer,
+        steps,
+        standing=Standing() if saved is None else saved.standing,
+        identity=identity,
+        positions=() if saved is None else saved.values["positions"],
+        evaluation_owed=bool(saved and saved.evaluation_owed and config.data.eval_split),
+        notes=notes,
+    )
