@@ -11,7 +11,8 @@ from fastrot.config import Config, ProfileConfig, to_mapping
 from fastrot.config.schema import SCRATCH
 from fastrot.data.training_data import training_data
 from fastrot.distributed.runtime import Runtime
-from fastrot.evaluation.action import ActionResult, evaluate_action
+from fastrot.evaluation.action import score_action
+from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.trained import Trained
 from fastrot.models.flops import train_flops
@@ -304,17 +305,15 @@ class _Run:
         assert store is not None
         self._runtime.share_buffers(trainer.network)
         trained = Trained(trainer.network, self._task, config)
-        evaluate = evaluate_action if isinstance(self._task, ActionTask) else evaluate_pretext
-        result = evaluate(
-            trained,
-            store,
-            split,
-            self._runtime,
-            clips_per_video=config.eval.clips_per_video,
-            batch=config.eval.batch,
-            quiet=True,
+        clips = ClipSet(
+            store, split, config.eval.clips_per_video, batch=config.eval.batch, quiet=True
         )
-        accuracy = result.video_top1 if isinstance(result, ActionResult) else result.accuracy
+        result = (
+            score_action(trained, clips, self._runtime)[0]
+            if isinstance(self._task, ActionTask)
+            else evaluate_pretext(trained, clips, self._runtime)
+        )
+        accuracy = result.accuracy
         values = {key: value for key, value in asdict(result).items() if key != "protocol"}
         self._folder.record(
             {"step": trainer.step, "split": split, "eval_accuracy": accuracy, "evaluation": values}
