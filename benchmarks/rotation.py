@@ -29,6 +29,7 @@ from benchmarks.harness.measure import (
 from fastrot.config.schema import STATISTICS
 from fastrot.distributed.allocator import keep_freed_memory
 from fastrot.rotation import op, reference
+from fastrot.rotation.pixels import Pixels
 from fastrot.rotation.sets import QUARTER_TURNS, rotation_set
 from fastrot.rotation.traffic import bytes_moved
 
@@ -129,7 +130,7 @@ def _cases(sizes: Sizes, dtype: torch.dtype, device: torch.device) -> list[Case]
     ]
     differences = [2 * clips.to(torch.int16) - 255 for clips in colours]
     by_op = partial(op.rotate, rotations=rotations, mean=MEAN, std=STD, dtype=dtype)
-    by_reference = partial(reference.rotate, degrees=QUARTER_TURNS, mean=MEAN, std=STD, dtype=dtype)
+    by_reference = partial(reference.rotate, degrees=QUARTER_TURNS, pixels=Pixels(MEAN, STD, dtype))
     mean, std = pixel_statistics(device)
     plain, other_order, first = (
         partial(way, mean=mean, std=std, dtype=dtype)

@@ -8,6 +8,7 @@ import torch
 
 from fastrot.data.prepared import fill_store
 from fastrot.distributed.runtime import Runtime
+from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.extract import Features, extract
 from pipelines.cores import cores
 from pipelines.layouts import read_layout
@@ -126,12 +127,5 @@ def extract_features(
         UsageError: there is no such split or block.
     """
     with Runtime.start() as runtime:
-        return extract(
-            Path(checkpoint),
-            store,
-            runtime,
-            split=split,
-            block=block,
-            clips_per_video=clips_per_video,
-            batch=batch,
-        )
+        clips = ClipSet(store, split, clips_per_video, batch)
+        return extract(Path(checkpoint), clips, runtime, block=block)

@@ -6,7 +6,7 @@ Training and evaluation are the same for all but for what stands here. A task is
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -18,7 +18,8 @@ from fastrot.config import Config, ModelConfig
 from fastrot.config.importing import failed, import_class
 from fastrot.models.network import Network, pretext_network, transfer_network
 from fastrot.rotation.angles import inscribed_size, rotate_all, rotate_each
-from fastrot.rotation.op import normalize, rotate
+from fastrot.rotation.op import normalize, quarter_turns
+from fastrot.rotation.pixels import Pixels
 from fastrot.rotation.sets import RotationSet, rotation_set
 from pipelines.errors import FastrotError, UsageError
 from pipelines.loading.loader import Batch
@@ -37,9 +38,6 @@ class Task(ABC):
         measure: the measure of ``fastrot evaluate`` for its networks.
         outputs: the network's outputs a clip.
         views: clips that the network sees for each clip of the batch.
-        mean: of the pixels, per channel, in units where 255 is 1.
-        std: in the same units.
-        channels: of the network's inputs: 3, or 4 or 8 of which those beyond the colours are zero.
     """
 
     measure: ClassVar[str] = "pretext"
@@ -47,8 +45,8 @@ class Task(ABC):
     def __init__(self, config: Config, *, outputs: int, views: int):
         self.outputs = outputs
         self.views = views
-        self.mean, self.std = config.data.statistics
-        self.channels: int = config.model.stem_channels
+        self._statistics = config.data.statistics
+        self._channels = config.model.stem_channels
 
     @property
     def answer(self) -> str:
@@ -67,11 +65,13 @@ class Task(ABC):
         """Return the side of the network's inputs in pixels, from that of the clips."""
         return crop
 
+    def pixels(self, dtype: torch.dtype) -> Pixels:
+        """Return how clips become inputs of the network, by the config's statistics and channels."""
+        return Pixels(*self._statistics, dtype, self._channels)
+
     def upright(self, batch: Batch, dtype: torch.dtype) -> Tensor:
         """Return the batch's clips as they are, normalised: (B, channels, T, H, W) in channels_last_3d."""
-        return normalize(
-            batch.clips, mean=self.mean, std=self.std, dtype=dtype, channels=self.channels
-        )
+        return normalize(batch.clips, self.pixels(dtype))
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean loss over the batch, a scalar: cross entropy (sections 3.3 and 4.2)."""
@@ -107,15 +107,8 @@ class RotationTask(Task):
     def prepare(self, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Rotate; the order is rotation-major: row r * B + b is rotation r of clip b."""
         labels = self.rotations.labels(len(batch.clips), batch.clips.device)
-        how: dict[str, Any] = {
-            "mean": self.mean,
-            "std": self.std,
-            "dtype": dtype,
-            "channels": self.channels,
-        }
-        if self.rotations.exact:
-            return rotate(batch.clips, self.rotations, **how), labels
-        return rotate_all(batch.clips, self.rotations.degrees, **how), labels
+        turn = quarter_turns if self.rotations.exact else rotate_all
+        return turn(batch.clips, self.rotations.degrees, self.pixels(dtype)), labels
 
     def input_size(self, crop: int) -> int:
         """Return the side of what is left of a clip in every rotation."""
@@ -155,14 +148,7 @@ class RegressionTask(Task):
     def prepare(self, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Rotate every clip by its own angles; targets are (views * B,) float32 in [-1, 1)."""
         degrees = self._degrees(batch.samples)
-        inputs = rotate_each(
-            batch.clips,
-            degrees,
-            mean=self.mean,
-            std=self.std,
-            dtype=dtype,
-            channels=self.channels,
-        )
+        inputs = rotate_each(batch.clips, degrees, self.pixels(dtype))
         targets = (degrees / 180 - 1).flatten()
         return inputs, targets.to(batch.clips.device, non_blocking=True)
 

@@ -1,5 +1,6 @@
 """Attention maps: where the first layer of a network is active (section 4.4, figures 1, 3 and 6 to 9)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from fastrot.data.selection import Ints, test_loader
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.trained import Trained, evaluating
 from fastrot.rotation.sets import QUARTER_TURNS
+from pipelines.loading.loader import Batch
 from pipelines.store.reading import Store
 
 BOX = 1 / 3
@@ -71,20 +73,16 @@ def attend(
     data = networks[0].config.data
     found = []
     frames = _middle_frames(data, store, videos, runtime)
-    loader, _ = test_loader(data, store, videos, runtime, clips_per_video=1, batch=1, skip=False)
-    with loader:
-        for batch, frame in zip(loader, frames, strict=True):
-            upright = networks[0].task.upright(batch, torch.float32)
-            views = []
-            for turns, degrees in enumerate(QUARTER_TURNS):
-                inputs = torch.rot90(upright, turns, dims=(3, 4)).contiguous(
-                    memory_format=torch.channels_last_3d
-                )
-                maps = tuple(
-                    attention_maps(network, inputs)[0].cpu().numpy() for network in networks
-                )
-                views.append(Rotated(degrees, np.rot90(frame, turns), maps))
-            found.append(views)
+    for batch, frame in zip(_centre_clips(data, store, videos, runtime), frames, strict=True):
+        upright = networks[0].task.upright(batch, torch.float32)
+        views = []
+        for turns, degrees in enumerate(QUARTER_TURNS):
+            inputs = torch.rot90(upright, turns, dims=(3, 4)).contiguous(
+                memory_format=torch.channels_last_3d
+            )
+            maps = tuple(attention_maps(network, inputs)[0].cpu().numpy() for network in networks)
+            views.append(Rotated(degrees, np.rot90(frame, turns), maps))
+        found.append(views)
     return found
 
 
@@ -93,8 +91,14 @@ def _middle_frames(
 ) -> list[NDArray[np.uint8]]:
     """Return the picture of each video's centre clip: of differences, the frame that they are about."""
     pictures = replace(data, modality="rgb", camera_motion="keep", dead_zone=0, mean=None, std=None)
-    loader, _ = test_loader(
-        pictures, store, videos, runtime, clips_per_video=1, batch=1, skip=False
-    )
+    clips = _centre_clips(pictures, store, videos, runtime)
+    return [batch.clips[0, data.frames // 2].cpu().numpy() for batch in clips]
+
+
+def _centre_clips(
+    data: DataConfig, store: Store, videos: Ints, runtime: Runtime
+) -> Iterator[Batch]:
+    """Yield the centre clip of each video, one at a time."""
+    loader, _ = test_loader(data, store, videos, runtime, clips_per_video=1, batch=1, skip=False)
     with loader:
-        return [batch.clips[0, data.frames // 2].cpu().numpy() for batch in loader]
+        yield from loader

@@ -6,11 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastrot.commands.arguments import add_clips, positive, started
+
 if TYPE_CHECKING:
     from fastrot.distributed.runtime import Runtime
-    from fastrot.evaluation.result_file import Result
+    from fastrot.evaluation.clip_set import ClipSet
+    from fastrot.evaluation.fusion import FusionResult
+    from fastrot.evaluation.protocol import Result
     from fastrot.evaluation.trained import Trained
-    from pipelines.store.reading import Store
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -24,47 +27,46 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     measures = parser.add_subparsers(dest="measure", required=True, metavar="MEASURE")
 
-    rotation = _of_checkpoint(
-        measures, "rotation", "accuracy over all rotations of deterministic centre clips", _pretext
-    )
-    pretext = _of_checkpoint(
-        measures,
-        "pretext",
-        "accuracy on the pretext task of the network, rotation or your own",
-        _pretext,
-    )
-    action = _of_checkpoint(measures, "action", "top-1 and top-5, per clip and per video", _action)
-    for measure, clips in ((rotation, 1), (pretext, 1), (action, 10)):
+    for name, about, run, clips in (
+        ("rotation", "accuracy over all rotations of deterministic centre clips", _pretext, 1),
+        (
+            "pretext",
+            "accuracy on the pretext task of the network, rotation or your own",
+            _pretext,
+            1,
+        ),
+        ("action", "top-1 and top-5, per clip and per video", _action, 10),
+    ):
+        measure = _of_checkpoint(measures, name, about, run, clips)
         measure.add_argument(
             "--split", required=True, help="a split of the store, or all for every video"
         )
-        _add_clips(measure, clips)
 
-    probe = _of_checkpoint(
-        measures, "probe", "top-1 of linear probes on each block's frozen features", _probe
-    )
-    retrieval = _of_checkpoint(
-        measures,
-        "retrieval",
-        "how often nearest neighbours in feature space share a class",
-        _retrieval,
-    )
+    about = "top-1 of linear probes on each block's frozen features"
+    probe = _of_checkpoint(measures, "probe", about, _probe, 10)
+    about = "how often nearest neighbours in feature space share a class"
+    retrieval = _of_checkpoint(measures, "retrieval", about, _retrieval, 10)
     for measure, train, test in (
         (probe, "fits the probes", "tests them"),
         (retrieval, "is searched", "queries it"),
     ):
         measure.add_argument("--train-split", required=True, help=f"the split that {train}")
-        measure.add_argument("--test-split", required=True, help=f"the split that {test}")
-        _add_clips(measure, 10)
+        measure.add_argument(
+            "--test-split",
+            dest="split",
+            metavar="TEST_SPLIT",
+            required=True,
+            help=f"the split that {test}",
+        )
     probe.add_argument(
-        "--shots", type=_positive, metavar="N", help="training videos of each class; None: all"
+        "--shots", type=positive, metavar="N", help="training videos of each class; None: all"
     )
     retrieval.add_argument(
         "--block", default="layer4", help="the features' block: conv1, layer1, ... layer4"
     )
     retrieval.add_argument(
         "--k",
-        type=_positive,
+        type=positive,
         nargs="+",
         default=[1, 5, 10, 20, 50],
         metavar="K",
@@ -94,28 +96,19 @@ def _add(
 
 
 def _of_checkpoint(
-    measures: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str, run: Run
+    measures: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    about: str,
+    run: Run,
+    clips: int,
 ) -> argparse.ArgumentParser:
     parser = _add(measures, name, about, run)
     parser.add_argument(
         "checkpoint", type=Path, metavar="CHECKPOINT", help="such as last.pt of a run"
     )
-    parser.add_argument("--store", required=True, help="a store made by fastrot prepare")
-    parser.add_argument("--batch", type=_positive, default=16, help="clips at a time and process")
-    parser.add_argument(
-        "--precision",
-        choices=("auto", "fp32", "bf16", "fp16"),
-        default="auto",
-        help="auto: bf16 on a GPU that has it; a CPU computes in fp32 only",
-    )
+    add_clips(parser, clips)
     _add_out(parser, "evaluation/MEASURE-STORE-SPLIT-CHECKPOINT in the run's folder")
     return parser
-
-
-def _add_clips(parser: argparse.ArgumentParser, default: int) -> None:
-    parser.add_argument(
-        "--clips", type=_positive, default=default, metavar="K", help="uniform clips of each video"
-    )
 
 
 def _add_out(parser: argparse.ArgumentParser, default: str) -> None:
@@ -136,16 +129,14 @@ def _pretext(args: argparse.Namespace) -> int:
     from fastrot.evaluation.rotation_accuracy import RotationResult
     from pipelines.errors import UsageError
 
-    with _started(args) as (trained, store, runtime):
+    with _started(args) as (trained, clips, runtime):
         measure = trained.task.measure
         if args.measure == "rotation" != measure:
             raise UsageError(
                 f"{args.checkpoint} was trained for task={trained.config.task}: "
                 f"use `fastrot evaluate {measure}`"
             )
-        result = evaluate_pretext(
-            trained, store, args.split, runtime, clips_per_video=args.clips, batch=args.batch
-        )
+        result = evaluate_pretext(trained, clips, runtime)
 
         def files(out: Path) -> list[str]:
             if not isinstance(result, RotationResult):
@@ -162,10 +153,8 @@ def _action(args: argparse.Namespace) -> int:
     from fastrot.evaluation.confusion import write_confusion, write_per_class
     from fastrot.evaluation.scores import FILE
 
-    with _started(args) as (trained, store, runtime):
-        result, scores = score_action(
-            trained, store, args.split, runtime, clips_per_video=args.clips, batch=args.batch
-        )
+    with _started(args) as (trained, clips, runtime):
+        result, scores = score_action(trained, clips, runtime)
 
         def files(out: Path) -> list[str]:
             scores.save(out / FILE)
@@ -180,42 +169,22 @@ def _action(args: argparse.Namespace) -> int:
 def _probe(args: argparse.Namespace) -> int:
     from fastrot.evaluation.probe import probe_blocks
 
-    with _started(args) as (trained, store, runtime):
-        result = probe_blocks(
-            trained,
-            store,
-            args.train_split,
-            args.test_split,
-            runtime,
-            shots=args.shots or 0,
-            clips_per_video=args.clips,
-            batch=args.batch,
-        )
-        splits = f"{args.train_split}-{args.test_split}"
+    with _started(args) as (trained, clips, runtime):
+        result = probe_blocks(trained, clips, args.train_split, runtime, shots=args.shots or 0)
+        splits = f"{args.train_split}-{args.split}"
         if args.shots:
             splits += f"-{args.shots}-shots"
-        _report_checkpoint(
-            args, splits, result, runtime, train_split=args.train_split, shots=args.shots
-        )
+        settings = {"train_split": args.train_split, "shots": args.shots}
+        _report_checkpoint(args, splits, result, runtime, **settings)
     return 0
 
 
 def _retrieval(args: argparse.Namespace) -> int:
     from fastrot.evaluation.retrieval import retrieve
 
-    with _started(args) as (trained, store, runtime):
-        result = retrieve(
-            trained,
-            store,
-            args.train_split,
-            args.test_split,
-            runtime,
-            block=args.block,
-            ks=args.k,
-            clips_per_video=args.clips,
-            batch=args.batch,
-        )
-        splits = f"{args.train_split}-{args.test_split}-{args.block}"
+    with _started(args) as (trained, clips, runtime):
+        result = retrieve(trained, clips, args.train_split, runtime, block=args.block, ks=args.k)
+        splits = f"{args.train_split}-{args.split}-{args.block}"
         _report_checkpoint(args, splits, result, runtime, train_split=args.train_split)
     return 0
 
@@ -239,16 +208,12 @@ def _fuse(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _started(args: argparse.Namespace) -> "Iterator[tuple[Trained, Store, Runtime]]":
+def _started(args: argparse.Namespace) -> "Iterator[tuple[Trained, ClipSet, Runtime]]":
     """Open the store, start the process and load the network."""
-    from fastrot.distributed.runtime import Runtime, require_launcher
     from fastrot.evaluation.trained import load_trained
-    from pipelines.store.reading import Store
 
-    require_launcher()
-    with Runtime.start(args.precision, setting="--precision") as runtime:
-        store = Store.open(args.store)
-        yield load_trained(args.checkpoint, runtime), store, runtime
+    with started(args) as (clips, runtime):
+        yield load_trained(args.checkpoint, runtime), clips, runtime
 
 
 def _no_files(out: Path) -> list[str]:
@@ -273,7 +238,7 @@ def _report(
     out: Path,
     measure: str,
     of: dict[str, Any],
-    result: "Result",
+    result: "Result | FusionResult",
     runtime: "Runtime",
     files: Callable[[Path], list[str]],
 ) -> None:
@@ -298,10 +263,3 @@ def _default_out(checkpoint: Path, measure: str, store: Path, splits: str) -> Pa
     in_run = checkpoint.resolve().parent.name == "checkpoints"
     run = checkpoint.resolve().parents[1] if in_run else checkpoint.resolve().parent
     return run / "evaluation" / f"{measure}-{store.resolve().name}-{splits}-{checkpoint.stem}"
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
-    return value

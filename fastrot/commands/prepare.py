@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fastrot.commands.arguments import add_layout
+from fastrot.commands.arguments import add_layout, part, positive
 from pipelines.cores import cores
 from pipelines.files import write_atomically
 from pipelines.layouts import read_layout
@@ -43,7 +43,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="frames to keep of each video, evenly spaced (the paper: 160 of Kinetics, 90 of Moments)",
     )
     parser.add_argument(
-        "--size", type=_positive, default=136, help="side of the square frames in pixels"
+        "--size", type=positive, default=136, help="side of the square frames in pixels"
     )
     parser.add_argument(
         "--fit",
@@ -56,7 +56,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         type=int,
         help="on FFmpeg's scale, lower is better: mjpeg 1..31 (2), h264 0..51 (18), vp9 0..63 (20)",
     )
-    parser.add_argument("--workers", type=_positive, default=cores(), help="decoding processes")
+    parser.add_argument("--workers", type=positive, default=cores(), help="decoding processes")
     parser.add_argument(
         "--time-limit",
         type=_seconds,
@@ -66,7 +66,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument(
         "--shard",
-        type=_part,
+        type=part,
         metavar="I/N",
         help="prepare every N-th video from the I-th (from 1) on: one node's part of a store that N nodes "
         "write at the same time",
@@ -135,13 +135,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
-    return value
-
-
 def _seconds(text: str) -> float:
     value = float(text)
     if not value > 0:
@@ -150,7 +143,7 @@ def _seconds(text: str) -> float:
 
 
 def _frames(text: str) -> int | None:
-    return None if text == "all" else _positive(text)
+    return None if text == "all" else positive(text)
 
 
 def _prefix(text: str) -> str:
@@ -158,10 +151,3 @@ def _prefix(text: str) -> str:
     if not name or {"", ".", ".."} & set(name.split("/")):
         raise argparse.ArgumentTypeError(f"{text!r} is not a name such as mine")
     return name
-
-
-def _part(text: str) -> tuple[int, int]:
-    index, _, parts = text.partition("/")
-    if not (index.isdigit() and parts.isdigit() and 1 <= int(index) <= int(parts)):
-        raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 1 to N, such as 3/8")
-    return int(index), int(parts)

@@ -16,7 +16,8 @@ from fastrot.config.builtin import find_config
 from fastrot.data.training_data import training_data
 from fastrot.demo.videos import DemoData
 from fastrot.distributed.runtime import Runtime
-from fastrot.evaluation.action import ActionResult, evaluate_action
+from fastrot.evaluation.action import ActionResult, score_action
+from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.probe import ProbeResult, probe_blocks
 from fastrot.evaluation.rotation_accuracy import RotationResult, evaluate_rotation
 from fastrot.evaluation.trained import load_trained
@@ -123,19 +124,13 @@ def _measure(data: DemoData, pretrained: Path) -> tuple[RotationResult, ProbeRes
     with Runtime.start() as runtime:
         network = load_trained(pretrained, runtime)
         labelled = Store.open(data.labelled)
-        rotation = evaluate_rotation(network, labelled, data.test_split, runtime, quiet=True)
+        clips = ClipSet(labelled, data.test_split, quiet=True)
+        rotation = evaluate_rotation(network, clips, runtime)
         say(_rotation_line(rotation))
         if not data.has_actions:
             return rotation, None
-        probe = probe_blocks(
-            network,
-            labelled,
-            data.train_split,
-            data.test_split,
-            runtime,
-            shots=min(PROBE_SHOTS, _fewest(labelled, data.train_split)),
-            quiet=True,
-        )
+        shots = min(PROBE_SHOTS, _fewest(labelled, data.train_split))
+        probe = probe_blocks(network, clips, data.train_split, runtime, shots=shots)
     return rotation, probe
 
 
@@ -146,22 +141,15 @@ def _transfer(
     if not data.has_actions:
         return None
     results: dict[str, list[ActionResult]] = {"scratch": [], "ours": []}
+    clips = ClipSet(Store.open(data.labelled), data.test_split, CLIPS_PER_VIDEO, quiet=True)
     config = None
     for seed in seeds:
         for row, init in (("scratch", "scratch"), ("ours", str(pretrained))):
             config = _finetune_config(data, out, f"finetune-{row}-{seed}", init, seed, overrides)
             trained = train(config, resume=True, quiet=True, what=f"finetune, {row}, seed {seed}")
             with Runtime.start() as runtime:
-                results[row].append(
-                    evaluate_action(
-                        load_trained(trained.last, runtime),
-                        Store.open(data.labelled),
-                        data.test_split,
-                        runtime,
-                        clips_per_video=CLIPS_PER_VIDEO,
-                        quiet=True,
-                    )
-                )
+                network = load_trained(trained.last, runtime)
+                results[row].append(score_action(network, clips, runtime)[0])
     assert config is not None
     return Transfer(config.data.shots, **results)
 

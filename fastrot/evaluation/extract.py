@@ -1,7 +1,7 @@
 """Feature vectors of a store's videos, as one file for other tools."""
 
 import io
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +9,15 @@ from numpy.typing import NDArray
 
 from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
-from fastrot.evaluation.features import BLOCKS, block_features
-from fastrot.evaluation.trained import Trained, protocol, trained_of
+from fastrot.evaluation.clip_set import ClipSet
+from fastrot.evaluation.features import block_features, block_index
+from fastrot.evaluation.trained import Trained, trained_of
 from fastrot.evaluation.unreadable import Skipped
 from fastrot.models.backbone import load_backbone
 from fastrot.models.network import copy_backbone
 from fastrot.runs.checkpoint import FORMAT, load_plain
 from fastrot.tasks import make_task
-from pipelines.errors import UsageError
 from pipelines.files import write_file
-from pipelines.store.reading import Store
 
 
 @dataclass(frozen=True)
@@ -60,55 +59,28 @@ class Features:
         write_file(path, buffer.getvalue())
 
 
-def extract(
-    checkpoint: Path,
-    store: Store,
-    runtime: Runtime,
-    *,
-    split: str = "all",
-    block: str = "layer4",
-    clips_per_video: int = 10,
-    batch: int = 16,
-    quiet: bool = False,
-) -> Features:
-    """Compute the features of a split's videos; every process gets all.
+def extract(checkpoint: Path, clips: ClipSet, runtime: Runtime, *, block: str) -> Features:
+    """Compute the features of a split's videos, averages over their clips; every process gets all.
 
     Args:
         checkpoint: a run's checkpoint, or any file that ``load_backbone`` reads.
-        store: the videos.
-        runtime: where to compute.
-        split: which of them.
+        clips: what to compute them of.
+        runtime: the processes share the clips.
         block: one of the five convolution blocks.
-        clips_per_video: uniform centre clips, averaged.
-        batch: clips at a time.
-        quiet: show no progress.
 
     Raises:
         UsageError: there is no such block or split.
         FastrotError: the file cannot be read, the store's frames are smaller than the clips, or more
             videos cannot be read than data.broken_share tolerates.
     """
-    if block not in BLOCKS:
-        raise UsageError(f"there is no block {block!r}: the blocks are {', '.join(BLOCKS)}")
-    trained = _load(checkpoint, runtime)
-    videos = store.select(split)
-    found = block_features(
-        trained,
-        store,
-        videos,
-        runtime,
-        clips_per_video=clips_per_video,
-        batch=batch,
-        quiet=quiet,
-    )
-    videos = videos[found.kept]
-    measured = protocol(trained, store, split, videos, clips_per_video=clips_per_video)
+    index = block_index(block)
+    found = block_features(_load(checkpoint, runtime), clips, runtime)
     return Features(
-        features=found.blocks[BLOCKS.index(block)].numpy(),
-        names=[store.name(int(i)) for i in videos],
-        labels=store.labels[videos],
-        classes=store.classes,
-        protocol=f"{block} of {checkpoint}: {replace(measured, weights='frozen features')}",
+        features=found.blocks[index].numpy(),
+        names=[clips.store.name(int(i)) for i in found.videos],
+        labels=found.labels.numpy(),
+        classes=clips.store.classes,
+        protocol=f"{block} of {checkpoint}: {found.protocol}",
         skipped=found.skipped,
     )
 

@@ -1,20 +1,32 @@
 """Frozen features of videos, block by block, of a trained network and of the same one untrained."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from fastrot.data.selection import Ints
+from fastrot.data.selection import Ints, select_videos
 from fastrot.distributed.runtime import Runtime
-from fastrot.evaluation.trained import Trained, each_batch, evaluating
-from fastrot.evaluation.unreadable import Skipped, settle
-from fastrot.models.network import Network
-from pipelines.loading.replacement import Replaced
-from pipelines.store.reading import Store
+from fastrot.evaluation.clip_set import ClipSet, Reading
+from fastrot.evaluation.protocol import Protocol
+from fastrot.evaluation.trained import Trained, evaluating
+from fastrot.evaluation.unreadable import Skipped, merged
+from pipelines.errors import UsageError
 
 BLOCKS = ("conv1", "layer1", "layer2", "layer3", "layer4")
 WIDTHS = (1, 1, 2, 4, 8)  # channels of each block, in the network's width
+
+
+def block_index(block: str) -> int:
+    """Return the place of a block among ``BLOCKS``.
+
+    Raises:
+        UsageError: there is no such block.
+    """
+    if block not in BLOCKS:
+        raise UsageError(f"there is no block {block!r}: the blocks are {', '.join(BLOCKS)}")
+    return BLOCKS.index(block)
 
 
 @dataclass(frozen=True)
@@ -22,78 +34,105 @@ class BlockFeatures:
     """Features of the videos that can be read.
 
     Attributes:
-        blocks: five (videos, channels) float32 tensors on the CPU.
-        kept: the rows' places among the videos asked for, ascending int64.
+        blocks: five (N, channels) float32 tensors on the CPU.
+        videos: the rows' N indices in the store, ascending int64.
+        labels: (N,) int64, -1 where a video has none.
+        protocol: how they were measured.
         skipped: the videos that cannot be read.
     """
 
-    blocks: list[Tensor]
-    kept: Ints
+    blocks: Sequence[Tensor]
+    videos: Ints
+    labels: Tensor
+    protocol: Protocol
     skipped: list[Skipped]
 
 
 def block_features(
-    trained: Trained,
-    store: Store,
-    videos: Ints,
-    runtime: Runtime,
-    *,
-    clips_per_video: int = 1,
-    batch: int = 16,
-    quiet: bool = False,
+    trained: Trained, clips: ClipSet, runtime: Runtime, *, labelled: bool = False, shots: int = 0
 ) -> BlockFeatures:
     """Return each block's activations, averaged over space, time and a video's clips.
 
-    Unrotated uniform centre clips, BatchNorm in eval mode. Every process gets all rows.
+    The clips are not rotated, BatchNorm is in eval mode. Every process gets all rows.
 
     Raises:
+        UsageError: the store lacks the split or a label, or a class has too few videos.
         FastrotError: more videos cannot be read than data.broken_share tolerates.
     """
-    unread: list[Replaced] = []
-    width = trained.config.model.width
-    sums = [torch.zeros(len(videos), width * factor, device=runtime.device) for factor in WIDTHS]
+    reading = Reading(trained, clips, runtime, labelled=labelled, shots=shots)
+    widths = [trained.config.model.width * factor for factor in WIDTHS]
+    sums = reading.zeros(sum(widths))
     with evaluating(trained.network):
-        for loaded in each_batch(
-            trained,
-            store,
-            videos,
-            runtime,
-            clips_per_video=clips_per_video,
-            batch=batch,
-            what="extract features",
-            quiet=quiet,
-            unread=unread,
-        ):
+        for rows, loaded in reading.batches("extract features"):
             inputs = trained.task.upright(loaded, runtime.dtype)
             with runtime.autocast():
                 outputs = trained.network.stages(inputs)
-            rows = torch.from_numpy(loaded.samples // clips_per_video).to(runtime.device)
-            for total, block in zip(sums, outputs, strict=True):
-                total.index_add_(0, rows, block.float().mean(dim=(2, 3, 4)))
-    kept, skipped = settle(
-        unread,
-        runtime,
-        share=trained.config.data.broken_share,
-        videos=len(videos),
-        clips_per_video=clips_per_video,
+            means = [block.float().mean(dim=(2, 3, 4)) for block in outputs]
+            sums.index_add_(0, rows, torch.cat(means, dim=1))
+    totals = reading.finish(sums)
+    return BlockFeatures(
+        blocks=torch.split(totals.sums / clips.per_video, widths, dim=1),
+        videos=totals.videos,
+        labels=torch.from_numpy(clips.store.labels[totals.videos]),
+        protocol=replace(totals.protocol, weights="frozen features"),
+        skipped=totals.skipped,
     )
-    blocks = [runtime.all_sum(total).cpu()[kept] / clips_per_video for total in sums]
-    return BlockFeatures(blocks, kept, skipped)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Labelled features of two splits by a frozen network, and by the same network untrained.
+
+    Attributes:
+        trained: those of the training and of the test split.
+        random: the same of the untrained network.
+        skipped: the videos that any of the readings could not read.
+    """
+
+    trained: tuple[BlockFeatures, BlockFeatures]
+    random: tuple[BlockFeatures, BlockFeatures]
+    skipped: list[Skipped]
+
+
+def compare_features(
+    trained: Trained, clips: ClipSet, train_split: str, runtime: Runtime, *, shots: int = 0
+) -> Comparison:
+    """Return the features of two splits, of a network and of the same one untrained.
+
+    Args:
+        trained: a network of any task.
+        clips: those of the test split.
+        train_split: the other split of the same store, read likewise.
+        runtime: the processes share the extraction.
+        shots: training videos of each class; 0 for all.
+
+    Raises:
+        UsageError: the store lacks a split or a label, or a class has too few videos.
+        FastrotError: more videos cannot be read than data.broken_share tolerates.
+    """
+    train = replace(clips, split=train_split)
+    # A test split that does not fit is refused before the training split has been read.
+    select_videos(clips.store, clips.split, labelled=True, shots=0, seed=0)
+
+    def read(network: Trained) -> tuple[BlockFeatures, BlockFeatures]:
+        return (
+            block_features(network, train, runtime, labelled=True, shots=shots),
+            block_features(network, clips, runtime, labelled=True),
+        )
+
+    ours = read(trained)
+    fresh, missing = untrained(trained, train, runtime, shots=shots)
+    none = read(fresh)
+    return Comparison(ours, none, merged(*(each.skipped for each in (*ours, *none)), missing))
 
 
 def untrained(
-    trained: Trained,
-    store: Store,
-    videos: Ints,
-    runtime: Runtime,
-    *,
-    batch: int,
-    skipped: list[Skipped] | None = None,
-) -> Trained:
-    """Return the same network with fresh weights, its BatchNorm statistics measured on ``videos``.
+    trained: Trained, clips: ClipSet, runtime: Runtime, *, shots: int = 0
+) -> tuple[Trained, list[Skipped]]:
+    """Return the same network with fresh weights, its BatchNorm statistics measured on middle clips.
 
     Without them a random network's activations would grow from block to block, and the comparison
-    would be with a straw man. Videos that cannot be read are added to ``skipped``.
+    would be with a straw man. Also return the videos that cannot be read.
 
     Raises:
         FastrotError: more videos cannot be read than data.broken_share tolerates.
@@ -102,36 +141,15 @@ def untrained(
     network = trained.task.network(trained.config.model)
     runtime.place(network)
     fresh = Trained(network, trained.task, trained.config)
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm3d)]
-    for norm in norms:
-        norm.momentum = None  # a plain average over the batches
-    unread = _measure(fresh, network, store, videos, runtime, batch)
-    share = trained.config.data.broken_share
-    _, missing = settle(unread, runtime, share=share, videos=len(videos), clips_per_video=1)
-    if skipped is not None:
-        skipped += missing
-    runtime.share_buffers(network)
-    return fresh
-
-
-def _measure(
-    fresh: Trained, network: Network, store: Store, videos: Ints, runtime: Runtime, batch: int
-) -> list[Replaced]:
-    """Let BatchNorm see the videos' middle clips; return those that cannot be read."""
-    unread: list[Replaced] = []
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            module.momentum = None  # a plain average over the batches
+    reading = Reading(fresh, replace(clips, per_video=1, quiet=True), runtime, shots=shots)
     network.train()
     with torch.no_grad():
-        for loaded in each_batch(
-            fresh,
-            store,
-            videos,
-            runtime,
-            clips_per_video=1,
-            batch=batch,
-            what="measure",
-            quiet=True,
-            unread=unread,
-        ):
+        for _, loaded in reading.batches("measure"):
             with runtime.autocast():
                 network(fresh.task.upright(loaded, runtime.dtype))
-    return unread
+    skipped = reading.finish(reading.zeros()).skipped
+    runtime.share_buffers(network)
+    return fresh, skipped

@@ -1,36 +1,32 @@
 """Linear probes: what frozen features tell of actions, block by block, beside a random network's."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fastrot.data.selection import select_videos
 from fastrot.distributed.runtime import Runtime
-from fastrot.evaluation.features import BLOCKS, BlockFeatures, block_features, untrained
-from fastrot.evaluation.trained import Protocol, Trained, protocol
-from fastrot.evaluation.unreadable import Skipped, merged, skipped_lines
-from pipelines.store.reading import Store
+from fastrot.evaluation.clip_set import ClipSet
+from fastrot.evaluation.features import BLOCKS, BlockFeatures, compare_features
+from fastrot.evaluation.protocol import Result
+from fastrot.evaluation.trained import Trained
 
 
 @dataclass(frozen=True)
-class ProbeResult:
+class ProbeResult(Result):
     """Top-1 accuracies in 0..1 per video, one for each of the paper's five convolution blocks.
 
     ``trained`` are the network's, ``random`` those of the same network before any training.
-    ``skipped`` videos could not be read, and count nowhere.
     """
 
     blocks: list[str]
     trained: list[float]
     random: list[float]
     train_videos: int
-    protocol: Protocol
-    skipped: list[Skipped] = field(default_factory=list)
 
-    def lines(self) -> list[str]:
-        """Return what to print, the protocol included."""
+    def findings(self) -> list[str]:
+        """Return the accuracies and the protocol as lines to print."""
         rows = zip(self.blocks, self.trained, self.random, strict=True)
         return [
             *(
@@ -38,7 +34,6 @@ class ProbeResult:
                 for name, ours, none in rows
             ),
             f"protocol: linear probe on {self.train_videos} videos, tested on {self.protocol}",
-            *skipped_lines(self.skipped),
         ]
 
 
@@ -83,64 +78,38 @@ def linear_probe(
 
 
 def probe_blocks(
-    trained: Trained,
-    store: Store,
-    train_split: str,
-    test_split: str,
-    runtime: Runtime,
-    *,
-    shots: int = 0,
-    clips_per_video: int = 1,
-    batch: int = 16,
-    quiet: bool = False,
+    trained: Trained, clips: ClipSet, train_split: str, runtime: Runtime, *, shots: int = 0
 ) -> ProbeResult:
-    """Probe every block of a frozen network, and of the same network untrained.
+    """Probe every block of a frozen network, and of the same network untrained (section 4.5).
+
+    A video's features are a block's activations, averaged over space, time and its clips.
 
     Args:
-        trained: a network of either task.
-        store: labelled videos.
-        train_split: what the probes are fitted on,
-        test_split: and tested on.
+        trained: a network of any task.
+        clips: those of the split that tests the probes.
+        train_split: the split that fits them.
         runtime: the processes share the extraction.
-        shots: training videos of each class, 0 for all.
-        clips_per_video: uniform clips whose features are averaged.
-        batch: clips at a time and process.
-        quiet: show no progress.
+        shots: training videos of each class; 0 for all.
 
     Raises:
-        UsageError: the store lacks a split, or labels.
+        UsageError: the store lacks a split or a label, or a class has too few videos.
         FastrotError: more videos cannot be read than data.broken_share tolerates.
     """
-    seed = trained.config.seed
-    train = select_videos(store, train_split, labelled=True, shots=shots, seed=seed)
-    test = select_videos(store, test_split, labelled=True, shots=0, seed=seed)
-    train_labels, test_labels = (torch.from_numpy(store.labels[each]) for each in (train, test))
-    settings = {"clips_per_video": clips_per_video, "batch": batch, "quiet": quiet}
-
-    def read(of: Trained) -> list[BlockFeatures]:
-        return [
-            block_features(of, store, videos, runtime, **settings)  # type: ignore[arg-type]
-            for videos in (train, test)
-        ]
 
     def accuracies(fitted: BlockFeatures, tested: BlockFeatures) -> list[float]:
         found = []
-        for a, b in zip(fitted.blocks, tested.blocks, strict=True):
-            scores = linear_probe(a, train_labels[fitted.kept], b, classes=len(store.classes))
-            right = scores.argmax(dim=1) == test_labels[tested.kept]
-            found.append(right.float().mean().item())
+        for train, test in zip(fitted.blocks, tested.blocks, strict=True):
+            scores = linear_probe(train, fitted.labels, test, classes=len(clips.store.classes))
+            found.append((scores.argmax(dim=1) == tested.labels).float().mean().item())
         return found
 
-    unmeasured: list[Skipped] = []
-    ours = read(trained)
-    none = read(untrained(trained, store, train, runtime, batch=batch, skipped=unmeasured))
-    counted = test[ours[1].kept]
-    measured = protocol(trained, store, test_split, counted, clips_per_video=clips_per_video)
+    found = compare_features(trained, clips, train_split, runtime, shots=shots)
+    train, test = found.trained
     return ProbeResult(
         blocks=list(BLOCKS),
-        trained=accuracies(*ours),
-        random=accuracies(*none),
-        train_videos=len(ours[0].kept),
-        protocol=replace(measured, weights="frozen features"),
-        skipped=merged(*(each.skipped for each in (*ours, *none)), unmeasured),
+        trained=accuracies(*found.trained),
+        random=accuracies(*found.random),
+        train_videos=len(train.videos),
+        protocol=test.protocol,
+        skipped=found.skipped,
     )

@@ -2,29 +2,22 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import Field, asdict
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 from fastrot.distributed.runtime import Runtime
+from fastrot.evaluation.fusion import FusionResult
+from fastrot.evaluation.protocol import Result
 from fastrot.runs.environment import environment
 from pipelines.files import write_file
-
-
-class Result(Protocol):
-    """What an evaluation found: a dataclass of plain values."""
-
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-    def lines(self) -> list[str]:
-        """Return what to print, the protocol included."""
 
 
 def write_results(
     out: Path,
     measure: str,
     of: Mapping[str, Any],
-    result: Result,
+    result: Result | FusionResult,
     runtime: Runtime,
 ) -> None:
     """Write ``results.json`` into the folder ``out``, made if absent.

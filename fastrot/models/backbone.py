@@ -15,6 +15,7 @@ from fastrot.models.network import copy_backbone
 from fastrot.models.resnet3d import BLOCKS, ResNet3D, Shortcut
 from fastrot.models.weight_files import ABOUT, Weights, copy_matching, read_weights, stem_note
 from fastrot.rotation.op import normalize
+from fastrot.rotation.pixels import Pixels
 from fastrot.version import __version__
 from pipelines.errors import FastrotError, UsageError
 from pipelines.files import write_file
@@ -55,9 +56,8 @@ class Backbone(ResNet3D):
         Raises:
             ValueError: the shape or dtype is another.
         """
-        mean, std = self.data.statistics
-        dtype = self.conv1.weight.dtype
-        return self.embed(normalize(clips, mean=mean, std=std, dtype=dtype)).float()
+        pixels = Pixels(*self.data.statistics, self.conv1.weight.dtype)
+        return self.embed(normalize(clips, pixels)).float()
 
 
 @dataclass(frozen=True)

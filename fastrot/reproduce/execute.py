@@ -18,9 +18,11 @@ from typing import Any
 from fastrot.config import Config, to_mapping, to_yaml
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.action import score_action
+from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.probe import probe_blocks
-from fastrot.evaluation.result_file import Result, write_results
+from fastrot.evaluation.protocol import Result
+from fastrot.evaluation.result_file import write_results
 from fastrot.evaluation.retrieval import retrieve
 from fastrot.evaluation.scores import FILE as SCORES
 from fastrot.evaluation.scores import Scores
@@ -164,28 +166,15 @@ def evaluate(
     measurement: Measurement, trained: Trained, store: Store, runtime: Runtime
 ) -> tuple[Result, Scores | None]:
     """Return a measurement's result, and the scores of actions."""
-    split, clips = measurement.split, measurement.clips
-    if measurement.kind == "action":
-        return score_action(trained, store, split, runtime, clips_per_video=clips, quiet=True)
-    if measurement.kind == "rotation":
-        return evaluate_pretext(
-            trained, store, split, runtime, clips_per_video=clips, quiet=True
-        ), None
+    clips = ClipSet(store, measurement.split, measurement.clips, quiet=True)
     train_split = measurement.train_split
+    if measurement.kind == "action":
+        return score_action(trained, clips, runtime)
+    if measurement.kind == "rotation":
+        return evaluate_pretext(trained, clips, runtime), None
     if measurement.kind == "probe":
-        return probe_blocks(
-            trained,
-            store,
-            train_split,
-            split,
-            runtime,
-            shots=measurement.shots,
-            clips_per_video=clips,
-            quiet=True,
-        ), None
-    return retrieve(
-        trained, store, train_split, split, runtime, clips_per_video=clips, quiet=True
-    ), None
+        return probe_blocks(trained, clips, train_split, runtime, shots=measurement.shots), None
+    return retrieve(trained, clips, train_split, runtime), None
 
 
 def torchrun_command(config: Config, file: Path, nproc: int) -> list[str]:

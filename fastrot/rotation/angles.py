@@ -19,6 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fastrot.rotation.pixels import Pixels
+
 SIGMA = 1.2
 """Of the Gaussian, in pixels."""
 
@@ -41,24 +43,13 @@ def inscribed_size(size: int) -> int:
     return patch
 
 
-def rotate_all(
-    clips: Tensor,
-    degrees: Sequence[float],
-    *,
-    mean: Sequence[float],
-    std: Sequence[float],
-    dtype: torch.dtype,
-    channels: int = 3,
-) -> Tensor:
+def rotate_all(clips: Tensor, degrees: Sequence[float], pixels: Pixels) -> Tensor:
     """Rotate every clip by every angle, counter-clockwise, and normalise.
 
     Args:
         clips: (B, T, S, S, 3) uint8 or int16.
         degrees: R angles.
-        mean: Per channel, in units where 255 is 1.
-        std: In the same units.
-        dtype: Of the result; computed in float32.
-        channels: C of the result: those beyond the 3 colours are zero.
+        pixels: The normalisation, and C of the result.
 
     Returns:
         (R*B, C, T, P, P) in channels_last_3d memory, rotation-major; P is ``inscribed_size(S)``.
@@ -66,29 +57,18 @@ def rotate_all(
     Raises:
         ValueError: the frames are not square.
     """
-    pixels, shape = _pixels_first(clips)
-    turned = [_weights(float(angle), shape[2], clips.device) @ pixels for angle in degrees]
-    return _finish(torch.stack(turned), len(degrees) * shape[0], shape, mean, std, dtype, channels)
+    columns, shape = _pixels_first(clips)
+    turned = [_weights(float(angle), shape[2], clips.device) @ columns for angle in degrees]
+    return _finish(torch.stack(turned), len(degrees) * shape[0], shape, pixels)
 
 
-def rotate_each(
-    clips: Tensor,
-    degrees: Tensor,
-    *,
-    mean: Sequence[float],
-    std: Sequence[float],
-    dtype: torch.dtype,
-    channels: int = 3,
-) -> Tensor:
-    """Rotate every clip by angles of its own; the arguments are those of ``rotate_all``.
+def rotate_each(clips: Tensor, degrees: Tensor, pixels: Pixels) -> Tensor:
+    """Rotate every clip by angles of its own, counter-clockwise, and normalise.
 
     Args:
         clips: (B, T, S, S, 3) uint8 or int16.
         degrees: (V, B), V views of each clip.
-        mean: Per channel, in units where 255 is 1.
-        std: In the same units.
-        dtype: Of the result.
-        channels: C of the result.
+        pixels: The normalisation, and C of the result.
 
     Returns:
         (V*B, C, T, P, P) in channels_last_3d memory, view-major.
@@ -100,9 +80,9 @@ def rotate_each(
     turned = []
     for view in degrees.tolist():
         for clip, angle in zip(clips, view, strict=True):
-            pixels, _ = _pixels_first(clip[None])
-            turned.append(_make_weights(float(angle), shape[2], clips.device) @ pixels)
-    return _finish(torch.stack(turned), degrees.numel(), shape, mean, std, dtype, channels)
+            columns, _ = _pixels_first(clip[None])
+            turned.append(_make_weights(float(angle), shape[2], clips.device) @ columns)
+    return _finish(torch.stack(turned), degrees.numel(), shape, pixels)
 
 
 def _pixels_first(clips: Tensor) -> tuple[Tensor, torch.Size]:
@@ -112,33 +92,17 @@ def _pixels_first(clips: Tensor) -> tuple[Tensor, torch.Size]:
     return clips.float().permute(2, 3, 0, 1, 4).flatten(2).flatten(0, 1).contiguous(), clips.shape
 
 
-def _finish(
-    turned: Tensor,
-    count: int,
-    shape: torch.Size,
-    mean: Sequence[float],
-    std: Sequence[float],
-    dtype: torch.dtype,
-    channels: int,
-) -> Tensor:
+def _finish(turned: Tensor, count: int, shape: torch.Size, pixels: Pixels) -> Tensor:
     """Take (groups, P*P, columns) to (count, channels, T, P, P), normalised."""
     patch = inscribed_size(shape[2])
     frames = turned.view(len(turned), patch, patch, -1, shape[1], 3)
     frames = frames.permute(0, 3, 4, 1, 2, 5).reshape(count, shape[1], patch, patch, 3)
-    mean255, scale = _statistics(tuple(mean), tuple(std), turned.device)
-    values = ((frames.round() - mean255) * scale).to(dtype)
+    offset, scale = pixels.offset_and_scale(turned.device)
+    values = ((frames.round() - offset) * scale).to(pixels.dtype)
     # Of a single clip all this is but a view of its columns, which padding copies in any case.
-    values = F.pad(values, (0, channels - 3)) if channels > 3 else values.contiguous()
+    padding = pixels.channels - 3
+    values = F.pad(values, (0, padding)) if padding else values.contiguous()
     return values.permute(0, 4, 1, 2, 3)
-
-
-@functools.lru_cache(maxsize=8)
-def _statistics(
-    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Return 255 * mean and 1 / (255 * std), (3,) each; made once, for the host waits for the copy."""
-    mean255 = torch.tensor([255 * m for m in mean], device=device)
-    return mean255, torch.tensor([1 / (255 * s) for s in std], device=device)
 
 
 def _make_weights(degrees: float, size: int, device: torch.device) -> Tensor:

@@ -12,18 +12,12 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from fastrot.rotation.pixels import Pixels
+
 _INT32_LIMIT = 2**31
 
 
-def rotate(
-    clips: Tensor,
-    degrees: Sequence[int],
-    *,
-    mean: Sequence[float],
-    std: Sequence[float],
-    dtype: torch.dtype,
-    channels: int = 3,
-) -> Tensor:
+def rotate(clips: Tensor, degrees: Sequence[int], pixels: Pixels) -> Tensor:
     """Normalise clips and write each of their rotations; `op.rotate` says what goes in and out.
 
     Strides of batch, time and rows are free. Where the pixels of a row, or the channels of a pixel,
@@ -33,6 +27,7 @@ def rotate(
         ValueError: Where a frame has 2**31 output values or more.
     """
     batch, frames, height, width, _ = clips.shape
+    channels = pixels.channels
     # Offsets within a frame are int32 in the kernel, those of frames int64.
     if height * width * channels >= _INT32_LIMIT:
         raise ValueError(
@@ -42,7 +37,9 @@ def rotate(
         clips = clips.contiguous()
     rotations = len(degrees)
     out = torch.empty(
-        (rotations * batch, frames, height, width, channels), dtype=dtype, device=clips.device
+        (rotations * batch, frames, height, width, channels),
+        dtype=pixels.dtype,
+        device=clips.device,
     )
     if out.numel() == 0:
         return out.permute(0, 4, 1, 2, 3)
@@ -59,8 +56,8 @@ def rotate(
         frames,
         height,
         width,
-        *(255 * m for m in mean),
-        *(1 / (255 * s) for s in std),
+        *(255 * m for m in pixels.mean),
+        *(1 / (255 * s) for s in pixels.std),
         turns=tuple(turn // 90 for turn in degrees),
         channels=channels,
     )

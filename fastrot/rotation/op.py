@@ -4,15 +4,14 @@ import warnings
 from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from fastrot.rotation import reference
+from fastrot.rotation.pixels import Pixels
 from fastrot.rotation.sets import RotationSet
-
-_OUTPUTS = (torch.float32, torch.bfloat16, torch.float16)
-_CHANNELS = (3, 4, 8)
 
 
 def rotate(
@@ -46,51 +45,47 @@ def rotate(
         ValueError: Where a shape or dtype is another, or where a quarter turn is asked of frames
             that are not square.
     """
-    _check(clips, rotations.degrees, mean, std, dtype, channels)
-    rotated: Tensor = _rotate(clips, rotations.degrees, mean, std, dtype, channels)
+    return quarter_turns(clips, rotations.degrees, Pixels(mean, std, dtype, channels))
+
+
+def quarter_turns(clips: Tensor, degrees: Sequence[int], pixels: Pixels) -> Tensor:
+    """Normalise clips and rotate them by each of the angles, multiples of 90: `rotate` says more.
+
+    Raises:
+        ValueError: Where a shape or dtype is another, or where a quarter turn is asked of frames
+            that are not square.
+    """
+    shape = tuple(clips.shape)
+    if clips.ndim != 5 or shape[4] != 3:
+        raise ValueError(f"Clips must be (B, T, H, W, 3), these are {shape}.")
+    if clips.dtype not in (torch.uint8, torch.int16):
+        raise ValueError(f"Clips must be uint8 or int16, these are {clips.dtype}.")
+    if shape[2] != shape[3] and any(turn % 180 for turn in degrees):
+        raise ValueError(f"Quarter turns need square frames, these are {shape[2]}x{shape[3]}.")
+    # torch's ops take numbers and lists of them, no dataclass.
+    rotated: Tensor = _rotate(
+        clips, degrees, pixels.mean, pixels.std, pixels.dtype, pixels.channels
+    )
     return rotated
 
 
-def normalize(
-    clips: Tensor,
-    *,
-    mean: Sequence[float],
-    std: Sequence[float],
-    dtype: torch.dtype,
-    channels: int = 3,
-) -> Tensor:
+def normalize(clips: Tensor, pixels: Pixels) -> Tensor:
     """Normalise clips without rotating them, for transfer learning.
 
-    The arguments, the (B, C, T, H, W) channels_last_3d result and what is raised are those of `rotate`
-    for the one rotation by 0 degrees.
+    The (B, C, T, H, W) channels_last_3d result and what is raised are those of `rotate` for the one
+    rotation by 0 degrees.
     """
-    _check(clips, (0,), mean, std, dtype, channels)
-    rotated: Tensor = _rotate(clips, (0,), mean, std, dtype, channels)
-    return rotated
+    return quarter_turns(clips, (0,), pixels)
 
 
-def _rotate_by_torch(
-    clips: Tensor,
-    degrees: Sequence[int],
-    mean: Sequence[float],
-    std: Sequence[float],
-    dtype: torch.dtype,
-    channels: int,
-) -> Tensor:
-    return reference.rotate(clips, degrees, mean=mean, std=std, dtype=dtype, channels=channels)
+def _rotate_by_torch(clips: Tensor, degrees: Sequence[int], *pixels: Any) -> Tensor:
+    return reference.rotate(clips, degrees, Pixels(*pixels))
 
 
-def _rotate_by_triton(
-    clips: Tensor,
-    degrees: Sequence[int],
-    mean: Sequence[float],
-    std: Sequence[float],
-    dtype: torch.dtype,
-    channels: int,
-) -> Tensor:
+def _rotate_by_triton(clips: Tensor, degrees: Sequence[int], *pixels: Any) -> Tensor:
     kernel = _kernel()
     rotate = reference.rotate if kernel is None else kernel.rotate
-    rotated: Tensor = rotate(clips, degrees, mean=mean, std=std, dtype=dtype, channels=channels)
+    rotated: Tensor = rotate(clips, degrees, Pixels(*pixels))
     return rotated
 
 
@@ -113,46 +108,20 @@ def _kernel() -> ModuleType | None:
     return kernel
 
 
-def _empty_result(
-    clips: Tensor,
-    degrees: Sequence[int],
-    mean: Sequence[float],
-    std: Sequence[float],
-    dtype: torch.dtype,
-    channels: int,
-) -> Tensor:
+def _empty_result(clips: Tensor, degrees: Sequence[int], *pixels: Any) -> Tensor:
+    given = Pixels(*pixels)
     batch, frames, height, width, _ = clips.shape
-    shape = (len(degrees) * batch, frames, height, width, channels)
-    return clips.new_empty(shape, dtype=dtype).permute(0, 4, 1, 2, 3)
+    shape = (len(degrees) * batch, frames, height, width, given.channels)
+    return clips.new_empty(shape, dtype=given.dtype).permute(0, 4, 1, 2, 3)
 
 
 _rotate = torch.library.custom_op(
-    "fastrot::rotate", _rotate_by_torch, mutates_args=(), device_types="cpu"
+    "fastrot::rotate",
+    _rotate_by_torch,
+    mutates_args=(),
+    device_types="cpu",
+    schema="(Tensor clips, int[] degrees, float[] mean, float[] std, ScalarType dtype, int channels)"
+    " -> Tensor",
 )
 _rotate.register_kernel("cuda", _rotate_by_triton)
 _rotate.register_fake(_empty_result)
-
-
-def _check(
-    clips: Tensor,
-    degrees: tuple[int, ...],
-    mean: Sequence[float],
-    std: Sequence[float],
-    dtype: torch.dtype,
-    channels: int,
-) -> None:
-    shape = tuple(clips.shape)
-    if clips.ndim != 5 or shape[4] != 3:
-        raise ValueError(f"Clips must be (B, T, H, W, 3), these are {shape}.")
-    if clips.dtype not in (torch.uint8, torch.int16):
-        raise ValueError(f"Clips must be uint8 or int16, these are {clips.dtype}.")
-    if dtype not in _OUTPUTS:
-        raise ValueError(f"The output must be float32, bfloat16 or float16, not {dtype}.")
-    if channels not in _CHANNELS:
-        raise ValueError(f"The output may have 3, 4 or 8 channels, not {channels}.")
-    if len(mean) != 3 or len(std) != 3:
-        raise ValueError(f"mean and std need 3 values each, got {len(mean)} and {len(std)}.")
-    if min(std) <= 0:
-        raise ValueError(f"std must be positive, got {tuple(std)}.")
-    if shape[2] != shape[3] and any(turn % 180 for turn in degrees):
-        raise ValueError(f"Quarter turns need square frames, these are {shape[2]}x{shape[3]}.")

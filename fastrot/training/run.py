@@ -10,7 +10,8 @@ from fastrot.config import Config, ProfileConfig, to_mapping
 from fastrot.data.training_data import training_data
 from fastrot.distributed.agreement import agreement
 from fastrot.distributed.runtime import Runtime
-from fastrot.evaluation.action import ActionResult, evaluate_action
+from fastrot.evaluation.action import score_action
+from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.trained import Trained
 from fastrot.runs.checkpoint import save_checkpoint
@@ -169,17 +170,14 @@ def _evaluate(start: Start, loader: BatchLoader) -> None:
     assert store is not None
     _save(start, loader, folder.last, evaluation_owed=True)
     runtime.share_buffers(network)
-    evaluate = evaluate_action if isinstance(start.task, ActionTask) else evaluate_pretext
-    result = evaluate(
-        Trained(network, start.task, config),
-        store,
-        split,
-        runtime,
-        clips_per_video=config.eval.clips_per_video,
-        batch=config.eval.batch,
-        quiet=True,
+    trained = Trained(network, start.task, config)
+    clips = ClipSet(store, split, config.eval.clips_per_video, batch=config.eval.batch, quiet=True)
+    result = (
+        score_action(trained, clips, runtime)[0]
+        if isinstance(start.task, ActionTask)
+        else evaluate_pretext(trained, clips, runtime)
     )
-    accuracy = result.video_top1 if isinstance(result, ActionResult) else result.accuracy
+    accuracy = result.accuracy
     values = {key: value for key, value in asdict(result).items() if key != "protocol"}
     folder.record({"step": step, "split": split, "eval_accuracy": accuracy, "evaluation": values})
     for line in result.lines():

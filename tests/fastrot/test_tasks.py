@@ -86,9 +86,7 @@ def test_regression_targets_are_the_angles_that_the_clips_were_turned_by() -> No
         alone = rotate_all(
             clips[row % 2][None],
             [degrees[row].round().item()],
-            mean=task.mean,
-            std=task.std,
-            dtype=torch.float32,
+            task.pixels(torch.float32),
         )
         torch.testing.assert_close(inputs[row], alone[0])
     again = task.prepare(batch, torch.float32)[1]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastrot.cli import main
+from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.features import block_features
 from fastrot.evaluation.trained import load_trained
 from fastrot.training.run import train
@@ -22,7 +23,7 @@ def test_features_of_a_checkpoint_and_of_its_export_are_those_of_the_block(
     checkpoint, path = trained
     store = Store.open(path)
     expected = block_features(
-        load_trained(checkpoint, runtime), store, store.select("test1"), runtime, clips_per_video=2
+        load_trained(checkpoint, runtime), ClipSet(store, "test1", 2), runtime
     )
     export = tmp_path / "backbone.safetensors"
     assert main(["weights", "export", str(checkpoint), str(export)]) == 0
@@ -48,7 +49,6 @@ def test_features_of_a_checkpoint_and_of_its_export_are_those_of_the_block(
     ("options", "message"),
     [
         (["--out", "f.txt"], "name it .npz"),
-        (["--out", "f.npz", "--clips", "0"], "--clips is 0"),
         (["--out", "f.npz", "--block", "fc"], "no block 'fc'"),
         (["--out", "f.npz", "--split", "dev"], "no split 'dev'"),
     ],
@@ -57,6 +57,14 @@ def test_wrong_options_exit_with_2(trained, options, message, capsys):
     checkpoint, store = trained
     assert main(["features", str(checkpoint), "--store", store, *options]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--clips", "--batch"])
+def test_clips_and_batch_are_whole_numbers_above_0(option, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["features", "last.pt", "--store", "STORE", "--out", "f.npz", option, "0"])
+    assert stop.value.code == 2
+    assert f"{option}: 0 is not a whole number above 0" in capsys.readouterr().err
 
 
 def test_import_says_what_is_left_untrained(trained, tmp_path, capsys):

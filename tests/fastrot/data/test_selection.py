@@ -11,6 +11,7 @@ import torch
 from fastrot.config import Config
 from fastrot.data.selection import digest, few_shot, select_videos, subset, train_loader
 from fastrot.distributed.runtime import Runtime
+from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.rotation_accuracy import evaluate_rotation
 from fastrot.evaluation.trained import load_trained
 from fastrot.training.run import train
@@ -142,9 +143,8 @@ def test_a_run_without_camera_motion_trains_and_is_evaluated(
     data = {"modality": "dif", "camera_motion": "remove", "eval_split": "test1"}
     config = tiny_config(data=data, train={"iterations": 2})
     trained = load_trained(train(config, quiet=True).last, runtime)
-    result = evaluate_rotation(
-        trained, Store.open(config.data.store), "test1", runtime, clips_per_video=1, quiet=True
-    )
+    clips = ClipSet(Store.open(config.data.store), "test1", quiet=True)
+    result = evaluate_rotation(trained, clips, runtime)
     assert 0 <= result.accuracy <= 1
 
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
-from fastrot.evaluation.action import evaluate_action, score_action
+from fastrot.evaluation.action import score_action
+from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.rotation_accuracy import evaluate_rotation
 from fastrot.evaluation.scores import in_top
 from fastrot.evaluation.trained import Trained, load_trained
@@ -55,7 +56,7 @@ def test_rotation_accuracy_is_that_of_every_rotation_by_itself(
 ) -> None:
     trained = trained_network(tiny_config(), runtime)
     store = Store.open(trained.config.data.store)
-    result = evaluate_rotation(trained, store, "all", runtime, clips_per_video=2, batch=5)
+    result = evaluate_rotation(trained, ClipSet(store, "all", 2, batch=5), runtime)
     assert trained.network.training
 
     trained.network.eval()
@@ -83,7 +84,7 @@ def test_action_accuracy_is_that_of_every_clip_by_itself(
 ) -> None:
     trained = trained_network(tiny_config(task="action"), runtime)
     store = Store.open(trained.config.data.store)
-    result, found = score_action(trained, store, "all", runtime, clips_per_video=3, batch=batch)
+    result, found = score_action(trained, ClipSet(store, "all", 3, batch=batch), runtime)
     assert trained.network.training
 
     trained.network.eval()
@@ -133,7 +134,7 @@ def test_the_protocol_says_which_weights_were_trained(
         ({"init": "some.pt"}, "full fine-tuning"),
     ):
         trained = trained_network(tiny_config(task="action", **changes), runtime)
-        result = evaluate_action(trained, store, "test1", runtime, clips_per_video=1)
+        result, _ = score_action(trained, ClipSet(store, "test1"), runtime)
         assert str(result.protocol).endswith(says)
 
 
@@ -145,7 +146,7 @@ def test_networks_are_loaded_with_all_that_feeds_them(
     assert loaded.task.outputs == 2
     assert loaded.config.data.statistics == ([0.0] * 3, [0.1] * 3)
     store = Store.open(config.data.store)
-    result = evaluate_action(loaded, store, "test1", runtime, clips_per_video=1)
+    result, _ = score_action(loaded, ClipSet(store, "test1"), runtime)
     assert "DIF" in str(result.protocol)
 
 
@@ -153,12 +154,13 @@ def test_what_does_not_fit_is_refused(tiny_config: TinyConfig, runtime: Runtime)
     pretext = trained_network(tiny_config(), runtime)
     action = trained_network(tiny_config(task="action"), runtime)
     store = Store.open(pretext.config.data.store)
+    clips = ClipSet(store, "all")
     with pytest.raises(UsageError, match="fastrot evaluate rotation"):
-        evaluate_action(pretext, store, "all", runtime)
+        score_action(pretext, clips, runtime)
     with pytest.raises(UsageError, match="fastrot evaluate action"):
-        evaluate_rotation(action, store, "all", runtime)
+        evaluate_rotation(action, clips, runtime)
     store.classes = ["walk", "run"]
     with pytest.raises(UsageError, match=r"2 classes \(class0, class1\).*2 \(walk, run\)"):
-        evaluate_action(action, store, "all", runtime)
+        score_action(action, clips, runtime)
     with pytest.raises(FastrotError, match="no checkpoint"):
         load_trained("nowhere.pt", runtime)

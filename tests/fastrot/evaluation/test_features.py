@@ -4,6 +4,7 @@ import torch
 
 from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
+from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.features import block_features, untrained
 from fastrot.evaluation.trained import load_trained
 from fastrot.training.run import train
@@ -20,7 +21,7 @@ def test_features_are_each_blocks_average_over_a_videos_clips(
     trained = load_trained(train(tiny_config(train={"iterations": 2})).last, runtime)
     store = Store.open(trained.config.data.store)
     videos = store.select("test1")
-    found = block_features(trained, store, videos, runtime, clips_per_video=3, batch=4).blocks
+    found = block_features(trained, ClipSet(store, "test1", 3, batch=4), runtime).blocks
     assert [tuple(block.shape) for block in found] == [(2, 4), (2, 4), (2, 8), (2, 16), (2, 32)]
 
     plan = TestPlan(store, videos, ClipSpec(frames=4, crop=32), clips_per_video=3)
@@ -45,7 +46,7 @@ def test_a_random_networks_activations_are_normalised(
     trained = load_trained(train(tiny_config(train={"iterations": 1})).last, runtime)
     store = Store.open(trained.config.data.store)
     videos = store.select("all")
-    network = untrained(trained, store, videos, runtime, batch=6).network
+    network = untrained(trained, ClipSet(store, "all", batch=6), runtime)[0].network
     torch.manual_seed(trained.config.seed)
     fresh = trained.task.network(trained.config.model)
     assert torch.equal(network.conv1.weight, fresh.conv1.weight)

@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
+from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.features import block_features
 from fastrot.evaluation.probe import linear_probe, probe_blocks
 from fastrot.evaluation.trained import load_trained
@@ -44,7 +45,8 @@ def test_every_block_is_probed_beside_the_random_networks(
 ) -> None:
     trained = load_trained(train(tiny_config(train={"iterations": 1})).last, runtime)
     store = Store.open(trained.config.data.store)
-    result = probe_blocks(trained, store, "all", "all", runtime, shots=2, quiet=True)
+    clips = ClipSet(store, "all", quiet=True)
+    result = probe_blocks(trained, clips, "all", runtime, shots=2)
     assert result.blocks == ["conv1", "layer1", "layer2", "layer3", "layer4"]
     assert result.train_videos == 4
     for accuracy in result.trained + result.random:
@@ -52,7 +54,7 @@ def test_every_block_is_probed_beside_the_random_networks(
     with torch.no_grad():
         for weight in trained.network.parameters():
             weight.zero_()
-    blind = probe_blocks(trained, store, "all", "all", runtime, shots=2, quiet=True)
+    blind = probe_blocks(trained, clips, "all", runtime, shots=2)
     assert blind.trained == [0.5] * 5  # one answer for all, of which each class has half
     assert blind.random == result.random
     assert "frozen features" in result.lines()[-1]
@@ -61,9 +63,9 @@ def test_every_block_is_probed_beside_the_random_networks(
 def test_the_blocks_accuracies_are_scikit_learns(tiny_config: TinyConfig, runtime: Runtime) -> None:
     trained = load_trained(train(tiny_config(train={"iterations": 2})).last, runtime)
     store = Store.open(trained.config.data.store)
-    result = probe_blocks(trained, store, "train1", "test1", runtime, clips_per_video=2, quiet=True)
+    result = probe_blocks(trained, ClipSet(store, "test1", 2, quiet=True), "train1", runtime)
     fitted, tested = (
-        block_features(trained, store, store.select(split), runtime, clips_per_video=2, quiet=True)
+        block_features(trained, ClipSet(store, split, 2, quiet=True), runtime)
         for split in ("train1", "test1")
     )
     for accuracy, a, b in zip(result.trained, fitted.blocks, tested.blocks, strict=True):

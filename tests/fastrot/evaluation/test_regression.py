@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.regression import AngleResult
 from fastrot.evaluation.rotation_accuracy import RotationResult
@@ -28,9 +29,7 @@ def test_the_mean_error_goes_around_the_circle(tiny_config, make_store, runtime,
         return errors(outputs, targets)
 
     monkeypatch.setattr(of.task, "errors", spy)
-    result = evaluate_pretext(
-        of, make_store(), "all", runtime, clips_per_video=2, batch=5, quiet=True
-    )
+    result = evaluate_pretext(of, ClipSet(make_store(), "all", 2, batch=5, quiet=True), runtime)
     assert isinstance(result, AngleResult)
     outputs, targets = (np.concatenate(values) for values in zip(*seen, strict=True))
     assert len(outputs) == 6 * 2 * 3
@@ -44,6 +43,6 @@ def test_the_mean_error_goes_around_the_circle(tiny_config, make_store, runtime,
 
 def test_classes_are_measured_as_classes(tiny_config, make_store, runtime):
     of = trained(tiny_config, degrees=[0, 45, 90, 135, 180, 225, 270, 315])
-    result = evaluate_pretext(of, make_store(), "test1", runtime, quiet=True)
+    result = evaluate_pretext(of, ClipSet(make_store(), "test1", quiet=True), runtime)
     assert isinstance(result, RotationResult)
     assert np.sum(result.confusion) == 2 * 8

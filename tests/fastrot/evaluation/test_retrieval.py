@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation import retrieval
+from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.features import block_features, untrained
 from fastrot.evaluation.retrieval import hits_at, retrieve
 from fastrot.evaluation.trained import load_trained
@@ -53,26 +55,15 @@ def test_test_videos_query_the_training_videos(
     trained = load_trained(train(tiny_config(train={"iterations": 2})).last, runtime)
     store = Store.open(trained.config.data.store)
     ks = [1, 2, 3, 4]
-    result = retrieve(
-        trained,
-        store,
-        "train1",
-        "test1",
-        runtime,
-        block=block,
-        ks=ks,
-        clips_per_video=2,
-        quiet=True,
-    )
+    clips = ClipSet(store, "test1", 2, quiet=True)
+    result = retrieve(trained, clips, "train1", runtime, block=block, ks=ks)
     gallery, queries = store.select("train1"), store.select("test1")
     index = ["conv1", "layer1", "layer2", "layer3", "layer4"].index(block)
-    random = untrained(trained, store, gallery, runtime, batch=16)
+    random, _ = untrained(trained, ClipSet(store, "train1"), runtime)
     for network, found in ((trained, result.trained), (random, result.random)):
         known, asked = (
-            block_features(network, store, videos, runtime, clips_per_video=2, quiet=True).blocks[
-                index
-            ]
-            for videos in (gallery, queries)
+            block_features(network, replace(clips, split=split), runtime).blocks[index]
+            for split in ("train1", "test1")
         )
         assert found == scikit_learns_hits(
             known.double(), store.labels[gallery], asked.double(), store.labels[queries], ks
@@ -89,6 +80,6 @@ def test_what_cannot_be_retrieved_is_refused(tiny_config: TinyConfig, runtime: R
     trained = load_trained(train(tiny_config(train={"iterations": 1})).last, runtime)
     store = Store.open(trained.config.data.store)
     with pytest.raises(UsageError, match=r"no block 'fc': the blocks are conv1, .*layer4"):
-        retrieve(trained, store, "train1", "test1", runtime, block="fc")
+        retrieve(trained, ClipSet(store, "test1"), "train1", runtime, block="fc")
     with pytest.raises(UsageError, match="2 videos are in both splits, 'all' and 'test1'"):
-        retrieve(trained, store, "all", "test1", runtime)
+        retrieve(trained, ClipSet(store, "test1"), "all", runtime)

@@ -9,6 +9,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 
 from fastrot.cli import main
 from fastrot.evaluation.action import score_action
+from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.extract import extract
 from fastrot.evaluation.features import block_features
 from fastrot.evaluation.pretext import evaluate_pretext
@@ -55,8 +56,8 @@ def test_action_accuracies_are_those_of_the_other_videos(
 ):
     whole, spoilt = stores(codec)
     trained = trained_network(tiny_config(task="action"), runtime)
-    result, found = score_action(trained, spoilt, "all", runtime, clips_per_video=3, batch=batch)
-    _, expected = score_action(trained, whole, "all", runtime, clips_per_video=3, batch=batch)
+    result, found = score_action(trained, ClipSet(spoilt, "all", 3, batch), runtime)
+    _, expected = score_action(trained, ClipSet(whole, "all", 3, batch), runtime)
     np.testing.assert_allclose(found.softmax, expected.softmax[OTHERS], rtol=1e-5)
     assert found.names == [whole.name(i) for i in OTHERS]
     truth = whole.labels[OTHERS]
@@ -79,7 +80,7 @@ def test_action_accuracies_are_those_of_the_other_videos(
 def test_rotation_accuracy_is_that_of_the_other_videos(tiny_config, runtime, stores):
     whole, spoilt = stores()
     trained = trained_network(tiny_config(), runtime)
-    found = evaluate_rotation(trained, spoilt, "all", runtime, clips_per_video=2, batch=3)
+    found = evaluate_rotation(trained, ClipSet(spoilt, "all", 2, batch=3), runtime)
     trained.network.eval()
     truth, answers = [], []
     with torch.no_grad():
@@ -107,10 +108,10 @@ def test_the_mean_angle_is_that_of_the_other_videos(tiny_config, runtime, stores
 
     with monkeypatch.context() as patch:
         patch.setattr(trained.task, "errors", spy)
-        evaluate_pretext(trained, whole, "all", runtime, clips_per_video=2, batch=2)
+        evaluate_pretext(trained, ClipSet(whole, "all", 2, batch=2), runtime)
     assert len(of_batch) == 6  # a batch is a video
     expected = np.concatenate([of_batch[i] for i in OTHERS])
-    result = evaluate_pretext(trained, spoilt, "all", runtime, clips_per_video=2, batch=5)
+    result = evaluate_pretext(trained, ClipSet(spoilt, "all", 2, batch=5), runtime)
     assert result.mean_error_degrees == pytest.approx(expected.mean(), rel=1e-5)
     assert result.accuracy == pytest.approx((expected <= 22.5).mean())
     assert (result.clips, len(result.skipped)) == (10, 1)
@@ -121,8 +122,8 @@ def test_features_probes_and_retrieval_leave_the_video_out_and_name_it(
 ):
     whole, spoilt = stores()
     checkpoint = train(tiny_config(train={"iterations": 1}), quiet=True).last
-    found = extract(checkpoint, spoilt, runtime, clips_per_video=2, quiet=True)
-    expected = extract(checkpoint, whole, runtime, clips_per_video=2, quiet=True)
+    found = extract(checkpoint, ClipSet(spoilt, "all", 2, quiet=True), runtime, block="layer4")
+    expected = extract(checkpoint, ClipSet(whole, "all", 2, quiet=True), runtime, block="layer4")
     np.testing.assert_allclose(found.features, expected.features[OTHERS], rtol=1e-5)
     assert found.names == [whole.name(i) for i in OTHERS]
     assert found.labels.tolist() == whole.labels[OTHERS].tolist()
@@ -131,11 +132,12 @@ def test_features_probes_and_retrieval_leave_the_video_out_and_name_it(
         assert file["skipped"].tolist() == [whole.name(BROKEN)]
 
     trained = trained_network(tiny_config(), runtime)
-    kept = block_features(trained, spoilt, spoilt.select("train1"), runtime).kept
-    assert kept.tolist() == [0, 1, 3]
+    read = block_features(trained, ClipSet(spoilt, "train1"), runtime).videos
+    assert read.tolist() == [v for v in spoilt.select("train1") if v != BROKEN]
+    clips = ClipSet(spoilt, "test1", quiet=True)
     for result in (
-        probe_blocks(trained, spoilt, "train1", "test1", runtime, quiet=True),
-        retrieve(trained, spoilt, "train1", "test1", runtime, ks=[1], quiet=True),
+        probe_blocks(trained, clips, "train1", runtime),
+        retrieve(trained, clips, "train1", runtime, ks=[1]),
     ):
         assert result.train_videos == 3
         assert [each.video for each in result.skipped] == [whole.name(BROKEN)]
@@ -159,7 +161,7 @@ def test_more_than_is_tolerated_is_an_error(tiny_config, runtime, stores, share,
     spoil(spoilt, *broken)
     trained = trained_network(tiny_config(data={"broken_share": share}), runtime)
     with pytest.raises(FastrotError, match=r"of 6 videos cannot be read.*data\.broken_share"):
-        evaluate_rotation(trained, spoilt, "all", runtime, quiet=True)
+        evaluate_rotation(trained, ClipSet(spoilt, "all", quiet=True), runtime)
 
 
 @pytest.mark.parametrize(

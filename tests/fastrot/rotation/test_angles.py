@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,9 +7,10 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from fastrot.rotation.angles import RADIUS, SIGMA, inscribed_size, rotate_all, rotate_each
+from fastrot.rotation.pixels import Pixels
 from fastrot.rotation.sets import EIGHTH_TURNS
 
-PLAIN = {"mean": (0, 0, 0), "std": (1 / 255, 1 / 255, 1 / 255), "dtype": torch.float32}
+PLAIN = Pixels((0, 0, 0), (1 / 255, 1 / 255, 1 / 255), torch.float32)
 
 
 def noise(clips: int, size: int, seed: int = 0, frames: int = 1) -> torch.Tensor:
@@ -46,7 +48,7 @@ def slow(frame: np.ndarray, degrees: float, patch: int) -> np.ndarray:
 @pytest.mark.parametrize("size", [24, 27])
 def test_against_a_slow_reference(degrees, size):
     clips = noise(2, size, frames=2)
-    got = rotate_all(clips, [degrees], **PLAIN)
+    got = rotate_all(clips, [degrees], PLAIN)
     patch = inscribed_size(size)
     assert got.shape == (2, 3, 2, patch, patch)
     expected = slow(clips[1, 1].numpy(), degrees, patch)
@@ -57,7 +59,7 @@ def test_against_a_slow_reference(degrees, size):
 
 def test_quarter_turns_are_rot90_of_the_upright_patch():
     clips = noise(1, 30)
-    upright, *turned = rotate_all(clips, [0, 90, 180, 270], **PLAIN)
+    upright, *turned = rotate_all(clips, [0, 90, 180, 270], PLAIN)
     for k, clip in enumerate(turned, 1):
         torch.testing.assert_close(clip, torch.rot90(upright, k, dims=(2, 3)), atol=1, rtol=0)
 
@@ -66,7 +68,7 @@ def test_a_spot_moves_counter_clockwise():
     clips = torch.zeros(1, 1, 41, 41, 3, dtype=torch.uint8)
     clips[0, 0, 19:22, 28:31] = 255  # right of the centre
     patch = inscribed_size(41)
-    (turned,) = rotate_all(clips, [45], **PLAIN)
+    (turned,) = rotate_all(clips, [45], PLAIN)
     brightest = divmod(int(turned[0, 0].argmax()), patch)
     middle = (patch - 1) / 2
     reach = 9 / math.sqrt(2)
@@ -75,19 +77,19 @@ def test_a_spot_moves_counter_clockwise():
 
 def test_the_order_is_rotation_major_and_the_memory_channels_last():
     clips = noise(3, 24, frames=2)
-    out = rotate_all(clips, [0, 45], **PLAIN)
+    out = rotate_all(clips, [0, 45], PLAIN)
     assert out.is_contiguous(memory_format=torch.channels_last_3d)
-    torch.testing.assert_close(out[3 + 2], rotate_all(clips[2:], [45], **PLAIN)[0])
+    torch.testing.assert_close(out[3 + 2], rotate_all(clips[2:], [45], PLAIN)[0])
 
 
 def test_each_clip_by_its_own_angles():
     clips = noise(2, 24, frames=2)
     degrees = torch.tensor([[10.0, 200.0], [300.0, 45.0]])
-    out = rotate_each(clips, degrees, **PLAIN)
+    out = rotate_each(clips, degrees, PLAIN)
     assert out.shape[0] == 4
     for view in range(2):
         for clip in range(2):
-            (alone,) = rotate_all(clips[clip : clip + 1], [degrees[view, clip].item()], **PLAIN)
+            (alone,) = rotate_all(clips[clip : clip + 1], [degrees[view, clip].item()], PLAIN)
             torch.testing.assert_close(out[2 * view + clip], alone)
 
 
@@ -96,9 +98,10 @@ def test_each_clip_by_its_own_angles():
 def test_memory_is_channels_last_however_many_clips(clips, channels):
     pixels = noise(clips, 30, frames=4)
     each = torch.full((2, clips), 30.0)
+    padded = replace(PLAIN, channels=channels)
     for out in (
-        rotate_all(pixels, [0, 45], **PLAIN, channels=channels),
-        rotate_each(pixels, each, **PLAIN, channels=channels),
+        rotate_all(pixels, [0, 45], padded),
+        rotate_each(pixels, each, padded),
     ):
         assert out.shape[:3] == (2 * clips, channels, 4)
         assert out.is_contiguous(memory_format=torch.channels_last_3d)
@@ -108,7 +111,7 @@ def test_memory_is_channels_last_however_many_clips(clips, channels):
 def test_normalisation():
     clips = torch.full((1, 1, 24, 24, 3), 51, dtype=torch.uint8)
     clips[..., 2] = 102
-    out = rotate_all(clips, [45], mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.1), dtype=torch.float32)
+    out = rotate_all(clips, [45], Pixels((0.1, 0.2, 0.3), (0.5, 0.25, 0.1), torch.float32))
     for channel, value in enumerate((0.2, 0.0, 1.0)):  # (51/255 - 0.1) / 0.5 and so on
         torch.testing.assert_close(out[0, channel], torch.full_like(out[0, channel], value))
 
@@ -144,7 +147,7 @@ def accuracy_on_noise(rotate) -> float:
 
 
 def by_our_kernel(clips):
-    out = rotate_all(clips, EIGHTH_TURNS, **PLAIN)
+    out = rotate_all(clips, EIGHTH_TURNS, PLAIN)
     return out.view(8, len(clips), *out.shape[1:]).transpose(0, 1).numpy()
 
 
@@ -174,7 +177,7 @@ def test_the_same_statistics_tell_the_class_after_bilinear_reading():
 
 def test_frames_must_be_square_and_large_enough():
     with pytest.raises(ValueError, match="square"):
-        rotate_all(torch.zeros(1, 1, 20, 22, 3, dtype=torch.uint8), [45], **PLAIN)
+        rotate_all(torch.zeros(1, 1, 20, 22, 3, dtype=torch.uint8), [45], PLAIN)
     with pytest.raises(ValueError, match="too small"):
         inscribed_size(11)
     assert inscribed_size(112) == 72

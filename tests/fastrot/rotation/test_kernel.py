@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from fastrot.rotation import op
+from fastrot.rotation.pixels import Pixels
 from fastrot.rotation.sets import RotationSet, rotation_set
 from fastrot.rotation.traffic import bytes_moved, floor_seconds
 
@@ -55,7 +56,7 @@ def rotate(request: pytest.FixtureRequest) -> Rotate:
         kernel = request.getfixturevalue("interpreted")
 
         def by_interpreter(clips: Tensor, rotations: RotationSet, **options: Any) -> Tensor:
-            out: Tensor = kernel.rotate(clips, rotations.degrees, **options)
+            out: Tensor = kernel.rotate(clips, rotations.degrees, Pixels(**options))
             return out
 
         return by_interpreter
@@ -166,9 +167,7 @@ def test_every_configuration(device: str, monkeypatch: pytest.MonkeyPatch) -> No
     clips = noise((1, 1, 17, 17))
     for config in kernel._CONFIGS:
         kernel._launch.configs = [config]
-        out = kernel.rotate(
-            clips.to(device), ALL.degrees, mean=MEAN, std=STD, dtype=torch.float32, channels=3
-        )
+        out = kernel.rotate(clips.to(device), ALL.degrees, Pixels(MEAN, STD, torch.float32))
         assert torch.equal(out.cpu(), expected(clips, ALL)), config
 
 
@@ -176,7 +175,7 @@ def test_a_frame_beyond_the_kernels_offsets_is_refused(interpreted: ModuleType) 
     one_row = torch.zeros(3 * 2**15, dtype=torch.uint8)
     huge = one_row.view(1, 1, 1, 2**15, 3).expand(-1, -1, 2**15, -1, -1)
     with pytest.raises(ValueError, match="32768x32768 pixels are too large"):
-        interpreted.rotate(huge, (0,), mean=MEAN, std=STD, dtype=torch.float32)
+        interpreted.rotate(huge, (0,), Pixels(MEAN, STD, torch.float32))
 
 
 @pytest.mark.parametrize("channels", [0, 2, 5])

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from fastrot.rotation.op import normalize, rotate
+from fastrot.rotation.pixels import Pixels
 from fastrot.rotation.sets import RotationSet, rotation_set
 
 ALL = rotation_set([0, 90, 180, 270])
@@ -93,7 +94,7 @@ def test_rounding_is_to_nearest_even() -> None:
     clips = (
         torch.tensor([255, -255], dtype=torch.int16).view(1, 1, 1, 2, 1).expand(-1, -1, -1, -1, 3)
     )
-    out = normalize(clips, mean=(-2 / 255, -4 / 255, 0), std=(1 / 255,) * 3, dtype=torch.bfloat16)
+    out = normalize(clips, Pixels((-2 / 255, -4 / 255, 0), (1 / 255,) * 3, torch.bfloat16))
     assert out[0, :, 0, 0].tolist() == [[256, -253], [260, -251], [255, -255]]
 
 
@@ -132,8 +133,8 @@ def test_normalize_is_the_rotation_by_zero_and_takes_oblong_frames() -> None:
     clips = noise()
     for dtype in (torch.float32, torch.bfloat16):
         rotated = rotate(clips, ALL, mean=MEAN, std=STD, dtype=dtype)
-        assert torch.equal(normalize(clips, mean=MEAN, std=STD, dtype=dtype), rotated[:2])
-    oblong = normalize(clips[:, :, :3], mean=MEAN, std=STD, dtype=torch.float32)
+        assert torch.equal(normalize(clips, Pixels(MEAN, STD, dtype)), rotated[:2])
+    oblong = normalize(clips[:, :, :3], Pixels(MEAN, STD, torch.float32))
     assert oblong.shape == (2, 3, 3, 3, 5)
     assert oblong.is_contiguous(memory_format=torch.channels_last_3d)
 
@@ -164,4 +165,4 @@ def test_wrong_input_is_refused(
     with pytest.raises(ValueError, match=message):
         rotate(clips, ALL, mean=mean, std=std, dtype=dtype)
     with pytest.raises(ValueError, match=message):
-        normalize(clips, mean=mean, std=std, dtype=dtype)
+        normalize(clips, Pixels(mean, std, dtype))

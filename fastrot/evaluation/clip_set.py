@@ -1,0 +1,163 @@
+"""The clips of an evaluation, and a network's pass over them, video by video."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fastrot.config import Config
+from fastrot.config.schema import SCRATCH
+from fastrot.data.selection import Ints, select_videos, test_loader
+from fastrot.distributed.runtime import Runtime
+from fastrot.evaluation.protocol import Protocol
+from fastrot.evaluation.trained import Trained
+from fastrot.evaluation.unreadable import Skipped, settle
+from fastrot.terminal import console
+from pipelines.loading.loader import Batch
+from pipelines.loading.replacement import Replaced
+from pipelines.store.reading import Store
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    """Uniform centre clips of a split's videos.
+
+    Attributes:
+        store: where the videos are.
+        split: which of them; "all" for every one.
+        per_video: clips of each video; one is its middle.
+        batch: clips at a time and process, before rotation.
+        quiet: show no progress.
+    """
+
+    store: Store
+    split: str
+    per_video: int = 1
+    batch: int = 16
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over all clips of each video that can be read, those of every process together.
+
+    Attributes:
+        videos: N indices in the store, ascending int64.
+        sums: (N, ...) on the CPU.
+        protocol: how they were measured.
+        skipped: the videos that cannot be read.
+    """
+
+    videos: Ints
+    sums: Tensor
+    protocol: Protocol
+    skipped: list[Skipped]
+
+
+class Reading:
+    """One pass of a network over a clip set, which adds up something for each video.
+
+    Args:
+        trained: the network, its task and its config.
+        clips: what to read.
+        runtime: every process of it reads a share.
+        labelled: whether all videos need a label.
+        shots: videos of each class, drawn with the config's seed; 0 for all.
+
+    Raises:
+        UsageError: the store lacks the split or a label, or a class has too few videos.
+    """
+
+    def __init__(
+        self,
+        trained: Trained,
+        clips: ClipSet,
+        runtime: Runtime,
+        *,
+        labelled: bool = False,
+        shots: int = 0,
+    ):
+        self._trained, self._clips, self._runtime = trained, clips, runtime
+        self._videos = select_videos(
+            clips.store, clips.split, labelled=labelled, shots=shots, seed=trained.config.seed
+        )
+        self._unread: list[Replaced] = []
+
+    def zeros(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Return the sums to add to: zeros on the device, (videos, *shape)."""
+        return torch.zeros(len(self._videos), *shape, dtype=dtype, device=self._runtime.device)
+
+    def batches(self, what: str) -> Iterator[tuple[Tensor, Batch]]:
+        """Yield this process's batches, each after its clips' rows of the sums, (B,) int64.
+
+        Progress is shown under the name ``what``. Clips that cannot be read are left out.
+        """
+        clips, runtime = self._clips, self._runtime
+        loader, count = test_loader(
+            self._trained.config.data,
+            clips.store,
+            self._videos,
+            runtime,
+            clips_per_video=clips.per_video,
+            batch=clips.batch,
+            skip=True,
+        )
+        shown = runtime.is_main and not clips.quiet
+        with loader, console.progress(count, what, "clips", shown=shown) as advance:
+            for loaded in loader:
+                rows = torch.from_numpy(loaded.samples // clips.per_video)
+                yield rows.to(runtime.device), loaded
+                advance(len(loaded.samples))
+            self._unread += loader.take_replaced()
+
+    def outputs(self, what: str) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield the rows, the network's float32 outputs and the task's targets of each batch.
+
+        All are view-major as the task's inputs are: row v * B + b is view v of clip b.
+        """
+        runtime = self._runtime
+        for rows, loaded in self.batches(what):
+            inputs, targets = self._trained.task.prepare(loaded, runtime.dtype)
+            with runtime.autocast():
+                outputs = self._trained.network(inputs)
+            yield rows.repeat(len(targets) // len(rows)), outputs.float(), targets
+
+    def finish(self, sums: Tensor) -> Totals:
+        """Add up the processes' sums, and leave out the videos that cannot be read to their end.
+
+        Raises:
+            FastrotError: more videos cannot be read than data.broken_share tolerates.
+        """
+        kept, skipped = settle(
+            self._unread,
+            self._runtime,
+            share=self._trained.config.data.broken_share,
+            videos=len(self._videos),
+            clips_per_video=self._clips.per_video,
+        )
+        sums = self._runtime.all_sum(sums).cpu()[kept]
+        return Totals(self._videos[kept], sums, self._protocol(len(kept)), skipped)
+
+    def _protocol(self, videos: int) -> Protocol:
+        clips, data = self._clips, self._trained.config.data
+        return Protocol(
+            store=str(clips.store.path),
+            split=clips.split,
+            videos=videos,
+            clips_per_video=clips.per_video,
+            frames=data.frames,
+            stride=data.stride,
+            modality=data.modality,
+            crop=data.crop,
+            size=clips.store.size,
+            weights=_trained_weights(self._trained.config),
+            camera_motion=data.camera_motion,
+            dead_zone=data.dead_zone,
+        )
+
+
+def _trained_weights(config: Config) -> str:
+    if config.model.freeze:
+        return f"first {config.model.freeze} of 5 convolution blocks frozen"
+    return "all weights trained from scratch" if config.init == SCRATCH else "full fine-tuning"
