@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.errors import FastrotError
-from pipelines.files import write_atomically
+from pipelines.files import write_file
 
 State = Literal["running", "done", "preempted", "failed"]
 
@@ -93,7 +93,7 @@ class Ownership:
             "reason": reason,
             "time": datetime.now().astimezone().isoformat(timespec="seconds"),
         }
-        write_atomically(self._folder / STATE, json.dumps(values) + "\n")
+        write_file(self._folder / STATE, json.dumps(values) + "\n")
 
     @property
     def begun(self) -> bool:
