@@ -25,7 +25,7 @@ from fastrot.data.training_data import training_data
 from fastrot.distributed.runtime import Runtime, keep_freed_memory
 from fastrot.models.flops import train_flops
 from pipelines.errors import UsageError
-from pipelines.loading.loader import Batch
+from pipelines.loading.batches import Batch
 
 OURS, PLAIN, REAL = "fastrot", "plain PyTorch", "real data"
 

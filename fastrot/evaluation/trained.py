@@ -11,14 +11,15 @@ from torch import Tensor
 
 from fastrot.config import Config, from_mapping
 from fastrot.config.schema import SCRATCH
-from fastrot.data.selection import Ints, test_loader
+from fastrot.data.loaders import test_loader
+from fastrot.data.selection import Ints
 from fastrot.distributed.runtime import Runtime
 from fastrot.models.network import Network
 from fastrot.runs.checkpoint import load_checkpoint
 from fastrot.tasks import Task, make_task
 from fastrot.terminal import console
 from pipelines.errors import FastrotError
-from pipelines.loading.loader import Batch
+from pipelines.loading.batches import Batch
 from pipelines.loading.replacement import Replaced
 from pipelines.store.reading import Store
 

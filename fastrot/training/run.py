@@ -33,7 +33,7 @@ from fastrot.training.rng import seed_rngs
 from fastrot.training.trainer import Trainer
 from fastrot.version import __version__
 from pipelines.errors import PreemptedError
-from pipelines.loading.loader import BatchLoader
+from pipelines.loading.batches import BatchLoader
 
 
 def train(
