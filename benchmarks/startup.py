@@ -112,7 +112,7 @@ def _measure(path: Path, answer: Connection) -> None:
     opened = time.perf_counter()
     opened_mb = peak_mb()
     plan = TrainPlan(store, store.select("all"), ClipSpec(crop=min(112, store.size)), seed=0)
-    ranges = train_ranges(batch=BATCH, start_step=0, steps=2, rank=0, world=1, accumulate=1)
+    ranges = train_ranges(batch=BATCH, start_step=0, steps=2)
     with Loader(store, plan, ranges, batch=BATCH, device=torch.device("cpu")) as loader:
         next(loader)
         loaded = time.perf_counter()

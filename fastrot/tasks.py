@@ -22,7 +22,7 @@ from fastrot.rotation.op import normalize, quarter_turns
 from fastrot.rotation.pixels import Pixels
 from fastrot.rotation.sets import RotationSet, rotation_set
 from pipelines.errors import FastrotError, UsageError
-from pipelines.loading.loader import Batch
+from pipelines.loading.batches import Batch
 from pipelines.plan import hash_below
 
 _ANGLE = 16  # this choice's stream of hashes, beside those of the clip plan

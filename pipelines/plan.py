@@ -227,13 +227,29 @@ class TestPlan:
         )
 
 
-def crop_of_samples(
-    seed: int, sample: Ints, size: int, spec: ClipSpec, flip: float
-) -> tuple[Ints, Ints, NDArray[np.bool_]]:
-    """Return a random corner (y, x) and flip for samples whose clips are not planned here, each (B,)."""
-    places = crop_margin(size, spec) + 1
-    _, y, x, flipped = hash_uniform(seed, _CHOICES, np.zeros_like(sample), sample)
-    return (y * places).astype(np.int64), (x * places).astype(np.int64), flipped < flip
+@dataclass(frozen=True)
+class WindowPlan:
+    """Shuffled windows of unprepared videos, of which only crops and flips are planned here.
+
+    Attributes:
+        spec: What a clip looks like.
+        size: Side in pixels to which frames are stretched before the crop.
+        step: Frames from one window's start to the next one's.
+        seed: Of the order, the crops and the flips.
+        flip: Probability of mirroring a clip.
+    """
+
+    spec: ClipSpec
+    size: int
+    step: int
+    seed: int
+    flip: float = 0.5
+
+    def crops(self, sample: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+        """Return the crops' top left corners (y, x), (B, 2) int64, and the flips, (B,) bool."""
+        places = crop_margin(self.size, self.spec) + 1
+        _, y, x, flip = hash_uniform(self.seed, _CHOICES, np.zeros_like(sample), sample)
+        return (np.stack([y, x], axis=1) * places).astype(np.int64), flip < self.flip
 
 
 def crop_margin(size: int, spec: ClipSpec) -> int:
@@ -246,33 +262,55 @@ def crop_margin(size: int, spec: ClipSpec) -> int:
     return size - spec.crop
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one process loads: that of ``rank`` among ``world``, in ``accumulate`` micro-batches a step."""
+
+    rank: int = 0
+    world: int = 1
+    accumulate: int = 1
+
+    def micro_batch(self, batch: int) -> int:
+        """Return the clips of a micro-batch, where all processes together take ``batch`` a step.
+
+        Raises:
+            UsageError: ``batch`` does not divide into world * accumulate equal micro-batches.
+        """
+        slots = self.world * self.accumulate
+        if batch < 1 or batch % slots:
+            raise UsageError(
+                f"train.batch is {batch}, which does not divide by {self.world} ranks x "
+                f"{self.accumulate} micro-batches: choose a multiple of {slots}"
+            )
+        return batch // slots
+
+
+ALONE = Share()
+"""The share of a single process, which is everything."""
+
+
 def train_ranges(
-    *, batch: int, start_step: int, steps: int, rank: int, world: int, accumulate: int
+    *, batch: int, start_step: int, steps: int, share: Share = ALONE
 ) -> Iterator[tuple[int, int]]:
-    """Yield (first sample, count) of each micro-batch of one rank, ``accumulate`` of them a step.
+    """Yield (first sample, count) of each micro-batch of a process, ``share.accumulate`` of them a step.
 
     Micro-batch m of rank r reads slot m * world + r of the step's global batch: two ranks see in one
     micro-batch what one rank sees in two.
 
     Raises:
-        UsageError: ``batch`` does not divide into world * accumulate equal slots.
+        UsageError: ``batch`` does not divide into equal micro-batches.
     """
-    slots = world * accumulate
-    if batch < 1 or batch % slots:
-        raise UsageError(
-            f"train.batch is {batch}, which does not divide by {world} ranks x {accumulate} "
-            f"micro-batches: choose a multiple of {slots}"
-        )
+    clips = share.micro_batch(batch)
     return (
-        (step * batch + (micro * world + rank) * (batch // slots), batch // slots)
+        (step * batch + (micro * share.world + share.rank) * clips, clips)
         for step in range(start_step, start_step + steps)
-        for micro in range(accumulate)
+        for micro in range(share.accumulate)
     )
 
 
-def test_ranges(*, total: int, batch: int, rank: int, world: int) -> Iterator[tuple[int, int]]:
-    """Yield (first sample, count) of one rank's contiguous share of ``total`` samples."""
-    begin, end = total * rank // world, total * (rank + 1) // world
+def test_ranges(*, total: int, batch: int, share: Share) -> Iterator[tuple[int, int]]:
+    """Yield (first sample, count) of a process's contiguous share of ``total`` samples."""
+    begin, end = total * share.rank // share.world, total * (share.rank + 1) // share.world
     return ((first, min(batch, end - first)) for first in range(begin, end, batch))
 
 

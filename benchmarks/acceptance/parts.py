@@ -25,7 +25,7 @@ from benchmarks.harness.measure import Options, Result
 from benchmarks.harness.processes import run_limited
 from benchmarks.loading import codec_rates
 from fastrot.distributed.runtime import Runtime
-from pipelines.files import write_atomically
+from pipelines.files import write_file
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).with_name("__main__.py")
@@ -68,9 +68,9 @@ def main(argv: list[str] | None = None) -> int:
         measure(args.part, args.out / f"{args.part}.json", budget_s=args.budget, quick=args.quick)
         return 0
     content = accept(args.budget, args.out.resolve(), quick=args.quick)
-    write_atomically(args.out / "acceptance.json", json.dumps(content, indent=1) + "\n")
+    write_file(args.out / "acceptance.json", json.dumps(content, indent=1) + "\n")
     page = acceptance_page.render(content)
-    write_atomically(args.out / "acceptance.txt", page)
+    write_file(args.out / "acceptance.txt", page)
     print(page)
     return 1 if any(part["status"] == "failed" for part in content["parts"].values()) else 0
 
@@ -79,7 +79,7 @@ def measure(part: str, file: Path, *, budget_s: float, quick: bool = False) -> N
     """Measure one part in this process; ``file`` has from early on what there is."""
 
     def keep(result: Result) -> None:
-        write_atomically(file, json.dumps(result.to_json()))
+        write_file(file, json.dumps(result.to_json()))
 
     with Runtime.start() as runtime:
         options = Options(runtime, quick=quick, shown=False, keep=keep)

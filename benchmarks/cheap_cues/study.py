@@ -26,7 +26,7 @@ from fastrot.runs.environment import environment
 from fastrot.synthetic.dataset import VERSION, DemoSpec
 from fastrot.terminal.console import say
 from pipelines.errors import FastrotError, UsageError
-from pipelines.files import write_atomically
+from pipelines.files import write_file
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,6 @@ def measure(out: Path, settings: Settings, cases: Sequence[Case]) -> dict[str, A
             f"{path} holds results of other settings ({results['settings']}, wanted are {wanted}); "
             "choose another --out"
         )
-    out.mkdir(parents=True, exist_ok=True)
     for case in cases:
         if case.key in results["cases"]:
             say(f"{case.key}: done already")
@@ -97,7 +96,7 @@ def measure(out: Path, settings: Settings, cases: Sequence[Case]) -> dict[str, A
             overrides=settings.overrides(case),
         )
         results["cases"][case.key] = {**asdict(case), **summary(report), **_where()}
-        write_atomically(path, json.dumps(results, indent=1) + "\n")
+        write_file(path, json.dumps(results, indent=1) + "\n")
     return results
 
 

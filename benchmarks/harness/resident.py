@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.harness.consume import Batches
 from fastrot.distributed.runtime import Runtime
 from pipelines.loading.loader import Loader
+from pipelines.loading.options import LoaderOptions
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store.reading import Store
 
@@ -49,7 +50,7 @@ def _watch(
         [(first, batch) for first in range(0, clips, batch)],
         batch=batch,
         device=runtime.device,
-        threads=runtime.cores,
+        options=LoaderOptions(threads=runtime.cores),
     ) as loader:
         tensors = (batch.clips for batch in loader)
         return measure_memory(

@@ -12,7 +12,7 @@ from rich.table import Table
 from benchmarks.harness.chart import draw
 from fastrot.terminal.console import say
 from pipelines.errors import FastrotError
-from pipelines.files import write_atomically
+from pipelines.files import write_file
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def write(results: Path, out: Path) -> list[Path]:
         else:
             say("no chart: pip install -e '.[plots]' (matplotlib)")
         page = out / f"{results.stem}.md"
-        write_atomically(page, markdown(content, picture.name if drawn else None))
+        write_file(page, markdown(content, picture.name if drawn else None))
     except OSError as error:
         raise FastrotError(f"{error.filename}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):

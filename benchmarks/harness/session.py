@@ -15,7 +15,7 @@ from benchmarks.harness.measure import Result
 from fastrot.distributed.runtime import Runtime
 from fastrot.runs import environment as runs
 from pipelines.errors import FastrotError
-from pipelines.files import write_atomically
+from pipelines.files import write_file
 
 
 def environment(runtime: Runtime) -> dict[str, Any]:
@@ -52,10 +52,7 @@ def save(path: Path, found: Mapping[str, Any], results: Sequence[Result], *, too
         "took_s": round(took_s, 1),
         "results": [result.to_json() for result in results],
     }
-    try:
-        write_atomically(path, json.dumps(content, indent=1) + "\n")
-    except OSError as error:
-        raise FastrotError(f"{path} cannot be written: {error.strerror}") from None
+    write_file(path, json.dumps(content, indent=1) + "\n")
 
 
 def require_writable(path: Path) -> None:

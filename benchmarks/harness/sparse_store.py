@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from pipelines.files import write_atomically
+from pipelines.files import write_file
 from pipelines.store.reading import Settings
 from pipelines.store.shard_writing import NPY_HEADER_BYTES, npy_header
 
@@ -16,7 +16,7 @@ def make_sparse_store(
     # Format 1 has no checksums of frames, which would be as long as the shards are empty.
     settings = Settings(codec="raw", size=size, frames=frames, layout="folder", format=1)
     (path / "shards").mkdir(parents=True)
-    write_atomically(path / "store.json", settings.to_json())
+    write_file(path / "store.json", settings.to_json())
     video_bytes = frames * size * size * 3
     with (path / "manifest.jsonl").open("w") as manifest:
         for first in range(0, videos, per_shard):

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
 
 import torch
 
@@ -11,6 +11,7 @@ from benchmarks.harness.consume import consume
 from benchmarks.harness.inputs import Inputs, open_inputs, require_dali
 from benchmarks.harness.measure import Case, NotHere, Options, Outcome, Result, interleave
 from pipelines.loading.loader import Loader
+from pipelines.loading.options import LoaderOptions
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store.codecs import CODECS
 
@@ -74,11 +75,10 @@ def _case(
     def open_loader() -> Iterator[Iterator[torch.Tensor]]:
         plan = TrainPlan(store, inputs.videos, spec, seed=0)
         ranges = ((step * batch, batch) for step in range(MOST_STEPS))
-        threads = options.runtime.cores
-        how: dict[str, Any] = {} if share is None else {"hw_decoder_load": share}
-        with Loader(
-            store, plan, ranges, batch=batch, device=options.device, threads=threads, **how
-        ) as loader:
+        how = LoaderOptions(threads=options.runtime.cores)
+        if share is not None:
+            how = replace(how, hw_decoder_load=share)
+        with Loader(store, plan, ranges, batch=batch, device=options.device, options=how) as loader:
             yield (loaded.clips for loaded in loader)
 
     def measure() -> dict[str, float]:

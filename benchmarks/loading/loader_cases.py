@@ -18,6 +18,7 @@ from benchmarks.loading import loader_limits as limits
 from benchmarks.loading import peers
 from benchmarks.loading.dali_peers import numpy_reader, video_reader
 from pipelines.loading.loader import Loader
+from pipelines.loading.options import LoaderOptions
 from pipelines.plan import ClipSpec, Modality, TrainPlan
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import Store
@@ -146,8 +147,7 @@ class LoaderCases:
                 self._ranges(),
                 batch=self.sizes.batch,
                 device=self._options.device,
-                threads=self._threads,
-                check=check,
+                options=LoaderOptions(threads=self._threads, check=check),
             ) as loader:
                 yield (batch.clips for batch in loader)
 

@@ -13,6 +13,8 @@ from fastrot.config import from_mapping
 from fastrot.terminal.console import say
 from fastrot.training.run import train
 from pipelines.loading.loader import Loader
+from pipelines.loading.options import LoaderOptions
+from pipelines.loading.replacement import Tolerance
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store.reading import Store
 
@@ -96,9 +98,8 @@ def _load(store: Store, seed: int) -> int:
         ranges,
         batch=4,
         device=torch.device("cpu"),
-        threads=1,
-        broken_share=1.0,
-        check=False,
+        options=LoaderOptions(threads=1, check=False),
+        tolerance=Tolerance(1.0),
     ) as loader:
         assert sum(len(batch.clips) for batch in loader) == 4 * BATCHES
         return loader.rebuilds

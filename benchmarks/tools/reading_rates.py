@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.loading.loader_limits import drop_from_cache, read_through
 from pipelines.loading.clip_reader import ClipReader
+from pipelines.loading.options import LoaderOptions
 from pipelines.plan import ClipSpec, TrainPlan, train_ranges
 from pipelines.store.reading import Store
 
@@ -26,8 +27,8 @@ def read_clips(
 ) -> dict[str, float]:
     """Read ``steps`` batches of random clips; return clips and megabytes a second."""
     plan = TrainPlan(store, store.select("all"), spec, seed=seed)
-    ranges = train_ranges(batch=BATCH, start_step=0, steps=steps, rank=0, world=1, accumulate=1)
-    reader = ClipReader(store, plan, ranges, batch=BATCH, threads=threads, ahead=2, held=3)
+    ranges = train_ranges(batch=BATCH, start_step=0, steps=steps)
+    reader = ClipReader(store, plan, ranges, batch=BATCH, options=LoaderOptions(threads=threads))
     began = time.perf_counter()
     for _ in reader:
         pass

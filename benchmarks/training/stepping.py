@@ -16,7 +16,7 @@ from fastrot.models.resnet3d import ShortcutA
 from fastrot.tasks import RotationTask
 from fastrot.training.optim import scaled_lr
 from fastrot.training.trainer import Trainer
-from pipelines.loading.loader import Batch
+from pipelines.loading.batches import Batch
 
 PARTS = ("data", "rotate", "forward", "backward", "optimizer")
 

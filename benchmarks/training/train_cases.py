@@ -26,7 +26,7 @@ from fastrot.distributed.allocator import keep_freed_memory
 from fastrot.distributed.runtime import Runtime
 from fastrot.models.flops import train_flops
 from pipelines.errors import UsageError
-from pipelines.loading.loader import Batch
+from pipelines.loading.batches import Batch
 
 OURS, PLAIN, REAL = "fastrot", "plain PyTorch", "real data"
 

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fastrot.config import DataConfig
-from fastrot.data.selection import Ints, test_loader
+from fastrot.data.loaders import test_loader
+from fastrot.data.selection import Ints
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.trained import Trained, evaluating
 from fastrot.rotation.sets import QUARTER_TURNS
-from pipelines.loading.loader import Batch
+from pipelines.loading.batches import Batch
 from pipelines.store.reading import Store
 
 BOX = 1 / 3

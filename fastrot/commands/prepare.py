@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fastrot.commands.arguments import add_layout, part, positive
 from pipelines.cores import cores
-from pipelines.files import write_atomically
+from pipelines.files import write_file
 from pipelines.layouts import read_layout
 from pipelines.store.codecs import CODECS, check_quality, check_size
 from pipelines.store.reading import Settings
@@ -127,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
         raise
     missing = args.out / "missing.txt"
     if listing.missing:
-        write_atomically(missing, "".join(f"{name}\n" for name in listing.missing))
+        write_file(missing, "".join(f"{name}\n" for name in listing.missing))
     else:
         missing.unlink(missing_ok=True)  # of an earlier run
     for line in summarise(listing, result, args.out):

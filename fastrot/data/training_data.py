@@ -6,20 +6,14 @@ from pathlib import Path
 from typing import Protocol
 
 from fastrot.config import Config
-from fastrot.data.selection import (
-    clip_spec,
-    digest,
-    finished,
-    select_videos,
-    short_clips,
-    subset,
-    train_loader,
-)
+from fastrot.data.loaders import clip_spec, finished, options_of, train_loader
+from fastrot.data.selection import digest, select_videos, short_clips, subset
 from fastrot.distributed.runtime import Runtime
 from pipelines.errors import UsageError
 from pipelines.layouts import read_layout
-from pipelines.loading.loader import BatchLoader
+from pipelines.loading.batches import BatchLoader
 from pipelines.loading.unprepared import ReaderLoader
+from pipelines.plan import Share, WindowPlan
 from pipelines.store.reading import Store
 
 
@@ -124,12 +118,7 @@ class ReaderData:
     ) -> BatchLoader:
         """Return an endless loader; the trainer takes as many batches as it needs."""
         data, train = self._config.data, self._config.train
-        slots = runtime.world * train.accumulate
-        if train.batch % slots:
-            raise UsageError(
-                f"train.batch is {train.batch}: it must divide by {slots} "
-                "(processes x train.accumulate)"
-            )
+        share = Share(runtime.rank, runtime.world, train.accumulate)
         if positions and len(positions) != runtime.world:
             raise UsageError(
                 f"data.source=reader goes on with as many processes as before: {len(positions)} then, "
@@ -137,19 +126,13 @@ class ReaderData:
             )
         loader = ReaderLoader(
             self._files,
-            clip_spec(data),
-            size=data.size,
-            step=data.step,
-            seed=self._config.seed,
-            batch=train.batch // slots,
+            WindowPlan(clip_spec(data), data.size, data.step, self._config.seed, data.flip),
+            batch=share.micro_batch(train.batch),
             device=runtime.device,
+            share=share,
+            options=options_of(data, runtime),
             first=start_step * train.accumulate,
             position=positions[runtime.rank] if positions else b"",
-            flip=data.flip,
-            rank=runtime.rank,
-            world=runtime.world,
-            threads=data.threads or runtime.cores,
-            prefetch=data.prefetch,
         )
         return finished(loader, data)
 

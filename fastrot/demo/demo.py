@@ -24,7 +24,7 @@ from fastrot.evaluation.trained import load_trained
 from fastrot.terminal.console import say, show
 from fastrot.training.optim import count_steps
 from fastrot.training.run import train
-from pipelines.files import write_atomically
+from pipelines.files import write_file
 from pipelines.store.reading import Store
 
 PROBE_SHOTS = 10
@@ -88,7 +88,7 @@ def run_demo(
         rotation, probe = _measure(data, pretrained.last)
         transfer = _transfer(data, out, pretrained.last, seeds, overrides["finetune"])
         report = DemoReport(rotation, transfer, probe, pretrained.seconds)
-    write_atomically(out / "results.json", json.dumps(_plain(report, data, seeds), indent=1) + "\n")
+    write_file(out / "results.json", json.dumps(_plain(report, data, seeds), indent=1) + "\n")
     _print(report, data)
     _say_next(data, out, pretrained.last)
     return report

@@ -11,7 +11,7 @@ from fastrot.synthetic.dataset import DemoSpec, make_dataset
 from fastrot.terminal.console import progress
 from pipelines.cores import cores
 from pipelines.errors import FastrotError
-from pipelines.files import write_atomically
+from pipelines.files import write_file
 from pipelines.layouts import Entry, Listing, read_layout
 from pipelines.store.reading import Settings, Store
 
@@ -109,11 +109,7 @@ def _claim(out: Path, source: Path, layout: str) -> None:
         )
     if (out / "videos").exists():
         raise FastrotError(f"{out} holds the built-in demo: choose another --out for {source}")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_atomically(stamp, text)
-    except OSError as error:
-        raise FastrotError(f"{out} cannot be written: {error}") from None
+    write_file(stamp, text)
 
 
 def _prepare(listing: Listing, out: Path, layout: str, frames: int | None) -> None:

@@ -41,7 +41,7 @@ def try_codec(codec: str) -> str:
                 writer.add("ramp", encode(frames, codec, quality, 25.0), label=None, splits=())
             store = Store.open(folder)
             plan = TrainPlan(store, store.select("all"), ClipSpec(FRAMES, 1, SIZE), seed=0, flip=0)
-            with Loader(store, plan, [(0, 1)], batch=1, device=device, threads=1) as loader:
+            with Loader(store, plan, [(0, 1)], batch=1, device=device) as loader:
                 clips = next(loader).clips
         # FFmpeg's, DALI's and CUDA's errors have no common base but these.
         except (FastrotError, RuntimeError, ValueError, OSError) as error:

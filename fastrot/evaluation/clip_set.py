@@ -8,13 +8,14 @@ from torch import Tensor
 
 from fastrot.config import Config
 from fastrot.config.schema import SCRATCH
-from fastrot.data.selection import Ints, select_videos, test_loader
+from fastrot.data.loaders import test_loader
+from fastrot.data.selection import Ints, select_videos
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.protocol import Protocol
 from fastrot.evaluation.trained import Trained
 from fastrot.evaluation.unreadable import Skipped, settle
 from fastrot.terminal import console
-from pipelines.loading.loader import Batch
+from pipelines.loading.batches import Batch
 from pipelines.loading.replacement import Replaced
 from pipelines.store.reading import Store
 

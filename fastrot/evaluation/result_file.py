@@ -38,4 +38,4 @@ def write_results(
         **asdict(result),
         "environment": environment(runtime),
     }
-    write_file(out / "results.json", (json.dumps(values, indent=1) + "\n").encode())
+    write_file(out / "results.json", json.dumps(values, indent=1) + "\n")

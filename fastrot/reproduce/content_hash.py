@@ -3,7 +3,8 @@
 from typing import Any
 
 from fastrot.config import Config, DataConfig
-from fastrot.data.selection import Ints, clip_spec, digest, select_videos, short_clips, subset
+from fastrot.data.loaders import clip_spec
+from fastrot.data.selection import Ints, digest, select_videos, short_clips, subset
 from pipelines.store.reading import Store
 
 

@@ -127,11 +127,11 @@ class Workshop:
         else:
             train(config, resume=True, quiet=True, what=run.name)
         summary = {"name": run.name, "config": to_mapping(config)}
-        write_file(folder / FINISHED, (json.dumps(summary, indent=1) + "\n").encode())
+        write_file(folder / FINISHED, json.dumps(summary, indent=1) + "\n")
 
     def _torchrun(self, config: Config) -> None:
         file = self.out / "configs" / f"{config.name}.yaml"
-        write_file(file, to_yaml(config).encode())
+        write_file(file, to_yaml(config))
         command = torchrun_command(config, file, self._nproc)
         say(f"$ {' '.join(command)}")
         python = [sys.executable, "-m", "torch.distributed.run"]

@@ -144,13 +144,13 @@ class Page:
             FastrotError: they cannot be written.
         """
         key = self.table.key
-        write_file(folder / f"{key}.md", self.markdown().encode())
+        write_file(folder / f"{key}.md", self.markdown())
         values = self.plain()
         entries = values["entries"]
         names = list(entries[0])
         write_csv(folder / f"{key}.csv", names, [list(entry.values()) for entry in entries])
         values["runs"] = describe_runs(self.table, workshop)
-        write_file(folder / f"{key}.json", (json.dumps(values, indent=1) + "\n").encode())
+        write_file(folder / f"{key}.json", json.dumps(values, indent=1) + "\n")
 
 
 def published(value: float, sign: str = "") -> str:

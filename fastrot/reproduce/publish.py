@@ -60,7 +60,7 @@ def publish(
         if draw_table(item.key, item.title, cells, figures):
             _register(workshop.out, "figures", {item.key: item.title}, where)
             markdown.append(f"![{item.key}](figures/{item.key}.png)\n")
-    write_file(workshop.out / "results.md", "\n".join(markdown).encode())
+    write_file(workshop.out / "results.md", "\n".join(markdown))
     say(f"written to {workshop.out}: results.md, tables, figures")
 
 
@@ -82,4 +82,4 @@ def _register(out: Path, kind: str, found: dict[str, str], where: dict[str, Any]
     known = values[kind] | found
     values[kind] = dict(sorted(known.items(), key=lambda item: _place(item[0])))
     values["environment"] = where
-    write_file(path, (json.dumps(values, indent=1) + "\n").encode())
+    write_file(path, json.dumps(values, indent=1) + "\n")

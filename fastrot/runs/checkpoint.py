@@ -1,7 +1,6 @@
 """Checkpoints: tensors and plain values in a file that is there whole or not at all."""
 
 import errno
-import os
 import pickle
 import zipfile
 import zlib
@@ -12,31 +11,19 @@ from typing import Any
 import torch
 
 from pipelines.errors import FastrotError, UnreadableError, first_line
+from pipelines.files import replacing
 
 FORMAT = 1
 
 
 def save_checkpoint(path: Path, values: Mapping[str, Any]) -> None:
-    """Write ``values`` (tensors and plain values, nested) to ``path`` atomically.
-
-    A temporary file is written, synced and renamed: whoever reads ``path`` finds the old or the new
-    checkpoint, also after a crash or on a full disk.
+    """Write ``values`` (tensors and plain values, nested) to ``path``, whole or not at all.
 
     Raises:
-        FastrotError: it cannot be written; an older checkpoint of that name is still there.
+        FastrotError: It cannot be written; an older checkpoint of that name is still there.
     """
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            torch.save({"format": FORMAT, **values}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    # torch reports a full disk as a RuntimeError of its zip writer.
-    except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
-        raise FastrotError(f"the checkpoint {path} cannot be written: {error}") from None
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save({"format": FORMAT, **values}, file)
 
 
 def load_checkpoint(path: Path | str) -> dict[str, Any]:
@@ -98,12 +85,3 @@ def _check_sums(path: Path | str) -> None:
         broken = archive.testzip()
     if broken is not None:
         raise ValueError(f"the checksum of {broken} in it is wrong")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut, which on Linux takes a sync of the folder."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -27,7 +27,7 @@ from fastrot.runs.run_state import LOCK, Ownership, State, ending
 from fastrot.runs.tensorboard import Curves, require_tensorboard
 from fastrot.terminal import console
 from pipelines.errors import FastrotError, UsageError
-from pipelines.files import write_atomically
+from pipelines.files import write_file
 
 
 class RunFolder:
@@ -146,10 +146,10 @@ class RunFolder:
             require_tensorboard()
         with self._written():
             self.checkpoints.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.path / "config.yaml", to_yaml(config))
-            write_atomically(
-                self.path / "env.json", json.dumps(environment(runtime), indent=1) + "\n"
-            )
+            for left in self.checkpoints.glob("*.tmp"):
+                left.unlink()  # of a run that was killed while it wrote a checkpoint
+            write_file(self.path / "config.yaml", to_yaml(config))
+            write_file(self.path / "env.json", json.dumps(environment(runtime), indent=1) + "\n")
             self._forget_after(step, evaluation_owed)
             self.at(step)
             if config.log.tensorboard:
@@ -172,7 +172,7 @@ class RunFolder:
         if not self.metrics.exists():
             return
         lines = self.metrics.read_text().splitlines(keepends=True)
-        write_atomically(
+        write_file(
             self.metrics,
             "".join(line for line in lines if _is_kept(line, step, evaluation_owed)),
         )

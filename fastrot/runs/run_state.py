@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.errors import FastrotError, PreemptedError, first_line
-from pipelines.files import write_atomically
+from pipelines.files import write_file
 
 State = Literal["running", "done", "preempted", "failed"]
 
@@ -94,7 +94,7 @@ class Ownership:
             "reason": reason,
             "time": datetime.now().astimezone().isoformat(timespec="seconds"),
         }
-        write_atomically(self._folder / STATE, json.dumps(values) + "\n")
+        write_file(self._folder / STATE, json.dumps(values) + "\n")
 
     def release(self) -> None:
         """Let others have the folder. Where nothing has begun, what ``claim`` made is removed."""

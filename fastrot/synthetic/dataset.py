@@ -20,6 +20,7 @@ from fastrot.synthetic.actions import ACTIONS
 from fastrot.synthetic.film import CameraMotion, Shot, film, stream
 from fastrot.synthetic.video import write_video
 from pipelines.errors import FastrotError, UsageError
+from pipelines.files import write_file
 
 VERSION = 2
 """Of what the generator draws: raise it when equal specs give other videos."""
@@ -131,24 +132,17 @@ def make_dataset(
         FastrotError: ``root`` cannot be written, or holds something other than this set.
     """
     paths = DemoPaths(root)
-    try:
-        _claim(paths, spec)
-        _write_splits(paths, spec)
-        shots = dict(_shots(paths, spec))
-        for folder in sorted({path.parent for path in shots}):
-            folder.mkdir(parents=True, exist_ok=True)
-        todo = [(path, shot) for path, shot in shots.items() if not path.exists()]
-        done = len(shots) - len(todo)
+    _claim(paths, spec)
+    _write_splits(paths, spec)
+    shots = dict(_shots(paths, spec))
+    todo = [(path, shot) for path, shot in shots.items() if not path.exists()]
+    done = len(shots) - len(todo)
+    if progress:
+        progress(done, len(shots))
+    for made in _film_all(todo, spec, workers):
+        done += made
         if progress:
             progress(done, len(shots))
-        for made in _film_all(todo, spec, workers):
-            done += made
-            if progress:
-                progress(done, len(shots))
-    except OSError as error:
-        raise FastrotError(
-            f"cannot write the demo set to {root}: {error}; free space or choose another folder"
-        ) from error
     return paths
 
 
@@ -171,8 +165,7 @@ def _claim(paths: DemoPaths, spec: DemoSpec) -> None:
             f"{paths.root} holds videos but no {paths.spec.name}, so it is no demo set; "
             "choose another folder"
         )
-    paths.root.mkdir(parents=True, exist_ok=True)
-    _write_text(paths.spec, json.dumps(wanted, indent=1) + "\n")
+    write_file(paths.spec, json.dumps(wanted, indent=1) + "\n")
 
 
 def _group_videos(spec: DemoSpec, group: int) -> Iterator[tuple[str, str, int]]:
@@ -189,10 +182,9 @@ def _test_groups(spec: DemoSpec, split: int) -> range:
 
 
 def _write_splits(paths: DemoPaths, spec: DemoSpec) -> None:
-    paths.splits.mkdir(parents=True, exist_ok=True)
     index = {action: number for number, action in enumerate(ACTIONS, start=1)}
     lines = [f"{number} {action}" for action, number in index.items()]
-    _write_text(paths.splits / "classInd.txt", "\n".join(lines) + "\n")
+    write_file(paths.splits / "classInd.txt", "\n".join(lines) + "\n")
     for split in range(1, SPLITS + 1):
         train, test = [], []
         for group in range(1, spec.groups + 1):
@@ -202,14 +194,8 @@ def _write_splits(paths: DemoPaths, spec: DemoSpec) -> None:
                 else:
                     train.append(f"{path} {index[action]}")
         # UCF101's lists go by class, and by group within it.
-        _write_text(paths.splits / f"trainlist{split:02d}.txt", "\n".join(sorted(train)) + "\n")
-        _write_text(paths.splits / f"testlist{split:02d}.txt", "\n".join(sorted(test)) + "\n")
-
-
-def _write_text(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+        write_file(paths.splits / f"trainlist{split:02d}.txt", "\n".join(sorted(train)) + "\n")
+        write_file(paths.splits / f"testlist{split:02d}.txt", "\n".join(sorted(test)) + "\n")
 
 
 def _shots(paths: DemoPaths, spec: DemoSpec) -> Iterator[tuple[Path, Shot]]:

@@ -7,7 +7,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.files import write_atomically
+from pipelines.files import replacing, write_file
 from pipelines.layouts import Entry, Listing
 
 TEST_SHARE = 1 / 3
@@ -25,7 +25,6 @@ def noise_videos(
     They are kept without loss, so that what a store adds is the store's own. Each is half a still
     picture and half new noise in every frame.
     """
-    root.mkdir(parents=True, exist_ok=True)
     entries = []
     for number in range(count):
         path = root / f"noise_{number:04d}.mkv"
@@ -34,7 +33,7 @@ def noise_videos(
             _write_lossless(path, noise(rng, frames, height, width))
         split = "test" if number < count * TEST_SHARE else "train"
         entries.append(Entry(path, path.name, splits=(split,)))
-    write_atomically(root / "README.txt", "Noise, for fastrot's audit of cheap cues.\n")
+    write_file(root / "README.txt", "Noise, for fastrot's audit of cheap cues.\n")
     return Listing(entries)
 
 
@@ -60,12 +59,13 @@ def _grain(rng: np.random.Generator, shape: tuple[int, int, int, int]) -> NDArra
 
 
 def _write_lossless(path: Path, frames: NDArray[np.uint8]) -> None:
-    part = path.with_name(path.name + ".part")
-    with av.open(str(part), "w", format="matroska") as container:
+    with (
+        replacing(path) as temporary,
+        av.open(str(temporary), "w", format="matroska") as container,
+    ):
         stream = container.add_stream("ffv1", rate=Fraction(25))
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "bgr0"
         for image in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
-    part.replace(path)

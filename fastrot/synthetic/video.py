@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 
 from fastrot.synthetic.render import Frames
+from pipelines.files import write_file
 
 
 def write_video(path: Path, frames: Frames, *, fps: int) -> None:
@@ -18,11 +19,9 @@ def write_video(path: Path, frames: Frames, *, fps: int) -> None:
         fps: Frames a second.
 
     Raises:
-        OSError: The file cannot be written.
+        FastrotError: The file cannot be written.
     """
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(_encode(frames, fps))
-    part.replace(path)
+    write_file(path, _encode(frames, fps))
 
 
 def _encode(frames: Frames, fps: int) -> bytes:

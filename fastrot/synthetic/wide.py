@@ -31,7 +31,6 @@ def make_wide(
     for source in sorted(square.root.rglob("*.avi")):
         path = wide.root / source.relative_to(square.root)
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
             _cut(source, path, spec.fps)
     shutil.copytree(square.splits, wide.splits, dirs_exist_ok=True)
     return wide

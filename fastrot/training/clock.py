@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pipelines.loading.loader import BatchLoader
+from pipelines.loading.batches import BatchLoader
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Clock:
 
     def lap(self, step: int) -> Lap:
         """Return the stretch since the last call, or the start."""
-        now = (step, time.perf_counter() - self._began, self._loader.waited_s)
+        now = (step, time.perf_counter() - self._began, self._loader.stats.waited_s)
         steps, seconds, waited = (new - old for new, old in zip(now, self._lap, strict=True))
         self._lap = now
         return Lap(int(steps), max(seconds, 1e-9), waited)

@@ -7,7 +7,7 @@ from fastrot.training.clock import Clock
 from fastrot.training.optim import scaled_lr
 from fastrot.training.pace import cpu_note
 from fastrot.training.start import Start
-from pipelines.loading.loader import BatchLoader
+from pipelines.loading.batches import BatchLoader
 
 
 def opening_lines(start: Start) -> list[str]:

@@ -14,7 +14,7 @@ from torch.profiler import (
 )
 
 from fastrot.config import ProfileConfig
-from pipelines.errors import FastrotError
+from pipelines.files import replacing
 
 
 @contextmanager
@@ -63,12 +63,8 @@ def profiled(
     def write(profiler: profile) -> None:
         if ended <= before:
             return
-        temporary = path.with_suffix(".tmp.json")
-        try:
+        with replacing(path) as temporary:
             profiler.export_chrome_trace(str(temporary))
-            temporary.replace(path)
-        except (OSError, RuntimeError) as error:
-            raise FastrotError(f"the profile {path} cannot be written: {error}") from None
         done(
             f"profiled {ended - before} steps: {path} opens in chrome://tracing or ui.perfetto.dev"
         )

@@ -30,7 +30,7 @@ from fastrot.training.resume import config_hash
 from fastrot.training.start import Start, begin
 from fastrot.version import __version__
 from pipelines.errors import PreemptedError
-from pipelines.loading.loader import BatchLoader
+from pipelines.loading.batches import BatchLoader
 
 
 def train(

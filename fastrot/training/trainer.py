@@ -25,7 +25,7 @@ from fastrot.training.optim import (
 from fastrot.training.profiling import span
 from fastrot.training.rng import rng_state, set_rng_state
 from pipelines.errors import FastrotError
-from pipelines.loading.loader import Batch
+from pipelines.loading.batches import Batch
 
 _NEVER = 2**62
 

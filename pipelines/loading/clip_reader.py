@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError, UnreadableError
+from pipelines.loading.options import LoaderOptions
 from pipelines.loading.replacement import Replaced, Tolerance
 from pipelines.loading.sources import make_source
 from pipelines.loading.threads import serial_threads
@@ -28,11 +29,11 @@ class ReadBatch:
 
 
 class ClipReader:
-    """Reads the clips of ``ranges``, batch by batch and in order, ``ahead`` batches before they are due.
+    """Reads the clips of ``ranges`` in order, ``options.prefetch`` batches before they are due.
 
-    The memory of a batch may be filled again once ``held`` more have been asked for; ``finished`` is
-    that of ``make_source``. A clip that cannot be read raises its error, or, where its bytes are lost and
-    there is a ``tolerance``, gives way to the plan's next one that can be read.
+    The memory of a batch may be filled again once ``options.prefetch`` + 1 more have been asked for;
+    ``finished`` is that of ``make_source``. A clip that cannot be read raises its error, or, where its bytes
+    are lost and there is a ``tolerance``, gives way to the plan's next one that can be read.
     What stands in depends on the plan and on the stored bytes alone, not on what was read before: a resumed
     run, or another number of processes, finds the same.
 
@@ -47,11 +48,8 @@ class ClipReader:
         ranges: Iterable[tuple[int, int]],
         *,
         batch: int,
-        threads: int,
-        ahead: int,
-        held: int,
+        options: LoaderOptions,
         tolerance: Tolerance | None = None,
-        check: bool = True,
         finished: bool = False,
     ):
         self._store = store
@@ -61,14 +59,15 @@ class ClipReader:
             store,
             plan.spec,
             batch=batch,
-            buffers=ahead + 1 + held,
+            # So many are read ahead, one is given, DALI works on as many again, and one was given before.
+            buffers=2 * options.prefetch + 2,
+            check=options.check,
             finished=finished,
-            check=check,
         )
         self._batch = batch
-        self._pool = serial_threads(threads, "fastrot-read")
+        self._pool = serial_threads(options.threads, "fastrot-read")
         self._pending: deque[tuple[ReadBatch, list[Future[int]]]] = deque()
-        self._ahead = ahead
+        self._ahead = options.prefetch
         self._tolerance = tolerance
         self.bytes_read = 0
         self._asked = self._ready = 0

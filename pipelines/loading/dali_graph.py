@@ -4,164 +4,120 @@ On a CPU those are left to ``cpu_ops``, which is several times faster than DALI'
 the reader of unprepared videos, where decoding is nearly all of the work.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+import torch
+
 from pipelines.errors import FastrotError, UsageError
-from pipelines.plan import ClipSpec
+from pipelines.loading.options import LoaderOptions
+from pipelines.plan import Clips, ClipSpec, frame_numbers
 from pipelines.store.codecs import CODECS
+from pipelines.store.reading import Store
 
 
 def build_pipeline(
     feed: Callable[..., Any],
-    *,
     codec: str,
     spec: ClipSpec,
+    *,
     batch: int,
-    threads: int,
-    prefetch: int,
-    gpu: bool,
-    device_id: int | None,
-    hw_decoder_load: float = 0.65,
+    device: torch.device,
+    options: LoaderOptions,
 ) -> Any:
     """Return a built DALI pipeline whose one output is a batch of clips.
-
-    ``feed`` is the callback of an external source; what it returns for a batch depends on the codec:
-
-    - ``raw``: (frames, flip), a (B, T', crop, crop, 3) uint8 array and (B,) int32. GPU only: on a CPU
-      there is nothing to do for DALI.
-    - ``h264``, ``vp9``: (files, numbers), B whole files and (B, T') int32 frame numbers; on a GPU also
-      (corner, flip), (B, 2) int32 top left corners (y, x), and (B,) int32.
-    - ``mjpeg``: (packets, y, x), an item a frame: B*T' JPEGs and crop positions as fractions of the
-      margin; on a GPU also flips, and for DIF the number of the frame that follows in the clip.
 
     On a GPU the output is (B, T, crop, crop, 3); for mjpeg it is (B*T', crop, crop, 3), for DIF with a
     meaningless difference at each clip's last frame. On a CPU it is what was decoded: (B, T', size, size, 3),
     and (B*T', crop, crop, 3) for mjpeg.
 
     Args:
-        feed: called once a batch; StopIteration ends the data.
-        codec: a key of ``codecs.CODECS``.
-        spec: the clips' shape and modality.
-        batch: the most clips in a batch.
-        threads: DALI's CPU threads.
-        prefetch: batches that DALI prepares before they are asked for.
-        gpu: whether operators run on the GPU.
-        device_id: the GPU; None builds without one (the graph of a GPU can be built so, but not run).
-        hw_decoder_load: share of the JPEGs that a GPU's hardware decoder takes, where there is one.
+        feed: The callback of an external source, called once a batch, which returns ``fed_arrays``;
+            StopIteration ends the data.
+        codec: A key of ``codecs.CODECS``; raw is for GPUs only, as on a CPU DALI has nothing to do.
+        spec: The clips' shape and modality.
+        batch: The most clips in a batch.
+        device: Where operators run.
+        options: Threads, prefetch and the hardware decoder's share.
 
     Raises:
         FastrotError: DALI is not installed.
-        UsageError: the codec is not decoded on a CPU.
+        UsageError: The codec is not decoded on a CPU.
     """
+    gpu = device.type == "cuda"
     if not gpu and not CODECS[codec].on_cpu:
         raise UsageError(
             f"the store's codec is {codec}, which DALI decodes only on a GPU, and there is none here: "
             "prepare the videos again with `fastrot prepare ... --codec mjpeg` (or raw, or vp9)"
         )
-    dali = import_dali()
     samples = batch * (spec.decoded_frames if codec == "mjpeg" else 1)
-    pipeline = dali.Pipeline(
-        batch_size=samples,
-        num_threads=threads,
-        device_id=device_id,
-        exec_dynamic=True,  # its outputs are views that stay valid while held
-        prefetch_queue_depth=prefetch,
-    )
-    with pipeline:
+    with new_pipeline(samples, device, options) as pipeline:
         if codec == "raw":
             output = _raw_clips(feed, spec, gpu)
         elif codec == "mjpeg":
-            output = _mjpeg_frames(feed, spec, gpu, hw_decoder_load)
+            output = _mjpeg_frames(feed, spec, gpu, options.hw_decoder_load)
         else:
             output = _video_clips(feed, spec, gpu)
         pipeline.set_outputs(output)
-    if device_id is not None or not gpu:
-        pipeline.build()
     return pipeline
 
 
-def build_reader_pipeline(
-    feed: Callable[..., Any],
-    files: Sequence[str],
-    *,
-    spec: ClipSpec,
-    size: int,
-    step: int,
-    seed: int,
-    rank: int,
-    world: int,
-    batch: int,
-    threads: int,
-    prefetch: int,
-    gpu: bool,
-    device_id: int | None,
-    position: bytes = b"",
-) -> Any:
-    """Return a built DALI pipeline over every window of unprepared videos, endless and shuffled.
+def fed_arrays(
+    clips: Clips, data: Any, store: Store, spec: ClipSpec, *, gpu: bool
+) -> tuple[Any, ...]:
+    """Return what ``build_pipeline``'s graph is fed for a batch whose bytes, ``data``, were read.
 
-    Its outputs are the clips, (B, T, crop, crop, 3), and the number of each one's file, (B, 1) int32.
-    ``feed`` returns (corner, flip) as for ``raw``.
+    - ``raw``: (frames, flip), a (B, T', crop, crop, 3) uint8 array and (B,) int32.
+    - ``h264``, ``vp9``: (files, numbers), B whole files and (B, T') int32 frame numbers; on a GPU also
+      (corner, flip), (B, 2) int32 top left corners (y, x), and (B,) int32.
+    - ``mjpeg``: (packets, y, x), an item a frame: B*T' JPEGs and crop positions as fractions of the
+      margin; on a GPU also flips, and for DIF the number of the frame that follows in the clip.
+    """
+    flip = clips.flip.astype(np.int32)
+    if store.codec == "raw":
+        return data, flip
+    if store.codec != "mjpeg":
+        numbers = frame_numbers(clips, spec, store.frames).astype(np.int32)
+        corners = np.stack([clips.y, clips.x], axis=1).astype(np.int32)
+        return (data, numbers, corners, flip) if gpu else (data, numbers)
+    each = spec.decoded_frames
+    margin = max(store.size - spec.crop, 1)  # without a margin every position is 0
+    fed = [data, *(np.repeat((at / margin).astype(np.float32), each) for at in (clips.y, clips.x))]
+    if gpu:
+        fed.append(np.repeat(flip, each))
+    if gpu and spec.modality == "dif":
+        last = len(data) - 1
+        fed.append(np.minimum(np.arange(1, last + 2, dtype=np.int32), last))
+    return tuple(fed)
 
-    Args:
-        feed: called once a batch.
-        files: paths; of codecs that DALI decodes on the device (on a CPU: VP8, VP9 and MJPEG).
-        spec: the clips' shape and modality.
-        size: side in pixels to which frames are stretched before the crop.
-        step: frames from one window's start to the next one's.
-        seed: of the order.
-        rank: which of ``world`` parts of the windows to read.
-        world: parts.
-        batch: clips in a batch.
-        threads: DALI's CPU threads.
-        prefetch: batches that DALI prepares before they are asked for.
-        gpu: whether operators run on the GPU.
-        device_id: the GPU, as for ``build_pipeline``.
-        position: where to go on: what ``checkpoint`` of such a pipeline returned.
+
+@contextmanager
+def new_pipeline(
+    batch: int, device: torch.device, options: LoaderOptions, **more: Any
+) -> Iterator[Any]:
+    """Give a DALI pipeline to define a graph in, and build it at the end.
+
+    Without a GPU the graph of one can be defined, but not built.
 
     Raises:
         FastrotError: DALI is not installed.
     """
-    dali = import_dali()
-    from nvidia.dali import fn, types
-
-    pipeline = dali.Pipeline(
+    gpu = device.type == "cuda"
+    here = not gpu or torch.cuda.is_available()
+    pipeline = import_dali().Pipeline(
         batch_size=batch,
-        num_threads=threads,
-        device_id=device_id,
-        exec_dynamic=True,
-        prefetch_queue_depth=prefetch,
-        seed=seed,
-        enable_checkpointing=True,
-        **({"checkpoint": position} if position else {}),
+        num_threads=options.threads,
+        device_id=(device.index or 0) if gpu and here else None,
+        exec_dynamic=True,  # its outputs are views that stay valid while held
+        prefetch_queue_depth=options.prefetch,
+        **more,
     )
     with pipeline:
-        windows: Any = fn.experimental.readers.video(
-            device="gpu" if gpu else "cpu",
-            filenames=list(files),
-            labels=list(range(len(files))),
-            sequence_length=spec.decoded_frames,
-            stride=spec.stride,
-            step=step,
-            random_shuffle=True,
-            initial_fill=1024,
-            shard_id=rank,
-            num_shards=world,
-            pad_mode="none",
-            name="reader",
-        )
-        frames, file = windows
-        corner, flip = fn.external_source(source=feed, num_outputs=2, batch=True, batch_info=True)
-        square = fn.resize(
-            frames,
-            size=(size, size),
-            interp_type=types.DALIInterpType.INTERP_LINEAR,
-            antialias=True,
-        )
-        pipeline.set_outputs(_augment(square, corner, flip, spec), file)
-    if device_id is not None or not gpu:
+        yield pipeline
+    if here:
         pipeline.build()
-    return pipeline
 
 
 def _raw_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
@@ -192,10 +148,10 @@ def _video_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
         frames=numbers,
         pad_mode="none",  # a frame beyond the end is an error, not a black picture
     )
-    return _augment(frames, where[0], where[1], spec) if gpu else frames
+    return augment(frames, where[0], where[1], spec) if gpu else frames
 
 
-def _augment(frames: Any, corner: Any, flip: Any, spec: ClipSpec) -> Any:
+def augment(frames: Any, corner: Any, flip: Any, spec: ClipSpec) -> Any:
     """Crop and flip whole sequences (FHWC), and take differences of successive frames for DIF."""
     from nvidia.dali import fn
 

@@ -2,119 +2,45 @@
 
 import gc
 import math
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError, UnreadableError
+from pipelines.loading.batches import Batch, BatchLoader, LoaderStats
 from pipelines.loading.clip_reader import ClipReader, ReadBatch
 from pipelines.loading.cpu_ops import finish_batch
-from pipelines.loading.dali_feed import arrays
-from pipelines.loading.dali_graph import build_pipeline
+from pipelines.loading.dali_graph import build_pipeline, fed_arrays
 from pipelines.loading.handover import Handover
+from pipelines.loading.options import DEFAULTS, LoaderOptions
 from pipelines.loading.replacement import Replaced, Tolerance
+from pipelines.loading.sources import make_source
 from pipelines.loading.threads import serial_threads
-from pipelines.plan import Clips, ClipSpec, Plan
+from pipelines.plan import Clips, ClipSpec, Plan, frame_numbers
 from pipelines.store.reading import Store
 from pipelines.store.stored_frames import damaged
 
 
-@dataclass
-class Batch:
-    """A batch of clips.
-
-    ``clips`` is (B, T, crop, crop, 3), uint8 RGB or int16 DIF (-255..255), and for mjpeg DIF on a GPU a view
-    that is not contiguous in B; ``labels`` is (B,) int64, -1 where unlabelled; both on the loader's device.
-    ``videos`` and ``samples`` are (B,): the store's and the plan's indices.
-    """
-
-    clips: torch.Tensor
-    labels: torch.Tensor
-    videos: NDArray[np.int64]
-    samples: NDArray[np.int64]
-
-
-class BatchLoader(Protocol):
-    """What training asks of a loader."""
-
-    @property
-    def waited_s(self) -> float:
-        """Seconds that the consumer has waited for batches so far."""
-
-    @property
-    def stats(self) -> "LoaderStats":
-        """What the loader has done so far."""
-
-    def take_replaced(self) -> list[Replaced]:
-        """Return the clips replaced in the batches given since the last call."""
-
-    def position(self) -> bytes:
-        """Return what going on after the last batch needs beside the step's number, to be saved; or b""."""
-
-    def __iter__(self) -> Iterator[Batch]: ...
-
-    def __next__(self) -> Batch: ...
-
-    def __enter__(self) -> object: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-
-@dataclass(frozen=True)
-class LoaderStats:
-    """What a loader did since it was made.
-
-    ``seconds`` is the time from the first batch's request to the last one's delivery, ``waited_s`` the part
-    of it in which the consumer waited; ``bytes_read`` came from the store, a little ahead of the batches;
-    ``queue_depth`` is the mean number of batches that lay read and ready when DALI asked for one.
-    """
-
-    batches: int
-    clips: int
-    bytes_read: int
-    seconds: float
-    waited_s: float
-    queue_depth: float
-
-    @property
-    def clips_per_s(self) -> float:
-        """Clips delivered a second."""
-        return self.clips / self.seconds if self.seconds else 0.0
-
-    @property
-    def bytes_per_s(self) -> float:
-        """Bytes read a second."""
-        return self.bytes_read / self.seconds if self.seconds else 0.0
-
-
-class Loader:
+class Loader(BatchLoader):
     """Iterates over the batches of ``ranges`` (see ``plan.train_ranges``) in order; a context manager.
 
     Args:
-        store: where the clips are.
-        plan: which clips the samples are.
+        store: Where the clips are.
+        plan: Which clips the samples are.
         ranges: (first sample, count) of each batch.
-        batch: the most clips in a batch.
-        device: where tensors are wanted: a CUDA device runs DALI's GPU operators.
-        threads: of DALI, and of the reader for raw clips; other codecs' packets are read by at most four.
-        prefetch: batches prepared before they are asked for.
-        hw_decoder_load: share of an mjpeg store's frames that a GPU's hardware JPEG decoder takes.
-        labels: (N,) labels by the store's index, in place of the store's own.
-        broken_share: of clips that cannot be read, which are replaced by the plan's next; None replaces
-            none, and a single one is an error.
-        tolerance: a rule in place of ``broken_share``.
-        check: compare what is read with the store's checksums.
+        batch: The most clips in a batch.
+        device: Where tensors are wanted: a CUDA device runs DALI's GPU operators.
+        options: Threads, prefetch and checks.
+        tolerance: How many clips that cannot be read are replaced by the plan's next; None replaces none,
+            and a single one is an error.
 
     Attributes:
-        waited_s: seconds that the consumer has waited for batches so far.
-        rebuilds: how often DALI's pipeline was made anew after a clip that it could not decode.
+        stats: What the loader has done so far.
+        rebuilds: How often DALI's pipeline was made anew after a clip that it could not decode.
 
     Raises:
         FastrotError: DALI is not installed; while iterating: a clip, or too many, cannot be read.
@@ -128,78 +54,57 @@ class Loader:
         *,
         batch: int,
         device: torch.device,
-        threads: int = 2,
-        prefetch: int = 2,
-        hw_decoder_load: float = 0.65,
-        labels: NDArray[np.int64] | None = None,
-        broken_share: float | None = None,
+        options: LoaderOptions = DEFAULTS,
         tolerance: Tolerance | None = None,
-        check: bool = True,
     ):
-        self._spec = plan.spec
-        self._store = store
-        self._device = device
-        self._labels = store.labels if labels is None else labels
-        self._plan = plan
+        self._store, self._plan, self._spec = store, plan, plan.spec
+        self._batch, self._device, self._options = batch, device, options
         self._gpu = device.type == "cuda"
-        self._batch, self._threads, self._prefetch = batch, threads, prefetch
-        self._check = check
-        self._tolerance = tolerance if broken_share is None else Tolerance(broken_share)
+        self._tolerance = tolerance
         # Batches that were read and given to DALI, and ranges taken of which no batch was delivered.
         self._planned: deque[ReadBatch] = deque()
         self._open: deque[tuple[int, int]] = deque()
         self._again: deque[tuple[int, int]] = deque()
         self._ranges = iter(ranges)
         self._replaced: list[Replaced] = []
-        self._hw_decoder_load = hw_decoder_load
         self._handover = Handover(device)
         # What DALI reads without a copy must outlive its reading.
-        self._lent: deque[Any] = deque(maxlen=prefetch + 2)
+        self._lent: deque[Any] = deque(maxlen=options.prefetch + 2)
         self._pipeline: Any = None
         self._finishers: ThreadPoolExecutor | None = None
         self._bytes_before = 0
         self.rebuilds = 0
+        self.stats = LoaderStats()
         self._start()
-        self.waited_s = 0.0
-        self._began: float | None = None
-        self._ended = 0.0
-        self._batches = self._clips = 0
 
     def _start(self) -> None:
         """Make the reader and DALI's pipeline, at the first batch that was not delivered."""
-        gpu = self._gpu
+        options = self._options
         # Raw clips need no decoder: the reader's threads crop them, and on a CPU finish them.
         raw = self._store.codec == "raw"
-        finished = raw and not gpu
+        finished = raw and not self._gpu
         self._reader = ClipReader(
             self._store,
             self._plan,
             self._take_ranges(),
             batch=self._batch,
-            threads=self._threads if raw else min(self._threads, 4),
-            ahead=self._prefetch,
-            # DALI works on `prefetch` batches; the one before them is returned
-            held=self._prefetch + 1,
+            options=options if raw else replace(options, threads=min(options.threads, 4)),
             tolerance=self._tolerance,
-            check=self._check,
             finished=finished,
         )
         if finished:
             return
         try:
-            if not gpu:
+            if not self._gpu:
                 # Not the reader's threads: behind what those have to do, finishing would wait for the disk.
-                self._finishers = serial_threads(self._threads, "fastrot-finish")
+                self._finishers = serial_threads(options.threads, "fastrot-finish")
             self._pipeline = build_pipeline(
                 self._feed,
-                codec=self._store.codec,
-                spec=self._spec,
+                self._store.codec,
+                self._spec,
                 batch=self._batch,
-                threads=self._threads,
-                prefetch=self._prefetch,
-                gpu=gpu,
-                device_id=(self._device.index or 0) if gpu else None,
-                hw_decoder_load=self._hw_decoder_load,
+                device=self._device,
+                options=options,
             )
         except BaseException:
             self.close()
@@ -223,27 +128,22 @@ class Loader:
         self._open.clear()
         self._start()
 
-    def __iter__(self) -> Iterator[Batch]:
-        return self
-
     def __next__(self) -> Batch:
-        began = time.perf_counter()
-        self._began = self._began or began
-        if self._pipeline is None:
-            read = next(self._reader)
-            clips = torch.from_numpy(read.data)
-        else:
-            read, clips = self._decoded()
+        with self.stats.delivery():
+            if self._pipeline is None:
+                read = next(self._reader)
+                clips = torch.from_numpy(read.data)
+            else:
+                read, clips = self._decoded()
         self._open.popleft()
         self._replaced += read.replaced
         planned = read.clips
         if self._tolerance is not None:
             self._tolerance.delivered += len(planned)
-        self._ended = time.perf_counter()
-        self.waited_s += self._ended - began
-        self._batches += 1
-        self._clips += len(planned)
-        labels = torch.from_numpy(self._labels[planned.video])
+        self.stats.clips += len(planned)
+        self.stats.bytes_read = self._bytes_before + self._reader.bytes_read
+        self.stats.queue_depth = self._reader.queue_depth
+        labels = torch.from_numpy(self._store.labels[planned.video])
         return Batch(
             clips=clips,
             labels=labels.to(self._device, non_blocking=True),
@@ -257,7 +157,7 @@ class Loader:
                 (output,) = self._pipeline.run()
                 break
             except RuntimeError as error:
-                self._bear(error)
+                self._drop_undecodable(error)
         tensor = self._handover.take(output)
         read = self._planned.popleft()
         spec, count = self._spec, len(read.clips)
@@ -270,31 +170,15 @@ class Loader:
         assert tensor.numel() == math.prod(shape), f"DALI gave {tuple(tensor.shape)}, not {shape}"
         return read, tensor.view(shape)[:, : spec.frames]
 
-    @property
-    def stats(self) -> LoaderStats:
-        """What the loader has done so far."""
-        return LoaderStats(
-            batches=self._batches,
-            clips=self._clips,
-            bytes_read=self._bytes_before + self._reader.bytes_read,
-            seconds=0.0 if self._began is None else self._ended - self._began,
-            waited_s=self.waited_s,
-            queue_depth=self._reader.queue_depth,
-        )
-
     def take_replaced(self) -> list[Replaced]:
         """Return the clips replaced in the batches given since the last call."""
         taken, self._replaced = self._replaced, []
         return taken
 
-    def position(self) -> bytes:
-        """Return nothing: where a plan goes on follows from the step alone."""
-        return b""
-
-    def _bear(self, error: RuntimeError) -> None:
-        """Go on without the clips that DALI could not decode, or raise an error that names their video."""
+    def _drop_undecodable(self, error: RuntimeError) -> None:
+        """Continue without the clips that DALI cannot decode, or raise an error that names their video."""
         for read in self._planned:
-            rows = self._undecodable(read.clips)
+            rows = _undecodable(self._store, self._spec, read.clips, self._device, self._options)
             for row in rows:
                 what = damaged(self._store, int(read.clips.video[row]), "DALI cannot decode it")
                 if self._tolerance is None:
@@ -302,40 +186,15 @@ class Loader:
                 self._tolerance.note(int(read.clips.sample[row]), what)
             if rows:
                 self._rebuild()
-                gc.collect()  # see __exit__
                 return
         raise FastrotError(
             f"DALI failed on clips of {self._store.path}, though it decodes each alone: {error}"
         ) from None
 
-    def _undecodable(self, clips: Clips) -> list[int]:
-        """Return the rows that DALI cannot decode. It does not say, so each clip is tried alone."""
-        rows = []
-        for row in range(len(clips)):
-            alone = Loader(
-                self._store,
-                _Fixed(self._spec, clips),
-                [(row, 1)],
-                batch=1,
-                device=self._device,
-                threads=1,
-                prefetch=1,
-                check=self._check,
-            )
-            try:
-                alone._pipeline.run()
-            except UnreadableError:
-                raise
-            except (RuntimeError, FastrotError):
-                rows.append(row)
-            finally:
-                alone.close()
-        return rows
-
     def _feed(self, _: Any) -> tuple[Any, ...]:
         read = next(self._reader)
         self._planned.append(read)
-        fed = arrays(read, self._store, self._spec, gpu=self._gpu)
+        fed = fed_arrays(read.clips, read.data, self._store, self._spec, gpu=self._gpu)
         self._lent.append(fed)
         return fed
 
@@ -345,26 +204,34 @@ class Loader:
         if self._finishers is not None:
             self._finishers.shutdown()
         self._handover.close()
-        self._pipeline = None
-
-    def __enter__(self) -> "Loader":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-        # DALI's pipeline refers to itself: its threads and handles would stay until Python looks for cycles.
-        gc.collect()
+        if self._pipeline is not None:
+            self._pipeline = None
+            gc.collect()  # it refers to itself: its threads and handles would stay until then
 
 
-class _Fixed:
-    """A plan of clips that were planned before; sample g is row g of them."""
+def _undecodable(
+    store: Store, spec: ClipSpec, clips: Clips, device: torch.device, options: LoaderOptions
+) -> list[int]:
+    """Return the rows of clips that DALI cannot decode. It does not say, so each is tried alone."""
+    rows = []
+    for row in range(len(clips)):
+        clip = Clips(**{name: column[row : row + 1] for name, column in vars(clips).items()})
+        try:
+            _decode_alone(store, spec, clip, device, options)
+        except UnreadableError:
+            raise
+        except (RuntimeError, FastrotError):
+            rows.append(row)
+    return rows
 
-    def __init__(self, spec: ClipSpec, clips: Clips):
-        self.spec = spec
-        self._clips = clips
 
-    def clips(self, first: int, count: int) -> Clips:
-        """Return rows ``first`` to ``first + count - 1``."""
-        rows = slice(first, first + count)
-        columns = {name: value[rows] for name, value in vars(self._clips).items()}
-        return Clips(**columns)
+def _decode_alone(
+    store: Store, spec: ClipSpec, clip: Clips, device: torch.device, options: LoaderOptions
+) -> None:
+    """Read and decode one clip in a pipeline of its own, or raise what goes wrong."""
+    source = make_source(store, spec, batch=1, buffers=1, check=options.check)
+    data = source.buffer(1)
+    source.read(data, clip, 0, frame_numbers(clip, spec, store.frames)[0])
+    fed = fed_arrays(clip, data, store, spec, gpu=device.type == "cuda")
+    alone = replace(options, threads=1, prefetch=1)
+    build_pipeline(lambda _: fed, store.codec, spec, batch=1, device=device, options=alone).run()

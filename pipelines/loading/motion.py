@@ -6,15 +6,13 @@ after it before it is taken away, by the shift, zoom and turn that most of the p
 """
 
 import functools
-from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipelines.loading.loader import Batch, BatchLoader, LoaderStats
-from pipelines.loading.replacement import Replaced
+from pipelines.loading.batches import Batch, BatchLoader, WrappedLoader
 
 _STEPS = 3  # Gauss-Newton steps at each resolution
 _SMALLEST = 14  # pixels of the side at the coarsest resolution
@@ -25,7 +23,7 @@ _BETTER, _CAP = 0.94, 20
 _ROUNDING = 0.05  # pixels
 
 
-class DifferenceLoader:
+class DifferenceLoader(WrappedLoader):
     """A loader of DIF clips whose differences are made, or trimmed, after loading.
 
     Args:
@@ -35,42 +33,14 @@ class DifferenceLoader:
     """
 
     def __init__(self, loader: BatchLoader, *, compensate: bool, dead_zone: int):
-        self._loader = loader
+        super().__init__(loader)
         self._compensate = compensate
         self._dead_zone = dead_zone
 
-    @property
-    def waited_s(self) -> float:
-        """Seconds that the consumer has waited for batches so far."""
-        return self._loader.waited_s
-
-    @property
-    def stats(self) -> LoaderStats:
-        """What the loader has done so far."""
-        return self._loader.stats
-
-    def take_replaced(self) -> list[Replaced]:
-        """Return the clips replaced in the batches given since the last call."""
-        return self._loader.take_replaced()
-
-    def position(self) -> bytes:
-        """Return what going on after the last batch needs beside the step's number."""
-        return self._loader.position()
-
-    def __iter__(self) -> Iterator[Batch]:
-        return self
-
     def __next__(self) -> Batch:
-        batch = next(self._loader)
+        batch = next(self.loader)
         clips = compensated_differences(batch.clips) if self._compensate else batch.clips
         return replace(batch, clips=trim(clips, self._dead_zone) if self._dead_zone else clips)
-
-    def __enter__(self) -> "DifferenceLoader":
-        self._loader.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._loader.__exit__(*exception)
 
 
 def trim(differences: Tensor, dead_zone: int) -> Tensor:

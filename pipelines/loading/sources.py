@@ -34,45 +34,23 @@ class Source(Protocol):
         """
 
 
-class RawSource:
-    """Cropped uint8 frames, (B, T', crop, crop, 3), for DALI to flip and to take differences of.
+class FrameReader:
+    """Reads whole raw frames, into memory of each thread that stays in the processor's cache."""
 
-    Whole frames are read, into memory that stays in the processor's cache, and cropped from there. A batch's
-    memory is used again ``buffers`` batches later.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        spec: ClipSpec,
-        *,
-        batch: int,
-        buffers: int,
-        check: bool = True,
-    ):
+    def __init__(self, store: Store, *, check: bool):
         self._store = store
         self._check = check
-        self._spec = spec
         self._files = ShardFiles()
         self._of_thread = threading.local()
-        shape = (batch, spec.decoded_frames, spec.crop, spec.crop, 3)
-        self._ring = itertools.cycle([np.empty(shape, np.uint8) for _ in range(buffers)])
 
-    def buffer(self, count: int) -> Bytes:
-        """Return the ring's next array, cut to ``count`` clips."""
-        return next(self._ring)[:count]
+    def read(self, video: int, numbers: NDArray[np.int64]) -> Bytes:
+        """Return frames of a video, (T', size, size, 3), valid until the thread's next call.
 
-    def read(self, into: Bytes, clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
-        """Read a clip's frames and crop them."""
-        frames = self._frames(int(clips.video[row]), numbers)
-        np.copyto(into[row], crop_of(frames, clips, row, self._spec))
-        return frames.nbytes
-
-    def _frames(self, video: int, numbers: NDArray[np.int64]) -> Bytes:
-        """Read whole frames, one run of consecutive ones at a time, into this thread's memory."""
+        Consecutive ones are read at once; every call is for as many frames.
+        """
         store = self._store
         if not hasattr(self._of_thread, "frames"):
-            shape = (self._spec.decoded_frames, store.size, store.size, 3)
+            shape = (len(numbers), store.size, store.size, 3)
             self._of_thread.frames = np.empty(shape, dtype=np.uint8)
         frames: Bytes = self._of_thread.frames
         first, frame_bytes = int(store.offset[video]), 3 * store.size**2
@@ -88,14 +66,38 @@ class RawSource:
         return frames
 
 
-class FinishedRawSource(RawSource):
+class RawSource:
+    """Cropped uint8 frames, (B, T', crop, crop, 3), for DALI to flip and to take differences of.
+
+    A batch's memory is used again ``buffers`` batches later.
+    """
+
+    def __init__(self, frames: FrameReader, spec: ClipSpec, *, batch: int, buffers: int):
+        self._frames = frames
+        self._spec = spec
+        shape = (batch, spec.decoded_frames, spec.crop, spec.crop, 3)
+        self._ring = itertools.cycle([np.empty(shape, np.uint8) for _ in range(buffers)])
+
+    def buffer(self, count: int) -> Bytes:
+        """Return the ring's next array, cut to ``count`` clips."""
+        return next(self._ring)[:count]
+
+    def read(self, into: Bytes, clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
+        """Read a clip's frames and crop them."""
+        frames = self._frames.read(int(clips.video[row]), numbers)
+        np.copyto(into[row], crop_of(frames, clips, row, self._spec))
+        return frames.nbytes
+
+
+class FinishedRawSource:
     """Finished clips, (B, T, crop, crop, 3), flipped and as differences for DIF: nothing is left to do.
 
     Every batch has memory of its own, since nobody copies it on.
     """
 
-    def __init__(self, store: Store, spec: ClipSpec, *, check: bool = True):
-        super().__init__(store, spec, batch=0, buffers=1, check=check)
+    def __init__(self, frames: FrameReader, spec: ClipSpec):
+        self._frames = frames
+        self._spec = spec
 
     def buffer(self, count: int) -> NDArray[Any]:
         """Return new memory."""
@@ -103,7 +105,7 @@ class FinishedRawSource(RawSource):
 
     def read(self, into: NDArray[Any], clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
         """Read a clip's frames and finish them."""
-        frames = self._frames(int(clips.video[row]), numbers)
+        frames = self._frames.read(int(clips.video[row]), numbers)
         crop = crop_of(frames, clips, row, self._spec)
         finish_clip(crop, into[row], flip=bool(clips.flip[row]), spec=self._spec)
         return frames.nbytes
@@ -112,7 +114,7 @@ class FinishedRawSource(RawSource):
 class MjpegSource:
     """Exactly the JPEG packets of the clip's frames, one array a frame: a list of B x T."""
 
-    def __init__(self, store: Store, frames: int, *, check: bool = True):
+    def __init__(self, store: Store, frames: int, *, check: bool):
         self._store = store
         self._check = check
         self._frames = frames
@@ -133,7 +135,7 @@ class MjpegSource:
 class VideoSource:
     """Whole encoded files (h264, vp9): a list of B arrays. The decoder is told which frames it wants."""
 
-    def __init__(self, store: Store, *, check: bool = True):
+    def __init__(self, store: Store, *, check: bool):
         self._store = store
         self._check = check
         self._files = ShardFiles()
@@ -158,8 +160,8 @@ def make_source(
     *,
     batch: int,
     buffers: int,
-    finished: bool,
-    check: bool = True,
+    check: bool,
+    finished: bool = False,
 ) -> Source:
     """Return the store's source for clips of ``spec``, ``batch`` at the most at once.
 
@@ -167,9 +169,10 @@ def make_source(
     the checksums that the store has of it.
     """
     if store.codec == "raw":
+        frames = FrameReader(store, check=check)
         if finished:
-            return FinishedRawSource(store, spec, check=check)
-        return RawSource(store, spec, batch=batch, buffers=buffers, check=check)
+            return FinishedRawSource(frames, spec)
+        return RawSource(frames, spec, batch=batch, buffers=buffers)
     if store.codec == "mjpeg":
         return MjpegSource(store, spec.decoded_frames, check=check)
     return VideoSource(store, check=check)

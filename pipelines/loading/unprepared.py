@@ -5,51 +5,46 @@ only VP8, VP9 and MJPEG, so a store is faster wherever videos are used more than
 """
 
 import gc
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError
-from pipelines.loading.dali_graph import build_reader_pipeline
+from pipelines.loading.batches import Batch, BatchLoader, LoaderStats
+from pipelines.loading.dali_graph import augment, new_pipeline
 from pipelines.loading.handover import Handover
-from pipelines.loading.loader import Batch, LoaderStats
-from pipelines.loading.replacement import Replaced
-from pipelines.plan import ClipSpec, crop_of_samples
+from pipelines.loading.options import DEFAULTS, LoaderOptions
+from pipelines.plan import ALONE, Share, WindowPlan
 from pipelines.prepare.decoding import Decoder
 from pipelines.prepare.orientation import UPRIGHT, orientation_of
 
 
-class ReaderLoader:
+class ReaderLoader(BatchLoader):
     """Iterates without end over shuffled windows of video files; a context manager.
 
-    A window of T frames at stride s begins every ``step`` frames of a video, as long as T * s frames
-    are left (DALI's rule: one video of fewer frames gives none). Frames are stretched to ``size`` x
-    ``size`` and cropped and flipped at random, by a hash of (seed, sample); the order is DALI's, by its seed.
+    A window of T frames at stride s begins every ``plan.step`` frames of a video, as long as T * s frames
+    are left (DALI's rule: one video of fewer frames gives none). Frames are stretched to ``plan.size`` and
+    cropped and flipped at random, by a hash of (seed, sample); the order is DALI's, by the seed. A broken
+    video ends the run: DALI's reader replaces no clips, and reports neither its bytes nor its queue.
 
     Args:
-        videos: files.
-        spec: the clips' shape and modality.
-        size: side in pixels to which frames are stretched before the crop.
-        step: frames from one window's start to the next one's.
-        seed: of the order, the crops and the flips.
-        batch: clips in a batch.
-        device: where tensors are wanted.
-        first: batches that went before; with ``position`` the windows go on behind them.
-        position: what ``position()`` of a loader over the same files returned after ``first`` batches.
-        flip: probability of mirroring a clip.
-        rank: which of ``world`` parts of the windows to read.
-        world: parts.
-        threads: DALI's CPU threads.
-        prefetch: batches that DALI prepares before they are asked for.
+        videos: Files.
+        plan: Which windows, and how they become clips.
+        batch: Clips in a batch.
+        device: Where tensors are wanted.
+        share: Which part of the windows to read.
+        options: Threads and prefetch.
+        first: Batches that went before; with ``position`` the windows continue behind them.
+        position: What ``position()`` of a loader over the same files returned after ``first`` batches.
 
     Attributes:
-        windows: windows of all the videos, over all ranks.
-        waited_s: seconds that the consumer has waited for batches so far.
+        windows: Windows of all the videos, over all ranks.
+        stats: What the loader has done so far.
 
     Raises:
         FastrotError: DALI is not installed or cannot read the videos, or would show one of them otherwise
@@ -59,34 +54,20 @@ class ReaderLoader:
     def __init__(
         self,
         videos: Sequence[Path],
-        spec: ClipSpec,
+        plan: WindowPlan,
         *,
-        size: int,
-        step: int,
-        seed: int,
         batch: int,
         device: torch.device,
+        share: Share = ALONE,
+        options: LoaderOptions = DEFAULTS,
         first: int = 0,
         position: bytes = b"",
-        flip: float = 0.5,
-        rank: int = 0,
-        world: int = 1,
-        threads: int = 2,
-        prefetch: int = 2,
     ):
-        self._spec = spec
-        self._size = size
-        self._seed = seed
-        self._flip = flip
-        self._batch = batch
-        self._device = device
-        self._rank, self._world = rank, world
-        self._fed = self._taken = self._first = first
-        self.waited_s = 0.0
-        self._began: float | None = None
-        self._ended = 0.0
+        self._plan, self._share = plan, share
+        self._batch, self._device = batch, device
+        self._fed = self._taken = first
+        self.stats = LoaderStats()
         self._handover = Handover(device)
-        gpu = device.type == "cuda"
         reasons = [(path, reason) for path in videos if (reason := _why_unfit(path))]
         if reasons:
             path, reason = reasons[0]
@@ -94,24 +75,14 @@ class ReaderLoader:
                 f"DALI's reader cannot take {len(reasons)} of {len(videos)} videos as they are, such as "
                 f"{path}: {reason}. Prepare the videos (fastrot prepare) and train on the store"
             )
-        files = [str(path.resolve()) for path in videos]
+        # DALI continues where a pipeline was whose checkpoint it is given.
+        checkpoint = {"checkpoint": position} if position else {}
         try:
-            self._pipeline = build_reader_pipeline(
-                self._feed,
-                files,
-                spec=spec,
-                size=size,
-                step=step,
-                seed=seed,
-                position=position,
-                rank=rank,
-                world=world,
-                batch=batch,
-                threads=threads,
-                prefetch=prefetch,
-                gpu=gpu,
-                device_id=(device.index or 0) if gpu else None,
-            )
+            with new_pipeline(
+                batch, device, options, seed=plan.seed, enable_checkpointing=True, **checkpoint
+            ) as self._pipeline:
+                files = [str(path.resolve()) for path in videos]
+                define_windows(self._pipeline, self._feed, files, plan, share, device)
             self.windows = int(self._pipeline.reader_meta("reader")["epoch_size"])
         except RuntimeError as error:
             raise FastrotError(
@@ -119,19 +90,14 @@ class ReaderLoader:
                 "prepare them (fastrot prepare) and train on the store"
             ) from None
 
-    def __iter__(self) -> Iterator[Batch]:
-        return self
-
     def __next__(self) -> Batch:
-        began = time.perf_counter()
-        self._began = self._began or began
-        try:
-            clips, file = self._pipeline.run()
-        except RuntimeError as error:
-            raise FastrotError(f"DALI's reader failed: {_first_line(error)}") from None
-        tensor = self._handover.take(clips)
-        self._ended = time.perf_counter()
-        self.waited_s += self._ended - began
+        with self.stats.delivery():
+            try:
+                clips, file = self._pipeline.run()
+            except RuntimeError as error:
+                raise FastrotError(f"DALI's reader failed: {_first_line(error)}") from None
+            tensor = self._handover.take(clips)
+        self.stats.clips += self._batch
         samples = self._samples(self._taken)
         self._taken += 1
         files = file.as_cpu() if hasattr(file, "as_cpu") else file
@@ -143,50 +109,66 @@ class ReaderLoader:
             samples=samples,
         )
 
-    @property
-    def stats(self) -> LoaderStats:
-        """What the loader has done so far; DALI's reader does not tell its bytes or its queue."""
-        batches = self._taken - self._first
-        return LoaderStats(
-            batches=batches,
-            clips=batches * self._batch,
-            bytes_read=0,
-            seconds=0.0 if self._began is None else self._ended - self._began,
-            waited_s=self.waited_s,
-            queue_depth=0.0,
-        )
-
-    def take_replaced(self) -> list[Replaced]:
-        """Return nothing: DALI's reader replaces no clips, a broken video ends the run."""
-        return []
-
     def position(self) -> bytes:
-        """Return DALI's own account of where its reader stands after the last batch."""
+        """Return DALI's own account of where its reader is after the last batch."""
         return bytes(self._pipeline.checkpoint())
 
-    def _samples(self, number: int) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    def _samples(self, number: int) -> NDArray[np.int64]:
         """Return the global sample indices of this rank's batch ``number``."""
-        first = (number * self._world + self._rank) * self._batch
+        first = (number * self._share.world + self._share.rank) * self._batch
         return np.arange(first, first + self._batch, dtype=np.int64)
 
-    def _feed(self, _: Any) -> Any:
-        y, x, flip = crop_of_samples(
-            self._seed, self._samples(self._fed), self._size, self._spec, self._flip
-        )
+    def _feed(self, _: Any) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        corners, flip = self._plan.crops(self._samples(self._fed))
         self._fed += 1
-        return np.stack([y, x], axis=1).astype(np.int32), flip.astype(np.int32)
+        return corners.astype(np.int32), flip.astype(np.int32)
 
     def close(self) -> None:
         """Free DALI's memory."""
         self._handover.close()
         self._pipeline = None
-
-    def __enter__(self) -> "ReaderLoader":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
         gc.collect()  # DALI's pipeline refers to itself
+
+
+def define_windows(
+    pipeline: Any,
+    feed: Callable[..., Any],
+    files: Sequence[str],
+    plan: WindowPlan,
+    share: Share,
+    device: torch.device,
+) -> None:
+    """Define the graph of every window of the files, endless and shuffled, within ``new_pipeline``.
+
+    Its outputs are the clips, (B, T, crop, crop, 3), and the number of each one's file, (B, 1) int32;
+    ``feed`` returns (corner, flip), (B, 2) int32 and (B,) int32. The codecs must be those that DALI decodes
+    on the device (on a CPU: VP8, VP9 and MJPEG).
+    """
+    from nvidia.dali import fn, types
+
+    windows: Any = fn.experimental.readers.video(
+        device="gpu" if device.type == "cuda" else "cpu",
+        filenames=list(files),
+        labels=list(range(len(files))),
+        sequence_length=plan.spec.decoded_frames,
+        stride=plan.spec.stride,
+        step=plan.step,
+        random_shuffle=True,
+        initial_fill=1024,
+        shard_id=share.rank,
+        num_shards=share.world,
+        pad_mode="none",
+        name="reader",
+    )
+    frames, file = windows
+    corner, flip = fn.external_source(source=feed, num_outputs=2, batch=True, batch_info=True)
+    square = fn.resize(
+        frames,
+        size=(plan.size, plan.size),
+        interp_type=types.DALIInterpType.INTERP_LINEAR,
+        antialias=True,
+    )
+    pipeline.set_outputs(augment(square, corner, flip, plan.spec), file)
 
 
 def _why_unfit(path: Path) -> str | None:

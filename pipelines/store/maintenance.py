@@ -4,7 +4,6 @@ import contextlib
 import difflib
 import itertools
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -15,7 +14,7 @@ import numpy as np
 from isal.isal_zlib import crc32
 
 from pipelines.errors import FastrotError, UnreadableError, UsageError
-from pipelines.files import write_atomically
+from pipelines.files import replacing, write_file
 from pipelines.store.codecs import CODECS
 from pipelines.store.json_lines import line_files, read_lines
 from pipelines.store.manifest import Line, current_lines, rejections
@@ -125,7 +124,7 @@ def _drop(store: Store, broken: dict[str, str]) -> None:
 
 
 def _write_lines(path: Path, lines: Iterable[Line]) -> None:
-    write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines))
+    write_file(path, "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def merge(path: Path) -> int:
@@ -182,19 +181,13 @@ def extract(store: Store, name: str, out: Path) -> Path:
     target = out / (Path(name).stem + suffix) if out.is_dir() else out.with_name(out.name + suffix)
     if target.exists():
         raise FastrotError(f"{target} is there already: choose another place by --out")
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(target) as temporary:
         if CODECS[store.codec].video:
             temporary.write_bytes(_read(store, video).tobytes())
         elif store.codec == "mjpeg":
             _write_packets(store, video, temporary)
         else:
             _write_lossless(store, video, temporary)
-        temporary.replace(target)
-    except OSError as error:
-        raise FastrotError(f"{target} cannot be written: {error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return target
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipelines.errors import FastrotError, UsageError
-from pipelines.files import write_atomically
+from pipelines.files import write_file
 from pipelines.store.codecs import CODECS
 from pipelines.store.identity import Origin
 from pipelines.store.json_lines import append_lines, line_files, open_lines, read_lines
@@ -92,7 +92,7 @@ class StoreWriter:
 
     def _settle_settings(self) -> None:
         if not (self.path / "store.json").exists():
-            write_atomically(self.path / "store.json", self.settings.to_json())
+            write_file(self.path / "store.json", self.settings.to_json())
             return
         there = asdict(Settings.read(self.path))
         # A store of an older format stays what it is.
@@ -117,7 +117,7 @@ class StoreWriter:
         new = tuple(name for name in self.settings.classes if name not in there)
         if new:
             settings = dataclasses.replace(self.settings, classes=there + new)
-            write_atomically(self.path / "store.json", settings.to_json())
+            write_file(self.path / "store.json", settings.to_json())
 
     def add(
         self,

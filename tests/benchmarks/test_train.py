@@ -17,7 +17,7 @@ from benchmarks.training.train_cases import QUICK
 from fastrot.config import OptimConfig
 from fastrot.distributed.runtime import Runtime
 from pipelines.errors import UsageError
-from pipelines.loading.loader import Batch
+from pipelines.loading.batches import Batch
 
 CPU = Runtime(torch.device("cpu"), rank=0, world=1, threads=1, precision="fp32")
 

@@ -6,7 +6,7 @@ from fastrot.config import Config, DataConfig, ModelConfig, RotationConfig, Trai
 from fastrot.rotation.angles import rotate_all
 from fastrot.tasks import RegressionTask, make_task
 from pipelines.errors import UsageError
-from pipelines.loading.loader import Batch
+from pipelines.loading.batches import Batch
 
 TINY = ModelConfig(depth=10, width=2)
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.errors import UsageError
-from pipelines.plan import Clips, ClipSpec, TestPlan, TrainPlan, frame_numbers, train_ranges
+from pipelines.plan import Clips, ClipSpec, Share, TestPlan, TrainPlan, frame_numbers, train_ranges
 from pipelines.plan import test_ranges as ranges_for_test
 
 
@@ -152,9 +152,7 @@ def test_ranks_and_micro_batches_cover_each_step_once(world, accumulate, per_slo
             batch=batch,
             start_step=start,
             steps=steps,
-            rank=rank,
-            world=world,
-            accumulate=accumulate,
+            share=Share(rank, world, accumulate),
         )
         for i, (first, count) in enumerate(ranges):
             assert count == per_slot
@@ -168,15 +166,15 @@ def test_ranks_and_micro_batches_cover_each_step_once(world, accumulate, per_slo
 
 def test_two_ranks_see_what_one_rank_sees_in_two_micro_batches():
     common = {"batch": 8, "start_step": 0, "steps": 2}
-    alone = list(train_ranges(**common, rank=0, world=1, accumulate=2))
-    ranks = [list(train_ranges(**common, rank=r, world=2, accumulate=1)) for r in (0, 1)]
+    alone = list(train_ranges(**common, share=Share(accumulate=2)))
+    ranks = [list(train_ranges(**common, share=Share(r, 2))) for r in (0, 1)]
     assert alone == [ranks[0][0], ranks[1][0], ranks[0][1], ranks[1][1]]
     assert alone[:2] == [(0, 4), (4, 4)]
 
 
 def test_indivisible_batch_names_both_numbers():
     with pytest.raises(UsageError, match=r"train\.batch is 10.*2 ranks x 2 micro-batches"):
-        train_ranges(batch=10, start_step=0, steps=1, rank=0, world=2, accumulate=2)
+        train_ranges(batch=10, start_step=0, steps=1, share=Share(0, 2, 2))
 
 
 def test_uniform_clips_by_hand():
@@ -201,7 +199,7 @@ def test_test_ranges_cover_everything_once(total, batch, world):
     samples = [
         sample
         for rank in range(world)
-        for first, count in ranges_for_test(total=total, batch=batch, rank=rank, world=world)
+        for first, count in ranges_for_test(total=total, batch=batch, share=Share(rank, world))
         for sample in range(first, first + count)
     ]
     assert samples == list(range(total))

@@ -60,6 +60,14 @@ def test_the_newest_checkpoints_are_kept(config: Config, runtime: Runtime) -> No
     assert load_checkpoint(folder.checkpoints / "step-00000010.pt")["step"] == 10
 
 
+def test_half_a_checkpoint_of_a_killed_run_is_removed(config: Config, runtime: Runtime) -> None:
+    folder = RunFolder(config, writes=True)
+    folder.checkpoints.mkdir(parents=True)
+    (folder.checkpoints / "last.pt.0123abcd.tmp").write_bytes(b"half")
+    folder.open(config, runtime, step=0)
+    assert list(folder.checkpoints.iterdir()) == []
+
+
 def test_other_processes_write_nothing(config: Config, runtime: Runtime) -> None:
     folder = RunFolder(config, writes=False)
     folder.open(config, runtime, step=0)

@@ -215,7 +215,7 @@ def test_folder_of_other_videos_is_not_touched(tmp_path):
 
 def test_unwritable_place_is_said_plainly(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(FastrotError, match="cannot write the demo set"):
+    with pytest.raises(FastrotError, match="cannot be written"):
         make_dataset(tmp_path / "file" / "set", SPEC)
 
 

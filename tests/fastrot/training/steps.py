@@ -7,7 +7,7 @@ from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
 from fastrot.tasks import make_task
 from fastrot.training.trainer import Trainer
-from pipelines.loading.loader import Batch
+from pipelines.loading.batches import Batch
 
 
 def batch(

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import secrets
 import shutil
 import zipfile
 from dataclasses import replace
@@ -175,10 +176,11 @@ def test_a_full_disk_under_the_log_is_no_traceback(tiny_config, monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_torchs_own_writer_meets_a_real_full_device(tmp_path):
+def test_torchs_own_writer_meets_a_real_full_device(tmp_path, monkeypatch):
     path = tmp_path / "last.pt"
     save_checkpoint(path, {"step": 1})
-    (tmp_path / "last.pt.tmp").symlink_to("/dev/full")
+    monkeypatch.setattr(secrets, "token_hex", lambda _: "0")
+    (tmp_path / "last.pt.0.tmp").symlink_to("/dev/full")
     with pytest.raises(FastrotError, match=r"last\.pt cannot be written"):
         save_checkpoint(path, {"step": 2, "model": torch.zeros(100_000)})
     assert load_checkpoint(path)["step"] == 1

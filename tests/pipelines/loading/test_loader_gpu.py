@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pipelines.loading.loader import Loader
+from pipelines.loading.options import LoaderOptions
 from pipelines.plan import ClipSpec, TestPlan, TrainPlan
 
 pytestmark = pytest.mark.gpu
@@ -60,7 +61,7 @@ def test_a_batch_is_not_written_over_before_its_kernels_have_run(make_store, cod
     def sums(sleep):
         found = []
         device = torch.device("cuda")
-        with Loader(store, plan, ranges, batch=6, device=device, prefetch=2) as loader:
+        with Loader(store, plan, ranges, batch=6, device=device) as loader:
             for batch in loader:
                 torch.cuda._sleep(sleep)
                 found.append(batch.clips.sum(dim=(1, 2, 3, 4), dtype=torch.int64))
@@ -75,7 +76,9 @@ def test_the_hardware_decoders_share_does_not_change_what_is_seen(make_store, sh
     store = make_store("mjpeg", size=128)
     plan = TestPlan(store, store.select("all"), ClipSpec(frames=4, crop=101), clips_per_video=1)
     device = torch.device("cuda")
-    with Loader(store, plan, [(0, 6)], batch=6, device=device, hw_decoder_load=share) as loader:
+    with Loader(
+        store, plan, [(0, 6)], batch=6, device=device, options=LoaderOptions(hw_decoder_load=share)
+    ) as loader:
         got = next(loader).clips.cpu().int()
     expected = torch.from_numpy(load(store, plan, "cpu"))
     assert (got - expected).abs().float().mean() <= 1

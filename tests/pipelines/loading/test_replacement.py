@@ -10,8 +10,9 @@ import torch
 
 from pipelines.errors import FastrotError, UnreadableError
 from pipelines.loading.loader import Loader
+from pipelines.loading.options import LoaderOptions
 from pipelines.loading.replacement import FIRST_CLIPS, Tolerance
-from pipelines.plan import ClipSpec, TrainPlan, train_ranges
+from pipelines.plan import ClipSpec, Share, TrainPlan, train_ranges
 from pipelines.store.reading import Store
 from pipelines.store.shard_writing import checksums_path
 
@@ -32,16 +33,15 @@ def plan_of(store):
 
 
 def load(store, *, steps=6, rank=0, world=1, broken_share=0.01, check=True):
-    ranges = train_ranges(batch=4, start_step=0, steps=steps, rank=rank, world=world, accumulate=1)
+    ranges = train_ranges(batch=4, start_step=0, steps=steps, share=Share(rank, world))
     with Loader(
         store,
         plan_of(store),
         ranges,
         batch=4,
         device=CPU,
-        prefetch=2,
-        broken_share=broken_share,
-        check=check,
+        options=LoaderOptions(check=check),
+        tolerance=None if broken_share is None else Tolerance(broken_share),
     ) as loader:
         batches = list(loader)
         return batches, loader.take_replaced(), loader
@@ -167,7 +167,9 @@ def test_vp9_is_checked_as_a_whole_and_rebuilt_without_the_check(copy):
 def test_a_shard_deleted_or_replaced_under_a_loader_loses_nothing(copy, make_store):
     store = copy("mjpeg")
     ranges = [(4 * step, 4) for step in range(40)]
-    with Loader(store, plan_of(store), ranges, batch=4, device=CPU, broken_share=0.01) as loader:
+    with Loader(
+        store, plan_of(store), ranges, batch=4, device=CPU, tolerance=Tolerance(0.01)
+    ) as loader:
         first = next(loader)
         store.shard_path(0).unlink()  # the open file stays readable
         rest = list(loader)

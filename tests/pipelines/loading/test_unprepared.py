@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from pipelines.errors import FastrotError
-from pipelines.loading.dali_graph import build_reader_pipeline
-from pipelines.loading.unprepared import ReaderLoader
-from pipelines.plan import ClipSpec
+from pipelines.loading.dali_graph import new_pipeline
+from pipelines.loading.options import LoaderOptions
+from pipelines.loading.unprepared import ReaderLoader, define_windows
+from pipelines.plan import ClipSpec, Share, WindowPlan
 from tests.helpers import moving_frames, write_streams, write_video
 
 SPEC = ClipSpec(frames=5, stride=2, crop=49)
@@ -30,8 +31,9 @@ def loader(films, spec=SPEC, **options):
 
 
 def loader_of(paths, spec=SPEC, **options):
-    settings = {"size": 64, "step": 4, "seed": 3, "batch": 4, "device": torch.device("cpu")}
-    return ReaderLoader(paths, spec, **{**settings, **options})
+    plan = {"size": 64, "step": 4, "seed": 3, "flip": 0.5}
+    plan = WindowPlan(spec, **{name: options.pop(name, value) for name, value in plan.items()})
+    return ReaderLoader(paths, plan, **{"batch": 4, "device": torch.device("cpu"), **options})
 
 
 def test_every_window_comes_once_an_epoch(films):
@@ -109,19 +111,9 @@ def test_videos_that_do_not_decode_are_named(films, tmp_path):
 
 
 def test_the_gpu_reader_builds_and_serializes_without_a_gpu(films):
-    pipeline = build_reader_pipeline(
-        lambda _: None,
-        [str(path) for path in films.glob("*.mp4")],
-        spec=SPEC,
-        size=64,
-        step=4,
-        seed=0,
-        rank=0,
-        world=1,
-        batch=2,
-        threads=1,
-        prefetch=1,
-        gpu=True,
-        device_id=None,
-    )
+    plan = WindowPlan(SPEC, size=64, step=4, seed=0)
+    files = [str(path) for path in films.glob("*.mp4")]
+    device = torch.device("cuda")
+    with new_pipeline(2, device, LoaderOptions(threads=1)) as pipeline:
+        define_windows(pipeline, lambda _: None, files, plan, Share(), device)
     assert b"readers__Video" in pipeline.serialize()

@@ -7,7 +7,7 @@ import torch
 
 from pipelines.errors import FastrotError
 from pipelines.loading.unprepared import ReaderLoader
-from pipelines.plan import ClipSpec
+from pipelines.plan import ClipSpec, WindowPlan
 from pipelines.prepare.orientation import UPRIGHT, orientation_of_matrix
 from pipelines.prepare.transcode import read_frames
 from tests.helpers import moving_frames, write_display_matrix, write_video
@@ -57,7 +57,7 @@ def test_dalis_reader_refuses_every_matrix_that_it_does_not_apply(tmp_path, matr
     spec = ClipSpec(frames=5, stride=2, crop=49)
     with pytest.raises(FastrotError, match=r"film\.mp4: its display matrix turns.*fastrot prepare"):
         ReaderLoader(
-            [path], spec, size=64, step=4, seed=0, batch=1, device=torch.device("cpu")
+            [path], WindowPlan(spec, 64, step=4, seed=0), batch=1, device=torch.device("cpu")
         ).close()
 
 

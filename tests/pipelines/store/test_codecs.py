@@ -12,6 +12,7 @@ import torch
 from pipelines.errors import UsageError
 from pipelines.loading.dali_graph import build_pipeline
 from pipelines.loading.loader import Loader
+from pipelines.loading.options import LoaderOptions
 from pipelines.plan import ClipSpec, TrainPlan, frame_numbers, train_ranges
 from pipelines.prepare.encode import GOP, encode
 from pipelines.prepare.transcode import Job, read_frames, transcode
@@ -39,13 +40,11 @@ def decode_with_dali(data: bytes, codec: str, size: int) -> np.ndarray:
     }[codec]
     pipeline = build_pipeline(
         lambda _: fed,
-        codec=codec,
-        spec=ClipSpec(frames=1, crop=size),
+        codec,
+        ClipSpec(frames=1, crop=size),
         batch=1,
-        threads=1,
-        prefetch=1,
-        gpu=False,
-        device_id=None,
+        device=torch.device("cpu"),
+        options=LoaderOptions(threads=1, prefetch=1),
     )
     (output,) = pipeline.run()
     return np.array(output.as_tensor()).reshape(size, size, 3)
@@ -94,7 +93,7 @@ def test_vp9_clips_are_the_planned_frames(make_store, videos, stride, modality):
     store = make_store("vp9", size=128)
     spec = ClipSpec(frames=6, stride=stride, crop=101, modality=modality)
     plan = TrainPlan(store, store.select("all"), spec, seed=2)
-    ranges = train_ranges(batch=6, start_step=0, steps=2, rank=0, world=1, accumulate=1)
+    ranges = train_ranges(batch=6, start_step=0, steps=2)
     with Loader(store, plan, ranges, batch=6, device=torch.device("cpu")) as loader:
         batches = list(loader)
     for batch, first in zip(batches, (0, 6), strict=True):
@@ -122,14 +121,11 @@ def test_h264_on_a_cpu_names_the_codec_and_the_remedy(make_store):
 def test_the_gpu_graph_builds_and_serializes_without_a_gpu(codec, modality):
     pipeline = build_pipeline(
         lambda _: None,
-        codec=codec,
-        spec=ClipSpec(frames=4, crop=112, modality=modality),
+        codec,
+        ClipSpec(frames=4, crop=112, modality=modality),
         batch=2,
-        threads=1,
-        prefetch=2,
-        gpu=True,
-        device_id=None,
-        hw_decoder_load=0.28125,
+        device=torch.device("cuda"),
+        options=LoaderOptions(hw_decoder_load=0.28125),
     )
     graph = pipeline.serialize()
     decoder = {

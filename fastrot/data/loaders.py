@@ -1,0 +1,98 @@
+"""From a config and videos to a loader of clips (section 4.2)."""
+
+from fastrot.config import Config, DataConfig
+from fastrot.data.selection import Ints
+from fastrot.distributed.runtime import Runtime
+from pipelines.loading.batches import BatchLoader
+from pipelines.loading.loader import Loader
+from pipelines.loading.motion import DifferenceLoader
+from pipelines.loading.options import LoaderOptions
+from pipelines.loading.replacement import Tolerance, VideoTolerance
+from pipelines.loading.skipping import RingPlan, SkippingLoader
+from pipelines.plan import ClipSpec, Share, TestPlan, TrainPlan, test_ranges, train_ranges
+from pipelines.store.reading import Store
+
+
+def clip_spec(data: DataConfig) -> ClipSpec:
+    """Return what a store's clips look like; ``finished`` makes the config's clips of them."""
+    if data.camera_motion == "remove":
+        return ClipSpec(frames=data.frames + 1, stride=data.stride, crop=data.crop, modality="rgb")
+    return ClipSpec(frames=data.frames, stride=data.stride, crop=data.crop, modality=data.modality)
+
+
+def finished(loader: BatchLoader, data: DataConfig) -> BatchLoader:
+    """Return a loader of the config's clips, given one of clips as ``clip_spec`` describes."""
+    compensate = data.camera_motion == "remove"
+    if not compensate and not data.dead_zone:
+        return loader
+    return DifferenceLoader(loader, compensate=compensate, dead_zone=data.dead_zone)
+
+
+def options_of(data: DataConfig, runtime: Runtime) -> LoaderOptions:
+    """Return how a process's loaders work."""
+    return LoaderOptions(
+        threads=data.threads or runtime.cores,
+        prefetch=data.prefetch,
+        hw_decoder_load=data.hw_decoder_load,
+        check=data.check,
+    )
+
+
+def train_loader(
+    config: Config, store: Store, videos: Ints, runtime: Runtime, *, start_step: int, steps: int
+) -> BatchLoader:
+    """Return this process's micro-batches of the steps after ``start_step`` up to ``steps``.
+
+    Raises:
+        UsageError: The batch does not divide among processes and micro-batches, or the crop is too big.
+    """
+    data, train = config.data, config.train
+    share = Share(runtime.rank, runtime.world, train.accumulate)
+    loader = Loader(
+        store,
+        TrainPlan(store, videos, clip_spec(data), seed=config.seed, flip=data.flip),
+        train_ranges(
+            batch=train.batch, start_step=start_step, steps=steps - start_step, share=share
+        ),
+        batch=share.micro_batch(train.batch),
+        device=runtime.device,
+        options=options_of(data, runtime),
+        tolerance=Tolerance(data.broken_share),
+    )
+    return finished(loader, data)
+
+
+def test_loader(
+    data: DataConfig,
+    store: Store,
+    videos: Ints,
+    runtime: Runtime,
+    *,
+    clips_per_video: int,
+    batch: int,
+    skip: bool,
+) -> tuple[BatchLoader, int]:
+    """Return this process's share of the videos' uniform clips, and how many clips these are.
+
+    With ``skip`` clips that cannot be read are left out, as far as ``data.broken_share`` tolerates it, and
+    listed by ``take_replaced``; otherwise one is an error.
+    """
+    plan = TestPlan(store, videos, clip_spec(data), clips_per_video=clips_per_video)
+    ranges = list(
+        test_ranges(total=len(plan), batch=batch, share=Share(runtime.rank, runtime.world))
+    )
+    tolerance = VideoTolerance(
+        data.broken_share, videos=len(videos), clips_per_video=clips_per_video
+    )
+    loader: BatchLoader = Loader(
+        store,
+        RingPlan(plan) if skip else plan,
+        ranges,
+        batch=batch,
+        device=runtime.device,
+        options=options_of(data, runtime),
+        tolerance=tolerance if skip else None,
+    )
+    if skip:
+        loader = SkippingLoader(loader, ranges)
+    return finished(loader, data), sum(count for _, count in ranges)

@@ -1,0 +1,52 @@
+"""Clips as the config asks for them."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from fastrot.config import Config
+from fastrot.data.loaders import train_loader
+from fastrot.distributed.runtime import Runtime
+from fastrot.evaluation.clip_set import ClipSet
+from fastrot.evaluation.rotation_accuracy import evaluate_rotation
+from fastrot.evaluation.trained import load_trained
+from fastrot.training.run import train
+from pipelines.loading.motion import compensated_differences, trim
+from pipelines.store.reading import Store
+
+
+def first_clips(config: Config, runtime: Runtime) -> torch.Tensor:
+    store = Store.open(config.data.store)
+    with train_loader(config, store, np.arange(4), runtime, start_step=0, steps=1) as loader:
+        return next(loader).clips
+
+
+def test_camera_motion_is_removed_from_the_clips_of_the_plan(
+    tiny_config: Callable[..., Config], runtime: Runtime
+) -> None:
+    of = {"modality": "dif", "frames": 3}
+    whole = first_clips(tiny_config(data={**of, "frames": 4, "modality": "rgb"}), runtime)
+    data = {**of, "camera_motion": "remove", "dead_zone": 5}
+    clips = first_clips(tiny_config(data=data), runtime)
+    assert clips.shape == (4, 3, 32, 32, 3)
+    np.testing.assert_array_equal(clips, trim(compensated_differences(whole), 5))
+
+
+def test_dead_zone_alone_trims_what_the_store_gives(
+    tiny_config: Callable[..., Config], runtime: Runtime
+) -> None:
+    plain = first_clips(tiny_config(data={"modality": "dif"}), runtime)
+    trimmed = first_clips(tiny_config(data={"modality": "dif", "dead_zone": 20}), runtime)
+    np.testing.assert_array_equal(trimmed, plain.sign() * (plain.abs() - 20).clamp(min=0))
+
+
+def test_a_run_without_camera_motion_trains_and_is_evaluated(
+    tiny_config: Callable[..., Config], runtime: Runtime
+) -> None:
+    data = {"modality": "dif", "camera_motion": "remove", "eval_split": "test1"}
+    config = tiny_config(data=data, train={"iterations": 2})
+    trained = load_trained(train(config, quiet=True).last, runtime)
+    clips = ClipSet(Store.open(config.data.store), "test1", quiet=True)
+    result = evaluate_rotation(trained, clips, runtime)
+    assert 0 <= result.accuracy <= 1
