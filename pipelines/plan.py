@@ -187,7 +187,7 @@ class TrainPlan:
         return self._order_of_epoch[1]
 
 
-class TestPlan:
+class EvalPlan:
     """``clips_per_video`` clips evenly spread over each video, centre crop, no flip.
 
     Sample g is clip g % K of video ``videos[g // K]``; a single clip is the middle one.
@@ -308,10 +308,10 @@ def train_ranges(
     )
 
 
-def test_ranges(*, total: int, batch: int, share: Share) -> Iterator[tuple[int, int]]:
+def eval_ranges(*, total: int, batch: int, share: Share) -> Iterator[tuple[int, int]]:
     """Yield (first sample, count) of a process's contiguous share of ``total`` samples."""
     begin, end = total * share.rank // share.world, total * (share.rank + 1) // share.world
     return ((first, min(batch, end - first)) for first in range(begin, end, batch))
 
 
-test_ranges.__test__ = False  # type: ignore[attr-defined]  # the same as for TestPlan
+eval_ranges.__test__ = False  # type: ignore[attr-defined]  # the same as for EvalPlan

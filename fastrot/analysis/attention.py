@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fastrot.config import DataConfig
-from fastrot.data.loaders import test_loader
+from fastrot.data.loaders import eval_loader
 from fastrot.data.selection import Ints
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.trained import Trained, evaluating
@@ -100,6 +100,6 @@ def _centre_clips(
     data: DataConfig, store: Store, videos: Ints, runtime: Runtime
 ) -> Iterator[Batch]:
     """Yield the centre clip of each video, one at a time."""
-    loader, _ = test_loader(data, store, videos, runtime, clips_per_video=1, batch=1, skip=False)
+    loader, _ = eval_loader(data, store, videos, runtime, clips_per_video=1, batch=1, skip=False)
     with loader:
         yield from loader

@@ -9,7 +9,7 @@ from pipelines.loading.motion import DifferenceLoader
 from pipelines.loading.options import LoaderOptions
 from pipelines.loading.replacement import Tolerance, VideoTolerance
 from pipelines.loading.skipping import RingPlan, SkippingLoader
-from pipelines.plan import ClipSpec, Share, TestPlan, TrainPlan, test_ranges, train_ranges
+from pipelines.plan import ClipSpec, EvalPlan, Share, TrainPlan, eval_ranges, train_ranges
 from pipelines.store.reading import Store
 
 
@@ -62,7 +62,7 @@ def train_loader(
     return finished(loader, data)
 
 
-def test_loader(
+def eval_loader(
     data: DataConfig,
     store: Store,
     videos: Ints,
@@ -77,9 +77,9 @@ def test_loader(
     With ``skip`` clips that cannot be read are left out, as far as ``data.broken_share`` tolerates it, and
     listed by ``take_replaced``; otherwise one is an error.
     """
-    plan = TestPlan(store, videos, clip_spec(data), clips_per_video=clips_per_video)
+    plan = EvalPlan(store, videos, clip_spec(data), clips_per_video=clips_per_video)
     ranges = list(
-        test_ranges(total=len(plan), batch=batch, share=Share(runtime.rank, runtime.world))
+        eval_ranges(total=len(plan), batch=batch, share=Share(runtime.rank, runtime.world))
     )
     tolerance = VideoTolerance(
         data.broken_share, videos=len(videos), clips_per_video=clips_per_video

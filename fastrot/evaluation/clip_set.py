@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fastrot.config import Config
 from fastrot.config.schema import SCRATCH
-from fastrot.data.loaders import test_loader
+from fastrot.data.loaders import eval_loader
 from fastrot.data.selection import Ints, select_videos
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.protocol import Protocol
@@ -95,7 +95,7 @@ class Reading:
         Progress is shown under the name ``what``. Clips that cannot be read are left out.
         """
         clips, runtime = self._clips, self._runtime
-        loader, count = test_loader(
+        loader, count = eval_loader(
             self._trained.config.data,
             clips.store,
             self._videos,
