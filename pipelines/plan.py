@@ -187,13 +187,11 @@ class TrainPlan:
         return self._order_of_epoch[1]
 
 
-class TestPlan:
+class EvalPlan:
     """``clips_per_video`` clips evenly spread over each video, centre crop, no flip.
 
     Sample g is clip g % K of video ``videos[g // K]``; a single clip is the middle one.
     """
-
-    __test__ = False  # not a test class, whatever pytest makes of the name
 
     def __init__(self, store: Footage, videos: Ints, spec: ClipSpec, *, clips_per_video: int):
         if clips_per_video < 1:
@@ -270,10 +268,7 @@ def train_ranges(
     )
 
 
-def test_ranges(*, total: int, batch: int, rank: int, world: int) -> Iterator[tuple[int, int]]:
+def eval_ranges(*, total: int, batch: int, rank: int, world: int) -> Iterator[tuple[int, int]]:
     """Yield (first sample, count) of one rank's contiguous share of ``total`` samples."""
     begin, end = total * rank // world, total * (rank + 1) // world
     return ((first, min(batch, end - first)) for first in range(begin, end, batch))
-
-
-test_ranges.__test__ = False  # type: ignore[attr-defined]  # the same as for TestPlan

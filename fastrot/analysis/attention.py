@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fastrot.config import DataConfig
-from fastrot.data.selection import Ints, test_loader
+from fastrot.data.selection import Ints, eval_loader
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.trained import Trained, evaluating
 from fastrot.rotation.sets import QUARTER_TURNS
@@ -71,7 +71,7 @@ def attend(
     data = networks[0].config.data
     found = []
     frames = _middle_frames(data, store, videos, runtime)
-    loader, _ = test_loader(data, store, videos, runtime, clips_per_video=1, batch=1, skip=False)
+    loader, _ = eval_loader(data, store, videos, runtime, clips_per_video=1, batch=1, skip=False)
     with loader:
         for batch, frame in zip(loader, frames, strict=True):
             upright = networks[0].task.upright(batch, torch.float32)
@@ -93,7 +93,7 @@ def _middle_frames(
 ) -> list[NDArray[np.uint8]]:
     """Return the picture of each video's centre clip: of differences, the frame that they are about."""
     pictures = replace(data, modality="rgb", camera_motion="keep", dead_zone=0, mean=None, std=None)
-    loader, _ = test_loader(
+    loader, _ = eval_loader(
         pictures, store, videos, runtime, clips_per_video=1, batch=1, skip=False
     )
     with loader:

@@ -12,7 +12,7 @@ from pipelines.loading.loader import BatchLoader, Loader
 from pipelines.loading.motion import DifferenceLoader
 from pipelines.loading.replacement import VideoTolerance
 from pipelines.loading.skipping import RingPlan, SkippingLoader
-from pipelines.plan import ClipSpec, TestPlan, TrainPlan, test_ranges, train_ranges
+from pipelines.plan import ClipSpec, EvalPlan, TrainPlan, eval_ranges, train_ranges
 from pipelines.store.reading import Store
 
 Ints = NDArray[np.int64]
@@ -137,7 +137,7 @@ def train_loader(
     return finished(loader, data)
 
 
-def test_loader(
+def eval_loader(
     data: DataConfig,
     store: Store,
     videos: Ints,
@@ -152,8 +152,8 @@ def test_loader(
     With ``skip`` clips that cannot be read are left out, as far as ``data.broken_share`` tolerates it, and
     listed by ``take_replaced``; otherwise one is an error.
     """
-    plan = TestPlan(store, videos, clip_spec(data), clips_per_video=clips_per_video)
-    ranges = list(test_ranges(total=len(plan), batch=batch, rank=runtime.rank, world=runtime.world))
+    plan = EvalPlan(store, videos, clip_spec(data), clips_per_video=clips_per_video)
+    ranges = list(eval_ranges(total=len(plan), batch=batch, rank=runtime.rank, world=runtime.world))
     loader = Loader(
         store,
         RingPlan(plan) if skip else plan,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fastrot.config import Config, from_mapping
 from fastrot.config.schema import SCRATCH
-from fastrot.data.selection import Ints, test_loader
+from fastrot.data.selection import Ints, eval_loader
 from fastrot.distributed.runtime import Runtime
 from fastrot.models.network import Network
 from fastrot.runs.checkpoint import load_checkpoint
@@ -160,7 +160,7 @@ def each_batch(
 
     Clips that cannot be read are left out and added to ``unread``: see ``skipping.settle``.
     """
-    loader, clips = test_loader(
+    loader, clips = eval_loader(
         trained.config.data,
         store,
         videos,

@@ -10,13 +10,13 @@ import torch
 from pipelines.errors import FastrotError
 from pipelines.loading.loader import Batch, BatchLoader, LoaderStats
 from pipelines.loading.replacement import Replaced
-from pipelines.plan import Clips, ClipSpec, TestPlan
+from pipelines.plan import Clips, ClipSpec, EvalPlan
 
 
 class RingPlan:
     """A test plan that begins again at its end, so that the last clip has a next one too."""
 
-    def __init__(self, plan: TestPlan):
+    def __init__(self, plan: EvalPlan):
         self._plan = plan
 
     @property

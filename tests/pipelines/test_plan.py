@@ -4,8 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.errors import UsageError
-from pipelines.plan import Clips, ClipSpec, TestPlan, TrainPlan, frame_numbers, train_ranges
-from pipelines.plan import test_ranges as ranges_for_test
+from pipelines.plan import (
+    Clips,
+    ClipSpec,
+    EvalPlan,
+    TrainPlan,
+    eval_ranges,
+    frame_numbers,
+    train_ranges,
+)
 
 
 class FakeStore:
@@ -183,7 +190,7 @@ def test_uniform_clips_by_hand():
     spec = ClipSpec(frames=4, stride=2, crop=32)  # spans 7 frames
     store = FakeStore([27, 5, 7])
     videos = np.array([0, 1, 2])
-    clips = TestPlan(store, videos, spec, clips_per_video=3).clips(0, 9)
+    clips = EvalPlan(store, videos, spec, clips_per_video=3).clips(0, 9)
     np.testing.assert_array_equal(clips.video, [0, 0, 0, 1, 1, 1, 2, 2, 2])
     np.testing.assert_array_equal(clips.start, [0, 10, 20, 0, 0, 0, 0, 0, 0])
     assert (clips.y == 4).all()
@@ -192,7 +199,7 @@ def test_uniform_clips_by_hand():
     numbers = frame_numbers(clips, spec, store.frames)
     np.testing.assert_array_equal(numbers[2], [20, 22, 24, 26])
     np.testing.assert_array_equal(numbers[3], [0, 2, 4, 2])  # the short video turns back
-    one = TestPlan(store, videos, spec, clips_per_video=1).clips(0, 1)
+    one = EvalPlan(store, videos, spec, clips_per_video=1).clips(0, 1)
     np.testing.assert_array_equal(one.start, [10])
 
 
@@ -201,7 +208,7 @@ def test_test_ranges_cover_everything_once(total, batch, world):
     samples = [
         sample
         for rank in range(world)
-        for first, count in ranges_for_test(total=total, batch=batch, rank=rank, world=world)
+        for first, count in eval_ranges(total=total, batch=batch, rank=rank, world=world)
         for sample in range(first, first + count)
     ]
     assert samples == list(range(total))

@@ -18,7 +18,7 @@ from fastrot.tasks import make_task
 from fastrot.training import train
 from pipelines.errors import FastrotError, UsageError
 from pipelines.loading.loader import Loader
-from pipelines.plan import ClipSpec, TestPlan
+from pipelines.plan import ClipSpec, EvalPlan
 from pipelines.store.reading import Store
 
 TinyConfig = Callable[..., Config]
@@ -40,7 +40,7 @@ def trained_network(config: Config, runtime: Runtime) -> Trained:
 
 def clips_one_by_one(store: Store, split: str, k: int) -> Iterator[tuple[Tensor, int]]:
     """Yield each normalised clip (1, 3, T, H, W) and its label, straight from the plan's crops."""
-    plan = TestPlan(store, store.select(split), ClipSpec(frames=4, crop=32), clips_per_video=k)
+    plan = EvalPlan(store, store.select(split), ClipSpec(frames=4, crop=32), clips_per_video=k)
     ranges = [(sample, 1) for sample in range(len(plan))]
     mean = torch.tensor([0.4339, 0.4046, 0.3776])
     std = torch.tensor([0.151987, 0.14855, 0.1569])

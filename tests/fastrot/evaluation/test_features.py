@@ -8,7 +8,7 @@ from fastrot.evaluation.features import block_features, untrained
 from fastrot.evaluation.trained import load_trained
 from fastrot.training import train
 from pipelines.loading.loader import Loader
-from pipelines.plan import ClipSpec, TestPlan
+from pipelines.plan import ClipSpec, EvalPlan
 from pipelines.store.reading import Store
 
 TinyConfig = Callable[..., Config]
@@ -23,7 +23,7 @@ def test_features_are_each_blocks_average_over_a_videos_clips(
     found = block_features(trained, store, videos, runtime, clips_per_video=3, batch=4).blocks
     assert [tuple(block.shape) for block in found] == [(2, 4), (2, 4), (2, 8), (2, 16), (2, 32)]
 
-    plan = TestPlan(store, videos, ClipSpec(frames=4, crop=32), clips_per_video=3)
+    plan = EvalPlan(store, videos, ClipSpec(frames=4, crop=32), clips_per_video=3)
     trained.network.eval()
     with Loader(store, plan, [(0, 6)], batch=6, device=torch.device("cpu")) as loader:
         clips = trained.task.upright(next(loader), torch.float32)
@@ -49,7 +49,7 @@ def test_a_random_networks_activations_are_normalised(
     torch.manual_seed(trained.config.seed)
     fresh = trained.task.network(trained.config.model)
     assert torch.equal(network.conv1.weight, fresh.conv1.weight)
-    plan = TestPlan(store, videos, ClipSpec(frames=4, crop=32), clips_per_video=1)
+    plan = EvalPlan(store, videos, ClipSpec(frames=4, crop=32), clips_per_video=1)
     with Loader(store, plan, [(0, 6)], batch=6, device=torch.device("cpu")) as loader:
         clips = trained.task.upright(next(loader), torch.float32)
     with torch.no_grad():

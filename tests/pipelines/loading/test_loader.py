@@ -11,8 +11,7 @@ import torch
 from pipelines.errors import FastrotError
 from pipelines.loading.loader import Loader
 from pipelines.loading.sources import _runs
-from pipelines.plan import ClipSpec, TestPlan, TrainPlan, frame_numbers, train_ranges
-from pipelines.plan import test_ranges as ranges_for_test
+from pipelines.plan import ClipSpec, EvalPlan, TrainPlan, eval_ranges, frame_numbers, train_ranges
 from pipelines.prepare.transcode import even_indices
 from pipelines.store.reading import Store
 from pipelines.store.shard_files import ShardFiles
@@ -138,8 +137,8 @@ def test_a_clip_of_a_short_video_turns_back(make_store, videos, codec, modality,
     size = 128 if codec == "vp9" else 40
     store = make_store(codec, size=size)  # its shortest video has 12 frames
     spec = ClipSpec(frames=20, stride=stride, crop=31, modality=modality)
-    plan = TestPlan(store, store.select("all"), spec, clips_per_video=1)
-    ranges = ranges_for_test(total=len(plan), batch=4, rank=0, world=1)
+    plan = EvalPlan(store, store.select("all"), spec, clips_per_video=1)
+    ranges = eval_ranges(total=len(plan), batch=4, rank=0, world=1)
     with Loader(store, plan, ranges, batch=4, device=CPU) as loader:
         batches = list(loader)
     assert [len(batch.labels) for batch in batches] == [4, 2]
@@ -173,7 +172,7 @@ def test_the_clip_is_channels_last_3d_once_permuted(make_store):
 
 def test_labels_can_be_replaced_and_waiting_is_counted(make_store):
     store = make_store("raw")
-    plan = TestPlan(store, store.select("test1"), ClipSpec(frames=2, crop=31), clips_per_video=1)
+    plan = EvalPlan(store, store.select("test1"), ClipSpec(frames=2, crop=31), clips_per_video=1)
     labels = np.arange(100, 100 + len(store))
     with Loader(store, plan, [(0, 2)], batch=2, device=CPU, labels=labels) as loader:
         (batch,) = loader
@@ -188,7 +187,7 @@ def test_a_truncated_shard_names_the_shard_and_the_video(make_store, tmp_path, c
     last = int(np.argmax(store.offset))
     with store.shard_path(last).open("r+b") as file:
         file.truncate(int(store.offset[last]) + 10)
-    plan = TestPlan(store, np.array([last]), ClipSpec(frames=4, crop=31), clips_per_video=1)
+    plan = EvalPlan(store, np.array([last]), ClipSpec(frames=4, crop=31), clips_per_video=1)
     with (
         Loader(store, plan, [(0, 1)], batch=1, device=CPU) as loader,
         pytest.raises(FastrotError, match=rf"00000\.\w+ ends before video '{store.name(last)}'"),
@@ -220,8 +219,8 @@ def test_open_files_are_bounded_and_closed(tmp_path):
 def test_statistics_count_what_was_delivered(make_store, codec):
     store = make_store(codec)
     spec = ClipSpec(frames=4, stride=1, crop=31)
-    plan = TestPlan(store, store.select("all"), spec, clips_per_video=2)
-    ranges = list(ranges_for_test(total=12, batch=5, rank=0, world=1))
+    plan = EvalPlan(store, store.select("all"), spec, clips_per_video=2)
+    ranges = list(eval_ranges(total=12, batch=5, rank=0, world=1))
     with Loader(store, plan, ranges, batch=5, device=CPU) as loader:
         assert loader.stats.clips_per_s == 0
         list(loader)
@@ -276,7 +275,7 @@ def cut_every_picture_short(data):
 )
 def test_a_damaged_video_is_named_with_the_remedy(make_store, tmp_path, codec, size, damage):
     store = damaged_copy(make_store, tmp_path, codec, size, 2, damage)
-    plan = TestPlan(store, store.select("all"), ClipSpec(frames=4, crop=31), clips_per_video=1)
+    plan = EvalPlan(store, store.select("all"), ClipSpec(frames=4, crop=31), clips_per_video=1)
     with (
         Loader(store, plan, [(0, 6)], batch=6, device=CPU) as loader,
         pytest.raises(FastrotError, match=rf"{store.name(2)}.*is damaged.*store verify .* --fix"),

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pipelines.loading.loader import Loader
-from pipelines.plan import ClipSpec, TestPlan, TrainPlan
+from pipelines.plan import ClipSpec, EvalPlan, TrainPlan
 
 pytestmark = pytest.mark.gpu
 
@@ -36,7 +36,7 @@ def test_gpu_clips_are_those_of_the_cpu(make_store, codec, most, modality, frame
 
 def test_clips_stay_valid_while_held(make_store):
     store = make_store("raw", size=128)
-    plan = TestPlan(store, store.select("all"), ClipSpec(frames=4, crop=101), clips_per_video=4)
+    plan = EvalPlan(store, store.select("all"), ClipSpec(frames=4, crop=101), clips_per_video=4)
     device = torch.device("cuda")
     with Loader(store, plan, [(i, 2) for i in range(24)][:20:2], batch=2, device=device) as loader:
         held = [batch.clips for batch in loader]
@@ -73,7 +73,7 @@ def test_a_batch_is_not_written_over_before_its_kernels_have_run(make_store, cod
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_the_hardware_decoders_share_does_not_change_what_is_seen(make_store, share):
     store = make_store("mjpeg", size=128)
-    plan = TestPlan(store, store.select("all"), ClipSpec(frames=4, crop=101), clips_per_video=1)
+    plan = EvalPlan(store, store.select("all"), ClipSpec(frames=4, crop=101), clips_per_video=1)
     device = torch.device("cuda")
     with Loader(store, plan, [(0, 6)], batch=6, device=device, hw_decoder_load=share) as loader:
         got = next(loader).clips.cpu().int()

@@ -14,8 +14,7 @@ from fastrot.config import from_mapping
 from fastrot.training import train
 from pipelines.layouts import read_layout
 from pipelines.loading.loader import Loader
-from pipelines.plan import ClipSpec, TestPlan
-from pipelines.plan import test_ranges as ranges_for_test
+from pipelines.plan import ClipSpec, EvalPlan, eval_ranges
 from pipelines.prepare.preparation import prepare
 from pipelines.store.codecs import CODECS
 from pipelines.store.maintenance import verify
@@ -137,8 +136,8 @@ def test_everything_is_named_and_what_is_taken_trains(corpus, tmp_path, monkeypa
     store = Store.open(tmp_path / "store")
     assert sorted([store.name(i) for i in range(len(store))] + list(reasons)) == sorted(fate)
     assert list(verify(store)) == []
-    plan = TestPlan(store, store.select("all"), ClipSpec(frames=4, crop=31), clips_per_video=1)
-    ranges = ranges_for_test(total=len(plan), batch=8, rank=0, world=1)
+    plan = EvalPlan(store, store.select("all"), ClipSpec(frames=4, crop=31), clips_per_video=1)
+    ranges = eval_ranges(total=len(plan), batch=8, rank=0, world=1)
     with Loader(store, plan, ranges, batch=8, device=torch.device("cpu")) as loader:
         clips = [batch.clips for batch in loader]
     assert sum(map(len, clips)) == len(store)
