@@ -1,6 +1,5 @@
 """The cases of the cheap cues' benchmark, and its results as a Markdown table and as a figure."""
 
-import importlib
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -9,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from fastrot.demo.demo import spread
+from fastrot.runs.plots import new_figure, write_figure
 from fastrot.synthetic.film import CameraMotion
-from pipelines.errors import FastrotError
 
 Input = Literal["dif", "rgb", "compensated"]
 """What the network sees; compensated is DIF with `REMEDY`."""
@@ -115,14 +114,10 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     Raises:
         FastrotError: matplotlib is not installed, or the file cannot be written.
     """
-    try:
-        figure_of = importlib.import_module("matplotlib.figure")
-    except ImportError:
-        raise FastrotError("the figure needs matplotlib: pip install matplotlib") from None
     colours = dict(
         zip(COMBINATIONS, ("tab:green", "tab:olive", "tab:blue", "tab:red"), strict=True)
     )
-    figure = figure_of.Figure(figsize=(10, 4.8), layout="constrained")
+    figure = new_figure(10, 4.8)
     transfer, probe = figure.subplots(1, 2)
     for case in CASES:
         if case.key not in results["cases"]:
@@ -149,10 +144,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
         axes.axhline(0, color="grey", linewidth=0.8)
     handles, labels = transfer.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small")
-    try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:  # ValueError: a suffix that is no picture's
-        raise FastrotError(f"{path} cannot be written: {error}") from None
+    write_figure(figure, path)
 
 
 def _standard_error(values: Sequence[float]) -> float:

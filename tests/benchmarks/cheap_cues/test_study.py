@@ -103,7 +103,7 @@ def test_figure_is_drawn_of_what_there_is(tmp_path):
 
 def test_figure_without_matplotlib_is_said_plainly(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(FastrotError, match="needs matplotlib"):
+    with pytest.raises(FastrotError, match="need matplotlib"):
         draw(RESULTS, tmp_path / "figure.png")
 
 
