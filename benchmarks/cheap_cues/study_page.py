@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from fastrot.demo.demo import spread
+from fastrot.report.grid import Grid
 from fastrot.runs.plots import new_figure, write_figure
 from fastrot.synthetic.film import CameraMotion
 
@@ -56,9 +57,9 @@ _NAMES = {"dif": "DIF", "rgb": "RGB", "compensated": "DIF, camera motion removed
 _MARKERS = {"dif": ("o", "-"), "rgb": ("s", "--"), "compensated": ("^", ":")}
 
 
-def _label(case: Case) -> str:
-    scene = "horizon" if case.horizon else "plain"
-    return f"{case.camera}, {scene}, {_NAMES[case.input]}"
+def _label(case: Mapping[str, Any]) -> str:
+    scene = "horizon" if case["horizon"] else "plain"
+    return f"{case['camera']}, {scene}, {_NAMES[case['input']]}"
 
 
 def gains(case: Mapping[str, Any]) -> list[float]:
@@ -68,16 +69,11 @@ def gains(case: Mapping[str, Any]) -> list[float]:
 
 def table(results: Mapping[str, Any]) -> str:
     """Return the measured cases as a Markdown table, in the order of `CASES`, under its conditions."""
-    rows = [
-        "| camera | scene | input | rotation | scratch | ours | gain | probe layer2 | probe layer4 |",
-        "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
     measured = [results["cases"][case.key] for case in CASES if case.key in results["cases"]]
-    for case in measured:
-        cells = [
-            case["camera"],
-            "horizon" if case["horizon"] else "plain",
-            _NAMES[case["input"]],
+    header = ["camera, scene, input", "rotation", "scratch", "ours", "gain"]
+    rows = [
+        [
+            _label(case),
             f"{case['rotation']:.1f}",
             spread(case["scratch"]),
             spread(case["ours"]),
@@ -85,10 +81,11 @@ def table(results: Mapping[str, Any]) -> str:
             _probed(case, "layer2"),
             _probed(case, "layer4"),
         ]
-        rows.append(f"| {' | '.join(cells)} |")
-    if measured:
-        rows += ["", _conditions(results["settings"], measured[0])]
-    return "\n".join(rows) + "\n"
+        for case in measured
+    ]
+    notes = [_conditions(results["settings"], measured[0])] if measured else []
+    grid = Grid("Cheap cues", [*header, "probe layer2", "probe layer4"], rows, notes)
+    return grid.to_markdown()
 
 
 def _probed(case: Mapping[str, Any], block: str) -> str:
@@ -124,7 +121,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
             continue
         found = results["cases"][case.key]
         marker, line = _MARKERS[case.input]
-        style = {"color": colours[case.combination], "label": _label(case)}
+        style = {"color": colours[case.combination], "label": _label(found)}
         transfer.errorbar(
             found["rotation"],
             statistics.fmean(gains(found)),

@@ -1,41 +1,16 @@
 """Tables and a chart from the JSON of a run. Run: fastrot bench report RESULTS.json --out DIR."""
 
-import importlib.util
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from benchmarks.harness.chart import draw
+from fastrot.report.grid import Grid
+from fastrot.runs.plots import NO_MATPLOTLIB, has_matplotlib
 from fastrot.terminal.console import say
 from pipelines.errors import FastrotError
 from pipelines.files import write_atomically
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table as text: a title, the columns' names, a list of cells a row, sentences below it."""
-
-    title: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    below: Sequence[str] = ()
-
-    def to_markdown(self) -> str:
-        """Return the table in Markdown, without its title."""
-        lines = [self.header, ["---"] + ["---:"] * (len(self.header) - 1), *self.rows]
-        table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-        return table + "".join(f"\n{sentence}\n" for sentence in self.below)
-
-    def to_rich(self) -> Table:
-        """Return the table for a terminal, without what stands below it."""
-        table = Table(*self.header, title=self.title)
-        for row in self.rows:
-            table.add_row(*row)
-        return table
 
 
 def tables(result: Mapping[str, Any]) -> list[Grid]:
@@ -112,11 +87,11 @@ def write(results: Path, out: Path) -> list[Path]:
         # The chart is drawn first: the page shows it where there is one.
         out.mkdir(parents=True, exist_ok=True)
         picture = out / f"{results.stem}.png"
-        drawn = importlib.util.find_spec("matplotlib") is not None
+        drawn = has_matplotlib()
         if drawn:
             draw(content["results"], picture)
         else:
-            say("no chart: pip install -e '.[plots]' (matplotlib)")
+            say(f"no chart: {NO_MATPLOTLIB}")
         page = out / f"{results.stem}.md"
         write_atomically(page, markdown(content, picture.name if drawn else None))
     except OSError as error:
@@ -151,8 +126,8 @@ def _grid(title: str, outcomes: Sequence[Mapping[str, Any]]) -> Grid:
             cells = [_cell(outcome["figures"][name], spread=name == figures[0]) for name in figures]
         cells += [number(outcome["facts"].get(name)) for name in facts]
         rows.append([outcome["name"], *cells, str(outcome["repeats"])])
-    below = [f"{'; '.join(names)}: {reason}" for reason, names in reasons.items()]
-    return Grid(title, ["case", *(figures or ["figures"]), *facts, "repeats"], rows, below)
+    notes = [f"{'; '.join(names)}: {reason}" for reason, names in reasons.items()]
+    return Grid(title, ["case", *(figures or ["figures"]), *facts, "repeats"], rows, notes)
 
 
 def _cell(figure: Mapping[str, Any], *, spread: bool) -> str:
@@ -164,7 +139,7 @@ def _reason(outcome: Mapping[str, Any]) -> tuple[str, str]:
     """Return why there are no figures, as (kind, words); empty where there are some."""
     for key in ("failed", "not_here", "not_reached"):
         if outcome[key]:
-            return key.replace("_", " "), str(outcome[key]).replace("|", "/")
+            return key.replace("_", " "), str(outcome[key])
     return "", ""
 
 

@@ -5,8 +5,8 @@ By arithmetic from rates; docs/scaling.md says where each comes from, and shows 
 
 from dataclasses import dataclass
 
-from benchmarks.harness.results_page import Grid
 from fastrot.models.flops import train_flops
+from fastrot.report.grid import Grid
 
 ROTATIONS = 4
 FRAMES = 16  # of a clip
