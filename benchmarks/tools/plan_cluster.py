@@ -185,7 +185,7 @@ def nodes_table(node: Node) -> Grid:
 def main() -> None:
     """Print both tables for the assumed node."""
     for grid in (rates_table(Node()), nodes_table(Node())):
-        print(f"{grid.title}\n\n{grid.to_markdown()}")
+        print(grid.to_markdown("##"))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """A table of results, and every form in which it is shown: terminal, Markdown, HTML."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Group
 from rich.table import Table
@@ -35,12 +36,16 @@ class Grid:
             table.add_row(*map(Text, row))
         return Group(table, *map(Text, self.notes))
 
-    def to_markdown(self) -> str:
-        """Return the table and its notes in Markdown, without the title, whose level the page decides."""
+    def to_markdown(self, heading: str = "") -> str:
+        """Return the table and its notes in Markdown, with the title behind ``heading``, such as "##"."""
         lines = [self.header, ["---"] + ["---:"] * (len(self.header) - 1)]
-        lines += [[cell.replace("|", "\\|") for cell in row] for row in self.rows]
+        lines += [
+            [cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in self.rows
+        ]
+        title = f"{heading} {self.title}\n\n" if heading else ""
+        table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
         notes = "\n" + "".join(f"- {note}\n" for note in self.notes) if self.notes else ""
-        return "".join(f"| {' | '.join(line)} |\n" for line in lines) + notes
+        return title + table + notes
 
     def to_html(self) -> str:
         """Return title, table and notes in HTML; the table scrolls by itself where the page is narrow."""
@@ -61,3 +66,15 @@ class Grid:
             + element("div", table, _class="wide", tabindex=0)
             + notes
         )
+
+
+def environment_grid(values: Mapping[str, Any]) -> Grid:
+    """Return an environment, as a run's ``env.json`` has it, as a table of names and values."""
+    rows = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{name} {version}" for name, version in value.items())
+        elif isinstance(value, list):
+            value = " ".join(map(str, value))
+        rows.append((key.replace("_", " "), "none" if value is None else str(value)))
+    return Grid("Environment", ("", "value"), rows)

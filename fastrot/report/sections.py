@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fastrot.report.grid import Grid
+from fastrot.report.grid import Grid, environment_grid
 from fastrot.report.markup import code, details, element, png, text
 from fastrot.report.svg import Curve, chart
 from fastrot.runs.run_state import read_state
@@ -91,18 +91,6 @@ def curves_of(path: Path) -> str:
     ]
     drawn = "".join(each for each in charts if each)
     return element("div", drawn, _class="charts") if drawn else element("p", "No metrics yet.")
-
-
-def environment_grid(values: dict[str, Any]) -> Grid:
-    """Return the environment as a table of names and values."""
-    rows = []
-    for key, value in values.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{name} {version}" for name, version in value.items())
-        elif isinstance(value, list):
-            value = " ".join(map(str, value))
-        rows.append((key.replace("_", " "), "none" if value is None else str(value)))
-    return Grid("Environment", ("", "value"), rows)
 
 
 def _state(path: Path) -> str:

@@ -100,10 +100,6 @@ class Page:
             return "" if off is None else f"{off.mean:+.1f}{SMALL if off.small else ''}"
         return "" if cell.per_clip is None else f"{cell.per_clip:.1f}"
 
-    def to_markdown(self) -> str:
-        """Return the table in Markdown under its title."""
-        return f"## {self.table.title}\n\n{self.full_grid.to_markdown()}"
-
     def write(self, folder: Path, workshop: Workshop) -> None:
         """Write KEY.md, KEY.csv and KEY.json, the last one with every run's config and environment.
 
@@ -123,7 +119,7 @@ class Page:
             "entries": entries,
             "runs": describe_runs(self.table, workshop),
         }
-        write_file(folder / f"{key}.md", self.to_markdown().encode())
+        write_file(folder / f"{key}.md", self.full_grid.to_markdown("##").encode())
         write_csv(
             folder / f"{key}.csv", list(entries[0]), [list(each.values()) for each in entries]
         )

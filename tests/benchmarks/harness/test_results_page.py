@@ -126,7 +126,7 @@ def test_a_page_is_drawn_from_the_file_alone(tmp_path):
     page = (tmp_path / "out" / "run.md").read_text()
     content = json.loads((tmp_path / "run.json").read_text())
     assert page == markdown(content, "run.png" if len(paths) == 2 else None)
-    assert "A Processor, 2 cores used of 4, 8.0 GB" in page
+    assert "| cpu | A Processor |" in page
     assert "| ours | 1,200 (1,200 to 1,202) |" in page
     assert "train: failed: OSError: no" in page
     for path in paths:

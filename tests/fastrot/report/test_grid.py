@@ -13,7 +13,9 @@ def test_markdown() -> None:
     assert GRID.to_markdown() == (
         "| case | x |\n| --- | ---: |\n| a \\| b | 1 |\n| [red]c<d> | 22 |\n\n- why [not]\n"
     )
-    assert Grid("t", ["case", "x"], [["a", "1"]]).to_markdown().endswith("| a | 1 |\n")
+    assert (
+        Grid("t", ["case"], [["a\nb"]]).to_markdown("##") == "## t\n\n| case |\n| --- |\n| a b |\n"
+    )
 
 
 def test_terminal() -> None:
