@@ -7,7 +7,7 @@ from fastrot.report.grid import Grid
 from fastrot.reproduce.cost import OVERHEAD_S, Rate, measure_flop, train_flop
 from fastrot.reproduce.execute import Workshop
 from fastrot.reproduce.output import published
-from fastrot.reproduce.run_plan import Gallery, Item, Plan, Table, make_plan, measurement_id, run_id
+from fastrot.reproduce.run_plan import Item, Plan, Table, make_plan, measurement_id, run_id
 from fastrot.reproduce.settings import Setting
 
 NO_RATE = (
@@ -25,14 +25,16 @@ class Costs:
     @property
     def total(self) -> float:
         """All that can be counted."""
-        return sum(flop or 0 for part in (self.runs, self.measurements) for flop in part.values())
+        return sum(flop or 0 for flop in self._all)
 
     @property
     def complete(self) -> bool:
         """Whether everything can be counted."""
-        return all(
-            flop is not None for part in (self.runs, self.measurements) for flop in part.values()
-        )
+        return None not in self._all
+
+    @property
+    def _all(self) -> list[float | None]:
+        return [*self.runs.values(), *self.measurements.values()]
 
     def weights(self) -> dict[str, float]:
         """Return the runs' costs for dealing them out, 1 where unknown."""
@@ -117,12 +119,9 @@ def rows_of(items: tuple[Item, ...]) -> list[str]:
     """Return every row of every table as "title: row: column, the paper's number"."""
     lines = []
     for item in items:
-        if isinstance(item, Gallery):
-            lines.append(item.title)
-            continue
         lines.append(item.title)
-        for row, found in _by_row(item).items():
-            lines.append(f"  {row}: {', '.join(found)}")
+        if isinstance(item, Table):
+            lines += [f"  {row}: {', '.join(found)}" for row, found in _by_row(item).items()]
     return lines
 
 

@@ -13,8 +13,7 @@ from fastrot.reproduce.run_plan import Entry, Fusion, Measurement, Reading, Snap
 
 
 def table_of(*entries, **changes):
-    columns = tuple(dict.fromkeys(entry.column for entry in entries))
-    return Table("table0", "Table 0: by hand", columns, entries, **changes)
+    return Table("table0", "Table 0: by hand", entries, **changes)
 
 
 @pytest.fixture
