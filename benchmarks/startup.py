@@ -4,21 +4,19 @@ Each size is measured in a process of its own, on a raw store without videos: a 
 shards. Memory is the peak resident size, less what the imports took.
 """
 
-import multiprocessing
 import shutil
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
 
 from benchmarks.harness.measure import Case, Options, Result, interleave
+from benchmarks.harness.processes import run_alone
 from benchmarks.harness.resident import peak_mb
 from benchmarks.harness.sparse_store import make_sparse_store
-from pipelines.errors import FastrotError
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan, train_ranges
 from pipelines.store.reading import Store
@@ -66,7 +64,7 @@ def run(options: Options, *, budget_s: float, repeats: int = REPEATS) -> Result:
 def _case(name: str, store: Callable[[], Path], ends: float, first_s: float = 0.0) -> Case:
     def measure() -> dict[str, float]:
         path = store()
-        return in_new_process(path, seconds=ends - time.monotonic())
+        return run_alone(open_store, path, seconds=ends - time.monotonic())
 
     return Case(name, measure, {"by": "fastrot"}, first_s)
 
@@ -80,32 +78,8 @@ def _made(folder: Path, videos: int) -> Path:
     return path if path.exists() else make_sparse_store(path, videos=videos)
 
 
-def in_new_process(store: Path, *, seconds: float) -> dict[str, float]:
-    """Measure one opening in a fresh process: memory that is freed there does not hide here.
-
-    Raises:
-        FastrotError: the process had not given its first batch after ``seconds``, and was stopped.
-        RuntimeError: it died.
-    """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_measure, args=(store, theirs))
-    process.start()
-    theirs.close()
-    if not ours.poll(max(seconds, 0.0)):
-        process.kill()
-        process.join()
-        raise FastrotError(f"{store} had not given a batch after {seconds:.0f} s")
-    try:
-        figures: dict[str, float] = ours.recv()
-    except EOFError:
-        process.join()
-        raise RuntimeError(f"the process ended with exit code {process.exitcode}") from None
-    process.join()
-    return figures
-
-
-def _measure(path: Path, answer: Connection) -> None:
+def open_store(path: Path) -> dict[str, float]:
+    """Open a store and load two batches, in a process that does nothing else; return times and memory."""
     imported = peak_mb()
     began = time.perf_counter()
     store = Store.open(path)
@@ -116,11 +90,9 @@ def _measure(path: Path, answer: Connection) -> None:
     with Loader(store, plan, ranges, batch=BATCH, device=torch.device("cpu")) as loader:
         next(loader)
         loaded = time.perf_counter()
-    answer.send(
-        {
-            "open_s": opened - began,
-            "first_batch_s": loaded - opened,
-            "open_mb": opened_mb - imported,
-            "first_batch_mb": peak_mb() - imported,
-        }
-    )
+    return {
+        "open_s": opened - began,
+        "first_batch_s": loaded - opened,
+        "open_mb": opened_mb - imported,
+        "first_batch_mb": peak_mb() - imported,
+    }

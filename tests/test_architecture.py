@@ -24,10 +24,12 @@ pipelines.store fastrot.distributed
 pipelines.layouts fastrot.runs
 pipelines.prepare fastrot.models fastrot.synthetic
 pipelines.loading
-fastrot.data fastrot.tasks benchmarks.harness
-fastrot.evaluation benchmarks.loading
+fastrot.data fastrot.tasks
+fastrot.evaluation
 fastrot.analysis fastrot.api fastrot.training
-fastrot.report fastrot.doctor fastrot.demo fastrot.reproduce
+fastrot.report fastrot.doctor
+fastrot.demo fastrot.reproduce benchmarks.harness
+benchmarks.loading
 fastrot
 fastrot.commands
 fastrot.cli

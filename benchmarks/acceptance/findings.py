@@ -1,10 +1,11 @@
-"""What `python -m benchmarks.acceptance` found, as a page of text: goals, figures, and what was left out."""
+"""What `python -m benchmarks.acceptance` found, as a page: goals, figures, and what was left out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.harness.results_page import number
+from benchmarks.harness.results_page import goal_grid, number, tables
 from benchmarks.training.train_cases import OURS, REAL
+from fastrot.report.grid import Grid, environment_grid
 
 ITERATIONS = 104_000
 """Of the paper's pre-training, of 32 videos each (section 4.2)."""
@@ -57,64 +58,38 @@ def left_out(content: Mapping[str, Any], absent: Mapping[str, str]) -> list[str]
 
 
 def render(content: Mapping[str, Any]) -> str:
-    """Return the page."""
-    found = content["environment"]
-    lines = ["GPU acceptance of fastrot", ""]
-    for key in ("date", "device", "cuda", "cudnn", "cpu", "usable_cores", "packages", "failed"):
-        if found.get(key) is not None:
-            value = found[key]
-            if isinstance(value, Mapping):
-                value = ", ".join(f"{name} {version}" for name, version in value.items())
-            lines.append(f"{key}: {value}")
-    lines += [f"took {content['took_s']:.0f} of {content['budget_s']:.0f} s", "", "Goals"]
-    lines += [f"  {_goal(goal)}" for goal in _goals(content)] or ["  none was measured"]
-    for name, part in content["parts"].items():
-        lines += ["", f"{name}: {part['status']}"]
-        lines += [f"  {line}" for line in _findings(part)]
-    lines += ["", f"The paper's {ITERATIONS:,} iterations of 32 videos at these rates"]
-    projection = content["projection"]
-    lines += (
-        [f"  {projection}"]
-        if isinstance(projection, str)
-        else [f"  {name}: {number(value)} minutes" for name, value in projection["minutes"].items()]
-        or ["  no step was measured"]
-    )
-    lines += ["", "Left out", *(f"  {line}" for line in content["left_out"] or ["nothing"])]
-    return "\n".join(lines) + "\n"
-
-
-def _goals(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    goals = [
-        goal
-        for part in content["parts"].values()
-        for goal in part.get("result", {}).get("goals", [])
+    """Return the page in Markdown."""
+    projection, results = content["projection"], content["parts"].values()
+    goals = [goal for part in results for goal in part.get("result", {}).get("goals", [])]
+    page = [
+        f"# GPU acceptance of fastrot, {content['took_s']:.0f} of {content['budget_s']:.0f} s\n",
+        environment_grid(content["environment"]).to_markdown("##"),
     ]
-    projection = content["projection"]
-    return goals if isinstance(projection, str) else [*goals, projection["goal"]]
-
-
-def _goal(goal: Mapping[str, Any]) -> str:
-    verdict = "not measured" if goal["value"] is None else "met" if goal["met"] else "MISSED"
-    bound = "at most" if goal["at_most"] else "at least"
-    return (
-        f"{verdict}: {goal['name']}: {number(goal['value'])}, wanted {bound} {number(goal['goal'])}"
-    )
+    if not isinstance(projection, str):
+        rows = [[name, number(value)] for name, value in projection["minutes"].items()]
+        title = f"The paper's {ITERATIONS:,} iterations of 32 videos at these rates"
+        page += [
+            goal_grid("Goals", [*goals, projection["goal"]]).to_markdown("##"),
+            Grid(title, ["clips from", "minutes"], rows).to_markdown("##"),
+        ]
+    for name, part in content["parts"].items():
+        page += [f"## {name}: {part['status']}\n", _bullets(_findings(part))]
+        grids = tables({**part["result"], "goals": []}) if "result" in part else []
+        page += [grid.to_markdown("###") for grid in grids]
+    page += ["## Left out\n", _bullets(content["left_out"] or ["nothing"])]
+    return "\n".join(text for text in page if text)
 
 
 def _findings(part: Part) -> list[str]:
-    lines = []
-    if "tests" in part:
-        lines.append(", ".join(f"{count} {what}" for what, count in part["tests"].items()))
-        lines += [f"FAILED {name}" for name in part["failures"]]
-    if part.get("error"):
-        lines += part["error"].strip().splitlines()[-8:]
-    result = part.get("result", {})
-    for case in [*result.get("limits", []), *result.get("cases", [])]:
-        if case["failed"]:
-            lines.append(f"{case['name']}: FAILED: {case['failed']}")
-        elif case["figures"]:
-            figures = (
-                f"{name} {number(value['median'])}" for name, value in case["figures"].items()
-            )
-            lines.append(f"{case['name']}: {', '.join(figures)}")
-    return [*lines, *result.get("notes", [])]
+    """Return what a part has beside its figures: counts of tests, failures, an error, notes."""
+    tests = ", ".join(f"{count} {what}" for what, count in part.get("tests", {}).items())
+    return [
+        *([tests] if tests else []),
+        *(f"FAILED {name}" for name in part.get("failures", [])),
+        *part.get("error", "").strip().splitlines()[-8:],
+        *part.get("result", {}).get("notes", []),
+    ]
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    return "".join(f"- {line}\n" for line in lines)

@@ -1,6 +1,5 @@
 """The cases of the cheap cues' benchmark, and its results as a Markdown table and as a figure."""
 
-import importlib
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -9,8 +8,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from fastrot.demo.demo import spread
+from fastrot.report.grid import Grid
+from fastrot.runs.plots import new_figure, write_figure
 from fastrot.synthetic.film import CameraMotion
-from pipelines.errors import FastrotError
 
 Input = Literal["dif", "rgb", "compensated"]
 """What the network sees; compensated is DIF with `REMEDY`."""
@@ -57,9 +57,9 @@ _NAMES = {"dif": "DIF", "rgb": "RGB", "compensated": "DIF, camera motion removed
 _MARKERS = {"dif": ("o", "-"), "rgb": ("s", "--"), "compensated": ("^", ":")}
 
 
-def _label(case: Case) -> str:
-    scene = "horizon" if case.horizon else "plain"
-    return f"{case.camera}, {scene}, {_NAMES[case.input]}"
+def _label(case: Mapping[str, Any]) -> str:
+    scene = "horizon" if case["horizon"] else "plain"
+    return f"{case['camera']}, {scene}, {_NAMES[case['input']]}"
 
 
 def gains(case: Mapping[str, Any]) -> list[float]:
@@ -69,16 +69,11 @@ def gains(case: Mapping[str, Any]) -> list[float]:
 
 def table(results: Mapping[str, Any]) -> str:
     """Return the measured cases as a Markdown table, in the order of `CASES`, under its conditions."""
-    rows = [
-        "| camera | scene | input | rotation | scratch | ours | gain | probe layer2 | probe layer4 |",
-        "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
     measured = [results["cases"][case.key] for case in CASES if case.key in results["cases"]]
-    for case in measured:
-        cells = [
-            case["camera"],
-            "horizon" if case["horizon"] else "plain",
-            _NAMES[case["input"]],
+    header = ["camera, scene, input", "rotation", "scratch", "ours", "gain"]
+    rows = [
+        [
+            _label(case),
             f"{case['rotation']:.1f}",
             spread(case["scratch"]),
             spread(case["ours"]),
@@ -86,10 +81,11 @@ def table(results: Mapping[str, Any]) -> str:
             _probed(case, "layer2"),
             _probed(case, "layer4"),
         ]
-        rows.append(f"| {' | '.join(cells)} |")
-    if measured:
-        rows += ["", _conditions(results["settings"], measured[0])]
-    return "\n".join(rows) + "\n"
+        for case in measured
+    ]
+    notes = [_conditions(results["settings"], measured[0])] if measured else []
+    grid = Grid("Cheap cues", [*header, "probe layer2", "probe layer4"], rows, notes)
+    return grid.to_markdown()
 
 
 def _probed(case: Mapping[str, Any], block: str) -> str:
@@ -115,21 +111,17 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     Raises:
         FastrotError: matplotlib is not installed, or the file cannot be written.
     """
-    try:
-        figure_of = importlib.import_module("matplotlib.figure")
-    except ImportError:
-        raise FastrotError("the figure needs matplotlib: pip install matplotlib") from None
     colours = dict(
         zip(COMBINATIONS, ("tab:green", "tab:olive", "tab:blue", "tab:red"), strict=True)
     )
-    figure = figure_of.Figure(figsize=(10, 4.8), layout="constrained")
+    figure = new_figure(10, 4.8)
     transfer, probe = figure.subplots(1, 2)
     for case in CASES:
         if case.key not in results["cases"]:
             continue
         found = results["cases"][case.key]
         marker, line = _MARKERS[case.input]
-        style = {"color": colours[case.combination], "label": _label(case)}
+        style = {"color": colours[case.combination], "label": _label(found)}
         transfer.errorbar(
             found["rotation"],
             statistics.fmean(gains(found)),
@@ -149,10 +141,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
         axes.axhline(0, color="grey", linewidth=0.8)
     handles, labels = transfer.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small")
-    try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:  # ValueError: a suffix that is no picture's
-        raise FastrotError(f"{path} cannot be written: {error}") from None
+    write_figure(figure, path)
 
 
 def _standard_error(values: Sequence[float]) -> float:

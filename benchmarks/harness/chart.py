@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fastrot.runs.plots import new_figure, write_figure
+
 OURS, PEER, LIMIT = "#3b6fb6", "#d98c3f", "#9a9a9a"
 BAR_INCHES = 0.27
 
@@ -41,16 +43,15 @@ def more_is_better(figure: str) -> bool:
 
 
 def draw(results: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write the chart as a PNG. Needs matplotlib (extra ``plots``)."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
+    """Write the chart.
 
+    Raises:
+        FastrotError: matplotlib is not installed, or the file cannot be written.
+    """
     panels = [(result["benchmark"], *bars(result)) for result in results]
     panels = [panel for panel in panels if panel[2]]
     heights = [max(len(found), 2) * BAR_INCHES + 0.9 for _, _, found in panels] or [1.0]
-    figure = Figure(figsize=(9, sum(heights) + 0.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(9, sum(heights) + 0.4)
     axes = figure.subplots(max(len(panels), 1), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axis, (name, shown, found) in zip(axes, panels, strict=False):
         medians = [one["median"] for _, one, _ in found]
@@ -65,11 +66,7 @@ def draw(results: Sequence[Mapping[str, Any]], path: Path) -> None:
         axis.tick_params(labelsize=8)
         if min(medians) > 0 and max(medians) > 50 * min(medians):
             axis.set_xscale("log")
-    marks = [(OURS, "fastrot"), (PEER, "others"), (LIMIT, "limits")]
-    figure.legend(
-        handles=[Patch(color=colour, label=label) for colour, label in marks],
-        loc="outside upper right",
-        ncols=3,
-        fontsize=8,
-    )
-    figure.savefig(path, dpi=110)
+    for colour, label in ((OURS, "fastrot"), (PEER, "others"), (LIMIT, "limits")):
+        axes[0].plot([], [], "s", color=colour, label=label)
+    figure.legend(loc="outside upper right", ncols=3, fontsize=8)
+    write_figure(figure, path)

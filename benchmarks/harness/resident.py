@@ -1,17 +1,18 @@
 """A process's resident size: now, at its peak, and over many clips of a loader."""
 
-import multiprocessing
+import math
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness.consume import Batches
+from benchmarks.harness.processes import run_alone
 from fastrot.distributed.runtime import Runtime
 from pipelines.loading.loader import Loader
 from pipelines.loading.options import LoaderOptions
@@ -34,13 +35,12 @@ def watch_loader(
 
     What other loaders left in this one would be given back, or taken again, while the clock runs.
     """
-    ends = time.time() + budget_s  # the other process has a monotonic clock of its own
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-        return process.submit(_watch, store, videos, spec, batch, clips, ends).result()
+    watch = partial(_watch, store, videos, spec, batch, clips)
+    return run_alone(watch, budget_s, seconds=math.inf)
 
 
 def _watch(
-    path: Path, videos: NDArray[np.int64], spec: ClipSpec, batch: int, clips: int, ends: float
+    path: Path, videos: NDArray[np.int64], spec: ClipSpec, batch: int, clips: int, budget_s: float
 ) -> dict[str, float]:
     runtime = Runtime.start()
     store = Store.open(path)
@@ -53,9 +53,7 @@ def _watch(
         options=LoaderOptions(threads=runtime.cores),
     ) as loader:
         tensors = (batch.clips for batch in loader)
-        return measure_memory(
-            lambda: nullcontext(tensors), clips=clips, budget_s=ends - time.time()
-        )
+        return measure_memory(lambda: nullcontext(tensors), clips=clips, budget_s=budget_s)
 
 
 def measure_memory(

@@ -1,41 +1,16 @@
 """Tables and a chart from the JSON of a run. Run: fastrot bench report RESULTS.json --out DIR."""
 
-import importlib.util
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from benchmarks.harness.chart import draw
+from fastrot.report.grid import Grid, environment_grid
+from fastrot.runs.plots import NO_MATPLOTLIB, has_matplotlib
 from fastrot.terminal.console import say
 from pipelines.errors import FastrotError
 from pipelines.files import write_file
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table as text: a title, the columns' names, a list of cells a row, sentences below it."""
-
-    title: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    below: Sequence[str] = ()
-
-    def to_markdown(self) -> str:
-        """Return the table in Markdown, without its title."""
-        lines = [self.header, ["---"] + ["---:"] * (len(self.header) - 1), *self.rows]
-        table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-        return table + "".join(f"\n{sentence}\n" for sentence in self.below)
-
-    def to_rich(self) -> Table:
-        """Return the table for a terminal, without what stands below it."""
-        table = Table(*self.header, title=self.title)
-        for row in self.rows:
-            table.add_row(*row)
-        return table
 
 
 def tables(result: Mapping[str, Any]) -> list[Grid]:
@@ -44,18 +19,21 @@ def tables(result: Mapping[str, Any]) -> list[Grid]:
     grids = []
     for title, outcomes in ((name, result["cases"]), (f"{name}: limits", result["limits"])):
         grids += [_grid(title, group) for group in _with_equal_figures(outcomes)]
-    if result["goals"]:
-        rows = [
-            [
-                goal["name"],
-                number(goal["value"]),
-                f"{'at most' if goal['at_most'] else 'at least'} {number(goal['goal'])}",
-                "not judged" if goal["value"] is None else "yes" if goal["met"] else "no",
-            ]
-            for goal in result["goals"]
+    return grids + ([goal_grid(f"{name}: goals", result["goals"])] if result["goals"] else [])
+
+
+def goal_grid(title: str, goals: Sequence[Mapping[str, Any]]) -> Grid:
+    """Return goals beside what was measured."""
+    rows = [
+        [
+            goal["name"],
+            number(goal["value"]),
+            f"{'at most' if goal['at_most'] else 'at least'} {number(goal['goal'])}",
+            "not judged" if goal["value"] is None else "yes" if goal["met"] else "no",
         ]
-        grids.append(Grid(f"{name}: goals", ["goal", "measured", "wanted", "met"], rows))
-    return grids
+        for goal in goals
+    ]
+    return Grid(title, ["goal", "measured", "wanted", "met"], rows)
 
 
 def number(value: float | None) -> str:
@@ -72,33 +50,22 @@ def markdown(content: Mapping[str, Any], chart: str | None) -> str:
     """Return a run as a page: where it ran, the chart, every table.
 
     Args:
-        content: the JSON that ``method.save`` wrote.
-        chart: the picture's file, as the page names it.
+        content: The JSON that ``session.save`` wrote.
+        chart: The picture's file, as the page names it.
     """
     found = content["environment"]
-    packages = ", ".join(f"{name} {version}" for name, version in found["packages"].items())
-    lines = [
-        f"# Benchmarks of {found['date']}: {found['device']}",
-        "",
-        f"- {found['cpu']}, {found['usable_cores']} cores used of {found['cores']}, "
-        f"{found['memory_gb']} GB, {found['cpu_capability']}; {found['platform']}",
-        f"- Python {found['python']}, {packages}; CUDA {found['cuda']}",
-        f"- {found['world_size']} process(es), {found['threads']} threads, {found['precision']}",
-        f"- `{' '.join(found['command'])}`, {content['took_s']:.0f} s",
-        "",
-        "Medians; in brackets the first and third quartile of interleaved repeats.",
-        "",
+    parts = [
+        f"# Benchmarks of {found['date']}: {found['device']}, {content['took_s']:.0f} s\n",
+        "Medians; in brackets the first and third quartile of interleaved repeats.\n",
+        *([] if chart is None else [f"![chart]({chart})\n"]),
+        environment_grid(found).to_markdown("##"),
     ]
-    if chart is not None:
-        lines += [f"![chart]({chart})", ""]
     for result in content["results"]:
-        lines += [f"## {result['benchmark']}", ""]
-        lines += [f"- {key}: {_plain(value)}" for key, value in result["settings"].items()]
-        lines += [f"- {note}" for note in result["notes"]]
-        for grid in tables(result):
-            lines += ["", f"### {grid.title}", "", grid.to_markdown().rstrip("\n")]
-        lines.append("")
-    return "\n".join(lines).rstrip() + "\n"
+        parts.append(f"## {result['benchmark']}\n")
+        settings = [f"{key}: {_plain(value)}" for key, value in result["settings"].items()]
+        parts.append("".join(f"- {line}\n" for line in [*settings, *result["notes"]]))
+        parts += [grid.to_markdown("###") for grid in tables(result)]
+    return "\n".join(part for part in parts if part)
 
 
 def write(results: Path, out: Path) -> list[Path]:
@@ -112,11 +79,11 @@ def write(results: Path, out: Path) -> list[Path]:
         # The chart is drawn first: the page shows it where there is one.
         out.mkdir(parents=True, exist_ok=True)
         picture = out / f"{results.stem}.png"
-        drawn = importlib.util.find_spec("matplotlib") is not None
+        drawn = has_matplotlib()
         if drawn:
             draw(content["results"], picture)
         else:
-            say("no chart: pip install -e '.[plots]' (matplotlib)")
+            say(f"no chart: {NO_MATPLOTLIB}")
         page = out / f"{results.stem}.md"
         write_file(page, markdown(content, picture.name if drawn else None))
     except OSError as error:
@@ -151,8 +118,8 @@ def _grid(title: str, outcomes: Sequence[Mapping[str, Any]]) -> Grid:
             cells = [_cell(outcome["figures"][name], spread=name == figures[0]) for name in figures]
         cells += [number(outcome["facts"].get(name)) for name in facts]
         rows.append([outcome["name"], *cells, str(outcome["repeats"])])
-    below = [f"{'; '.join(names)}: {reason}" for reason, names in reasons.items()]
-    return Grid(title, ["case", *(figures or ["figures"]), *facts, "repeats"], rows, below)
+    notes = [f"{'; '.join(names)}: {reason}" for reason, names in reasons.items()]
+    return Grid(title, ["case", *(figures or ["figures"]), *facts, "repeats"], rows, notes)
 
 
 def _cell(figure: Mapping[str, Any], *, spread: bool) -> str:
@@ -164,7 +131,7 @@ def _reason(outcome: Mapping[str, Any]) -> tuple[str, str]:
     """Return why there are no figures, as (kind, words); empty where there are some."""
     for key in ("failed", "not_here", "not_reached"):
         if outcome[key]:
-            return key.replace("_", " "), str(outcome[key]).replace("|", "/")
+            return key.replace("_", " "), str(outcome[key])
     return "", ""
 
 

@@ -88,13 +88,8 @@ def video_reader(
             random_shuffle=True,
             initial_fill=4 * batch,
         )
-        y = fn.cast(
-            fn.random.uniform(range=(0, margin + 0.99)) - 0.5,
-            dtype=integer,
-        )
-        x = fn.cast(
-            fn.random.uniform(range=(0, margin + 0.99)) - 0.5,
-            dtype=integer,
+        y, x = (
+            fn.cast(fn.random.uniform(range=(0, margin + 0.99)) - 0.5, dtype=integer) for _ in "yx"
         )
         crop = fn.slice(frames, start=fn.stack(y, x), shape=(spec.crop, spec.crop), axes=(1, 2))
         pipeline.set_outputs(fn.flip(crop, horizontal=fn.random.coin_flip()))

@@ -6,6 +6,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,9 +69,9 @@ class LoaderCases:
         for codec in self._inputs.stores:
             for frames in self.sizes.frames:
                 for modality in ("rgb", "dif"):
-                    cases.append(self._ours(codec, frames, modality))
+                    cases.append(self.ours(codec, frames, modality))
                 if frames == first and not CODECS[codec].video:
-                    cases.append(self._ours(codec, frames, "rgb", check=False))
+                    cases.append(self.ours(codec, frames, "rgb", check=False))
                 if codec == "raw":
                     cases += self._raw_peers(frames)
                 elif codec == "mjpeg" or frames == first:
@@ -120,23 +121,27 @@ class LoaderCases:
             self.sizes.seconds,
         )
 
-    def _ours(self, codec: str, frames: int, modality: Modality, *, check: bool = True) -> Case:
-        """Return our loader; without ``check`` it compares no checksums, as no peer does."""
+    def ours(self, codec: str, frames: int, modality: Modality, **changed: bool | float) -> Case:
+        """Return our loader; ``changed`` are options of `Loader`, such as ``check``, and part of the name."""
         spec = ClipSpec(frames, crop=self.crop, modality=modality)
 
         def measure() -> Mapping[str, float]:
             if self._options.device.type == "cpu" and not CODECS[codec].on_cpu:
                 raise NotHere(f"DALI decodes {codec} only on a GPU")
-            return self._consume(self.loader(codec, spec, check=check), frames)
+            return self._consume(self.loader(codec, spec, **changed), frames)
 
         case = self._case("fastrot", codec, frames, measure, modality)
-        return case if check else replace(case, name=f"{case.name}, unchecked")
+        names = (
+            "unchecked" if name == "check" else f"{name} {value:g}"
+            for name, value in changed.items()
+        )
+        return replace(case, name=", ".join([case.name, *names]))
 
     def videos(self, codec: str, spec: ClipSpec) -> tuple[Store, NDArray[np.int64]]:
         """Return a codec's store, and those of its videos that have a clip's frames."""
         return self._inputs.stores[codec], self._long_enough(codec, spec.decoded_frames)
 
-    def loader(self, codec: str, spec: ClipSpec, *, check: bool = True) -> Batches:
+    def loader(self, codec: str, spec: ClipSpec, **changed: Any) -> Batches:
         """Return what makes our loader over a codec's store."""
 
         @contextmanager
@@ -147,7 +152,7 @@ class LoaderCases:
                 self._ranges(),
                 batch=self.sizes.batch,
                 device=self._options.device,
-                options=LoaderOptions(threads=self._threads, check=check),
+                options=LoaderOptions(threads=self._threads, **changed),
             ) as loader:
                 yield (batch.clips for batch in loader)
 

@@ -5,8 +5,8 @@ By arithmetic from rates; docs/scaling.md says where each comes from, and shows 
 
 from dataclasses import dataclass
 
-from benchmarks.harness.results_page import Grid
 from fastrot.models.flops import train_flops
+from fastrot.report.grid import Grid
 
 ROTATIONS = 4
 FRAMES = 16  # of a clip
@@ -185,7 +185,7 @@ def nodes_table(node: Node) -> Grid:
 def main() -> None:
     """Print both tables for the assumed node."""
     for grid in (rates_table(Node()), nodes_table(Node())):
-        print(f"{grid.title}\n\n{grid.to_markdown()}")
+        print(grid.to_markdown("##"))
 
 
 if __name__ == "__main__":

@@ -31,27 +31,10 @@ def with_prepare(paths: list[Path]) -> int:
 def with_ffmpeg(paths: list[Path]) -> None:
     """Transcode with FFmpeg's program on one thread."""
     for path in paths:
-        command = ["ffmpeg", "-v", "error", "-threads", "1", "-i", str(path)]
-        command += [
-            "-vf",
-            f"scale={SIZE}:{SIZE}:flags=bilinear",
-            "-pix_fmt",
-            "yuvj444p",
-            "-threads",
-            "1",
-        ]
-        command += [
-            "-filter_threads",
-            "1",
-            "-q:v",
-            "2",
-            "-vsync",
-            "passthrough",
-            "-f",
-            "mjpeg",
-            "-y",
-        ]
-        subprocess.run([*command, "/dev/null"], check=True)
+        options = f"-vf scale={SIZE}:{SIZE}:flags=bilinear -pix_fmt yuvj444p -threads 1"
+        options += " -filter_threads 1 -q:v 2 -vsync passthrough -f mjpeg -y /dev/null"
+        source = ["ffmpeg", "-v", "error", "-threads", "1", "-i", str(path)]
+        subprocess.run([*source, *options.split()], check=True)
 
 
 def main() -> None:

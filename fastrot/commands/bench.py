@@ -107,8 +107,6 @@ def run(args: argparse.Namespace) -> int:
                 whole_run.save(args.json, found, results, took_s=time.monotonic() - began)
             for table in report.tables(results[-1].to_json()):
                 show(table.to_rich())
-                for sentence in table.below:
-                    say(sentence)
     say(f"{time.monotonic() - began:.0f} s" + (f"; figures in {args.json}" if args.json else ""))
     return 1 if any(result.broken for result in results) else 0
 

@@ -244,6 +244,7 @@ def _report(
 ) -> None:
     """Print the result and write its files in the first process; its error is raised in all."""
     from fastrot.evaluation.result_file import write_results
+    from fastrot.runs.plots import NO_MATPLOTLIB
     from fastrot.terminal.console import say
 
     def report() -> None:
@@ -253,7 +254,7 @@ def _report(
         written = ["results.json", *files(out)]
         say(f"written to {out}: {', '.join(written)}")
         if "confusion.csv" in written and "confusion.png" not in written:
-            say("no confusion.png, for want of matplotlib: pip install matplotlib")
+            say(f"no confusion.png: {NO_MATPLOTLIB}")
 
     runtime.on_main(report)
 

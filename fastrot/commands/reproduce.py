@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         for line in rows_of(items):
             say(line)
-        show(overview(plan, setting, rate, workshop))
+        show(overview(plan, setting, rate, workshop).to_rich())
         for line in item_lines(items, setting, rate):
             say(line)
         say(f"{amount(costs.total)} in all" + ("" if costs.complete else " and more"))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 from fastrot.config import Config, load_config
 from fastrot.config.builtin import find_config
@@ -21,6 +20,7 @@ from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.probe import ProbeResult, probe_blocks
 from fastrot.evaluation.rotation_accuracy import RotationResult, evaluate_rotation
 from fastrot.evaluation.trained import load_trained
+from fastrot.report.grid import Grid
 from fastrot.terminal.console import say, show
 from fastrot.training.optim import count_steps
 from fastrot.training.run import train
@@ -188,8 +188,8 @@ def _print(report: DemoReport, data: DemoData) -> None:
             "The videos have no classes, so there is nothing to transfer to: put them in a folder each."
         )
         return
-    show(_transfer_table(report.transfer))
-    show(_probe_table(report.probe))
+    show(_transfer_grid(report.transfer).to_rich())
+    show(_probe_grid(report.probe).to_rich())
 
 
 def _say_next(data: DemoData, out: Path, pretrained: Path) -> None:
@@ -212,19 +212,9 @@ def _rotation_line(rotation: RotationResult) -> str:
     )
 
 
-def _transfer_table(transfer: Transfer) -> Table:
+def _transfer_grid(transfer: Transfer) -> Grid:
     """Table 2's shape: scratch, ours and the difference, per clip and per video."""
     protocol = transfer.ours[0].protocol
-    count = len(transfer.ours)
-    table = Table(
-        title=f"Action recognition, {transfer.shots} labelled videos a class, every weight trained",
-        caption=f"top-1 in %, mean +- standard deviation over {count} seeds; {protocol.videos} test videos, "
-        f"{protocol.clips_per_video} clips each, {protocol.frames} {protocol.input} frames at "
-        f"stride {protocol.stride}, centre crop {protocol.crop} of {protocol.size}",
-    )
-    table.add_column("Models")
-    for kind in ("per clip", "per video"):
-        table.add_column(kind, justify="right")
     cells: dict[str, list[list[float]]] = {
         row: [[100 * r.clip_top1 for r in results], [100 * r.video_top1 for r in results]]
         for row, results in (("scratch", transfer.scratch), ("ours", transfer.ours))
@@ -233,25 +223,33 @@ def _transfer_table(transfer: Transfer) -> Table:
         [ours - scratch for scratch, ours in zip(*pair, strict=True)]
         for pair in zip(cells["scratch"], cells["ours"], strict=True)
     ]
-    table.add_row("3D ResNet (scratch)", *map(spread, cells["scratch"]))
-    table.add_row("3DRotNet (pre-trained on rotations)", *map(spread, cells["ours"]))
-    table.add_row("difference", *(spread(values, sign="+") for values in differences))
-    return table
-
-
-def _probe_table(probe: ProbeResult) -> Table:
-    table = Table(
-        title=f"Linear probe of frozen features, {probe.train_videos} labelled videos",
-        caption=f"top-1 per video in %, {probe.protocol.videos} test videos, 1 centre clip each",
+    return Grid(
+        f"Action recognition, {transfer.shots} labelled videos a class, every weight trained",
+        ["Models", "per clip", "per video"],
+        [
+            ["3D ResNet (scratch)", *map(spread, cells["scratch"])],
+            ["3DRotNet (pre-trained on rotations)", *map(spread, cells["ours"])],
+            ["difference", *(spread(values, sign="+") for values in differences)],
+        ],
+        [
+            f"top-1 in %, mean +- standard deviation over {len(transfer.ours)} seeds; {protocol.videos} "
+            f"test videos, {protocol.clips_per_video} clips each, {protocol.frames} {protocol.input} frames "
+            f"at stride {protocol.stride}, centre crop {protocol.crop} of {protocol.size}"
+        ],
     )
-    table.add_column("features of")
-    for name in ("random network", "3DRotNet", "difference"):
-        table.add_column(name, justify="right")
-    for block, none, ours in zip(probe.blocks, probe.random, probe.trained, strict=True):
-        table.add_row(
-            block, f"{100 * none:.1f}", f"{100 * ours:.1f}", f"{100 * (ours - none):+.1f}"
-        )
-    return table
+
+
+def _probe_grid(probe: ProbeResult) -> Grid:
+    blocks = zip(probe.blocks, probe.random, probe.trained, strict=True)
+    return Grid(
+        f"Linear probe of frozen features, {probe.train_videos} labelled videos",
+        ["features of", "random network", "3DRotNet", "difference"],
+        [
+            [block, f"{100 * none:.1f}", f"{100 * ours:.1f}", f"{100 * (ours - none):+.1f}"]
+            for block, none, ours in blocks
+        ],
+        [f"top-1 per video in %, {probe.protocol.videos} test videos, 1 centre clip each"],
+    )
 
 
 def spread(values: Sequence[float], sign: str = "") -> str:

@@ -1,15 +1,15 @@
 """The confusion matrix, what follows from it for each class, and their files."""
 
-import importlib
-import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastrot.data.selection import Ints
-from pipelines.files import write_csv, write_file
+from fastrot.runs.plots import has_matplotlib, new_figure, write_figure
+from pipelines.files import write_csv
 
 LABELS_UP_TO = 150  # classes; beyond it nobody reads their names in the picture
 NUMBERS_UP_TO = 12
@@ -52,25 +52,19 @@ def write_confusion(out: Path, names: Sequence[str], counts: Ints) -> list[str]:
     """
     rows = [(name, *row) for name, row in zip(names, counts.tolist(), strict=True)]
     write_csv(out / "confusion.csv", ("true / found", *names), rows)
-    picture = draw_confusion(names, counts)
-    if picture is None:
-        # One of an earlier evaluation would tell of other numbers.
+    if not has_matplotlib():
+        # A picture of an earlier evaluation would show other numbers.
         (out / "confusion.png").unlink(missing_ok=True)
         return ["confusion.csv"]
-    write_file(out / "confusion.png", picture)
+    write_figure(draw_confusion(names, counts), out / "confusion.png")
     return ["confusion.csv", "confusion.png"]
 
 
-def draw_confusion(names: Sequence[str], counts: Ints) -> bytes | None:
-    """Return a PNG of the matrix, each row as shares of its class; None without matplotlib."""
-    try:
-        # By name: neither running nor type checking needs the optional package.
-        library = importlib.import_module("matplotlib.figure")
-    except ImportError:
-        return None
+def draw_confusion(names: Sequence[str], counts: Ints) -> Any:
+    """Return a figure of the matrix, each row as shares of its class."""
     shares: NDArray[np.float64] = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(3 + 0.16 * len(names), 4, 24))  # inches
-    figure = library.Figure(figsize=(side + 1.5, side), layout="constrained")
+    figure = new_figure(side + 1.5, side)
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
     axes.set_xlabel("found")
@@ -85,6 +79,4 @@ def draw_confusion(names: Sequence[str], counts: Ints) -> bytes | None:
             place = {"ha": "center", "va": "center", "fontsize": 7}
             axes.text(column, row, f"{100 * share:.0f}", color=colour, **place)
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=150)
-    return content.getvalue()
+    return figure

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fastrot.report.markup import anchor, code, details, element, notes, png, short, table, text
+from fastrot.report.grid import Grid, environment_grid
+from fastrot.report.markup import code, details, element, png, text
 from fastrot.report.svg import Curve, chart
 from fastrot.runs.run_state import read_state
 from pipelines.errors import FastrotError, UsageError
@@ -20,10 +21,11 @@ def section(path: Path) -> tuple[str, str]:
         UsageError: it is neither a run nor a folder of reproduced tables.
         FastrotError: a file of it is damaged.
     """
+    name = path.resolve().name  # also of "." and of paths that end in a slash
     if (path / METRICS).exists():
-        return short(path), run_section(path)
+        return name, run_section(path)
     if (path / INDEX).exists() and "tables" in _read_json(path / INDEX):
-        return short(path), reproduced_section(path)
+        return name, reproduced_section(path)
     raise UsageError(
         f"{path} is neither a run (it has no {METRICS}) nor the folder of `fastrot reproduce`"
     )
@@ -32,20 +34,19 @@ def section(path: Path) -> tuple[str, str]:
 def reproduced_section(path: Path) -> str:
     """Return tables, figures, environment, and every run's curves."""
     index = _read_json(path / INDEX)
-    tables = {key: _read_json(path / "tables" / f"{key}.json") for key in index["tables"]}
-    shared = (table[key] for table in tables.values() for key in ("about", "legend"))
+    tables = [_read_json(path / "tables" / f"{key}.json") for key in index["tables"]]
+    shared = (table[key] for table in tables for key in ("about", "legend"))
     parts = [element("p", text(line)) for line in dict.fromkeys(shared)]
-    for key, values in tables.items():
-        parts.append(element("h3", text(values["title"]), id=anchor(f"{path.name}-{key}")))
-        parts.append(table(values["header"], values["rows"]))
-        parts.append(notes(values["notes"]))
+    for table in tables:
+        grid = Grid(*(table[key] for key in ("title", "header", "rows", "notes")))
+        parts.append(grid.to_html())
     pictures = [
         png(_read_bytes(path / "figures" / f"{name}.png"), caption)
         for name, caption in index["figures"].items()
     ]
     if pictures:
         parts += [element("h3", "Figures"), element("div", "".join(pictures), _class="pictures")]
-    parts += [element("h3", "Environment"), environment_table(index.get("environment", {}))]
+    parts.append(environment_grid(index.get("environment", {})).to_html())
     runs = sorted(folder.parent for folder in (path / "runs").glob(f"*/{METRICS}"))
     if runs:
         curves = [details(run.name, curves_of(run)) for run in runs]
@@ -57,8 +58,7 @@ def run_section(path: Path) -> str:
     """Return a run's curves, evaluations, first kernels, environment and config."""
     parts = [_state(path), curves_of(path), _evaluations(path), _kernels(path)]
     if (path / "env.json").exists():
-        environment = environment_table(_read_json(path / "env.json"))
-        parts += [element("h3", "Environment"), environment]
+        parts.append(environment_grid(_read_json(path / "env.json")).to_html())
     if (path / "config.yaml").exists():
         parts.append(details("Config", code(_read_bytes(path / "config.yaml").decode())))
     return "".join(parts)
@@ -90,19 +90,7 @@ def curves_of(path: Path) -> str:
         chart("throughput", "clips/s", [Curve("clips/s", points("clips_per_s"))]),
     ]
     drawn = "".join(each for each in charts if each)
-    return element("div", drawn, _class="charts") if drawn else notes(["No metrics yet."])
-
-
-def environment_table(values: dict[str, Any]) -> str:
-    """Return the environment as a table of names and values."""
-    rows = []
-    for key, value in values.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{name} {version}" for name, version in value.items())
-        elif isinstance(value, list):
-            value = " ".join(map(str, value))
-        rows.append((key.replace("_", " "), "none" if value is None else value))
-    return table(("", "value"), rows)
+    return element("div", drawn, _class="charts") if drawn else element("p", "No metrics yet.")
 
 
 def _state(path: Path) -> str:
@@ -125,7 +113,7 @@ def _evaluations(path: Path) -> str:
             if isinstance(value, float) and 0 <= value <= 1
         ]
         rows.append((file.parent.name, "; ".join(numbers)))
-    return element("h3", "Evaluations") + table(("evaluation", "result"), rows) if rows else ""
+    return Grid("Evaluations", ("evaluation", "result"), rows).to_html() if rows else ""
 
 
 def _kernels(path: Path) -> str:

@@ -1,10 +1,8 @@
 """What a plan costs: floating-point operations by arithmetic, hours by a measured rate."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fastrot.config import Config
 from fastrot.config.schema import RotationConfig
@@ -38,13 +36,11 @@ def cpu_rate() -> Rate:
 
 
 def read_rate(text: str) -> Rate:
-    """Read ``--rate``: TFLOP/s as a number, or a JSON file of ``fastrot bench train``.
-
-    Of a file the fastest case counts that has both ``clips_per_s`` and ``tflop_per_s``.
+    """Read ``--rate``: TFLOP/s as a number, or the JSON of ``fastrot bench train`` (its fastest case).
 
     Raises:
-        UsageError: it is neither.
-        FastrotError: the file has no such case.
+        UsageError: It is neither.
+        FastrotError: The file has no rates of training.
     """
     try:
         tflops = float(text)
@@ -57,38 +53,20 @@ def read_rate(text: str) -> Rate:
 
 def _rate_of_file(path: Path) -> Rate:
     try:
-        text = path.read_text()
+        content = json.loads(path.read_text())
+        cases = [case["figures"] for result in content["results"] for case in result["cases"]]
+        rates = [figures["tflop_per_s"]["median"] for figures in cases if "tflop_per_s" in figures]
     except OSError as error:
         raise UsageError(
-            f"--rate is {path}: neither a number of TFLOP/s nor a file that can be read ({error})"
+            f"--rate is {path}: neither a number of TFLOP/s nor a readable file ({error})"
         ) from None
-    try:
-        values = json.loads(text)
-    except ValueError:
-        values = _json_lines(path, text)
-    rates = [float(case["tflop_per_s"]) for case in _cases(values)]
+    except (ValueError, KeyError, TypeError):
+        rates = []
     if not rates:
         raise FastrotError(
-            f"{path} has no case with clips_per_s and tflop_per_s: give the JSON of a benchmark of training"
+            f"{path} has no rates of training: give the JSON of `fastrot bench train`"
         )
     return Rate(max(rates), str(path))
-
-
-def _json_lines(path: Path, text: str) -> list[Any]:
-    try:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except ValueError:
-        raise FastrotError(f"{path} is neither JSON nor lines of JSON") from None
-
-
-def _cases(values: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(values, dict):
-        if {"clips_per_s", "tflop_per_s"} <= values.keys():
-            yield values
-        values = list(values.values())
-    if isinstance(values, list):
-        for value in values:
-            yield from _cases(value)
 
 
 def views(rotation: RotationConfig) -> int:

@@ -1,9 +1,6 @@
-"""Figures as PNG and SVG by matplotlib: the curves of figure 4, kernels, attention sheets."""
+"""The figures: the curves of figure 4, kernels, attention sheets."""
 
-import importlib
-import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,34 +8,12 @@ from numpy.typing import NDArray
 
 from fastrot.analysis.attention import Rotated, hottest_box
 from fastrot.reproduce.averages import Cell
-from pipelines.files import write_file
-
-NEED = "no figures, for want of matplotlib: pip install 'fastrot[plots]'"
+from fastrot.runs.plots import new_figure
 
 
-def matplotlib() -> Any | None:
-    """Return matplotlib's module of figures, None where it is not installed."""
-    try:
-        return importlib.import_module("matplotlib.figure")
-    except ImportError:
-        return None
-
-
-def save(figure: Any, path: Path) -> None:
-    """Write a figure as PATH.png and PATH.svg, whole or not at all; no time is in them.
-
-    Raises:
-        FastrotError: they cannot be written.
-    """
-    for form, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        content = io.BytesIO()
-        figure.savefig(content, format=form, dpi=120, metadata=metadata)
-        write_file(path.with_name(f"{path.name}.{form}"), content.getvalue())
-
-
-def draw_rows(library: Any, cells: Sequence[Cell], title: str) -> Any:
+def draw_rows(cells: Sequence[Cell], title: str) -> Any:
     """Return figure 4a's form: a line for each column over the table's rows, with error bars."""
-    figure = library.Figure(figsize=(6, 4), layout="constrained")
+    figure = new_figure(6, 4)
     axes = figure.add_subplot()
     rows = list(dict.fromkeys(cell.entry.row for cell in cells))
     for column in dict.fromkeys(cell.entry.column for cell in cells):
@@ -54,9 +29,9 @@ def draw_rows(library: Any, cells: Sequence[Cell], title: str) -> Any:
     return figure
 
 
-def draw_against(library: Any, cells: Sequence[Cell], title: str) -> Any:
+def draw_against(cells: Sequence[Cell], title: str) -> Any:
     """Return figure 4b's form: the table's second column over its first, a point for each row."""
-    figure = library.Figure(figsize=(6, 4), layout="constrained")
+    figure = new_figure(6, 4)
     axes = figure.add_subplot()
     first, second = dict.fromkeys(cell.entry.column for cell in cells)
     by_row: dict[str, dict[str, Cell]] = {}
@@ -87,13 +62,11 @@ def _means_and_errors(cells: Sequence[Cell]) -> tuple[list[float], list[float]]:
     return [each.mean for each in estimates], [each.error or 0.0 for each in estimates]
 
 
-def draw_kernels(library: Any, sheets: Mapping[str, NDArray[np.uint8]], title: str) -> Any:
+def draw_kernels(sheets: Mapping[str, NDArray[np.uint8]], title: str) -> Any:
     """Return the sheets of kernels side by side under their names."""
     height, width = next(iter(sheets.values())).shape[:2]
     scale = 4.5 / width
-    figure = library.Figure(
-        figsize=(len(sheets) * 4.8, max(1.6, height * scale + 0.9)), layout="constrained"
-    )
+    figure = new_figure(len(sheets) * 4.8, max(1.6, height * scale + 0.9))
     figure.suptitle(title, fontsize=10)
     for axes, (name, sheet) in zip(
         np.atleast_1d(figure.subplots(1, len(sheets))), sheets.items(), strict=True
@@ -104,10 +77,10 @@ def draw_kernels(library: Any, sheets: Mapping[str, NDArray[np.uint8]], title: s
     return figure
 
 
-def draw_attention(library: Any, views: Sequence[Rotated], names: Sequence[str], title: str) -> Any:
+def draw_attention(views: Sequence[Rotated], names: Sequence[str], title: str) -> Any:
     """Return one video's sheet: a row for each rotation, the frame and each network's map beside it."""
     columns = 1 + len(names)
-    figure = library.Figure(figsize=(1.7 * columns, 1.75 * len(views) + 0.5), layout="constrained")
+    figure = new_figure(1.7 * columns, 1.75 * len(views) + 0.5)
     figure.suptitle(title, fontsize=8, parse_math=False)
     grid = figure.subplots(len(views), columns, squeeze=False)
     for row, view in zip(grid, views, strict=True):

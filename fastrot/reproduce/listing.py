@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rich.table import Table as RichTable
-
+from fastrot.report.grid import Grid
 from fastrot.reproduce.cost import OVERHEAD_S, Rate, measure_flop, train_flop
 from fastrot.reproduce.execute import Workshop
 from fastrot.reproduce.output import published
-from fastrot.reproduce.run_plan import Gallery, Item, Plan, Table, make_plan, measurement_id, run_id
+from fastrot.reproduce.run_plan import Item, Plan, Table, make_plan, measurement_id, run_id
 from fastrot.reproduce.settings import Setting
 
 NO_RATE = (
@@ -26,14 +25,16 @@ class Costs:
     @property
     def total(self) -> float:
         """All that can be counted."""
-        return sum(flop or 0 for part in (self.runs, self.measurements) for flop in part.values())
+        return sum(flop or 0 for flop in self._all)
 
     @property
     def complete(self) -> bool:
         """Whether everything can be counted."""
-        return all(
-            flop is not None for part in (self.runs, self.measurements) for flop in part.values()
-        )
+        return None not in self._all
+
+    @property
+    def _all(self) -> list[float | None]:
+        return [*self.runs.values(), *self.measurements.values()]
 
     def weights(self) -> dict[str, float]:
         """Return the runs' costs for dealing them out, 1 where unknown."""
@@ -63,30 +64,31 @@ def hours(costs: Costs, rate: Rate, *, overhead: bool) -> float:
     return rate.hours(costs.total) + (starts * OVERHEAD_S / 3600 if overhead else 0)
 
 
-def overview(plan: Plan, setting: Setting, rate: Rate | None, workshop: Workshop) -> RichTable:
+def overview(plan: Plan, setting: Setting, rate: Rate | None, workshop: Workshop) -> Grid:
     """Return the runs as a table: name, steps, batch, operations, hours and whether they are finished."""
     costs = count(plan, setting)
-    table = RichTable(
-        title=f"{len(plan.runs)} training runs, {len(plan.measurements)} measurements"
-    )
-    for name in ("run", "starts from", "steps or epochs", "computing", "time", "state"):
-        left = name in ("run", "starts from", "state")
-        table.add_column(name, justify="left" if left else "right", overflow="fold")
+    rows = []
     for run in plan.runs:
         flop = costs.runs[run_id(run)]
         length = run.config.train
         start = "scratch" if run.start is None else run.start.run.name
         if run.start is not None and run.start.step is not None:
             start += f", step {run.start.step}"
-        table.add_row(
-            run.name,
-            start,
-            f"{length.iterations:,}" if length.iterations else f"{length.epochs:g} epochs",
-            "?" if flop is None else amount(flop),
-            "?" if flop is None or rate is None else duration(rate.hours(flop)),
-            "finished" if workshop.finished_folder(run) else "to do",
+        rows.append(
+            [
+                run.name,
+                start,
+                f"{length.iterations:,}" if length.iterations else f"{length.epochs:g} epochs",
+                "?" if flop is None else amount(flop),
+                "?" if flop is None or rate is None else duration(rate.hours(flop)),
+                "finished" if workshop.finished_folder(run) else "to do",
+            ]
         )
-    return table
+    return Grid(
+        f"{len(plan.runs)} training runs, {len(plan.measurements)} measurements",
+        ["run", "starts from", "steps or epochs", "computing", "time", "state"],
+        rows,
+    )
 
 
 def amount(flop: float) -> str:
@@ -117,12 +119,9 @@ def rows_of(items: tuple[Item, ...]) -> list[str]:
     """Return every row of every table as "title: row: column, the paper's number"."""
     lines = []
     for item in items:
-        if isinstance(item, Gallery):
-            lines.append(item.title)
-            continue
         lines.append(item.title)
-        for row, found in _by_row(item).items():
-            lines.append(f"  {row}: {', '.join(found)}")
+        if isinstance(item, Table):
+            lines += [f"  {row}: {', '.join(found)}" for row, found in _by_row(item).items()]
     return lines
 
 

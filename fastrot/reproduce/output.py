@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table as RichTable
-
+from fastrot.report.grid import Grid
 from fastrot.reproduce.averages import NOT_RUN, Cell
 from fastrot.reproduce.execute import FINISHED, Workshop
 from fastrot.reproduce.run_plan import Table, TrainRun, run_id
@@ -19,50 +20,64 @@ LEGEND = (
     f"several, else that of a share of the test videos. {SMALL}: a difference smaller than twice its "
     "standard error."
 )
-_FIELDS = ("paper", "ours", "difference", "per clip")
 
 
+@dataclass(frozen=True)
 class Page:
-    """A table with its numbers, ready to be written in any form."""
+    """A table with our numbers, ready to be written in any form.
 
-    def __init__(self, table: Table, cells: Sequence[Cell], about: str, protocols: Sequence[str]):
-        self.table = table
-        self.cells = cells
-        self.about = about
-        self.protocols = protocols
+    Attributes:
+        table: What the paper has.
+        cells: The table's entries with our numbers.
+        about: What all numbers of the preset are worth.
+        protocols: How ours were measured.
+    """
 
-    @property
-    def header(self) -> list[str]:
-        """The columns' names: of each of the table's columns four, but for those that are all empty."""
-        return ["", *(f"{column} {kind}".strip() for column, kind in self._columns())]
+    table: Table
+    cells: Sequence[Cell]
+    about: str
+    protocols: Sequence[str]
 
-    @property
-    def rows(self) -> list[list[str]]:
-        """The rows as texts."""
-        names = list(dict.fromkeys(cell.entry.row for cell in self.cells))
+    @cached_property
+    def grid(self) -> Grid:
+        """The table as text, with the notes that are its own."""
+        columns = self._columns()
         by_place = {(cell.entry.row, cell.entry.column): cell for cell in self.cells}
-        return [
+        names = dict.fromkeys(cell.entry.row for cell in self.cells)
+        table = self.table
+        return Grid(
+            table.title,
+            ["", *(f"{column} {kind}".strip() for column, kind in columns)],
             [
-                name,
-                *(
-                    self._text(by_place.get((name, column)), kind)
-                    for column, kind in self._columns()
-                ),
-            ]
-            for name in names
-        ]
+                [
+                    name,
+                    *(self._text(by_place.get((name, column)), kind) for column, kind in columns),
+                ]
+                for name in names
+            ],
+            [
+                *([f"In brackets: the difference to {table.against}."] if table.against else []),
+                *table.notes,
+                *(f"{row}: {NOT_RUN}, {why}." for row, why in table.impossible.items()),
+                *_sources(self.cells),
+                *(f"Protocol: {each}." for each in self.protocols),
+            ],
+        )
+
+    @property
+    def full_grid(self) -> Grid:
+        """The same with the notes that all tables share."""
+        return replace(self.grid, notes=[self.about, LEGEND, *self.grid.notes])
 
     def _columns(self) -> list[tuple[str, str]]:
+        """Return the columns that are not empty, as (the table's column, kind of number)."""
         shown = []
         for column in self.table.columns:
             mine = [cell for cell in self.cells if cell.entry.column == column]
-            for kind in _FIELDS:
-                published = any(cell.entry.paper is not None for cell in mine)
-                if kind in ("paper", "difference") and not published:
-                    continue
-                if kind == "per clip" and all(cell.per_clip is None for cell in mine):
-                    continue
-                shown.append((column, kind))
+            known = any(cell.entry.paper is not None for cell in mine)
+            per_clip = any(cell.per_clip is not None for cell in mine)
+            kinds = {"paper": known, "ours": True, "difference": known, "per clip": per_clip}
+            shown += [(column, kind) for kind, there in kinds.items() if there]
         return shown
 
     def _text(self, cell: Cell | None, kind: str) -> str:
@@ -76,7 +91,7 @@ class Page:
             return f"{published(entry.paper)}{gain}"
         if kind == "ours":
             if cell.ours is None:
-                return NOT_RUN if self._is_ours(cell) else ""
+                return NOT_RUN if entry.ours or entry.row in self.table.impossible else ""
             gain = "" if cell.gain is None else f" ({with_error(cell.gain, sign='+')})"
             return f"{with_error(cell.ours, mark=False)}{gain}"
         if kind == "difference":
@@ -85,71 +100,29 @@ class Page:
             return "" if off is None else f"{off.mean:+.1f}{SMALL if off.small else ''}"
         return "" if cell.per_clip is None else f"{cell.per_clip:.1f}"
 
-    def _is_ours(self, cell: Cell) -> bool:
-        return bool(cell.entry.ours) or cell.entry.row in self.table.impossible
-
-    @property
-    def notes(self) -> list[str]:
-        """What stands below the table, but for what all tables share."""
-        against = (
-            [f"In brackets: the difference to {self.table.against}."] if self.table.against else []
-        )
-        impossible = [f"{row}: {NOT_RUN}, {why}." for row, why in self.table.impossible.items()]
-        return [
-            *against,
-            *self.table.notes,
-            *impossible,
-            *_sources(self.cells),
-            *(f"Protocol: {each}." for each in self.protocols),
-        ]
-
-    def terminal(self) -> RichTable:
-        """Return the table for the terminal."""
-        table = RichTable(
-            title=self.table.title,
-            caption="\n".join([self.about, LEGEND, *self.notes]),
-            caption_justify="left",
-        )
-        for at, name in enumerate(self.header):
-            table.add_column(name, justify="right" if at else "left")
-        for row in self.rows:
-            table.add_row(*row)
-        return table
-
-    def markdown(self) -> str:
-        """Return the table in Markdown."""
-        lines = [f"## {self.table.title}", "", _line(self.header)]
-        lines.append("|" + "---|" + "---:|" * (len(self.header) - 1))
-        lines += [_line(row) for row in self.rows]
-        notes = [self.about, LEGEND, *self.notes]
-        return "\n".join([*lines, "", *(f"- {note}" for note in notes), ""])
-
-    def plain(self) -> dict[str, Any]:
-        """Return the table as plain values, its texts included, for JSON."""
-        return {
-            "key": self.table.key,
-            "title": self.table.title,
-            "header": self.header,
-            "rows": self.rows,
-            "about": self.about,
-            "legend": LEGEND,
-            "notes": self.notes,
-            "entries": [_plain_cell(cell) for cell in self.cells],
-        }
-
     def write(self, folder: Path, workshop: Workshop) -> None:
         """Write KEY.md, KEY.csv and KEY.json, the last one with every run's config and environment.
 
         Raises:
-            FastrotError: they cannot be written.
+            FastrotError: They cannot be written.
         """
-        key = self.table.key
-        write_file(folder / f"{key}.md", self.markdown())
-        values = self.plain()
-        entries = values["entries"]
-        names = list(entries[0])
-        write_csv(folder / f"{key}.csv", names, [list(entry.values()) for entry in entries])
-        values["runs"] = describe_runs(self.table, workshop)
+        key, grid = self.table.key, self.grid
+        entries = [_plain_cell(cell) for cell in self.cells]
+        values = {
+            "key": key,
+            "title": grid.title,
+            "header": grid.header,
+            "rows": grid.rows,
+            "about": self.about,
+            "legend": LEGEND,
+            "notes": grid.notes,
+            "entries": entries,
+            "runs": describe_runs(self.table, workshop),
+        }
+        write_file(folder / f"{key}.md", self.full_grid.to_markdown("##"))
+        write_csv(
+            folder / f"{key}.csv", list(entries[0]), [list(each.values()) for each in entries]
+        )
         write_file(folder / f"{key}.json", json.dumps(values, indent=1) + "\n")
 
 
@@ -213,7 +186,3 @@ def _sources(cells: Sequence[Cell]) -> list[str]:
         if entry.source != "the paper" and entry.paper is not None and entry.row not in named:
             named.append(entry.row)
     return [f"From {source}: {'; '.join(names)}." for source, names in rows.items() if names]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -16,6 +16,7 @@ from fastrot.reproduce import drawing
 from fastrot.reproduce.averages import Cell
 from fastrot.reproduce.execute import Workshop
 from fastrot.reproduce.run_plan import Gallery, Snapshot
+from fastrot.runs.plots import NO_MATPLOTLIB, has_matplotlib, write_figure
 from fastrot.terminal.console import say
 from pipelines.errors import FastrotError
 from pipelines.store.reading import Store
@@ -26,11 +27,16 @@ CURVES = {"figure4a": drawing.draw_rows, "figure4b": drawing.draw_against}
 
 def draw_table(key: str, title: str, cells: list[Cell], folder: Path) -> bool:
     """Draw a table that the paper has as a figure, and return whether there was one to draw."""
-    library = drawing.matplotlib()
-    if key not in CURVES or library is None or all(cell.ours is None for cell in cells):
+    if key not in CURVES or not has_matplotlib() or all(cell.ours is None for cell in cells):
         return False
-    drawing.save(CURVES[key](library, cells, title), folder / key)
+    _save(CURVES[key](cells, title), folder / key)
     return True
+
+
+def _save(figure: Any, path: Path) -> None:
+    """Write PATH.png and PATH.svg."""
+    for suffix in (".png", ".svg"):
+        write_figure(figure, path.with_name(path.name + suffix))
 
 
 def draw_gallery(
@@ -50,9 +56,8 @@ def draw_gallery(
     Raises:
         FastrotError: a file cannot be read or written.
     """
-    library = drawing.matplotlib()
-    if library is None:
-        say(drawing.NEED)
+    if not has_matplotlib():
+        say(f"no {gallery.key}: {NO_MATPLOTLIB}")
         return []
     ours = _checkpoint(gallery.ours, workshop)
     rival = supervised
@@ -62,12 +67,12 @@ def draw_gallery(
         say(f"{gallery.key}: not run")
         return []
     if gallery.store:
-        return _attention(library, gallery, ours, rival, folder)
+        return _attention(gallery, ours, rival, folder)
     sheets = {
         name: kernel_sheet(_first_kernels(path))
         for name, path in (("3DRotNet", ours), ("supervised", rival))
     }
-    drawing.save(drawing.draw_kernels(library, sheets, gallery.title), folder / gallery.key)
+    _save(drawing.draw_kernels(sheets, gallery.title), folder / gallery.key)
     return [gallery.key]
 
 
@@ -84,7 +89,7 @@ def _first_kernels(path: Path) -> Tensor:
     return tensors["conv1.weight"]
 
 
-def _attention(library: Any, gallery: Gallery, ours: Path, rival: Path, folder: Path) -> list[str]:
+def _attention(gallery: Gallery, ours: Path, rival: Path, folder: Path) -> list[str]:
     drawn: list[str] = []
     with Runtime.start() as runtime:
         mine = load_trained(ours, runtime)
@@ -98,8 +103,8 @@ def _attention(library: Any, gallery: Gallery, ours: Path, rival: Path, folder: 
         ):
             name = f"{gallery.key}-{len(drawn) + 1}"
             title = f"{store.name(video)}, {mine.config.data.modality.upper()}"
-            figure = drawing.draw_attention(library, views, ("3DRotNet", "supervised"), title)
-            drawing.save(figure, folder / name)
+            figure = drawing.draw_attention(views, ("3DRotNet", "supervised"), title)
+            _save(figure, folder / name)
             drawn.append(name)
     return drawn
 

@@ -53,10 +53,10 @@ def publish(
             continue
         cells = fill_in(item, workshop)
         page = Page(item, cells, preset.about, protocols(item, workshop))
-        show(page.terminal())
+        show(page.full_grid.to_rich())
         page.write(tables, workshop)
         _register(workshop.out, "tables", {item.key: item.title}, where)
-        markdown.append(page.markdown())
+        markdown.append(page.full_grid.to_markdown("##"))
         if draw_table(item.key, item.title, cells, figures):
             _register(workshop.out, "figures", {item.key: item.title}, where)
             markdown.append(f"![{item.key}](figures/{item.key}.png)\n")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -179,11 +179,15 @@ class Table:
 
     key: str
     title: str
-    columns: tuple[str, ...]
-    entries: tuple[Entry, ...]
+    entries: Sequence[Entry]
     against: str = ""
     notes: tuple[str, ...] = ()
     impossible: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns' names, in the order in which the entries first name them."""
+        return list(dict.fromkeys(entry.column for entry in self.entries))
 
     @property
     def measurements(self) -> Iterator[Measurement]:

@@ -50,7 +50,9 @@ class Setting:
         """
         made: set[str] = set()
         for maker in self._makers:
-            maker.make(paths)
+            for name, path in maker.paths.items():
+                if path in paths:
+                    maker.make(name, Path(path))
             made |= set(maker.paths.values())
         for path in sorted(paths - made):
             Store.open(path)

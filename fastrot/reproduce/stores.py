@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,18 +79,12 @@ class DemoStores:
         part = 1.0 if split == "all" else 2 / SPLITS if split.startswith("train") else 1 / SPLITS
         return shots * classes or round(classes * groups * sizes.clips_per_group * part)
 
-    def make(self, paths: Iterable[str]) -> None:
-        """Make the stores among ``paths`` that are this preset's.
+    def make(self, name: str, path: Path) -> None:
+        """Make one of the stores.
 
         Raises:
-            FastrotError: they cannot be written, or the folder holds others.
+            FastrotError: It cannot be written, or the folder holds another.
         """
-        wanted = set(paths)
-        for name, path in self.paths.items():
-            if path in wanted:
-                self._make(name, Path(path))
-
-    def _make(self, name: str, path: Path) -> None:
         base, _, kind = name.partition("-")
         listing = self._wide(base) if kind in FITS else self._look(base)
         settings = Settings(
@@ -157,14 +150,13 @@ class NoiseStores:
         tests = math.ceil(self._count * TEST_SHARE)
         return tests if split == "test" else self._count - tests
 
-    def make(self, paths: Iterable[str]) -> None:
-        """Make the stores among ``paths`` that are noise."""
-        wanted = set(paths)
-        for name, path in self.paths.items():
-            if path in wanted:
-                self._make(name.removeprefix("noise-"), Path(path))
+    def make(self, name: str, path: Path) -> None:
+        """Make one of the stores.
 
-    def _make(self, kind: str, path: Path) -> None:
+        Raises:
+            FastrotError: It cannot be written, or the folder holds another.
+        """
+        kind = name.removeprefix("noise-")
         # Square videos of the store's own size pass without a resize: what is left is the codec.
         wide = kind in FITS
         height = self._size * 5 // 4 // 2 * 2 if wide else self._size

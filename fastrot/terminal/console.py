@@ -7,9 +7,8 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 LINE_EVERY_S = 5.0
@@ -23,12 +22,10 @@ def say(line: str) -> None:
     _console.print(line, markup=False, soft_wrap=True)
 
 
-def show(table: Table) -> None:
-    """Print a table to standard output; in a pipe as wide as it needs."""
-    if not _console.is_terminal:
-        Console(highlight=False, width=120).print(table)
-        return
-    _console.print(table)
+def show(table: RenderableType) -> None:
+    """Print a table to standard output, 120 columns wide where that is not a terminal."""
+    console = _console if _console.is_terminal else Console(highlight=False, width=120)
+    console.print(table)
 
 
 def rate_text(rate: float, unit: str) -> str:

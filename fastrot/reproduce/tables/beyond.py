@@ -54,8 +54,7 @@ def _beside_random(
     return Table(
         kind,
         title,
-        tuple(COLUMNS.values()),
-        tuple(entries),
+        entries,
         against="the random network",
         notes=(note,),
     )
@@ -90,8 +89,7 @@ def supervised(preset: Preset) -> Table:
     return Table(
         "supervised",
         "Supervised pre-training as the upper bound",
-        tuple(COLUMNS.values()),
-        tuple(entries),
+        entries,
         against="training from scratch",
         notes=(
             "Ours is trained on the labels of the pre-training videos for as many iterations and clips as "
@@ -116,8 +114,7 @@ def fit(preset: Preset) -> Table:
     return Table(
         "fit",
         "Stretched frames against cut ones, RGB",
-        ("Rotation accuracy", "UCF101 top-1"),
-        tuple(entries),
+        entries,
         against="chance (25 %), and training from scratch",
         notes=(
             "Not in the paper, which stretches. A stretch squeezes one side more than the other, so the "
@@ -142,8 +139,7 @@ def audit(preset: Preset) -> Table:
     return Table(
         "audit",
         "Audit of cheap cues: rotations of videos without content",
-        ("Rotation accuracy",),
-        tuple(entries),
+        entries,
         against="chance, 25 %",
         notes=(
             "Noise that looks the same in all four rotations, seen by a small network that was trained on "

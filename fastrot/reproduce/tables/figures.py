@@ -25,8 +25,7 @@ def figure4a(preset: Preset) -> Table:
     return Table(
         "figure4a",
         "Figure 4a: transfer with the first convolution blocks frozen",
-        tuple(COLUMNS.values()),
-        tuple(entries),
+        entries,
         against="nothing frozen",
         notes=(
             "The paper prints no numbers. Its text: best with C1 frozen on UCF101 and with C1 and C2 "
@@ -53,8 +52,7 @@ def figure4b(preset: Preset) -> Table:
     return Table(
         "figure4b",
         "Figure 4b: rotation accuracy and action accuracy during pre-training",
-        ("Rotation accuracy", "UCF101 top-1"),
-        tuple(entries),
+        entries,
         notes=(
             "The paper prints no numbers. Its text: action accuracy rises with rotation accuracy. "
             "Rotations of the test videos of split 1.",

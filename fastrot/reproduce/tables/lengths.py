@@ -39,8 +39,7 @@ def table6(preset: Preset) -> Table:
     return Table(
         "table6",
         "Table 6: length of clips, RGB and differences of frames (DIF)",
-        tuple(COLUMNS.values()),
-        tuple(entries),
+        entries,
         against="16 frames of the same kind",
     )
 
@@ -77,8 +76,7 @@ def table7(preset: Preset) -> Table:
     return Table(
         "table7",
         "Table 7: comparison with other methods",
-        tuple(COLUMNS.values()),
-        tuple(entries),
+        entries,
         against="DIF alone",
         notes=(
             paper.SLIPS["table7"],

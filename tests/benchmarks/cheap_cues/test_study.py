@@ -56,9 +56,9 @@ def test_there_are_twelve_cases():
 def test_table_by_hand():
     lines = table(RESULTS).splitlines()
     assert lines[2:4] == [
-        "| static | plain | DIF | 50.0 | 40.0 +- 14.1 | 60.0 +- 0.0 | +20.0 +- 14.1 | 30.0 (-2.0) "
+        "| static, plain, DIF | 50.0 | 40.0 +- 14.1 | 60.0 +- 0.0 | +20.0 +- 14.1 | 30.0 (-2.0) "
         "| 50.0 (+25.0) |",
-        "| moving | horizon | RGB | 98.4 | 40.0 +- 14.1 | 35.0 +- 9.9 | -5.0 +- 4.2 | 30.0 (-2.0) "
+        "| moving, horizon, RGB | 98.4 | 40.0 +- 14.1 | 35.0 +- 9.9 | -5.0 +- 4.2 | 30.0 (-2.0) "
         "| 50.0 (+25.0) |",
     ]
     assert lines[0].count("|") == lines[1].count("|") == lines[2].count("|")
@@ -72,7 +72,7 @@ def test_a_case_runs_is_written_and_is_not_run_again(tmp_path, capsys, monkeypat
     for least in ("LEAST_TEST_VIDEOS", "LEAST_STEPS"):
         monkeypatch.setattr(demo_run, least, 1)
     cheap_cues.main(["--out", str(tmp_path), *TINY])
-    assert "| moving | horizon | DIF, camera motion removed |" in capsys.readouterr().out
+    assert "| moving, horizon, DIF, camera motion removed |" in capsys.readouterr().out
     written = (tmp_path / "cheap_cues.json").read_text()
     (found,) = json.loads(written)["cases"].values()
     assert found["rotation_videos"] == 12
@@ -103,7 +103,7 @@ def test_figure_is_drawn_of_what_there_is(tmp_path):
 
 def test_figure_without_matplotlib_is_said_plainly(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(FastrotError, match="needs matplotlib"):
+    with pytest.raises(FastrotError, match="need matplotlib"):
         draw(RESULTS, tmp_path / "figure.png")
 
 

@@ -7,7 +7,7 @@ from benchmarks.loading.codec_rates import hardware_notes
 
 
 def outcome(share: int, rate: float | None) -> Outcome:
-    name = f"mjpeg, rgb, hw_decoder_load {share}"
+    name = f"fastrot, mjpeg, rgb 16, hw_decoder_load {share}"
     figures = {} if rate is None else {"clips_per_s": Figure.of([rate])}
     return Outcome(name, figures=figures)
 

@@ -53,7 +53,7 @@ def test_rotations_of_all_videos_of_a_store(
     assert table[0][1:] == ["0", "90", "180", "270"]
     assert [[int(cell) for cell in row[1:]] for row in table[1:]] == results["confusion"]
     assert f"written to {out}: results.json, confusion.csv\n" in printed
-    assert "no confusion.png, for want of matplotlib: pip install matplotlib" in printed
+    assert "no confusion.png: figures need matplotlib" in printed
 
 
 def test_actions_leave_scores_that_are_fused_twice(

@@ -13,8 +13,7 @@ from fastrot.reproduce.run_plan import Entry, Fusion, Measurement, Reading, Snap
 
 
 def table_of(*entries, **changes):
-    columns = tuple(dict.fromkeys(entry.column for entry in entries))
-    return Table("table0", "Table 0: by hand", columns, entries, **changes)
+    return Table("table0", "Table 0: by hand", entries, **changes)
 
 
 @pytest.fixture
@@ -53,20 +52,20 @@ def test_means_gains_and_differences_to_the_paper(bench, three_seeds):
 
 def test_the_rows_say_not_run_where_nothing_ran(bench, three_seeds):
     page = Page(three_seeds, fill_in(three_seeds, bench.workshop), "about", [])
-    assert page.header == [
+    assert page.grid.header == [
         "",
         "UCF101 paper",
         "UCF101 ours",
         "UCF101 difference",
         "UCF101 per clip",
     ]
-    assert page.rows == [
+    assert page.grid.rows == [
         ["scratch", "42.5", "40.0 ± 11.5", "-2.5~", "40.0"],
         ["ours", "62.9 (+20.4)", "52.0 ± 12.7 (+12.0 ± 1.2)", "-10.9~", "47.0"],
         ["others", "65.8", "", "", ""],
         ["to come", "50.0", "not run", "", ""],
     ]
-    assert "From somewhere else: others." in page.notes
+    assert "From somewhere else: others." in page.grid.notes
 
 
 def test_markdown_csv_and_json_hold_the_same_numbers(bench, three_seeds, tmp_path):
@@ -82,7 +81,7 @@ def test_markdown_csv_and_json_hold_the_same_numbers(bench, three_seeds, tmp_pat
     assert float(rows[1]["gain"]) == pytest.approx(12)
     assert rows[3]["ours"] == ""
     values = json.loads((tmp_path / "table0.json").read_text())
-    assert values["rows"] == page.rows
+    assert values["rows"] == page.grid.rows
     assert values["entries"][1]["gain_standard_error"] == pytest.approx(2 / 3**0.5)
     assert values["entries"][0]["gain"] is None
 
@@ -93,14 +92,14 @@ def test_against_chance(bench):
     (cell,) = fill_in(table, bench.workshop)
     assert cell.gain.mean == pytest.approx(4)
     assert cell.gain.small
-    assert Page(table, [cell], "", []).rows == [["noise", "29.0 ± 4.5 (+4.0 ± 4.5~)", "29.0"]]
+    assert Page(table, [cell], "", []).grid.rows == [["noise", "29.0 ± 4.5 (+4.0 ± 4.5~)", "29.0"]]
 
 
 def test_rows_that_cannot_run_here_say_why(bench):
     table = table_of(Entry("h264", "accuracy"), impossible={"h264": "GPUs only"})
     page = Page(table, fill_in(table, bench.workshop), "", [])
-    assert page.rows == [["h264", "not run"]]
-    assert "h264: not run, GPUs only." in page.notes
+    assert page.grid.rows == [["h264", "not run"]]
+    assert "h264: not run, GPUs only." in page.grid.notes
 
 
 def test_fusion_of_two_networks_is_read_from_their_scores(bench):

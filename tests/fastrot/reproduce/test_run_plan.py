@@ -4,6 +4,8 @@ import dataclasses
 
 import pytest
 
+from benchmarks.harness.measure import Figure, Outcome, Result
+from benchmarks.harness.session import save
 from fastrot.commands.reproduce import TARGETS
 from fastrot.config import from_mapping
 from fastrot.reproduce.cost import read_rate, train_flop
@@ -263,7 +265,11 @@ def test_wrong_stores_and_sizes_are_named(tmp_path):
 def test_a_rate_is_a_number_or_a_benchmarks_file(tmp_path):
     assert read_rate("400").tflops == 400
     file = tmp_path / "train.json"
-    file.write_text('{"cases": [{"clips_per_s": 1, "tflop_per_s": 5}, {"tflop_per_s": 900}]}')
+    slow, fast, peak = (
+        Outcome(name, figures={"tflop_per_s": Figure.of([rate])})
+        for name, rate in (("slow", 3.0), ("fast", 5.0), ("matmul", 900.0))
+    )
+    save(file, {}, [Result("train", {}, [slow, fast, Outcome("gone")], [peak])], took_s=1)
     rate = read_rate(str(file))
     assert rate.tflops == 5  # the matrix product's 900 is no training
     # 5e12 FLOP a second are 18e15 an hour
@@ -271,5 +277,5 @@ def test_a_rate_is_a_number_or_a_benchmarks_file(tmp_path):
     with pytest.raises(UsageError, match="neither a number"):
         read_rate(str(tmp_path / "none.json"))
     file.write_text("{}")
-    with pytest.raises(FastrotError, match="no case"):
+    with pytest.raises(FastrotError, match="no rates of training"):
         read_rate(str(file))
