@@ -15,7 +15,7 @@ OF_THE_MACHINE = {"workers": "one per usable core"}
 HEAD = """# Commands
 
 Every command with its arguments. `scripts/command_page.py` generates this page from the parsers;
-`fastrot COMMAND -h` prints the same. [Exit codes](runs.md#exit-codes) are the same for all.
+`-h` after a command prints the same. [Exit codes](runs.md#exit-codes) are the same for all.
 """
 
 

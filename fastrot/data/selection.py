@@ -1,4 +1,4 @@
-"""From a config to clips: which videos of the store, what a clip looks like, and the loaders."""
+"""From a config to clips: which videos (section 4.7), what a clip looks like, and the loaders."""
 
 import zlib
 
