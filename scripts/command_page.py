@@ -1,6 +1,6 @@
 """Write the page of all commands from their parsers.
 
-Run: PYTHONPATH=. python scripts/command_page.py > docs/reference/commands.md
+Run: python scripts/command_page.py > docs/reference/commands.md
 """
 
 import argparse
@@ -25,24 +25,30 @@ def page() -> str:
 
 
 def _sections(parser: argparse.ArgumentParser, level: int) -> Iterator[str]:
-    (commands,) = [action for action in parser._actions if _is_group(action)]
-    abouts = {choice.dest: choice.help for choice in commands._choices_actions}
-    for name, command in commands.choices.items():
-        yield f"{'#' * (level + 1)} {command.prog}\n"
-        yield f"{_sentence(command.description or abouts[name] or '')}\n"
-        if any(_is_group(action) for action in command._actions):
-            yield from _sections(command, level + 1)
-            continue
-        actions = [action for action in command._actions if action.dest != "help"]
-        if actions:
-            yield "| argument | meaning | default |\n|---|---|---|"
-            yield "\n".join(map(_row, actions)) + "\n"
-        if command.epilog:
-            yield f"{_escaped(command.epilog)}\n"
+    for group in _groups(parser):
+        abouts = {choice.dest: choice.help for choice in group._choices_actions}
+        for name, command in group.choices.items():
+            yield f"{'#' * (level + 1)} {command.prog}\n"
+            yield f"{_sentence(command.description or abouts[name] or '')}\n"
+            if _groups(command):
+                yield from _sections(command, level + 1)
+            else:
+                yield from _arguments(command)
 
 
-def _is_group(action: argparse.Action) -> bool:
-    return isinstance(action, argparse._SubParsersAction)
+def _groups(
+    parser: argparse.ArgumentParser,
+) -> "list[argparse._SubParsersAction[argparse.ArgumentParser]]":
+    return [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+
+
+def _arguments(command: argparse.ArgumentParser) -> Iterator[str]:
+    actions = [action for action in command._actions if action.dest != "help"]
+    if actions:
+        yield "| argument | meaning | default |\n|---|---|---|"
+        yield "\n".join(map(_row, actions)) + "\n"
+    if command.epilog:
+        yield f"{_escaped(command.epilog)}\n"
 
 
 def _row(action: argparse.Action) -> str:

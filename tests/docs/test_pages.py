@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 from fastrot.cli import COMMANDS, build_parser
-from fastrot.config.key_table import reference
 from tests.docs.pages import PAGES, ROOT, anchors, commands, inline_code, links, prose
 
 IDS = [page.relative_to(ROOT).as_posix() for page in PAGES]
@@ -66,21 +65,20 @@ def test_configs_in_the_pages_load():
     assert seen >= 5
 
 
-def test_the_configuration_page_is_the_schemas():
-    page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
-    assert page == reference(), (
-        "run: python -m fastrot.config.key_table > docs/reference/configuration.md"
+@pytest.mark.parametrize("name", ["command_page", "config_page"])
+def test_generated_pages_are_current(name):
+    script = runpy.run_path(str(ROOT / "scripts" / f"{name}.py"))
+    page = {"command_page": "commands.md", "config_page": "configuration.md"}[name]
+    make = script.get("page") or script["reference"]
+    assert (ROOT / "docs" / "reference" / page).read_text() == make(), (
+        f"run: python scripts/{name}.py > docs/reference/{page}"
     )
 
 
-def test_the_commands_page_is_the_parsers():
-    script = runpy.run_path(str(ROOT / "scripts" / "command_page.py"))
-    page = (ROOT / "docs" / "reference" / "commands.md").read_text()
-    assert page == script["page"](), (
-        "run: PYTHONPATH=. python scripts/command_page.py > docs/reference/commands.md"
-    )
+def test_the_commands_page_has_every_command():
+    text = (ROOT / "docs" / "reference" / "commands.md").read_text()
     for command in COMMANDS:
-        assert f"## fastrot {command}\n" in page
+        assert f"## fastrot {command}\n" in text
 
 
 def pages_of(nav):
