@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 LIMIT_S := 600
 PYTEST := $(BIN)/pytest --timeout $(LIMIT_S) --timeout-method thread
 
-.PHONY: install demo test test-gpu soak soak-memory lint format lines clean
+.PHONY: install demo test test-gpu soak soak-memory lint format lines docs clean
 
 install: $(STAMP)
 
@@ -48,5 +48,10 @@ format: install
 lines:
 	@$(PYTHON) scripts/count_lines.py
 
+# The documentation site, in site/; any warning is an error.
+docs: install
+	$(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

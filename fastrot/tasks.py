@@ -1,4 +1,4 @@
-"""The tasks, each the way from a batch of clips to inputs, targets, loss and metric.
+"""The tasks (section 3.1): from a batch of clips to inputs, targets, loss and metric.
 
 Training and evaluation are the same for all but for what stands here. A task is a class that is made as
 ``Class(config, classes)``; the config names one of ``TASKS``, or one of the user's own as ``module:Class``.

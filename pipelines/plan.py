@@ -1,4 +1,4 @@
-"""The clip plan: which clip is sample number g? A pure function, so that resuming is starting at an index.
+"""The clip plan (section 4.2): a pure function from a sample's number to its clip, so that runs resume.
 
 Every random choice is a hash of (seed, stream, epoch, sample), never a step of a generator: any
 position is reached directly, and N ranks see what M ranks see.

@@ -1,4 +1,4 @@
-"""The kernels of the first convolution as one picture (figure 5)."""
+"""The kernels of the first convolution as one picture (section 4.10, figure 5)."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Action recognition: top-1 and top-5, per clip and per video."""
+"""Action recognition (section 3.4): top-1 and top-5, per clip and per video."""
 
 from dataclasses import dataclass
 

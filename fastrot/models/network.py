@@ -1,4 +1,4 @@
-"""Backbone and head together: the pretext network, the transfer network, and the step between them."""
+"""Backbone and head (section 3.3): the pretext network, the transfer network, and weights between them."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,6 @@
-"""The 3D ResNet of Hara et al., "Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and ImageNet?"
+"""The 3D ResNet (section 3.3) of Hara et al.
+
+"Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and ImageNet?"
 
 CVPR 2018. Parameters carry the names of the authors' released code, so that their files load as they are.
 """

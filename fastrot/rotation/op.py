@@ -1,4 +1,4 @@
-"""The rotation op: a batch of clips in, all its rotations out, normalised and ready for the network."""
+"""The rotation op (section 3.2): a batch of clips in, all its rotations out, normalised."""
 
 import warnings
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The sets of rotations that the pretext task tells apart, and their labels."""
+"""The sets of rotations that the pretext task classifies (section 3.2), and their labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""HMDB51 (Kuehne et al., 2011): class/name.avi and the three official splits.
+"""HMDB51 (Kuehne et al., 2011; section 4.1): class/name.avi and the three official splits.
 
 The lists (``testTrainMulti_7030_splits/<class>_test_split<K>.txt``) are distributed apart from the
 videos, so both are looked for anywhere below the source. The classes' archives may have been

@@ -1,4 +1,4 @@
-"""Kinetics-400, -600 and -700 (Kay et al., 2017): the official CSV lists, videos in any folders.
+"""Kinetics-400, -600 and -700 (Kay et al., 2017; section 4.1): official CSV lists, videos in any folders.
 
 A list has a header with ``youtube_id``, ``time_start`` and ``time_end`` (whole seconds), and mostly
 ``label`` and ``split``. A clip is the file ``<youtube_id>_<start>_<end>`` with the seconds in six

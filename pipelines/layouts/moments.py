@@ -1,4 +1,4 @@
-"""Moments in Time (Monfort et al., 2019): training/class/file.mp4, validation/class/file.mp4.
+"""Moments in Time (Monfort et al., 2019; section 4.1): training/class/file.mp4, validation/class/file.mp4.
 
 ``trainingSet.csv`` and ``validationSet.csv`` have rows "class/file.mp4,class,agreements,
 disagreements" and no header; ``moments_categories.txt`` has rows "class,index".

@@ -1,4 +1,4 @@
-"""UCF101 (Soomro et al., 2012): Class/v_Class_g01_c01.avi and the official train/test lists.
+"""UCF101 (Soomro et al., 2012; section 4.1): Class/v_Class_g01_c01.avi and the official lists.
 
 The lists (``classInd.txt``, ``trainlist0k.txt``, ``testlist0k.txt``) are distributed apart from the
 videos, so both are looked for anywhere below the source. The videos may have been converted

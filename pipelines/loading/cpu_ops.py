@@ -1,4 +1,4 @@
-"""Crop, flip and frame difference on the CPU.
+"""Crop, flip and frame difference (DIF, section 4.8) on the CPU.
 
 DALI's operators do the same on a GPU. Its CPU versions cost several times as much: the slice alone takes
 as long as reading, cropping and flipping take here, and a difference is five passes over int16 copies.

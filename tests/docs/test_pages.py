@@ -1,11 +1,12 @@
-"""The pages' links lead somewhere, and their commands are ones that fastrot understands."""
+"""The pages make one book, their links lead somewhere, and fastrot understands their commands."""
 
+import runpy
 import shlex
 
 import pytest
+import yaml
 
 from fastrot.cli import COMMANDS, build_parser
-from fastrot.config.key_table import reference
 from tests.docs.pages import PAGES, ROOT, anchors, commands, inline_code, links, prose
 
 IDS = [page.relative_to(ROOT).as_posix() for page in PAGES]
@@ -43,10 +44,9 @@ def test_commands_in_sentences_exist(page):
 
 
 def test_the_commands_are_seen():
-    pages = {page.name: page for page in PAGES}
-    found = list(commands(pages["clusters.md"]))
+    found = list(commands(ROOT / "docs" / "guides" / "one_node.md"))
     assert ["pretrain", "configs/pretrain/kinetics_rgb_16.yaml", "data.store=STORE"] in found
-    assert len(found) >= 4
+    assert len(found) >= 3
 
 
 def test_configs_in_the_pages_load():
@@ -65,6 +65,50 @@ def test_configs_in_the_pages_load():
     assert seen >= 5
 
 
-def test_the_configuration_page_is_the_schemas():
-    page = (ROOT / "docs" / "configuration.md").read_text()
-    assert page == reference(), "run: python -m fastrot.config.key_table > docs/configuration.md"
+@pytest.mark.parametrize("name", ["command_page", "config_page"])
+def test_generated_pages_are_current(name):
+    script = runpy.run_path(str(ROOT / "scripts" / f"{name}.py"))
+    page = {"command_page": "commands.md", "config_page": "configuration.md"}[name]
+    make = script.get("page") or script["reference"]
+    assert (ROOT / "docs" / "reference" / page).read_text() == make(), (
+        f"run: python scripts/{name}.py > docs/reference/{page}"
+    )
+
+
+def test_the_commands_page_has_every_command():
+    text = (ROOT / "docs" / "reference" / "commands.md").read_text()
+    for command in COMMANDS:
+        assert f"## fastrot {command}\n" in text
+
+
+def pages_of(nav):
+    """Return the files that the site's menu names, in its order."""
+    if isinstance(nav, str):
+        return [nav]
+    entries = nav.values() if isinstance(nav, dict) else nav
+    return [page for entry in entries for page in pages_of(entry)]
+
+
+def test_the_menu_has_every_page_once():
+    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    named = pages_of(config["nav"])
+    excluded = config["exclude_docs"].split()
+    there = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    there = {page for page in there if not page.startswith(tuple(excluded))}
+    assert len(named) == len(set(named))
+    assert set(named) == there
+
+
+def test_the_site_loads_nothing_from_elsewhere():
+    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    assert config["theme"]["font"] is False
+    assert "extra_javascript" not in config
+    for style in config["extra_css"]:
+        assert "://" not in (ROOT / "docs" / style).read_text()
+
+
+def test_the_readme_is_short():
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 90
+    assert text.count("![") == 1
+    assert "nothing has run on a GPU yet" in text

@@ -61,7 +61,7 @@ def test_it_says_its_version_and_extras(wheel):
         about = email.message_from_bytes(file.read(f"{folder}/METADATA"))
         entry = file.read(f"{folder}/entry_points.txt").decode()
     assert about["Version"] == fastrot.__version__
-    extras = {"cuda12", "cuda13", "plots", "safetensors", "tensorboard", "dev"}
+    extras = {"cuda12", "cuda13", "plots", "safetensors", "tensorboard", "docs", "dev"}
     assert extras <= set(about.get_all("Provides-Extra"))
     assert "fastrot = fastrot.cli:main" in entry
     required = [line for line in about.get_all("Requires-Dist") if "extra ==" not in line]

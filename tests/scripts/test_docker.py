@@ -37,7 +37,7 @@ def test_what_is_used_is_declared():
 def test_apex_is_built_as_the_installing_page_and_the_messages_say():
     command, source = BUILD.rsplit(" ", 1)
     assert source == "git+https://github.com/NVIDIA/apex"
-    assert BUILD in (ROOT / "docs" / "install.md").read_text()
+    assert BUILD in (ROOT / "docs" / "start" / "install.md").read_text()
     (line,) = [line for line in LINES if "NVIDIA/apex" in line]
     assert command in " ".join(line.split())
 

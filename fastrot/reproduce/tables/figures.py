@@ -1,4 +1,4 @@
-"""Figure 4, as tables that are also drawn, and the pictures of figures 1, 3 and 5 to 9."""
+"""Figure 4 as tables that are also drawn, and the pictures of figures 1, 3 and 5 to 9 (section 4.5)."""
 
 from fastrot.reproduce.presets import COLUMNS, DATASETS, Preset
 from fastrot.reproduce.run_plan import Entry, Gallery, Snapshot, Table

@@ -1,4 +1,4 @@
-"""Table 6, the length of clips, and Table 7, the comparison with other methods."""
+"""Table 6, the length of clips, and Table 7, other methods (sections 4.8 and 4.9)."""
 
 from fastrot.config.schema import Modality
 from fastrot.reproduce import paper

@@ -1,4 +1,4 @@
-"""Table 1, how well rotations are told, and Table 3, which rotations teach most."""
+"""Table 1, rotation accuracy, and Table 3, which rotations teach most (sections 4.3 and 4.6)."""
 
 from fastrot.reproduce import paper
 from fastrot.reproduce.presets import COLUMNS, DATASETS, ROTATIONS, Preset

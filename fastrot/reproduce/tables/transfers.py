@@ -1,4 +1,4 @@
-"""Tables 2, 4 and 5: what pre-training gains over training from scratch."""
+"""Tables 2, 4 and 5: what pre-training gains over training from scratch (sections 4.5 and 4.7)."""
 
 from fastrot.reproduce import paper
 from fastrot.reproduce.presets import COLUMNS, DATASETS, Dataset, Preset

@@ -1,6 +1,6 @@
 """The reference of all keys, written from the schema.
 
-Run: python -m fastrot.config.key_table > docs/configuration.md
+Run: python scripts/config_page.py > docs/reference/configuration.md
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ folder, by `configs/pretrain/kinetics_rgb_16.yaml` or `pretrain/kinetics_rgb_16.
 starts from another file's values by `extends: pretrain/kinetics_rgb_16.yaml`: a file beside it, or one that
 comes with fastrot.
 
-This page is made from the schema: `python -m fastrot.config.key_table > docs/configuration.md`.
+This page is made from the schema: `python scripts/config_page.py > docs/reference/configuration.md`.
 """
 
 
