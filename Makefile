@@ -3,14 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# A hang must name its test. The limit is far above what any test takes on a busy machine. A signal would not
-# interrupt native code, so a thread ends the whole run.
+# Two workers, as on two cores: DALI and the training runs of the tests start threads and processes of their own.
+WORKERS ?= 2
+# A hang fails with the stacks of all threads. The limit is far above what any test takes on a busy machine. A signal
+# would not interrupt native code, so a thread watches: it ends the worker, which is replaced.
 LIMIT_S := 600
 PYTEST := $(BIN)/pytest --timeout $(LIMIT_S) --timeout-method thread
+PARALLEL := -n $(WORKERS) --dist loadfile
 
-.PHONY: install demo test test-gpu soak soak-memory lint format lines docs clean
+.PHONY: help install demo lint test test-slow test-gpu coverage docs soak soak-memory format lines clean
 
-install: $(STAMP)
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Make .venv with all that development needs.
 
 $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else "fastrot needs Python 3.11 to 3.13, this is %d.%d: make PYTHON=python3.12 ..." % v)'
@@ -18,40 +24,42 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	$(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: install
+demo: install ## Show the whole method on generated videos.
 	$(BIN)/fastrot demo
 
-lint: install
+lint: install ## Check style and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint
-	$(PYTEST)
+test: lint ## Lint, then run all tests but the slow ones.
+	$(PYTEST) $(PARALLEL) -m "not slow"
 
-# On a machine with a GPU: what is marked gpu must run there, not skip.
-test-gpu: install
+test-slow: install ## Run the tests that are slow by nature.
+	$(PYTEST) $(PARALLEL) -m slow
+
+test-gpu: install ## Run the tests that need a GPU; they fail where there is none.
 	FASTROT_REQUIRE_GPU=1 $(PYTEST) -m gpu
 
-# Random faults for ten minutes, then memory and handles for thirty; SECONDS=60 makes either short.
-soak: install
+coverage: install ## Run all tests and report which lines and branches they reach.
+	$(PYTEST) $(PARALLEL) --cov --cov-report term:skip-covered
+
+soak: install ## Interrupt training at random for ten minutes (SECONDS=60 for one).
 	$(BIN)/python -m benchmarks.soak --seconds $(or $(SECONDS),600)
 
-soak-memory: install
+soak-memory: install ## Watch memory and handles for thirty minutes (SECONDS=60 for one).
 	$(BIN)/python -m benchmarks.soak --memory --seconds $(or $(SECONDS),1800)
 
-format: install
+format: install ## Fix what ruff can fix.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Lines of product code, without comments, docstrings and blanks.
-lines:
+lines: ## Count the lines of product code, without comments, docstrings and blanks.
 	@$(PYTHON) scripts/count_lines.py
 
-# The documentation site, in site/; any warning is an error.
-docs: install
+docs: install ## Build the documentation site in site/; a warning is an error.
 	$(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-clean:
-	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## Delete the environment and all caches.
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,19 @@ def start(
     file = folder / f"{values['name']}.yaml"
     file.write_text(yaml.safe_dump(values))
     command = "pretrain" if values["task"] == "rotation" else "finetune"
+    output = folder / f"{values['name']}-{rank}.out"
+    prepare = functools.partial(_prepare, fault, terminal)
+    return _start([command, str(file), *options], output, rank, world, port, prepare)
+
+
+def _start(
+    arguments: Sequence[str],
+    output: Path,
+    rank: int,
+    world: int,
+    port: int,
+    prepare: Callable[[], None] | None = None,
+) -> Run:
     environment = {}
     if world > 1:
         environment = {
@@ -80,31 +93,34 @@ def start(
             "RANK": str(rank),
             "WORLD_SIZE": str(world),
         }
-    output = folder / f"{values['name']}-{rank}.out"
-    process = fork(
-        [command, str(file), *options],
-        environment=environment,
-        output=output,
-        prepare=functools.partial(_prepare, fault, terminal),
-    )
-    return Run(process, output)
+    return Run(fork(arguments, environment=environment, output=output, prepare=prepare), output)
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 @contextlib.contextmanager
 def ranks(
     config: Config, *options: str, world: int = 2, faults: Mapping[int, Fault] | None = None
 ) -> Iterator[list[Run]]:
-    """Start a run of several processes; whoever lives at the end is killed."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    faults = faults or {}
+    """Start a run of several processes; kill those that are alive at the end."""
+    port, faults = free_port(), faults or {}
     runs = [
         start(config, *options, rank=rank, world=world, port=port, fault=faults.get(rank))
         for rank in range(world)
     ]
-    try:
+    with _killed_at_the_end(runs):
         yield runs
+
+
+@contextlib.contextmanager
+def _killed_at_the_end(runs: Sequence[Run]) -> Iterator[None]:
+    try:
+        yield
     finally:
         for run in runs:
             if run.process.is_alive():
@@ -119,6 +135,17 @@ def finish(config: Config, *options: str, world: int = 1, fault: Fault | None = 
         if 1 in codes:  # shown by pytest where the test fails
             print("\n".join(run.text for run in runs))
         return codes
+
+
+def fastrot_in_two(*arguments: str, folder: Path) -> str:
+    """Run a command in two processes to its end, and return what both printed."""
+    port = free_port()
+    runs = [_start(arguments, folder / f"rank{rank}.out", rank, 2, port) for rank in range(2)]
+    with _killed_at_the_end(runs):
+        codes = [run.wait() for run in runs]
+    text = "".join(run.text for run in runs)
+    assert codes == [0, 0], text
+    return text
 
 
 def _prepare(fault: Fault | None, terminal: str | None) -> None:

@@ -1,5 +1,6 @@
 """Are memory and handles flat over hours of loaders, rebuilt pipelines and training runs in one process?"""
 
+import math
 import shutil
 import statistics
 import time
@@ -64,13 +65,13 @@ class Flatness:
         ]
 
 
-def measure(seconds: float, *, folder: Path, most: int | None = None) -> Flatness:
-    """Load, rebuild and train over and over, for ``seconds`` or ``most`` cycles."""
+def measure(seconds: float, *, folder: Path, cycles: float = math.inf) -> Flatness:
+    """Load, rebuild and train over and over, until ``seconds`` have passed or ``cycles`` are done."""
     store = Store.open(make_store(folder / "store", "mjpeg", 12))
     _break_pictures(store, 5)
     found = Flatness()
     began = told = time.monotonic()
-    while time.monotonic() - began < seconds and (most is None or len(found.minutes) < most):
+    while time.monotonic() - began < seconds and len(found.minutes) < cycles:
         found.rebuilds += _load(store, len(found.minutes))
         _train(store, folder)
         status = Path("/proc/self/status").read_text()

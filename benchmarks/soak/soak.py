@@ -9,6 +9,7 @@ same losses and the same weights to the last bit.
 import argparse
 import functools
 import json
+import math
 import platform
 import random
 import shutil
@@ -171,12 +172,15 @@ class Soak:
         return [f"{name:36s} {self.counts[name]}" for name in names]
 
 
-def soak(seconds: float, *, seed: int, folder: Path) -> Soak:
-    """Run for ``seconds`` (the run in hand is then taken to its end), or until something went wrong."""
+def soak(seconds: float, *, seed: int, folder: Path, rounds: float = math.inf) -> Soak:
+    """Take run after run through faults, until something goes wrong or no time or rounds are left.
+
+    A run that has begun is finished, without further faults after ``seconds``.
+    """
     found = Soak(folder, seed)
     began = time.monotonic()
     number = 0
-    while time.monotonic() - began < seconds and not found.failures:
+    while time.monotonic() - began < seconds and number < rounds and not found.failures:
         found.round(number, began + seconds)
         number += 1
         say(

@@ -53,6 +53,7 @@ def test_speedups_are_within_a_kind_and_both_end_with_all_processes():
     assert [one.median("speedup") for one in alone] == [None, None]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="starts CPU processes")
 def test_two_processes_train(tmp_path):
     store = make_sparse_store(tmp_path / "store", videos=8, frames=8, size=24)

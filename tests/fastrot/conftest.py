@@ -10,6 +10,7 @@ import torch.distributed as dist
 from fastrot.config import Config, from_mapping
 from fastrot.distributed import runtime as runtime_module
 from fastrot.distributed.runtime import Runtime
+from fastrot.training import train
 from pipelines.store.reading import Store
 
 TinyConfig = Callable[..., Config]
@@ -37,27 +38,42 @@ def group() -> Iterator[None]:
     dist.destroy_process_group()
 
 
+def tiny_values(store: Store, out: Path) -> dict[str, Any]:
+    """Return the keys of a tiny run's config."""
+    return {
+        "name": "tiny",
+        "out": str(out),
+        "data": {
+            "store": str(store.path),
+            "split": "train1",
+            "frames": 4,
+            "crop": 32,
+            "prefetch": 1,
+        },
+        "model": {"depth": 10, "width": 4},
+        "optim": {"lr": 0.05, "step_size": 4},
+        "train": {"batch": 4, "iterations": 6, "log_every": 1, "checkpoint_every": 100},
+    }
+
+
 @pytest.fixture
 def tiny_config(make_store: Callable[..., Store], tmp_path: Path, one_thread: None) -> TinyConfig:
     """Return a function that makes the config of a tiny run; keywords are sections or plain keys."""
 
     def make(**changes: Any) -> Config:
-        values: dict[str, Any] = {
-            "name": "tiny",
-            "out": str(tmp_path / "runs"),
-            "data": {
-                "store": str(make_store().path),
-                "split": "train1",
-                "frames": 4,
-                "crop": 32,
-                "prefetch": 1,
-            },
-            "model": {"depth": 10, "width": 4},
-            "optim": {"lr": 0.05, "step_size": 4},
-            "train": {"batch": 4, "iterations": 6, "log_every": 1, "checkpoint_every": 100},
-        }
+        values = tiny_values(make_store(), tmp_path / "runs")
         for key, value in changes.items():
             values[key] = {**values.get(key, {}), **value} if isinstance(value, dict) else value
         return from_mapping(values)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def pretext_checkpoint(
+    make_store: Callable[..., Store], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return the last checkpoint of a tiny pretext run of two steps, for tests that only read it."""
+    values = tiny_values(make_store(), tmp_path_factory.mktemp("runs"))
+    values["train"]["iterations"] = 2
+    return train(from_mapping(values), quiet=True).last

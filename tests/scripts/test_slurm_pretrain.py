@@ -33,6 +33,7 @@ def write_state(folder: Path, text: str) -> None:
     (folder / "state.json").write_text(text)
 
 
+@pytest.mark.slow
 def test_a_run_trains_from_a_staged_copy_and_goes_on(
     slurm: RunScript, make_store: MakeStore, tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ def test_table_by_hand():
     assert "700 videos for 12 epochs" in lines[5]
 
 
+@pytest.mark.slow
 def test_a_case_runs_is_written_and_is_not_run_again(tmp_path, capsys, monkeypatch):
     with pytest.raises(FastrotError, match="Too few videos to measure"):
         cheap_cues.main(["--out", str(tmp_path), *TINY])

@@ -1,15 +1,19 @@
 """The soak in its short form, and that it would notice."""
 
+import math
 import random
 
 import pytest
 
 from benchmarks.soak.memory import Flatness, measure
-from benchmarks.soak.soak import BATCH, STEPS, Soak, soak
+from benchmarks.soak.soak import BATCH, Soak, soak
+
+STEPS = 12
 
 
-def test_a_few_faults_lose_nothing(tmp_path):
-    found = soak(4.0, seed=3, folder=tmp_path)
+def test_a_few_faults_lose_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.soak.soak.STEPS", STEPS)
+    found = soak(math.inf, seed=3, folder=tmp_path, rounds=1)
     assert found.failures == []
     assert found.counts["clips lost"] == found.counts["differences"] == 0
     assert found.counts["clips trained on"] >= STEPS * BATCH
@@ -18,7 +22,7 @@ def test_a_few_faults_lose_nothing(tmp_path):
 
 
 def test_it_notices_a_clip_that_was_replaced_without_a_word(tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.soak.soak.STEPS", 12)
+    monkeypatch.setattr("benchmarks.soak.soak.STEPS", STEPS)
     monkeypatch.setattr("benchmarks.soak.soak.substitute", pretend)
     found = Soak(tmp_path, 0)
     found._random = random.Random(4)
@@ -33,8 +37,9 @@ def pretend(by):
     substitute({**by, 5: 6})
 
 
+@pytest.mark.slow
 def test_memory_and_handles_are_flat_over_rebuilt_pipelines(tmp_path):
-    found = measure(60.0, folder=tmp_path, most=8)
+    found = measure(math.inf, folder=tmp_path, cycles=8)
     assert len(found.minutes) == 8
     assert found.rebuilds > 8
     assert found.flat, found.lines()

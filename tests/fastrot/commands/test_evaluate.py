@@ -2,7 +2,6 @@
 
 import csv
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from fastrot.cli import main
 from fastrot.config import Config
 from fastrot.evaluation.scores import Scores
 from fastrot.training.run import train
+from tests.processes import fastrot_in_two
 
 TinyConfig = Callable[..., Config]
 
@@ -144,11 +144,8 @@ def test_two_processes_retrieve_what_one_does(network: Any, tmp_path: Path) -> N
     arguments = ["evaluate", "retrieval", checkpoint, "--store", store, "--train-split", "train1"]
     # The shares end in the middle of a video.
     arguments += ["--test-split", "test1", "--clips", "3", "--batch", "2", "--k", "1", "2", "--out"]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", "-m", "fastrot", *arguments, str(tmp_path / "two")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("written to") == 1
+    printed = fastrot_in_two(*arguments, str(tmp_path / "two"), folder=tmp_path)
+    assert printed.count("written to") == 1
     assert main([*arguments, str(tmp_path / "one")]) == 0
     one, two = results_in(tmp_path / "one"), results_in(tmp_path / "two")
     for key in ("trained", "k", "protocol", "train_videos"):

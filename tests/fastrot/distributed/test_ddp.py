@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,21 +9,14 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from fastrot.cli import main
-from fastrot.config import Config, to_yaml
+from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
 from fastrot.runs.checkpoint import load_checkpoint
 from fastrot.training.run import train
 from tests.fastrot.training.steps import losses
+from tests.processes import fastrot_in_two, finish
 
 TinyConfig = Callable[..., Config]
-
-
-def torchrun(*arguments: str) -> None:
-    """Run fastrot in two processes on the CPU."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", "-m", "fastrot", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
 
 
 def lines(config: Config) -> list[dict[str, Any]]:
@@ -83,14 +74,12 @@ def test_the_graph_is_static_unless_micro_batches_add_up(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="compares CPU processes")
 def test_two_processes_equal_one_that_accumulates_two_micro_batches(
-    tiny_config: TinyConfig, tmp_path: Path
+    tiny_config: TinyConfig,
 ) -> None:
     one = tiny_config(name="one", train={"accumulate": 2, "log_every": 2})
     train(one)
     two = replace(one, name="two", train=replace(one.train, accumulate=1))
-    file = tmp_path / "two.yaml"
-    file.write_text(to_yaml(two))
-    torchrun("pretrain", str(file))
+    assert finish(two, world=2) == [0, 0]
 
     assert [line["step"] for line in lines(two)] == [2, 4, 6]
     assert_same_training(one, two, slots=2)
@@ -103,7 +92,7 @@ def test_two_processes_evaluate_what_one_does(tiny_config: TinyConfig, tmp_path:
     # 6 videos x 3 clips in batches of 4: the shares end in the middle of a video and of a batch.
     command = ["evaluate", "action", last, "--store", config.data.store, "--split", "all"]
     command += ["--clips", "3", "--batch", "4", "--out"]
-    torchrun(*command, str(tmp_path / "two"))
+    fastrot_in_two(*command, str(tmp_path / "two"), folder=tmp_path)
     assert main([*command, str(tmp_path / "one")]) == 0
     one, two = (
         json.loads((tmp_path / name / "results.json").read_text()) for name in ("one", "two")

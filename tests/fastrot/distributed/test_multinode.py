@@ -1,7 +1,6 @@
 """Two nodes of two processes each: as many agents of torchrun, which meet on the loopback device."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import torch
 from fastrot.config import Config, to_yaml
 from fastrot.training.run import train
 from tests.fastrot.distributed.test_ddp import assert_same_training, lines
+from tests.processes import free_port
 
 TinyConfig = Callable[..., Config]
 
@@ -40,13 +40,6 @@ def advance(self, batches):
 Trainer.advance = advance
 train(config, quiet=True)
 """
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def run_nodes(*command: str, nodes: int, processes: int) -> None:
@@ -78,6 +71,7 @@ def clips_of(folder: Path, step: int) -> list[int]:
     return sorted(int(sample) for file in files for sample in file.read_text().split())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="compares CPU processes")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="torchrun's rendezvous needs POSIX")
 def test_two_nodes_of_two_equal_one_process_that_accumulates_four_micro_batches(

@@ -1,24 +1,20 @@
-from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
-from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.features import block_features, untrained
 from fastrot.evaluation.trained import load_trained
-from fastrot.training.run import train
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, EvalPlan
 from pipelines.store.reading import Store
 
-TinyConfig = Callable[..., Config]
-
 
 def test_features_are_each_blocks_average_over_a_videos_clips(
-    tiny_config: TinyConfig, runtime: Runtime
+    pretext_checkpoint: Path, runtime: Runtime
 ) -> None:
-    trained = load_trained(train(tiny_config(train={"iterations": 2})).last, runtime)
+    trained = load_trained(pretext_checkpoint, runtime)
     store = Store.open(trained.config.data.store)
     videos = store.select("test1")
     found = block_features(trained, ClipSet(store, "test1", 3, batch=4), runtime).blocks
@@ -41,9 +37,9 @@ def test_features_are_each_blocks_average_over_a_videos_clips(
 
 
 def test_a_random_networks_activations_are_normalised(
-    tiny_config: TinyConfig, runtime: Runtime
+    pretext_checkpoint: Path, runtime: Runtime
 ) -> None:
-    trained = load_trained(train(tiny_config(train={"iterations": 1})).last, runtime)
+    trained = load_trained(pretext_checkpoint, runtime)
     store = Store.open(trained.config.data.store)
     videos = store.select("all")
     network = untrained(trained, ClipSet(store, "all", batch=6), runtime)[0].network

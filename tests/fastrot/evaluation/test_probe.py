@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,16 +7,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import StandardScaler
 
-from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.features import block_features
 from fastrot.evaluation.probe import linear_probe, probe_blocks
 from fastrot.evaluation.trained import load_trained
-from fastrot.training.run import train
 from pipelines.store.reading import Store
-
-TinyConfig = Callable[..., Config]
 
 
 @pytest.mark.parametrize("c", [0.01, 1.0])
@@ -41,9 +37,9 @@ def test_the_probe_is_scikit_learns_logistic_regression(c: float) -> None:
 
 
 def test_every_block_is_probed_beside_the_random_networks(
-    tiny_config: TinyConfig, runtime: Runtime
+    pretext_checkpoint: Path, runtime: Runtime
 ) -> None:
-    trained = load_trained(train(tiny_config(train={"iterations": 1})).last, runtime)
+    trained = load_trained(pretext_checkpoint, runtime)
     store = Store.open(trained.config.data.store)
     clips = ClipSet(store, "all", quiet=True)
     result = probe_blocks(trained, clips, "all", runtime, shots=2)
@@ -60,8 +56,10 @@ def test_every_block_is_probed_beside_the_random_networks(
     assert "frozen features" in result.lines()[-1]
 
 
-def test_the_blocks_accuracies_are_scikit_learns(tiny_config: TinyConfig, runtime: Runtime) -> None:
-    trained = load_trained(train(tiny_config(train={"iterations": 2})).last, runtime)
+def test_the_blocks_accuracies_are_scikit_learns(
+    pretext_checkpoint: Path, runtime: Runtime
+) -> None:
+    trained = load_trained(pretext_checkpoint, runtime)
     store = Store.open(trained.config.data.store)
     result = probe_blocks(trained, ClipSet(store, "test1", 2, quiet=True), "train1", runtime)
     fitted, tested = (

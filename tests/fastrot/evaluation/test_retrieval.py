@@ -1,23 +1,19 @@
-from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation import retrieval
 from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.features import block_features, untrained
 from fastrot.evaluation.retrieval import hits_at, retrieve
 from fastrot.evaluation.trained import load_trained
-from fastrot.training.run import train
 from pipelines.errors import UsageError
 from pipelines.store.reading import Store
-
-TinyConfig = Callable[..., Config]
 
 
 def scikit_learns_hits(gallery, labels, queries, truth, ks):
@@ -50,9 +46,9 @@ def test_more_neighbours_than_videos_are_all_videos() -> None:
 
 @pytest.mark.parametrize("block", ["layer2", "layer4"])
 def test_test_videos_query_the_training_videos(
-    tiny_config: TinyConfig, runtime: Runtime, block: str
+    pretext_checkpoint: Path, runtime: Runtime, block: str
 ) -> None:
-    trained = load_trained(train(tiny_config(train={"iterations": 2})).last, runtime)
+    trained = load_trained(pretext_checkpoint, runtime)
     store = Store.open(trained.config.data.store)
     ks = [1, 2, 3, 4]
     clips = ClipSet(store, "test1", 2, quiet=True)
@@ -76,8 +72,8 @@ def test_test_videos_query_the_training_videos(
     assert "nearest of 4 videos by cosine similarity" in result.lines()[-1]
 
 
-def test_what_cannot_be_retrieved_is_refused(tiny_config: TinyConfig, runtime: Runtime) -> None:
-    trained = load_trained(train(tiny_config(train={"iterations": 1})).last, runtime)
+def test_what_cannot_be_retrieved_is_refused(pretext_checkpoint: Path, runtime: Runtime) -> None:
+    trained = load_trained(pretext_checkpoint, runtime)
     store = Store.open(trained.config.data.store)
     with pytest.raises(UsageError, match=r"no block 'fc': the blocks are conv1, .*layer4"):
         retrieve(trained, ClipSet(store, "test1"), "train1", runtime, block="fc")

@@ -17,7 +17,6 @@ from fastrot.evaluation.probe import probe_blocks
 from fastrot.evaluation.retrieval import retrieve
 from fastrot.evaluation.rotation_accuracy import evaluate_rotation
 from fastrot.evaluation.unreadable import Skipped, settle
-from fastrot.training.run import train
 from pipelines.errors import FastrotError
 from pipelines.loading.replacement import Replaced, VideoTolerance
 from pipelines.store.reading import Store
@@ -118,12 +117,13 @@ def test_the_mean_angle_is_that_of_the_other_videos(tiny_config, runtime, stores
 
 
 def test_features_probes_and_retrieval_leave_the_video_out_and_name_it(
-    tiny_config, runtime, stores, tmp_path
+    tiny_config, pretext_checkpoint, runtime, stores, tmp_path
 ):
     whole, spoilt = stores()
-    checkpoint = train(tiny_config(train={"iterations": 1}), quiet=True).last
-    found = extract(checkpoint, ClipSet(spoilt, "all", 2, quiet=True), runtime, block="layer4")
-    expected = extract(checkpoint, ClipSet(whole, "all", 2, quiet=True), runtime, block="layer4")
+    clips = ClipSet(spoilt, "all", 2, quiet=True)
+    found = extract(pretext_checkpoint, clips, runtime, block="layer4")
+    clips = ClipSet(whole, "all", 2, quiet=True)
+    expected = extract(pretext_checkpoint, clips, runtime, block="layer4")
     np.testing.assert_allclose(found.features, expected.features[OTHERS], rtol=1e-5)
     assert found.names == [whole.name(i) for i in OTHERS]
     assert found.labels.tolist() == whole.labels[OTHERS].tolist()
@@ -144,10 +144,11 @@ def test_features_probes_and_retrieval_leave_the_video_out_and_name_it(
         assert whole.name(BROKEN) in result.lines()[-1]
 
 
-def test_the_command_says_it_and_writes_it(tiny_config, one_thread, stores, tmp_path, capsys):
+def test_the_command_says_it_and_writes_it(
+    pretext_checkpoint, one_thread, stores, tmp_path, capsys
+):
     whole, spoilt = stores()
-    checkpoint = train(tiny_config(train={"iterations": 1}), quiet=True).last
-    command = ["evaluate", "rotation", str(checkpoint), "--store", str(spoilt.path)]
+    command = ["evaluate", "rotation", str(pretext_checkpoint), "--store", str(spoilt.path)]
     assert main([*command, "--split", "all", "--out", str(tmp_path / "out")]) == 0
     out = capsys.readouterr().out
     assert "1 video skipped as unreadable:" in out

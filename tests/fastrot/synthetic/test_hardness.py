@@ -23,6 +23,8 @@ from fastrot.synthetic.film import Shot, film
 from fastrot.synthetic.video import write_video
 from pipelines.loading.motion import compensated_differences, trim
 
+pytestmark = pytest.mark.slow  # the bounds need hundreds of videos
+
 SIZE, FRAMES, STRIDE = 32, 17, 2
 VIDEOS = 360
 

@@ -75,6 +75,7 @@ def test_a_second_quit_prints_all_stacks_and_ends_a_process_that_hangs(tiny_conf
         assert "Thread 0x" in run.text
 
 
+@pytest.mark.slow
 def test_torchrun_passes_a_hang_up_on_and_the_state_says_preempted(tiny_config, tmp_path):
     config = tiny_config(train=LONG)
     (tmp_path / "run.yaml").write_text(to_yaml(config))

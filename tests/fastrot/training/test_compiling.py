@@ -81,6 +81,7 @@ except UsageError as error:
 """
 
 
+@pytest.mark.slow
 def test_without_a_compiler_it_says_what_is_missing() -> None:
     done = subprocess.run(
         [sys.executable, "-c", TRY],

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 
 from fastrot.config import to_yaml
@@ -15,6 +16,7 @@ from fastrot.runs.checkpoint import load_checkpoint
 from tests.processes import finish
 
 
+@pytest.mark.slow
 def test_torchrun_restarts_a_killed_rank_and_it_ends_the_same(tiny_config):
     steps = {"iterations": 60, "checkpoint_every": 1, "log_every": 1}
     straight = tiny_config(name="straight", train=steps)
