@@ -6,8 +6,8 @@ from fastrot.doctor.gpus import Gpu
 from fastrot.doctor.software import Software, check_software, find_software
 from fastrot.training.apex import ApexKind
 
-GPU = Gpu("NVIDIA H100", "535.129.03", 81559, "9.0", mig=False)
-NEW_GPU = Gpu("NVIDIA H100", "580.65.06", 81559, "9.0", mig=False)
+GPU = Gpu("NVIDIA H100", "535.129.03", 81559, mig=False)
+NEW_GPU = Gpu("NVIDIA H100", "580.65.06", 81559, mig=False)
 PACKAGES = {
     **{"torch": "2.13.0", "numpy": "2.4", "av": "18.1", "triton": "3.7.1"},
     **{"nvidia-dali-cuda120": "2.4.0"},
