@@ -9,8 +9,8 @@ from typing import Any
 
 from fastrot.doctor.check import Check, good, missing, warning
 from fastrot.doctor.gpus import Gpu
+from fastrot.runs.apex import ApexKind, find_apex
 from fastrot.runs.environment import installed
-from fastrot.training.apex import ApexKind, find_apex
 from pipelines.errors import first_line
 
 PACKAGES = (

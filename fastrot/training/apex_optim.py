@@ -1,4 +1,4 @@
-"""NVIDIA apex's FusedSGD: making one, and trying whether it works (`fastrot.training.apex` finds it)."""
+"""NVIDIA apex's FusedSGD: making one, and trying whether it works (`fastrot.runs.apex` finds it)."""
 
 import importlib
 from collections.abc import Iterable

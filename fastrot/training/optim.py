@@ -10,7 +10,7 @@ from torch.optim import SGD, Optimizer
 
 from fastrot.config import OptimConfig, TrainConfig
 from fastrot.config.schema import Precision
-from fastrot.training.apex import ApexKind, find_apex
+from fastrot.runs.apex import ApexKind, find_apex
 from fastrot.training.apex_optim import fused_sgd, trial
 from pipelines.errors import UsageError
 

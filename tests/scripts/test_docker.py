@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from fastrot.training.apex import BUILD
+from fastrot.runs.apex import BUILD
 
 ROOT = Path(__file__).parents[2]
 LINES = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").splitlines()

@@ -4,7 +4,7 @@ import pytest
 
 from fastrot.doctor.gpus import Gpu
 from fastrot.doctor.software import Software, check_software, find_software
-from fastrot.training.apex import ApexKind
+from fastrot.runs.apex import ApexKind
 
 GPU = Gpu("NVIDIA H100", "535.129.03", 81559, mig=False)
 NEW_GPU = Gpu("NVIDIA H100", "580.65.06", 81559, mig=False)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from fastrot.config import OptimConfig
+from fastrot.runs.apex import ApexKind, find_apex
 from fastrot.training import apex_optim
-from fastrot.training.apex import ApexKind, find_apex
 from fastrot.training.optim import choose_backend, load_optimizer, make_optimizer
 from pipelines.errors import UsageError
 

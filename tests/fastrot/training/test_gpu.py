@@ -8,8 +8,8 @@ import torch
 
 from fastrot.config import OptimConfig
 from fastrot.distributed.runtime import Runtime
+from fastrot.runs.apex import ApexKind, find_apex
 from fastrot.training import train
-from fastrot.training.apex import ApexKind, find_apex
 from fastrot.training.apex_optim import trial
 from fastrot.training.optim import choose_backend, make_optimizer
 from fastrot.training.trainer import Trainer
