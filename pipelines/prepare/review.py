@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from pipelines.errors import FastrotError, UsageError
+from pipelines.errors import UsageError
 from pipelines.layouts import Entry, Listing
 from pipelines.store.identity import Origin, sight, stop_at_the_machines
-from pipelines.store.manifest import Line, current_lines, origin_of, rejections
+from pipelines.store.json_lines import refusing_damage
+from pipelines.store.manifest import current_lines, origin_of, rejections
 from pipelines.store.reading import Record
 
 THREADS = 8
@@ -29,7 +30,6 @@ class Review:
         replaced: names of those in ``todo`` whose file has other content than the store's video.
         revisions: by name, the revision that a line of a video in ``todo`` takes, where that is not 0.
         records: lines that supersede those of stored videos, for the same bytes.
-        rejected: name, reason and origin of rejected videos whose lines had no origin.
         rejected_before: how many videos are not tried again.
         relabelled: a sentence about each video whose class or splits changed.
         absent: stored videos that came from this source and are not found in it any more.
@@ -39,7 +39,6 @@ class Review:
     replaced: list[str] = field(default_factory=list)
     revisions: dict[str, int] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
-    rejected: list[tuple[str, str, Origin]] = field(default_factory=list)
     rejected_before: int = 0
     relabelled: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
@@ -82,11 +81,12 @@ def review(
     source = str(listing.source or "")
     names = {entry.name for entry in entries}
     lines = current_lines(store)
-    try:
+    with refusing_damage(f"the manifest of {store}"):
         records = {line["name"]: Record(**line) for line in lines if line["name"] in names}
-    except TypeError as error:
-        raise FastrotError(f"the manifest of {store} is damaged: {error}") from None
-    refused = rejections(store)
+    refused = {
+        name: [origin for line in of_name if (origin := origin_of(line)) is not None]
+        for name, of_name in rejections(store).items()
+    }
 
     def judge(entry: Entry) -> _Seen:
         return _judge(
@@ -107,9 +107,6 @@ def review(
             result.todo.append(seen.entry)
         elif seen.fate == "rejected before":
             result.rejected_before += 1
-            line = refused[seen.entry.name][-1]
-            if seen.origin is not None and "origin" not in line:
-                result.rejected.append((seen.entry.name, str(line.get("reason")), seen.origin))
     if clashes and not replace_clashing:
         raise _clash(store, source, clashes)
     known = {entry.name for entry in listing.entries}.union(listing.missing)
@@ -124,37 +121,26 @@ def review(
 
 
 def _judge(
-    entry: Entry, source: str, record: Record | None, refused: list[Line], retry: bool
+    entry: Entry, source: str, record: Record | None, refused: list[Origin], retry: bool
 ) -> _Seen:
-    """Tell what is to be done about one video; only known ones are looked at."""
-    if record is None and (retry or not refused):
-        return _Seen(entry, "decode")
-    origins = [origin for line in refused if (origin := origin_of(line)) is not None]
+    """Decide what to do about one video; only files of known names are looked at."""
     stored = None if record is None or record.origin is None else Origin.from_text(record.origin)
-    known = origins if stored is None else [stored, *origins]
+    if stored is None and (retry or not refused):
+        return _Seen(entry, "decode")
     try:
         sighting = sight(entry.path, source)
+        known = refused if stored is None else [stored, *refused]
         seen = next((origin for origin in known if sighting.looks_like(origin)), None)
         origin = sighting.origin() if seen is None else seen
     except OSError as error:
         stop_at_the_machines(error, entry.path)
         return _Seen(entry, "decode")  # which rejects it, with the reason
-    if record is not None and stored is None:
-        return _Seen(entry, "stored", origin)
     if stored is not None and stored.content == origin.content:
         same = seen is stored
         return _Seen(entry, "stored", stored if same else origin.seen_before(stored))
-    if not retry and _was_refused(origin, origins, refused, record):
+    if not retry and any(origin.content == other.content for other in refused):
         return _Seen(entry, "rejected before", origin)
     return _Seen(entry, "decode" if record is None else "replaced", origin)
-
-
-def _was_refused(
-    origin: Origin, origins: list[Origin], refused: list[Line], record: Record | None
-) -> bool:
-    if record is None and any("origin" not in line for line in refused):
-        return True  # rejected by an earlier version, which kept no origin
-    return any(origin.content == other.content for other in origins)
 
 
 def _follow(result: Review, record: Record, seen: _Seen) -> None:

@@ -114,8 +114,7 @@ def _drop(store: Store, broken: dict[str, str]) -> None:
     origins = {line["name"]: line.get("origin") for line in current_lines(store.path)}
     rejected = list(read_lines(store.path / "rejected.jsonl"))
     for name, reason in broken.items():
-        origin = origins.get(name)  # None in stores of earlier versions
-        rejected.append({"name": name, "reason": reason, **({"origin": origin} if origin else {})})
+        rejected.append({"name": name, "reason": reason, "origin": origins.get(name)})
     _write_lines(store.path / "rejected.jsonl", rejected)
     for manifest in line_files(store.path, "manifest"):
         if manifest.exists():
