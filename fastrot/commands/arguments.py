@@ -1,10 +1,81 @@
 """What several commands' parsers have in common."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from fastrot.config.schema import Precision
 from pipelines.layouts import LAYOUTS
+
+Subparsers = argparse._SubParsersAction
+"""What a parser's ``add_subparsers`` returns."""
+
+
+def positive(text: str) -> int:
+    """Return the whole number of an option, which must be at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def seconds(text: str) -> float:
+    """Return an option's time, which must be above 0."""
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
+    return value
+
+
+def share(text: str) -> tuple[int, int]:
+    """Return (I, N) of an option such as "3/8": the I-th (from 1) of N shares."""
+    index, _, parts = text.partition("/")
+    if not (index.isdigit() and parts.isdigit() and 1 <= int(index) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 1 to N, such as 3/8")
+    return int(index), int(parts)
+
+
+def add_action(
+    actions: "Subparsers[argparse.ArgumentParser]",
+    name: str,
+    about: str,
+    run: Callable[[argparse.Namespace], int],
+) -> argparse.ArgumentParser:
+    """Add the parser of one action of a command, and return it."""
+    parser = actions.add_parser(
+        name,
+        help=about,
+        description=f"{about[0].upper()}{about[1:]}.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which network computes on which store's clips, and how."""
+    parser.add_argument(
+        "checkpoint",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="a run's checkpoint, such as last.pt; for features also an export",
+    )
+    parser.add_argument("--store", type=Path, required=True, help="a store made by fastrot prepare")
+    parser.add_argument("--batch", type=positive, default=16, help="clips at a time and process")
+    parser.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        default="auto",
+        help="auto: bf16 on a GPU that has it; a CPU computes in fp32 only",
+    )
+
+
+def add_clips(parser: argparse.ArgumentParser, default: int = 10) -> None:
+    """Add the option that says how many clips of each video are averaged."""
+    parser.add_argument(
+        "--clips", type=positive, default=default, metavar="K", help="uniform clips of each video"
+    )
 
 
 def add_layout(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastrot.commands.arguments import add_action, add_clips, add_network, positive
+
 if TYPE_CHECKING:
     from fastrot.distributed.runtime import Runtime
     from fastrot.evaluation.result_file import Result
@@ -38,7 +40,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         measure.add_argument(
             "--split", required=True, help="a split of the store, or all for every video"
         )
-        _add_clips(measure, clips)
+        add_clips(measure, clips)
 
     probe = _of_checkpoint(
         measures, "probe", "top-1 of linear probes on each block's frozen features", _probe
@@ -55,16 +57,16 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     ):
         measure.add_argument("--train-split", required=True, help=f"the split that {train}")
         measure.add_argument("--test-split", required=True, help=f"the split that {test}")
-        _add_clips(measure, 10)
+        add_clips(measure)
     probe.add_argument(
-        "--shots", type=_positive, metavar="N", help="training videos of each class; None: all"
+        "--shots", type=positive, metavar="N", help="training videos of each class; None: all"
     )
     retrieval.add_argument(
         "--block", default="layer4", help="the features' block: conv1, layer1, ... layer4"
     )
     retrieval.add_argument(
         "--k",
-        type=_positive,
+        type=positive,
         nargs="+",
         default=[1, 5, 10, 20, 50],
         metavar="K",
@@ -72,7 +74,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
 
     about = "the geometric mean of two networks' scores, such as RGB's and DIF's"
-    fuse = _add(measures, "fuse", about, _fuse)
+    fuse = add_action(measures, "fuse", about, _fuse)
     for name, which in (("first", "A"), ("second", "B")):
         fuse.add_argument(
             name, type=Path, metavar=which, help="scores.npz, or an evaluation's or run's folder"
@@ -80,42 +82,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_out(fuse, "runs/fusion/A+B")
 
 
-def _add(
-    measures: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str, run: Run
-) -> argparse.ArgumentParser:
-    parser = measures.add_parser(
-        name,
-        help=about,
-        description=f"{about[0].upper()}{about[1:]}.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.set_defaults(run=run)
-    return parser
-
-
 def _of_checkpoint(
     measures: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str, run: Run
 ) -> argparse.ArgumentParser:
-    parser = _add(measures, name, about, run)
-    parser.add_argument(
-        "checkpoint", type=Path, metavar="CHECKPOINT", help="such as last.pt of a run"
-    )
-    parser.add_argument("--store", required=True, help="a store made by fastrot prepare")
-    parser.add_argument("--batch", type=_positive, default=16, help="clips at a time and process")
-    parser.add_argument(
-        "--precision",
-        choices=("auto", "fp32", "bf16", "fp16"),
-        default="auto",
-        help="auto: bf16 on a GPU that has it; a CPU computes in fp32 only",
-    )
+    parser = add_action(measures, name, about, run)
+    add_network(parser)
     _add_out(parser, "evaluation/MEASURE-STORE-SPLIT-CHECKPOINT in the run's folder")
     return parser
-
-
-def _add_clips(parser: argparse.ArgumentParser, default: int) -> None:
-    parser.add_argument(
-        "--clips", type=_positive, default=default, metavar="K", help="uniform clips of each video"
-    )
 
 
 def _add_out(parser: argparse.ArgumentParser, default: str) -> None:
@@ -265,7 +238,7 @@ def _report_checkpoint(
 ) -> None:
     """Report an evaluation of a checkpoint, by default in the folder of its run or beside it."""
     of = {"checkpoint": str(args.checkpoint), **settings}
-    out = args.out or _default_out(args.checkpoint, args.measure, Path(args.store), splits)
+    out = args.out or _default_out(args.checkpoint, args.measure, args.store, splits)
     _report(out, args.measure, of, result, runtime, files)
 
 
@@ -298,10 +271,3 @@ def _default_out(checkpoint: Path, measure: str, store: Path, splits: str) -> Pa
     in_run = checkpoint.resolve().parent.name == "checkpoints"
     run = checkpoint.resolve().parents[1] if in_run else checkpoint.resolve().parent
     return run / "evaluation" / f"{measure}-{store.resolve().name}-{splits}-{checkpoint.stem}"
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
-    return value

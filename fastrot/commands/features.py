@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from fastrot.commands.arguments import add_clips, add_network
+
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command's parser."""
@@ -14,23 +16,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "are averages over space, time and a video's clips.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument(
-        "checkpoint", type=Path, metavar="CHECKPOINT", help="a run's checkpoint, or an export"
-    )
-    parser.add_argument("--store", type=Path, required=True, help="a store of fastrot prepare")
+    add_network(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="features.npz")
     parser.add_argument("--split", default="all", help="a split of the store")
     parser.add_argument(
         "--block", default="layer4", help="the activations' block: conv1, layer1, ... layer4"
     )
-    parser.add_argument("--clips", type=int, default=10, help="uniform clips of each video")
-    parser.add_argument("--batch", type=int, default=16, help="clips at a time and process")
-    parser.add_argument(
-        "--precision",
-        choices=("auto", "fp32", "bf16", "fp16"),
-        default="auto",
-        help="auto: bf16 on a GPU that has it; a CPU computes in fp32 only",
-    )
+    add_clips(parser)
     parser.set_defaults(run=run)
 
 
@@ -43,9 +35,6 @@ def run(args: argparse.Namespace) -> int:
     from pipelines.errors import UsageError
     from pipelines.store.reading import Store
 
-    for option in ("clips", "batch"):
-        if getattr(args, option) < 1:
-            raise UsageError(f"--{option} is {getattr(args, option)}: it must be at least 1")
     if args.out.suffix != ".npz":
         raise UsageError(f"--out is {args.out}: name it .npz")
     require_launcher()

@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from fastrot.commands.arguments import add_layout
+from fastrot.commands.arguments import add_layout, positive, seconds, share
 from pipelines.cores import cores
 from pipelines.files import write_atomically
 from pipelines.layouts import read_layout
 from pipelines.store.codecs import CODECS, check_quality, check_size
-from pipelines.store.reading import Settings
+from pipelines.store.reading import FITS, Settings
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -43,11 +43,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="frames to keep of each video, evenly spaced (the paper: 160 of Kinetics, 90 of Moments)",
     )
     parser.add_argument(
-        "--size", type=_positive, default=136, help="side of the square frames in pixels"
+        "--size", type=positive, default=136, help="side of the square frames in pixels"
     )
     parser.add_argument(
         "--fit",
-        choices=("stretch", "crop"),
+        choices=FITS,
         default="stretch",
         help="stretch frames to a square as the paper does, or keep the aspect and cut the centre square",
     )
@@ -56,17 +56,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         type=int,
         help="on FFmpeg's scale, lower is better: mjpeg 1..31 (2), h264 0..51 (18), vp9 0..63 (20)",
     )
-    parser.add_argument("--workers", type=_positive, default=cores(), help="decoding processes")
+    parser.add_argument("--workers", type=positive, default=cores(), help="decoding processes")
     parser.add_argument(
         "--time-limit",
-        type=_seconds,
+        type=seconds,
         default=600.0,
         metavar="SECONDS",
         help="reject a video that takes longer",
     )
     parser.add_argument(
         "--shard",
-        type=_part,
+        type=share,
         metavar="I/N",
         help="prepare every N-th video from the I-th (from 1) on: one node's part of a store that N nodes "
         "write at the same time",
@@ -135,22 +135,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{value} is not above 0")
-    return value
-
-
 def _frames(text: str) -> int | None:
-    return None if text == "all" else _positive(text)
+    return None if text == "all" else positive(text)
 
 
 def _prefix(text: str) -> str:
@@ -158,10 +144,3 @@ def _prefix(text: str) -> str:
     if not name or {"", ".", ".."} & set(name.split("/")):
         raise argparse.ArgumentTypeError(f"{text!r} is not a name such as mine")
     return name
-
-
-def _part(text: str) -> tuple[int, int]:
-    index, _, parts = text.partition("/")
-    if not (index.isdigit() and parts.isdigit() and 1 <= int(index) <= int(parts)):
-        raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 1 to N, such as 3/8")
-    return int(index), int(parts)

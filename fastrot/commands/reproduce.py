@@ -1,11 +1,10 @@
 """``fastrot reproduce``: a table or figure of the paper by one command."""
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastrot.commands.arguments import options_anywhere
+from fastrot.commands.arguments import options_anywhere, positive, share
 from pipelines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--out", type=Path, help="where everything goes (default: reproduce-PRESET)"
     )
     parser.add_argument(
-        "--seeds", type=_positive, help="of Tables 2 and 5 (default: paper 1, demo 3)"
+        "--seeds", type=positive, help="of Tables 2 and 5 (default: paper 1, demo 3)"
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="print the plan and its cost, and do nothing"
@@ -72,13 +71,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument(
         "--shard",
-        type=_part,
+        type=share,
         metavar="I/N",
         help="carry out the I-th (from 1) of N shares of the runs, such as one task of a Slurm array",
     )
     parser.add_argument(
         "--nproc",
-        type=_positive,
+        type=positive,
         default=0,
         metavar="N",
         help="train each run in N processes of this machine, by torchrun",
@@ -250,16 +249,3 @@ def _store(text: str) -> tuple[str, str]:
     if not (name and equals and path):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=DIR, such as kinetics=stores/k400")
     return name, path
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
-    return int(text)
-
-
-def _part(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d+)/(\d+)", text)
-    if found is None or not 1 <= int(found[1]) <= int(found[2]):
-        raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 1 to N, such as 3/8")
-    return int(found[1]), int(found[2])
