@@ -1,11 +1,10 @@
 """Compares a data set with the store that has some of it: what is to decode, what only has other labels."""
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pipelines.errors import UsageError
 from pipelines.layouts import Entry, Listing
@@ -17,6 +16,8 @@ from pipelines.store.reading import Record
 THREADS = 8
 """Files looked at in parallel: a network file system answers slowly, but many at once."""
 _CHUNK = 256
+
+T = TypeVar("T")
 
 Fate = Literal["decode", "stored", "replaced", "rejected before"]
 
@@ -42,15 +43,6 @@ class Review:
     rejected_before: int = 0
     relabelled: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What became of one entry, and its file, where that was looked at."""
-
-    entry: Entry
-    fate: Fate
-    origin: Origin | None = None
 
 
 def review(
@@ -88,25 +80,27 @@ def review(
         for name, of_name in rejections(store).items()
     }
 
-    def judge(entry: Entry) -> _Seen:
+    def judge(entry: Entry) -> tuple[Fate, Origin | None]:
         return _judge(
             entry, source, records.get(entry.name), refused.get(entry.name, []), retry_rejected
         )
 
     result, clashes = Review(), []
-    for seen in _in_parallel(judge, entries):
-        record = records.get(seen.entry.name)
+    for entry, (fate, origin) in zip(entries, _in_parallel(judge, entries), strict=True):
+        record = records.get(entry.name)
         if record is not None:
-            _follow(result, record, seen)
-        if seen.fate == "replaced" and record is not None and record.origin is not None:
-            result.replaced.append(seen.entry.name)
+            _follow_lists(result, record, entry, origin if fate == "stored" else None)
+        if fate == "rejected before":
+            result.rejected_before += 1
+        if fate in ("decode", "replaced"):
+            result.todo.append(entry)
+            if record is not None:
+                result.revisions[entry.name] = record.revision + 2
+        if fate == "replaced" and record is not None and record.origin is not None:
+            result.replaced.append(entry.name)
             old = Origin.from_text(record.origin)
             if source not in old.sources:
-                clashes.append((seen.entry.name, old.source))
-        if seen.fate in ("decode", "replaced"):
-            result.todo.append(seen.entry)
-        elif seen.fate == "rejected before":
-            result.rejected_before += 1
+                clashes.append((entry.name, old.source))
     if clashes and not replace_clashing:
         raise _clash(store, source, clashes)
     known = {entry.name for entry in listing.entries}.union(listing.missing)
@@ -122,11 +116,11 @@ def review(
 
 def _judge(
     entry: Entry, source: str, record: Record | None, refused: list[Origin], retry: bool
-) -> _Seen:
+) -> tuple[Fate, Origin | None]:
     """Decide what to do about one video; only files of known names are looked at."""
     stored = None if record is None or record.origin is None else Origin.from_text(record.origin)
     if stored is None and (retry or not refused):
-        return _Seen(entry, "decode")
+        return "decode", None
     try:
         sighting = sight(entry.path, source)
         known = refused if stored is None else [stored, *refused]
@@ -134,35 +128,27 @@ def _judge(
         origin = sighting.origin() if seen is None else seen
     except OSError as error:
         stop_at_the_machines(error, entry.path)
-        return _Seen(entry, "decode")  # which rejects it, with the reason
+        return "decode", None  # which rejects it, with the reason
     if stored is not None and stored.content == origin.content:
         same = seen is stored
-        return _Seen(entry, "stored", stored if same else origin.seen_before(stored))
+        return "stored", stored if same else origin.seen_before(stored)
     if not retry and any(origin.content == other.content for other in refused):
-        return _Seen(entry, "rejected before", origin)
-    return _Seen(entry, "decode" if record is None else "replaced", origin)
+        return "rejected before", origin
+    return "decode" if record is None else "replaced", origin
 
 
-def _follow(result: Review, record: Record, seen: _Seen) -> None:
-    """Let a stored video's line have the label and splits of the lists, and the origin of now."""
-    entry = seen.entry
-    if seen.fate in ("decode", "replaced"):
-        result.revisions[entry.name] = record.revision + 2
-    origin = record.origin
-    if seen.fate == "stored" and seen.origin is not None:
-        origin = seen.origin.to_text()
-    as_before = record.label == entry.label and record.splits == list(entry.splits)
-    if as_before and origin == record.origin:
-        return
+def _follow_lists(result: Review, record: Record, entry: Entry, origin: Origin | None) -> None:
+    """Give a stored video's line the label and splits of the lists, and its ``origin`` if that is known."""
     line = replace(
         record,
         label=entry.label,
         splits=list(entry.splits),
-        origin=origin,
-        revision=record.revision + 1,
+        origin=record.origin if origin is None else origin.to_text(),
     )
-    result.records.append(line)
-    if not as_before:
+    if line == record:
+        return
+    result.records.append(replace(line, revision=record.revision + 1))
+    if (line.label, line.splits) != (record.label, record.splits):
         result.relabelled.append(f"{entry.name}: {_labels(record)} -> {_labels(line)}")
 
 
@@ -179,13 +165,8 @@ def _clash(store: Path, source: str, clashes: list[tuple[str, str]]) -> UsageErr
     )
 
 
-def _in_parallel(judge: Callable[[Entry], _Seen], entries: list[Entry]) -> Iterator[_Seen]:
-    def judge_all(chunk: list[Entry]) -> list[_Seen]:
-        return [judge(entry) for entry in chunk]
-
+def _in_parallel(judge: Callable[[Entry], T], entries: list[Entry]) -> Iterator[T]:
+    chunks = (entries[first : first + _CHUNK] for first in range(0, len(entries), _CHUNK))
     with ThreadPoolExecutor(THREADS, "fastrot-review") as pool:
-        yield from itertools.chain.from_iterable(pool.map(judge_all, _chunks(entries)))
-
-
-def _chunks(entries: list[Entry]) -> Iterable[list[Entry]]:
-    return (entries[first : first + _CHUNK] for first in range(0, len(entries), _CHUNK))
+        for judged in pool.map(lambda chunk: [judge(entry) for entry in chunk], chunks):
+            yield from judged

@@ -107,20 +107,17 @@ def drop(store: Store, broken: dict[str, str]) -> None:
     ``prepare`` when their file has changed.
     """
     with _every_part_locked(store.path):
-        _drop(store, broken)
-
-
-def _drop(store: Store, broken: dict[str, str]) -> None:
-    origins = {line["name"]: line.get("origin") for line in current_lines(store.path)}
-    rejected = list(read_lines(store.path / "rejected.jsonl"))
-    for name, reason in broken.items():
-        rejected.append({"name": name, "reason": reason, "origin": origins.get(name)})
-    _write_lines(store.path / "rejected.jsonl", rejected)
-    for manifest in line_files(store.path, "manifest"):
-        if manifest.exists():
-            _write_lines(
-                manifest, [line for line in read_lines(manifest) if line["name"] not in broken]
-            )
+        origins = {line["name"]: line.get("origin") for line in current_lines(store.path)}
+        rejected = list(read_lines(store.path / "rejected.jsonl"))
+        rejected += [
+            {"name": name, "reason": reason, "origin": origins.get(name)}
+            for name, reason in broken.items()
+        ]
+        _write_lines(store.path / "rejected.jsonl", rejected)
+        for manifest in line_files(store.path, "manifest"):
+            if manifest.exists():
+                kept = [line for line in read_lines(manifest) if line["name"] not in broken]
+                _write_lines(manifest, kept)
 
 
 def _write_lines(path: Path, lines: Iterable[Line]) -> None:
@@ -139,31 +136,25 @@ def merge(path: Path) -> int:
     Store.open(path)  # refuses what is no store, or damaged
     parts = line_files(path, "manifest")[1:]
     with _every_part_locked(path):
-        _merge(path)
+        rejected = list(itertools.chain.from_iterable(rejections(path).values()))
+        try:
+            for kind, lines in (("manifest", current_lines(path)), ("rejected", rejected)):
+                _write_lines(path / f"{kind}.jsonl", lines)
+                for part in line_files(path, kind)[1:]:
+                    part.unlink()
+        except OSError as error:
+            raise FastrotError(f"the store {path} cannot be written: {error}") from None
     return len(parts)
 
 
 @contextlib.contextmanager
 def _every_part_locked(path: Path) -> Iterator[None]:
     """Keep every writer of a store away while its manifests are rewritten."""
-    names = [
-        manifest.stem.removeprefix("manifest-") for manifest in line_files(path, "manifest")[1:]
-    ]
+    parts = [file.stem.removeprefix("manifest-") for file in line_files(path, "manifest")[1:]]
     with contextlib.ExitStack() as locks:
-        for part in ["", *names]:
+        for part in ["", *parts]:
             locks.enter_context(lock(path, part))
         yield
-
-
-def _merge(path: Path) -> None:
-    try:
-        rejected = itertools.chain.from_iterable(rejections(path).values())
-        for kind, lines in (("manifest", current_lines(path)), ("rejected", list(rejected))):
-            _write_lines(path / f"{kind}.jsonl", lines)
-            for part in line_files(path, kind)[1:]:
-                part.unlink()
-    except OSError as error:
-        raise FastrotError(f"the store {path} cannot be written: {error}") from None
 
 
 def extract(store: Store, name: str, out: Path) -> Path:
@@ -184,7 +175,7 @@ def extract(store: Store, name: str, out: Path) -> Path:
     temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:
         if CODECS[store.codec].video:
-            temporary.write_bytes(_read(store, video).tobytes())
+            temporary.write_bytes(ShardFiles().read_video(store, video).tobytes())
         elif store.codec == "mjpeg":
             _write_packets(store, video, temporary)
         else:
@@ -207,10 +198,6 @@ def find(store: Store, name: str) -> int:
     raise UsageError(f"{store.path} has no video {name!r}{hint} (fastrot store ls lists them)")
 
 
-def _read(store: Store, video: int) -> Bytes:
-    return ShardFiles().read_video(store, video)
-
-
 def _write_packets(store: Store, video: int, path: Path) -> None:
     count = int(store.frames[video])
     packets, _ = read_packets(store, ShardFiles(), video, np.arange(count))
@@ -229,7 +216,7 @@ def _write_packets(store: Store, video: int, path: Path) -> None:
 
 
 def _write_lossless(store: Store, video: int, path: Path) -> None:
-    frames = _read(store, video).reshape(-1, store.size, store.size, 3)
+    frames = ShardFiles().read_video(store, video).reshape(-1, store.size, store.size, 3)
     rate = Fraction(store.fps(video)).limit_denominator(1001)
     with av.open(str(path), "w", format="matroska") as container:
         stream = container.add_stream("ffv1", rate=rate)
