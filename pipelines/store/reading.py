@@ -127,20 +127,18 @@ def check_place(store: Path, shard: Any) -> None:
     Raises:
         FastrotError: the name, or a link, leads elsewhere.
     """
-    plain = (
-        isinstance(shard, str) and shard not in ("", ".", "..") and not set(shard) & set("/\\\0")
-    )
     folder = (store / "shards").resolve()
-    files = [shard, f"{shard}.offsets", f"{shard}.crc32"]
-    if (
-        not plain
-        or folder.parent != store.resolve()
-        or any((folder / file).resolve().parent != folder for file in files)
-    ):
-        raise FastrotError(
-            f"the manifest of {store} names the shard {shard!r}, which leads out of the store's folder: "
-            "do not use this store"
-        )
+    places = {store.resolve() / "shards"}
+    if isinstance(shard, str) and not set(shard) & set("/\\\0") and shard not in ("", ".", ".."):
+        places |= {
+            (folder / f"{shard}{end}").resolve().parent for end in ("", ".offsets", ".crc32")
+        }
+        if places == {folder}:
+            return
+    raise FastrotError(
+        f"the manifest of {store} names the shard {shard!r}, which leads out of the store's folder: "
+        "do not use this store"
+    )
 
 
 class _Columns:
