@@ -95,28 +95,18 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def options_anywhere(parser: argparse.ArgumentParser) -> None:
-    """Let options stand anywhere: argparse refuses a key=value after one (bpo-14191).
+def options_anywhere(parser: argparse.ArgumentParser, words: str) -> None:
+    """Let options be anywhere among the parser's words: argparse refuses a word after an option (bpo-14191).
 
-    Options and their values are moved behind everything else. Only options of one value, or none, are known.
+    Args:
+        parser: the parser, whose last positional argument takes any number of words.
+        words: that argument.
     """
     parse = parser.parse_known_args
 
-    def parse_reordered(args: Any = None, namespace: Any = None) -> Any:
-        return parse(_words_first(parser, list(args)), namespace)
+    def parse_all_words(args: Any = None, namespace: Any = None) -> Any:
+        found, rest = parse(args, namespace)
+        getattr(found, words).extend(word for word in rest if not word.startswith("-"))
+        return found, [word for word in rest if word.startswith("-")]
 
-    parser.parse_known_args = parse_reordered  # type: ignore[method-assign]
-
-
-def _words_first(parser: argparse.ArgumentParser, args: list[str]) -> list[str]:
-    words, options = [], []
-    rest = iter(args)
-    for arg in rest:
-        if not arg.startswith("-"):
-            words.append(arg)
-            continue
-        options.append(arg)
-        action = parser._option_string_actions.get(arg)
-        if action is not None and action.nargs != 0:
-            options += [value for value in [next(rest, None)] if value is not None]
-    return [*words, *options]
+    parser.parse_known_args = parse_all_words  # type: ignore[method-assign]

@@ -63,7 +63,7 @@ def add_training_parser(
         help="go on even where the config or the videos have changed, with the new values",
     )
     parser.set_defaults(run=run, only=only)
-    options_anywhere(parser)
+    options_anywhere(parser, "overrides")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -88,7 +88,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="a supervised network in Hara's form, for figure5 and attention, instead of training one",
     )
     parser.set_defaults(run=run)
-    options_anywhere(parser)
+    options_anywhere(parser, "changes")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,18 +10,12 @@ from typing import Literal
 from fastrot.config.values import ABOVE_0, Section, between, key, least
 from pipelines.errors import UsageError
 
-Source = Literal["store", "reader"]
 Depth = Literal[10, 18, 34]
 Modality = Literal["rgb", "dif"]
 CameraMotion = Literal["keep", "remove"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Schedule = Literal["constant", "step", "onecycle", "cosine"]
-StepUnit = Literal["iterations", "epochs"]
 Shortcut = Literal["A", "B"]
 StemChannels = Literal[3, 4, 8]
-OptimBackend = Literal["torch", "apex", "auto"]
-RotationKind = Literal["classify", "regress"]
-RegressionLoss = Literal["l1", "l2"]
 
 BUILT_IN_TASKS = ("rotation", "action")
 
@@ -64,7 +58,7 @@ class DataConfig(Section):
     """
 
     store: str = ""
-    source: Source = "store"
+    source: Literal["store", "reader"] = "store"
     split: str = "all"
     eval_split: str | None = None
     modality: Modality = "rgb"
@@ -117,9 +111,9 @@ class RotationConfig(Section):
     the ``loss`` l1 or l2 (eq. 1), from ``views`` rotations of each clip.
     """
 
-    kind: RotationKind = "classify"
+    kind: Literal["classify", "regress"] = "classify"
     degrees: list[int] = key([0, 90, 180, 270], between(0, 359))
-    loss: RegressionLoss = "l2"
+    loss: Literal["l1", "l2"] = "l2"
     views: int = key(4, between(1, 360))
 
     def __post_init__(self) -> None:
@@ -166,15 +160,15 @@ class OptimConfig(Section):
     momentum: float = key(0.9, between(0, 1))
     weight_decay: float = key(1e-3, least(0))
     nesterov: bool = False
-    schedule: Schedule = "step"
+    schedule: Literal["constant", "step", "onecycle", "cosine"] = "step"
     step_size: int = key(24_000, least(1))
-    step_unit: StepUnit = "iterations"
+    step_unit: Literal["iterations", "epochs"] = "iterations"
     gamma: float = key(0.1, between(0, 1))
     warmup: int = key(0, least(0))
     lr_batch: int = key(0, least(0))
     clip_norm: float = key(0.0, least(0))
     decay_norms: bool = True
-    backend: OptimBackend = "torch"
+    backend: Literal["torch", "apex", "auto"] = "torch"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -20,10 +20,8 @@ def diagnose(store_path: Path | None = None) -> list[Check]:
     checks = [*check_software(software, gpus), *check_gpus(gpus)]
     store, about = _open(store_path)
     checks += _codecs(software, store)
-    if "torch" not in software.errors:
-        shards = len(store.shards) if store else None
-        checks += check_machine(find_machine(), gpus=len(gpus), shards=shards)
-    checks += about
+    shards = len(store.shards) if store else None
+    checks += [*check_machine(find_machine(), gpus=len(gpus), shards=shards), *about]
     if store is not None and "torch" not in software.errors:
         checks.append(_disk(store, len(gpus)))
     return checks

@@ -33,7 +33,6 @@ class Software:
         errors: why torch, DALI or PyAV do not import, by "torch", "dali", "av"; absent where they do.
         cuda: the CUDA that torch was built for; None for a CPU build.
         cuda_works: whether torch sees a GPU.
-        cudnn: torch's cuDNN, such as 91002; None without.
         apex: which apex.
     """
 
@@ -42,7 +41,6 @@ class Software:
     errors: Mapping[str, str] = field(default_factory=dict)
     cuda: str | None = None
     cuda_works: bool = False
-    cudnn: int | None = None
     apex: ApexKind = ApexKind.NONE
 
 
@@ -63,7 +61,6 @@ def find_software(load: Callable[[str], Any] = importlib.import_module) -> Softw
         errors=errors,
         cuda=torch.version.cuda if torch else None,
         cuda_works=bool(torch and torch.cuda.is_available()),
-        cudnn=torch.backends.cudnn.version() if torch else None,
         apex=find_apex(),
     )
 
@@ -74,7 +71,6 @@ def check_software(software: Software, gpus: Sequence[Gpu]) -> list[Check]:
         _check_python(software),
         _check_torch(software),
         _check_cuda(software, gpus),
-        _check_cudnn(software, gpus),
         _check_dali(software, gpus),
         _check_av(software),
         _check_triton(software, gpus),
@@ -136,13 +132,6 @@ def _check_cuda(software: Software, gpus: Sequence[Gpu]) -> Check:
         remedy = "nvidia-smi sees a GPU, torch does not: is CUDA_VISIBLE_DEVICES set to none?"
         return warning("CUDA", f"{software.cuda} does not start", remedy, stops=True)
     return good("CUDA", software.cuda)
-
-
-def _check_cudnn(software: Software, gpus: Sequence[Gpu]) -> Check:
-    if software.cudnn is None:
-        cost = "3D convolutions on a GPU are many times slower" if gpus else "nothing without a GPU"
-        return missing("cuDNN", "none", cost)
-    return good("cuDNN", str(software.cudnn))
 
 
 def _check_dali(software: Software, gpus: Sequence[Gpu]) -> Check:

@@ -20,7 +20,6 @@ def software(**changes):
         "packages": PACKAGES,
         "cuda": "12.6",
         "cuda_works": True,
-        "cudnn": 91002,
         "apex": ApexKind.NVIDIA,
     }
     return Software(**{**values, **changes})
@@ -42,7 +41,7 @@ def test_a_healthy_machine_has_nothing_that_stops_it():
 
 
 def test_a_cpu_build_without_a_gpu_stops_nothing():
-    here = software(cuda=None, cuda_works=False, cudnn=None, apex=ApexKind.NONE)
+    here = software(cuda=None, cuda_works=False, apex=ApexKind.NONE)
     assert not any(check.stops for check in check_software(here, []))
 
 
@@ -58,7 +57,6 @@ def test_a_cpu_build_without_a_gpu_stops_nothing():
         ({"cuda": "13.0", "cuda_works": False}, [GPU], "CUDA", "warning", True, "driver from 580"),
         ({"cuda": "13.0"}, [NEW_GPU], "CUDA", "good", False, ""),
         ({"cuda_works": False}, [GPU], "CUDA", "warning", True, "CUDA_VISIBLE_DEVICES"),
-        ({"cudnn": None}, [GPU], "cuDNN", "missing", False, "slower"),
         ({"errors": {"dali": "no module"}}, [GPU], "DALI", "missing", True, "nvidia-dali-cuda120"),
         (
             {"packages": {**PACKAGES, "nvidia-dali-cuda130": "2.4.0"}},
