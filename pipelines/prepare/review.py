@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pipelines.errors import UsageError
+from pipelines.errors import UnreadableError, UsageError
 from pipelines.layouts import Entry, Listing
-from pipelines.store.identity import Origin, sight, stop_at_the_machines
+from pipelines.store.identity import Origin, sight, unreadable
 from pipelines.store.json_lines import refusing_damage
 from pipelines.store.manifest import current_lines, origin_of, rejections
 from pipelines.store.reading import Record
@@ -127,7 +127,8 @@ def _judge(
         seen = next((origin for origin in known if sighting.looks_like(origin)), None)
         origin = sighting.origin() if seen is None else seen
     except OSError as error:
-        stop_at_the_machines(error, entry.path)
+        if isinstance(reason := unreadable(error, entry.path), UnreadableError):
+            raise reason from None
         return "decode", None  # which rejects it, with the reason
     if stored is not None and stored.content == origin.content:
         same = seen is stored

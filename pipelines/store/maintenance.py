@@ -51,9 +51,7 @@ def verify(
                 return (
                     f"its checksum is {found:08x}, the manifest has {int(store.crc32[video]):08x}"
                 )
-            return _check_offsets(store, files, video, data) or _check_checksums(
-                store, files, video, data
-            )
+            return _check_frames(store, files, video, data)
         except UnreadableError as error:
             raise UnreadableError(f"{error}. {_REFUSED}", error.errno) from None
         except FastrotError as error:
@@ -70,24 +68,16 @@ def verify(
                 progress(done, len(store))
 
 
-def _check_offsets(store: Store, files: ShardFiles, video: int, data: Bytes) -> str | None:
-    """Compare an mjpeg video's frame offsets, which have no checksum, with where its JPEGs begin."""
-    if store.codec != "mjpeg":
-        return None
-    starts = packet_starts(store, files, video, 0, int(store.frames[video]) - 1)
-    places = starts[:-1] - int(store.offset[video])
-    if places[0] or (data[places] != 0xFF).any() or (data[places + 1] != 0xD8).any():
-        return "its frame offsets do not point at JPEGs"
-    return None
-
-
-def _check_checksums(store: Store, files: ShardFiles, video: int, data: Bytes) -> str | None:
-    """Compare a video's frames, which are whole, with the file of their checksums."""
+def _check_frames(store: Store, files: ShardFiles, video: int, data: Bytes) -> str | None:
+    """Compare a video, whose bytes are whole, with the files of its frames' offsets and checksums."""
     count = int(store.frames[video])
     if store.codec == "raw":
         frames = np.split(data, count)
     elif store.codec == "mjpeg":
         starts = packet_starts(store, files, video, 0, count - 1) - int(store.offset[video])
+        places = starts[:-1]
+        if places[0] or (data[places] != 0xFF).any() or (data[places + 1] != 0xD8).any():
+            return "its frame offsets do not point at JPEGs"
         frames = [data[begin:end] for begin, end in itertools.pairwise(starts.tolist())]
     else:
         return None
