@@ -8,9 +8,6 @@ from typing import Any, get_args
 from fastrot.config.schema import Precision
 from pipelines.layouts import LAYOUTS
 
-Subparsers = argparse._SubParsersAction
-"""What a parser's ``add_subparsers`` returns."""
-
 
 def positive(text: str) -> int:
     """Return the whole number of an option, which must be at least 1."""
@@ -37,7 +34,7 @@ def share(text: str) -> tuple[int, int]:
 
 
 def add_action(
-    actions: "Subparsers[argparse.ArgumentParser]",
+    actions: "argparse._SubParsersAction[argparse.ArgumentParser]",
     name: str,
     about: str,
     run: Callable[[argparse.Namespace], int],
