@@ -17,7 +17,6 @@ PACKAGES = (
     *("torch", "numpy", "av", "isal", "triton", "nvidia-dali-cuda120", "nvidia-dali-cuda130"),
     *("safetensors", "tensorboard", "matplotlib"),
 )
-PYTHONS = ((3, 11), (3, 14))  # from, up to but without
 OLDEST_TORCH = (2, 10)
 # The oldest driver of each CUDA major version (NVIDIA's table of compatibility; Linux).
 OLDEST_DRIVER = {12: 525, 13: 580}
@@ -68,7 +67,7 @@ def find_software(load: Callable[[str], Any] = importlib.import_module) -> Softw
 def check_software(software: Software, gpus: Sequence[Gpu]) -> list[Check]:
     """Judge the packages, beside the GPUs of the machine."""
     return [
-        _check_python(software),
+        good("Python", ".".join(map(str, software.python))),
         _check_torch(software),
         _check_cuda(software, gpus),
         _check_dali(software, gpus),
@@ -89,15 +88,6 @@ EXTRAS = {
 def _check_extra(software: Software, name: str, cost: str) -> Check:
     version = software.packages.get(name)
     return good(name, version) if version else missing(name, "not installed", cost)
-
-
-def _check_python(software: Software) -> Check:
-    found = ".".join(map(str, software.python))
-    low, high = PYTHONS
-    if not low <= software.python[:2] < high:
-        remedy = f"install Python {low[0]}.{low[1]} to {high[0]}.{high[1] - 1}"
-        return warning("Python", found, remedy, stops=software.python[:2] < low)
-    return good("Python", found)
 
 
 def _check_torch(software: Software) -> Check:

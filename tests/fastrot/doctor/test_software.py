@@ -48,8 +48,6 @@ def test_a_cpu_build_without_a_gpu_stops_nothing():
 @pytest.mark.parametrize(
     ("changes", "gpus", "name", "status", "stops", "word"),
     [
-        ({"python": (3, 10, 2)}, [GPU], "Python", "warning", True, "3.11 to 3.13"),
-        ({"python": (3, 14, 0)}, [GPU], "Python", "warning", False, "3.11 to 3.13"),
         ({"packages": {**PACKAGES, "torch": "2.9.1"}}, [GPU], "torch", "warning", False, "2.10"),
         ({"packages": {**PACKAGES, "torch": "2.10.0a0+b4e"}}, [GPU], "torch", "good", False, ""),
         ({"errors": {"torch": "libcudart"}}, [GPU], "torch", "missing", True, "pip install torch"),
