@@ -7,11 +7,12 @@ import dataclasses
 import inspect
 import sys
 import types
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
 
 from fastrot.config.schema import Config
+from fastrot.config.values import Range
 
 HEAD = """# Configuration
 
@@ -30,44 +31,36 @@ This page is made from the schema: `python scripts/config_page.py > docs/referen
 
 def reference() -> str:
     """Return the page in Markdown: the top level, then a table for each section."""
-    parts = [HEAD]
-    sections = []
-    hints = get_type_hints(Config)
-    plain = []
-    for field in dataclasses.fields(Config):
-        if dataclasses.is_dataclass(hints[field.name]):
-            sections.append((field.name, hints[field.name]))
-        else:
-            plain.append(field)
-    parts.append(_section("The top level", "", Config, plain))
-    for name, schema in sections:
-        fields = list(dataclasses.fields(schema))
-        parts.append(_section(f"`{name}`", f"{name}.", schema, fields))
+    fields = dataclasses.fields(Config)
+    sections = [field for field in fields if dataclasses.is_dataclass(field.type)]
+    parts = [HEAD, _section("The top level", "", Config)]
+    parts += [_section(f"`{each.name}`", f"{each.name}.", each.type) for each in sections]
     return "\n".join(parts)
 
 
-def _section(title: str, prefix: str, schema: type[Any], fields: list[Any]) -> str:
-    hints = get_type_hints(schema)
-    rows = [
-        f"| `{prefix}{field.name}` | {_values(hints[field.name])} | `{_default(field)}` |"
-        for field in fields
-    ]
+def _section(title: str, prefix: str, schema: Any) -> str:
+    rows = []
+    for field in dataclasses.fields(schema):
+        if not dataclasses.is_dataclass(field.type):
+            values = _values(field.type, field.metadata.get("within"))
+            rows.append(f"| `{prefix}{field.name}` | {values} | `{_default(field)}` |")
     about = inspect.cleandoc(schema.__doc__ or "").replace("``", "`")
     return "\n".join(
         [f"## {title}", "", about, "", "| key | values | default |", "|---|---|---|", *rows, ""]
     )
 
 
-def _values(kind: Any) -> str:
-    """Say in words what a key takes."""
+def _values(kind: Any, within: Range | None = None) -> str:
+    """Say in words what a key takes, with its range."""
     if get_origin(kind) in (Union, types.UnionType):
-        inner = [_values(each) for each in get_args(kind) if each is not types.NoneType]
+        inner = [_values(each, within) for each in get_args(kind) if each is not types.NoneType]
         return " or ".join([*inner, "`null`"])
     if get_origin(kind) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(kind))
     if get_origin(kind) is list:
-        return f"list: {_values(get_args(kind)[0])}"
-    return {int: "whole number", float: "number", str: "text", bool: "`true`, `false`"}[kind]
+        return f"list: {_values(get_args(kind)[0], within)}"
+    words = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`"}[kind]
+    return f"{words} ({within.words.partition(' (')[0]})" if within else words
 
 
 def _default(field: Any) -> str:

@@ -1,17 +1,83 @@
 """What several commands' parsers have in common."""
 
 import argparse
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from fastrot.config.schema import Precision
 from pipelines.layouts import LAYOUTS
 
 if TYPE_CHECKING:
     from fastrot.distributed.runtime import Runtime
     from fastrot.evaluation.clip_set import ClipSet
+
+
+def positive(text: str) -> int:
+    """Return the whole number of an option, which must be at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def seconds(text: str) -> float:
+    """Return an option's time, which must be above 0."""
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
+    return value
+
+
+def share(text: str) -> tuple[int, int]:
+    """Return (I, N) of an option such as "3/8": the I-th (from 1) of N shares."""
+    index, _, parts = text.partition("/")
+    if not (index.isdigit() and parts.isdigit() and 1 <= int(index) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 1 to N, such as 3/8")
+    return int(index), int(parts)
+
+
+def add_action(
+    actions: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    about: str,
+    run: Callable[[argparse.Namespace], int],
+) -> argparse.ArgumentParser:
+    """Add the parser of one action of a command, and return it."""
+    parser = actions.add_parser(
+        name,
+        help=about,
+        description=f"{about[0].upper()}{about[1:]}.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which network computes on which store's clips, and how."""
+    parser.add_argument(
+        "checkpoint",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="a run's checkpoint, such as last.pt; for features also an export",
+    )
+    parser.add_argument("--store", type=Path, required=True, help="a store made by fastrot prepare")
+    parser.add_argument("--batch", type=positive, default=16, help="clips at a time and process")
+    parser.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        default="auto",
+        help="auto: bf16 on a GPU that has it; a CPU computes in fp32 only",
+    )
+
+
+def add_clips(parser: argparse.ArgumentParser, default: int = 10) -> None:
+    """Add the option that says how many clips of each video are averaged."""
+    parser.add_argument(
+        "--clips", type=positive, default=default, metavar="K", help="uniform clips of each video"
+    )
 
 
 def add_layout(parser: argparse.ArgumentParser) -> None:
@@ -31,28 +97,9 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_clips(parser: argparse.ArgumentParser, per_video: int) -> None:
-    """Add the options that ``started`` reads, but ``--split``: where a network's clips come from."""
-    parser.add_argument("--store", required=True, help="a store made by fastrot prepare")
-    parser.add_argument("--batch", type=positive, default=16, help="clips at a time and process")
-    parser.add_argument(
-        "--precision",
-        choices=("auto", "fp32", "bf16", "fp16"),
-        default="auto",
-        help="auto: bf16 on a GPU that has it; a CPU computes in fp32 only",
-    )
-    parser.add_argument(
-        "--clips",
-        type=positive,
-        default=per_video,
-        metavar="K",
-        help="uniform clips of each video",
-    )
-
-
 @contextmanager
 def started(args: argparse.Namespace) -> "Iterator[tuple[ClipSet, Runtime]]":
-    """Start the process, and open the store whose clips the options of ``add_clips`` and ``--split`` name."""
+    """Start the process, and open the store whose clips the options of ``add_network`` and ``add_clips`` name."""
     from fastrot.distributed.runtime import Runtime, require_launcher
     from fastrot.evaluation.clip_set import ClipSet
     from pipelines.store.reading import Store
@@ -62,43 +109,18 @@ def started(args: argparse.Namespace) -> "Iterator[tuple[ClipSet, Runtime]]":
         yield ClipSet(Store.open(args.store), args.split, args.clips, args.batch), runtime
 
 
-def positive(text: str) -> int:
-    """Return a whole number above 0."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
-    return int(text)
+def options_anywhere(parser: argparse.ArgumentParser, words: str) -> None:
+    """Let options be anywhere among the parser's words: argparse refuses a word after an option (bpo-14191).
 
-
-def part(text: str) -> tuple[int, int]:
-    """Return the I and N of ``I/N``."""
-    found = re.fullmatch(r"(\d+)/(\d+)", text)
-    if found is None or not 1 <= int(found[1]) <= int(found[2]):
-        raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 1 to N, such as 3/8")
-    return int(found[1]), int(found[2])
-
-
-def options_anywhere(parser: argparse.ArgumentParser) -> None:
-    """Let options stand anywhere: argparse refuses a key=value after one (bpo-14191).
-
-    Options and their values are moved behind everything else. Only options of one value, or none, are known.
+    Args:
+        parser: the parser, whose last positional argument takes any number of words.
+        words: that argument.
     """
     parse = parser.parse_known_args
 
-    def parse_reordered(args: Any = None, namespace: Any = None) -> Any:
-        return parse(_words_first(parser, list(args)), namespace)
+    def parse_all_words(args: Any = None, namespace: Any = None) -> Any:
+        found, rest = parse(args, namespace)
+        getattr(found, words).extend(word for word in rest if not word.startswith("-"))
+        return found, [word for word in rest if word.startswith("-")]
 
-    parser.parse_known_args = parse_reordered  # type: ignore[method-assign]
-
-
-def _words_first(parser: argparse.ArgumentParser, args: list[str]) -> list[str]:
-    words, options = [], []
-    rest = iter(args)
-    for arg in rest:
-        if not arg.startswith("-"):
-            words.append(arg)
-            continue
-        options.append(arg)
-        action = parser._option_string_actions.get(arg)
-        if action is not None and action.nargs != 0:
-            options += [value for value in [next(rest, None)] if value is not None]
-    return [*words, *options]
+    parser.parse_known_args = parse_all_words  # type: ignore[method-assign]

@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastrot.commands.arguments import add_action, seconds
+
 if TYPE_CHECKING:
     from benchmarks.harness.measure import Options, Result
 
@@ -32,33 +34,24 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     benchmarks = parser.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
     for name, about in BENCHMARKS.items():
         _add_benchmark(benchmarks, name, about)
-    report = benchmarks.add_parser(
-        "report",
-        help="draw Markdown and a chart from the JSON of a run",
-        description="Draw Markdown and a chart (with matplotlib, extra `plots`) from the JSON of a run.",
-    )
+    about = "draw Markdown and a chart (with matplotlib, extra `plots`) from the JSON of a run"
+    report = add_action(benchmarks, "report", about, run_report)
     report.add_argument("results", type=Path, help="what --json wrote")
     report.add_argument(
         "--out",
         type=Path,
         default=Path(),
-        help="folder of the two files, named as the JSON is (default: .)",
+        help="folder of the two files, named as the JSON is",
     )
-    report.set_defaults(run=run_report)
 
 
 def _add_benchmark(
     benchmarks: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str
 ) -> None:
-    parser = benchmarks.add_parser(
-        name,
-        help=about,
-        description=about[0].upper() + about[1:] + ".",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = add_action(benchmarks, name, about, run)
     parser.add_argument(
         "--budget",
-        type=_seconds,
+        type=seconds,
         default=600.0 if name == "all" else 180.0,
         metavar="SECONDS",
         help="time for everything: more time, more repeats",
@@ -79,7 +72,7 @@ def _add_benchmark(
         action="store_true",
         help="the smallest sizes, to see that all runs: the figures mean nothing",
     )
-    parser.set_defaults(run=run, store=None, input="auto")
+    parser.set_defaults(store=None, input="auto")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -142,10 +135,3 @@ def run_report(args: argparse.Namespace) -> int:
     for path in report.write(args.results, args.out):
         print(path)
     return 0
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
-    return value

@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from fastrot.commands.arguments import add_layout
+from fastrot.commands.arguments import add_layout, positive
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -35,21 +35,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         action="store_true",
         help="put the built-in set's figures on a ground below a sky",
     )
-    parser.add_argument("--seeds", type=int, default=3, help="fine-tunings of each kind")
-    parser.add_argument(
-        "--pretrain",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change the pre-training's config, such as train.epochs=1 (may be given again)",
-    )
-    parser.add_argument(
-        "--finetune",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change the fine-tunings' config (may be given again)",
-    )
+    parser.add_argument("--seeds", type=positive, default=3, help="fine-tunings of each kind")
+    for stage in ("pretrain", "finetune"):
+        parser.add_argument(
+            f"--{stage}",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help=f"change the {stage} config, such as train.epochs=1 (may be given again)",
+        )
     parser.set_defaults(run=run)
 
 
@@ -63,8 +57,6 @@ def run(args: argparse.Namespace) -> int:
 
     if args.source is not None and (args.camera != "static" or args.horizon):
         raise UsageError("--camera and --horizon are of the built-in set: leave --source out")
-    if args.seeds < 1:
-        raise UsageError(f"--seeds is {args.seeds}: it must be at least 1")
     began = time.monotonic()
     out = args.out or Path("demo" if args.source is None else f"demo-{args.source.resolve().stem}")
     try:

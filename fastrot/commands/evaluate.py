@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastrot.commands.arguments import add_clips, positive, started
+from fastrot.commands.arguments import add_action, add_clips, add_network, positive, started
 
 if TYPE_CHECKING:
     from fastrot.distributed.runtime import Runtime
@@ -74,25 +74,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
 
     about = "the geometric mean of two networks' scores, such as RGB's and DIF's"
-    fuse = _add(measures, "fuse", about, _fuse)
+    fuse = add_action(measures, "fuse", about, _fuse)
     for name, which in (("first", "A"), ("second", "B")):
         fuse.add_argument(
             name, type=Path, metavar=which, help="scores.npz, or an evaluation's or run's folder"
         )
     _add_out(fuse, "runs/fusion/A+B")
-
-
-def _add(
-    measures: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str, run: Run
-) -> argparse.ArgumentParser:
-    parser = measures.add_parser(
-        name,
-        help=about,
-        description=f"{about[0].upper()}{about[1:]}.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.set_defaults(run=run)
-    return parser
 
 
 def _of_checkpoint(
@@ -102,10 +89,8 @@ def _of_checkpoint(
     run: Run,
     clips: int,
 ) -> argparse.ArgumentParser:
-    parser = _add(measures, name, about, run)
-    parser.add_argument(
-        "checkpoint", type=Path, metavar="CHECKPOINT", help="such as last.pt of a run"
-    )
+    parser = add_action(measures, name, about, run)
+    add_network(parser)
     add_clips(parser, clips)
     _add_out(parser, "evaluation/MEASURE-STORE-SPLIT-CHECKPOINT in the run's folder")
     return parser
@@ -230,7 +215,7 @@ def _report_checkpoint(
 ) -> None:
     """Report an evaluation of a checkpoint, by default in the folder of its run or beside it."""
     of = {"checkpoint": str(args.checkpoint), **settings}
-    out = args.out or _default_out(args.checkpoint, args.measure, Path(args.store), splits)
+    out = args.out or _default_out(args.checkpoint, args.measure, args.store, splits)
     _report(out, args.measure, of, result, runtime, files)
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fastrot.commands.arguments import add_clips, started
+from fastrot.commands.arguments import add_clips, add_network, started
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -16,15 +16,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "are averages over space, time and a video's clips.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument(
-        "checkpoint", type=Path, metavar="CHECKPOINT", help="a run's checkpoint, or an export"
-    )
+    add_network(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="features.npz")
     parser.add_argument("--split", default="all", help="a split of the store")
     parser.add_argument(
         "--block", default="layer4", help="the activations' block: conv1, layer1, ... layer4"
     )
-    add_clips(parser, 10)
+    add_clips(parser)
     parser.set_defaults(run=run)
 
 

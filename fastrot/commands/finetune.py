@@ -2,7 +2,7 @@
 
 import argparse
 
-from fastrot.commands.training import add_training_parser
+from fastrot.commands.pretrain import add_training_parser
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from fastrot.commands.arguments import add_layout, part, positive
+from fastrot.commands.arguments import add_layout, positive, seconds, share
 from pipelines.cores import cores
 from pipelines.files import write_file
 from pipelines.layouts import read_layout
 from pipelines.store.codecs import CODECS, check_quality, check_size
-from pipelines.store.reading import Settings
+from pipelines.store.reading import FITS, Settings
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -47,7 +47,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument(
         "--fit",
-        choices=("stretch", "crop"),
+        choices=FITS,
         default="stretch",
         help="stretch frames to a square as the paper does, or keep the aspect and cut the centre square",
     )
@@ -59,14 +59,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--workers", type=positive, default=cores(), help="decoding processes")
     parser.add_argument(
         "--time-limit",
-        type=_seconds,
+        type=seconds,
         default=600.0,
         metavar="SECONDS",
         help="reject a video that takes longer",
     )
     parser.add_argument(
         "--shard",
-        type=part,
+        type=share,
         metavar="I/N",
         help="prepare every N-th video from the I-th (from 1) on: one node's part of a store that N nodes "
         "write at the same time",
@@ -133,13 +133,6 @@ def run(args: argparse.Namespace) -> int:
     for line in summarise(listing, result, args.out):
         say(line)
     return 0
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{value} is not above 0")
-    return value
 
 
 def _frames(text: str) -> int | None:

@@ -1,8 +1,12 @@
 """``fastrot pretrain``: train a network on any task: rotations, actions, or one of the user's own."""
 
 import argparse
+import sys
+from pathlib import Path
 
-from fastrot.commands.training import add_training_parser
+from fastrot.commands.arguments import options_anywhere
+from fastrot.config import load_config, to_yaml
+from pipelines.errors import UsageError
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -14,3 +18,71 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "(task=module:Class)",
         example="fastrot pretrain configs/pretrain/kinetics_rgb_16.yaml data.store=STORE",
     )
+
+
+def add_training_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    *,
+    help: str,
+    example: str,
+    only: str | None = None,
+) -> None:
+    """Add the parser of a command that trains; ``only`` is the task that it takes, None: any."""
+    parser = subparsers.add_parser(
+        name,
+        help=help,
+        description=f"{help[0].upper()}{help[1:]}. Results are in runs/NAME: config.yaml, env.json, "
+        "metrics.jsonl, train.log, checkpoints/last.pt. Under torchrun it runs in as many processes. "
+        "The first Ctrl-C saves and stops after the current step (exit code 130), the second at once; "
+        "SIGTERM, SIGUSR1, SIGHUP and SIGQUIT save and stop too (exit code 75). One process at a time "
+        "may train a run; state.json in its folder says how it stands.",
+        epilog=f"Example: {example}",
+    )
+    parser.add_argument("config", metavar="CONFIG", help="a YAML file, such as those in configs/")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="values in place of the file's, such as data.crop=112 or optim.lr=1e-2",
+    )
+    parser.add_argument(
+        "--print-config", action="store_true", help="print the resolved config as YAML and stop"
+    )
+    parser.add_argument(
+        "--print-folder", action="store_true", help="print the run's folder, out/name, and stop"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue from the run's last checkpoint, or begin if there is none yet",
+    )
+    parser.add_argument(
+        "--resume-anyway",
+        action="store_true",
+        help="go on even where the config or the videos have changed, with the new values",
+    )
+    parser.set_defaults(run=run, only=only)
+    options_anywhere(parser, "overrides")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, or print the config or the run's folder."""
+    config = load_config(args.config, args.overrides)
+    if args.only not in (None, config.task):
+        raise UsageError(
+            f"{args.config}: task is {config.task}, which `fastrot pretrain` trains; "
+            f"this command trains task={args.only}"
+        )
+    if args.print_config:
+        sys.stdout.write(to_yaml(config))
+        return 0
+    if args.print_folder:
+        print(Path(config.out) / config.name)
+        return 0
+    from fastrot.distributed.runtime import require_launcher
+    from fastrot.training.run import train
+
+    require_launcher()
+    train(config, resume=args.resume, anyway=args.resume_anyway)
+    return 0

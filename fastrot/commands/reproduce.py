@@ -4,11 +4,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastrot.commands.arguments import options_anywhere, part, positive
+from fastrot.commands.arguments import options_anywhere, positive, share
 from pipelines.errors import UsageError
 
 if TYPE_CHECKING:
-    from fastrot.reproduce.cost import Rate
     from fastrot.reproduce.execute import Workshop
     from fastrot.reproduce.presets import Changes
     from fastrot.reproduce.run_plan import Item, Plan
@@ -71,7 +70,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument(
         "--shard",
-        type=part,
+        type=share,
         metavar="I/N",
         help="carry out the I-th (from 1) of N shares of the runs, such as one task of a Slurm array",
     )
@@ -89,11 +88,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="a supervised network in Hara's form, for figure5 and attention, instead of training one",
     )
     parser.set_defaults(run=run)
-    options_anywhere(parser)
+    options_anywhere(parser, "changes")
 
 
 def run(args: argparse.Namespace) -> int:
     """Plan, carry out, and write the tables and figures."""
+    from fastrot.reproduce.cost import cpu_rate, read_rate
+    from fastrot.reproduce.execute import Workshop
     from fastrot.reproduce.listing import (
         NO_RATE,
         amount,
@@ -107,12 +108,17 @@ def run(args: argparse.Namespace) -> int:
     from fastrot.reproduce.tables import BUILDERS
     from fastrot.terminal.console import say, show
 
+    args.out = args.out or Path(f"reproduce-{args.preset}")
     setting = _setting(args)
-    rate = _rate(args)
+    rate = None
+    if args.rate is not None:
+        rate = read_rate(args.rate)
+    elif args.preset == "demo":
+        rate = cpu_rate()
     keys = TARGETS if args.target == "all" else (args.target,)
     items = tuple(_without_rival(BUILDERS[key](setting.preset), args.supervised) for key in keys)
     plan = make_plan(items)
-    workshop = _workshop(args)
+    workshop = Workshop(args.out, nproc=args.nproc)
     costs = count(plan, setting)
     if args.dry_run:
         for line in rows_of(items):
@@ -193,16 +199,17 @@ def _setting(args: argparse.Namespace) -> "Setting":
     from fastrot.reproduce.settings import demo_setting, paper_setting, read_sizes
 
     changes, sizes = _changes(args.changes)
-    out = _out(args)
     if args.preset == "paper":
         if sizes:
             raise UsageError("demo.key=value changes what --preset demo generates")
-        return paper_setting(out, dict(args.store), args.seeds, changes)
+        return paper_setting(args.out, dict(args.store), args.seeds, changes)
     if args.store:
         raise UsageError("--preset demo generates its stores: --store is for --preset paper")
     import torch
 
-    return demo_setting(out, read_sizes(sizes), args.seeds, changes, gpu=torch.cuda.is_available())
+    return demo_setting(
+        args.out, read_sizes(sizes), args.seeds, changes, gpu=torch.cuda.is_available()
+    )
 
 
 def _changes(texts: list[str]) -> "tuple[Changes, dict[str, str]]":
@@ -224,24 +231,6 @@ def _changes(texts: list[str]) -> "tuple[Changes, dict[str, str]]":
             for each in STAGES:
                 stages[each].append(text)
     return Changes(**{stage: tuple(found) for stage, found in stages.items()}), sizes
-
-
-def _rate(args: argparse.Namespace) -> "Rate | None":
-    from fastrot.reproduce.cost import cpu_rate, read_rate
-
-    if args.rate is not None:
-        return read_rate(args.rate)
-    return cpu_rate() if args.preset == "demo" else None
-
-
-def _workshop(args: argparse.Namespace) -> "Workshop":
-    from fastrot.reproduce.execute import Workshop
-
-    return Workshop(_out(args), nproc=args.nproc)
-
-
-def _out(args: argparse.Namespace) -> Path:
-    return args.out or Path(f"reproduce-{args.preset}")
 
 
 def _store(text: str) -> tuple[str, str]:

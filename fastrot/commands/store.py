@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from fastrot.commands.arguments import add_action
 from pipelines.cores import cores
 from pipelines.store.reading import Store
 
@@ -14,18 +15,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser("store", help="look into a store, verify it, take videos out")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
-    def action(name: str, run: Any, help_text: str) -> argparse.ArgumentParser:
-        sub = actions.add_parser(
-            name, help=help_text, description=help_text[0].upper() + help_text[1:]
-        )
+    def action(name: str, run: Any, about: str) -> argparse.ArgumentParser:
+        sub = add_action(actions, name, about, run)
         sub.add_argument("store", type=Path, help="the store's folder")
-        sub.set_defaults(run=run)
         return sub
 
     info = action("info", run_info, "print what a store holds")
     info.add_argument("--json", action="store_true", help="print JSON")
     ls = action("ls", run_ls, "list the videos: frames, bytes, class, splits, name")
-    ls.add_argument("--split", default="all", help="only this split's videos (default: all)")
+    ls.add_argument("--split", default="all", help="only this split's videos")
     check = action("verify", run_verify, "read every video and compare its checksum")
     check.add_argument(
         "--fix", action="store_true", help="take broken videos out and list them as rejected"
@@ -43,7 +41,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--out",
         type=Path,
         default=Path(),
-        help="a folder, or the file without its suffix (default: .)",
+        help="a folder, or the file without its suffix",
     )
 
 

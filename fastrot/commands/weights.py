@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from fastrot.commands.arguments import add_action
+
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command's parser."""
@@ -17,14 +19,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         ("export", "write a checkpoint's backbone for other tools", "CHECKPOINT"),
         ("import", "turn another project's file into one for init= and features", "FILE"),
     ):
-        action = actions.add_parser(
-            name, help=about, description=f"{about[0].upper()}{about[1:]}, and say what matched."
-        )
+        action = add_action(actions, name, f"{about}, and say what matched", run)
         action.add_argument("source", type=Path, metavar=source)
         action.add_argument(
             "out", type=Path, metavar="OUT", help="the file to write: .safetensors, .pt or .pth"
         )
-        action.set_defaults(run=run, partial=False)
+        action.set_defaults(partial=False)
     action.add_argument(
         "--partial",
         action="store_true",

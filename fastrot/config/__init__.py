@@ -4,8 +4,6 @@ from fastrot.config.loading import from_mapping, load_config, to_mapping, to_yam
 from fastrot.config.schema import (
     Config,
     DataConfig,
-    EvalConfig,
-    LogConfig,
     ModelConfig,
     OptimConfig,
     ProfileConfig,
@@ -16,8 +14,6 @@ from fastrot.config.schema import (
 __all__ = [
     "Config",
     "DataConfig",
-    "EvalConfig",
-    "LogConfig",
     "ModelConfig",
     "OptimConfig",
     "ProfileConfig",

@@ -34,15 +34,8 @@ def import_class(name: str, base: type[T], key: str) -> type[T]:
     module_name, _, class_name = name.partition(":")
     module = _import_module(module_name, f"{key} is {name}")
     found = getattr(module, class_name, None)
-    known = [
-        each
-        for each, value in vars(module).items()
-        if inspect.isclass(value)
-        and issubclass(value, base)
-        and value.__module__ == module.__name__
-    ]
     if found is None:
-        nearest = difflib.get_close_matches(class_name, known, n=1)
+        nearest = difflib.get_close_matches(class_name, dir(module), n=1)
         hint = f": did you mean {module_name}:{nearest[0]}?" if nearest else ""
         raise UsageError(f"{key} is {name}: {_place(module)} has no {class_name}{hint}")
     if not (inspect.isclass(found) and issubclass(found, base)):

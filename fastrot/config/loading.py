@@ -6,13 +6,12 @@ import math
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
 
 from fastrot.config.builtin import resolve, suggestion
 from fastrot.config.schema import Config
-from fastrot.config.values import shown
 from pipelines.errors import FastrotError, UsageError
 
 EXTENDS = "extends"
@@ -43,8 +42,6 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
         return from_mapping(values)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
-    except RecursionError:
-        raise UsageError(f"{path}: the values contain themselves") from None
 
 
 def from_mapping(values: Mapping[str, Any]) -> Config:
@@ -77,7 +74,7 @@ def _read_with_bases(path: Path, above: list[Path]) -> dict[str, Any]:
     if base is None:
         return values
     if not isinstance(base, str):
-        raise UsageError(f"{path}: {EXTENDS} is {shown(base)}: it must be the path of a YAML file")
+        raise UsageError(f"{path}: {EXTENDS} is {base!r}: it must be the path of a YAML file")
     try:
         below = _read_with_bases(resolve(Path(base), beside=path.parent), [*above, path.resolve()])
     except FastrotError as error:
@@ -94,10 +91,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise FastrotError(f"the config {path} cannot be read: {error}") from None
     except yaml.YAMLError as error:
         raise UsageError(f"{path} is not YAML: {error}") from None
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # a date, a number or a nesting beyond Python's limits
+    except ValueError as error:  # such as the 30th of February
         raise UsageError(f"{path} has a value that cannot be read: {error}") from None
     if values is None:
         return {}
@@ -120,9 +114,7 @@ def _set(values: dict[str, Any], override: str) -> None:
     dotted, equals, text = override.partition("=")
     *sections, key = dotted.strip().split(".")
     if not equals or not key:
-        raise UsageError(
-            f"{shown(override)} is no override: write key=value, such as data.crop=112"
-        )
+        raise UsageError(f"{override!r} is no override: write key=value, such as data.crop=112")
     for section in sections:
         below = values.setdefault(section, {})
         if below is None:  # a section's name in YAML with nothing below it
@@ -141,7 +133,7 @@ def _fill(schema: type[Any], values: Any, prefix: str) -> Any:
     if not isinstance(values, Mapping):
         keys = ", ".join(f.name for f in dataclasses.fields(schema))
         raise UsageError(f"{section} is a section: give its keys ({keys}), not {values!r}")
-    types_of = get_type_hints(schema)
+    types_of = {field.name: field.type for field in dataclasses.fields(schema)}
     filled = {}
     for key, value in values.items():
         if key not in types_of:
@@ -155,10 +147,10 @@ def _fill(schema: type[Any], values: Any, prefix: str) -> Any:
 
 
 def _unknown_key(key: str, known: list[str], prefix: str) -> str:
-    nearest = difflib.get_close_matches(key[:80], known, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"; did you mean {prefix}{nearest[0]}?" if nearest else "."
     where = f"The keys of {prefix.rstrip('.')}" if prefix else "The keys"
-    return f"unknown key {prefix}{key[:80]}{hint} {where} are {', '.join(known)}"
+    return f"unknown key {prefix}{key}{hint} {where} are {', '.join(known)}"
 
 
 def _convert(key: str, value: Any, kind: Any) -> Any:
@@ -171,10 +163,10 @@ def _convert(key: str, value: Any, kind: Any) -> Any:
     if optional and value is None:
         return None
     if get_origin(kind) is Literal:
-        return str(value) if isinstance(value, str) else value  # the schema checks the choice
+        return value  # the schema checks the choice
     if get_origin(kind) is list:
         if not isinstance(value, list | tuple):
-            raise UsageError(f"{key} is {shown(value)}: it must be a list, such as [1, 2]")
+            raise UsageError(f"{key} is {value!r}: it must be a list, such as [1, 2]")
         (item,) = get_args(kind)
         return [_convert(f"{key}[{i}]", each, item) for i, each in enumerate(value)]
     if kind is float:
@@ -182,7 +174,7 @@ def _convert(key: str, value: Any, kind: Any) -> Any:
     wanted = {int: "a whole number", str: "text", bool: "true or false"}[kind]
     # bool is an int to Python, not to a reader of a config
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise UsageError(f"{key} is {shown(value)}: it must be {wanted}")
+        raise UsageError(f"{key} is {value!r}: it must be {wanted}")
     return value
 
 
@@ -195,7 +187,7 @@ def _to_float(key: str, value: Any) -> float:
         except (ValueError, OverflowError):
             number = math.nan
     if not math.isfinite(number):
-        raise UsageError(f"{key} is {shown(value)}: it must be a finite number")
+        raise UsageError(f"{key} is {value!r}: it must be a finite number")
     return number
 
 
@@ -204,5 +196,5 @@ def _parse_text(key: str, text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         raise UsageError(f"{key}={text} is not YAML: quote the value") from None
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{key} is {shown(str(text))}: {error}") from None
+    except ValueError as error:
+        raise UsageError(f"{key} is {text!r}: {error}") from None

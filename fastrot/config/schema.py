@@ -4,32 +4,23 @@ What depends on the store or on the number of processes is checked where these a
 start of a run.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Literal
 
-from fastrot.config.values import shown, unprintable
+from fastrot.config.values import ABOVE_0, Section, between, key, least
 from pipelines.errors import UsageError
 
-Source = Literal["store", "reader"]
 Depth = Literal[10, 18, 34]
 Modality = Literal["rgb", "dif"]
 CameraMotion = Literal["keep", "remove"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Schedule = Literal["constant", "step", "onecycle", "cosine"]
-StepUnit = Literal["iterations", "epochs"]
 Shortcut = Literal["A", "B"]
 StemChannels = Literal[3, 4, 8]
-OptimBackend = Literal["torch", "apex", "auto"]
-RotationKind = Literal["classify", "regress"]
-RegressionLoss = Literal["l1", "l2"]
 
 BUILT_IN_TASKS = ("rotation", "action")
 
 SCRATCH = "scratch"
 
-# Ends of ranges that nobody means: beyond them is a slip of the finger, or a trick.
-MANY = 10**9
 MANY_CLIPS = 2**20
 
 # Mean and std of the pixels in units of the full range, by modality. RGB: the authors' released code.
@@ -41,7 +32,7 @@ STATISTICS: dict[str, tuple[list[float], list[float]]] = {
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Section):
     """Which clips of which store.
 
     ``store`` is a folder made by ``fastrot prepare``; ``split`` is trained on, and ``eval_split`` (if
@@ -67,64 +58,41 @@ class DataConfig:
     """
 
     store: str = ""
-    source: Source = "store"
+    source: Literal["store", "reader"] = "store"
     split: str = "all"
     eval_split: str | None = None
     modality: Modality = "rgb"
-    frames: int = 16
-    stride: int = 1
-    crop: int = 112
+    frames: int = key(16, between(1, 4096))
+    stride: int = key(1, between(1, 4096))
+    crop: int = key(112, between(1, 8192))
     camera_motion: CameraMotion = "keep"
-    dead_zone: int = 0
-    flip: float = 0.5
-    mean: list[float] | None = None
-    std: list[float] | None = None
-    threads: int = 0
-    prefetch: int = 2
-    hw_decoder_load: float = 0.65
-    shots: int = 0
-    videos: int = 0
-    size: int = 136
-    step: int = 8
-    broken_share: float = 0.01
+    dead_zone: int = key(0, between(0, 254))
+    flip: float = key(0.5, between(0, 1))
+    mean: list[float] | None = key(None, between(-100, 100))
+    std: list[float] | None = key(None, between(-100, 100))
+    threads: int = key(0, between(0, 1024))
+    prefetch: int = key(2, between(1, 64))
+    hw_decoder_load: float = key(0.65, between(0, 1))
+    shots: int = key(0, least(0))
+    videos: int = key(0, least(0))
+    size: int = key(136, between(1, 8192))
+    step: int = key(8, least(1))
+    broken_share: float = key(0.01, between(0, 1))
     check: bool = True
 
     def __post_init__(self) -> None:
-        _choice("data.source", self.source, get_args(Source))
-        _choice("data.modality", self.modality, get_args(Modality))
-        for key in ("store", "split", "eval_split"):
-            _text(f"data.{key}", getattr(self, key))
-        most = {"frames": 4096, "stride": 4096, "crop": 8192, "prefetch": 64, "size": 8192}
-        for key, high in most.items():
-            _between(f"data.{key}", getattr(self, key), 1, high)
-        _between("data.threads", self.threads, 0, 1024)
-        _at_least("data.step", self.step, 1)
-        for key in ("shots", "videos"):
-            _at_least(f"data.{key}", getattr(self, key), 0)
-        _between("data.flip", self.flip, 0, 1)
-        _between("data.hw_decoder_load", self.hw_decoder_load, 0, 1)
-        _choice("data.camera_motion", self.camera_motion, get_args(CameraMotion))
-        _between("data.dead_zone", self.dead_zone, 0, 254)
-        for key, asked in (
-            ("camera_motion", self.camera_motion == "remove"),
-            ("dead_zone", self.dead_zone > 0),
-        ):
-            if asked and self.modality != "dif":
-                raise UsageError(
-                    f"data.{key} is {getattr(self, key)!r}, which is for differences: "
-                    "give data.modality=dif too"
-                )
-        _between("data.broken_share", self.broken_share, 0, 1)
+        super().__post_init__()
+        if self.modality != "dif":
+            for name, off in (("camera_motion", "keep"), ("dead_zone", 0)):
+                if (value := getattr(self, name)) != off:
+                    raise UsageError(
+                        f"data.{name} is {value!r}, which is for differences: give data.modality=dif too"
+                    )
         if self.shots and self.videos:
             raise UsageError("data.shots and data.videos exclude each other: set one of them to 0")
-        for key in ("mean", "std"):
-            values = getattr(self, key)
+        for name, values in (("mean", self.mean), ("std", self.std)):
             if values is not None and len(values) != 3:
-                raise UsageError(
-                    f"data.{key} is {shown(values)}: give three numbers, one per channel"
-                )
-            for value in values or ():
-                _between(f"data.{key}", value, -100, 100)
+                raise UsageError(f"data.{name} is {values}: give three numbers, one per channel")
         if self.std is not None and min(self.std) < 1e-6:
             raise UsageError(f"data.std is {self.std}: each must be above 0 (1e-6 at least)")
 
@@ -136,32 +104,26 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
-class RotationConfig:
+class RotationConfig(Section):
     """The pretext task.
 
     ``kind`` classify tells ``degrees`` (counter-clockwise) apart; regress predicts any of 360 degrees by
     the ``loss`` l1 or l2 (eq. 1), from ``views`` rotations of each clip.
     """
 
-    kind: RotationKind = "classify"
-    degrees: list[int] = field(default_factory=lambda: [0, 90, 180, 270])
-    loss: RegressionLoss = "l2"
-    views: int = 4
+    kind: Literal["classify", "regress"] = "classify"
+    degrees: list[int] = key([0, 90, 180, 270], between(0, 359))
+    loss: Literal["l1", "l2"] = "l2"
+    views: int = key(4, between(1, 360))
 
     def __post_init__(self) -> None:
-        _choice("rotation.kind", self.kind, get_args(RotationKind))
-        _choice("rotation.loss", self.loss, get_args(RegressionLoss))
-        _between("rotation.views", self.views, 1, 360)
+        super().__post_init__()
         if not 2 <= len(self.degrees) <= 360 or len(set(self.degrees)) != len(self.degrees):
-            raise UsageError(
-                f"rotation.degrees is {shown(self.degrees)}: give 2 to 360 different angles"
-            )
-        for degrees in self.degrees:
-            _between("rotation.degrees", degrees, 0, 359)
+            raise UsageError(f"rotation.degrees is {self.degrees}: give 2 to 360 different angles")
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Section):
     """The 3D ResNet: its depth, kernels of the first block, and kind of shortcut (Hara et al.).
 
     ``freeze`` is how many of the five convolution blocks training leaves as they are (figure 4a), and
@@ -171,23 +133,15 @@ class ModelConfig:
     """
 
     depth: Depth = 18
-    width: int = 64
+    width: int = key(64, between(1, 1024))
     shortcut: Shortcut = "A"
-    freeze: int = 0
-    dropout: float = 0.0
+    freeze: int = key(0, between(0, 5))
+    dropout: float = key(0.0, between(0, 0.99))
     stem_channels: StemChannels = 3
-
-    def __post_init__(self) -> None:
-        _between("model.freeze", self.freeze, 0, 5)
-        _between("model.dropout", self.dropout, 0, 0.99)
-        _choice("model.depth", self.depth, get_args(Depth))
-        _between("model.width", self.width, 1, 1024)
-        _choice("model.shortcut", self.shortcut, get_args(Shortcut))
-        _choice("model.stem_channels", self.stem_channels, get_args(StemChannels))
 
 
 @dataclass(frozen=True)
-class OptimConfig:
+class OptimConfig(Section):
     """SGD and its learning rate's schedule, which moves every iteration.
 
     ``step`` multiplies ``lr`` by ``gamma`` every ``step_size`` iterations, or epochs where ``step_unit``
@@ -202,40 +156,30 @@ class OptimConfig:
     for fp16, with which the host would wait for the GPU at every step.
     """
 
-    lr: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 1e-3
+    lr: float = key(0.1, ABOVE_0)
+    momentum: float = key(0.9, between(0, 1))
+    weight_decay: float = key(1e-3, least(0))
     nesterov: bool = False
-    schedule: Schedule = "step"
-    step_size: int = 24_000
-    step_unit: StepUnit = "iterations"
-    gamma: float = 0.1
-    warmup: int = 0
-    lr_batch: int = 0
-    clip_norm: float = 0.0
+    schedule: Literal["constant", "step", "onecycle", "cosine"] = "step"
+    step_size: int = key(24_000, least(1))
+    step_unit: Literal["iterations", "epochs"] = "iterations"
+    gamma: float = key(0.1, between(0, 1))
+    warmup: int = key(0, least(0))
+    lr_batch: int = key(0, least(0))
+    clip_norm: float = key(0.0, least(0))
     decay_norms: bool = True
-    backend: OptimBackend = "torch"
+    backend: Literal["torch", "apex", "auto"] = "torch"
 
     def __post_init__(self) -> None:
-        if not 0 < self.lr <= 1e6:
-            raise UsageError(f"optim.lr is {self.lr}: it must be above 0 (and at most 1e6)")
-        _between("optim.momentum", self.momentum, 0, 1)
-        _at_least("optim.weight_decay", self.weight_decay, 0)
-        _choice("optim.schedule", self.schedule, get_args(Schedule))
-        _choice("optim.step_unit", self.step_unit, get_args(StepUnit))
-        _choice("optim.backend", self.backend, get_args(OptimBackend))
-        _at_least("optim.step_size", self.step_size, 1)
-        for key in ("warmup", "lr_batch", "clip_norm"):
-            _at_least(f"optim.{key}", getattr(self, key), 0)
+        super().__post_init__()
         if self.warmup and self.schedule == "onecycle":
             raise UsageError("optim.warmup is part of the one-cycle schedule already: set it to 0")
-        _between("optim.gamma", self.gamma, 0, 1)
         if self.nesterov and self.momentum == 0:
             raise UsageError("optim.nesterov needs optim.momentum above 0")
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Section):
     """How long and in what portions.
 
     ``batch`` is the videos of one step over all processes and accumulated micro-batches. Exactly one
@@ -251,66 +195,42 @@ class TrainConfig:
     ``timeout_s`` seconds is given up, and the run ends with an error that names it.
     """
 
-    batch: int = 32
-    iterations: int | None = None
-    epochs: float | None = None
-    accumulate: int = 1
+    batch: int = key(32, between(1, MANY_CLIPS))
+    iterations: int | None = key(None, least(1))
+    epochs: float | None = key(None, ABOVE_0)
+    accumulate: int = key(1, between(1, MANY_CLIPS))
     precision: Precision = "auto"
-    log_every: int = 20
-    eval_every: int = 0
-    checkpoint_every: int = 1000
-    keep: int = 2
+    log_every: int = key(20, least(1))
+    eval_every: int = key(0, least(0))
+    checkpoint_every: int = key(1000, least(0))
+    keep: int = key(2, least(0))
     sync_bn: bool = False
-    label_smoothing: float = 0.0
+    label_smoothing: float = key(0.0, between(0, 1))
     compile: bool = False
     affinity: bool = True
-    threads: int | None = None
-    timeout_s: float = 600.0
-
-    def __post_init__(self) -> None:
-        _between("train.batch", self.batch, 1, MANY_CLIPS)
-        _between("train.accumulate", self.accumulate, 1, MANY_CLIPS)
-        _at_least("train.log_every", self.log_every, 1)
-        for key in ("eval_every", "checkpoint_every", "keep"):
-            _at_least(f"train.{key}", getattr(self, key), 0)
-        _between("train.label_smoothing", self.label_smoothing, 0, 1)
-        if self.threads is not None:
-            _between("train.threads", self.threads, 1, 1024)
-        _between("train.timeout_s", self.timeout_s, 1, 1e6)
-        if self.iterations is not None:
-            _at_least("train.iterations", self.iterations, 1)
-        if self.epochs is not None and not 0 < self.epochs <= 1e6:
-            raise UsageError(f"train.epochs is {self.epochs}: it must be above 0 (and at most 1e6)")
-        _choice("train.precision", self.precision, get_args(Precision))
+    threads: int | None = key(None, between(1, 1024))
+    timeout_s: float = key(600.0, between(1, 1_000_000))
 
 
 @dataclass(frozen=True)
-class EvalConfig:
+class EvalConfig(Section):
     """Evaluation during training: uniform clips of each video, and clips a batch and process."""
 
-    clips_per_video: int = 1
-    batch: int = 16
-
-    def __post_init__(self) -> None:
-        _between("eval.clips_per_video", self.clips_per_video, 1, 10_000)
-        _between("eval.batch", self.batch, 1, MANY_CLIPS)
+    clips_per_video: int = key(1, between(1, 10_000))
+    batch: int = key(16, between(1, MANY_CLIPS))
 
 
 @dataclass(frozen=True)
-class ProfileConfig:
+class ProfileConfig(Section):
     """A window of torch's profiler, written into the run's folder as profile.json, a Chrome trace.
 
     It records ``steps`` steps (0: it is off) after ``wait`` steps that run as ever and ``warmup`` that
     are profiled and forgotten, in the first process.
     """
 
-    steps: int = 0
-    wait: int = 10
-    warmup: int = 2
-
-    def __post_init__(self) -> None:
-        for key in ("steps", "wait", "warmup"):
-            _at_least(f"profile.{key}", getattr(self, key), 0)
+    steps: int = key(0, least(0))
+    wait: int = key(10, least(0))
+    warmup: int = key(2, least(0))
 
 
 @dataclass(frozen=True)
@@ -321,7 +241,7 @@ class LogConfig:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Section):
     """One training run.
 
     ``task`` is ``rotation`` (pretext), ``action`` (transfer), or a pretext task of your own as
@@ -334,7 +254,7 @@ class Config:
     task: str = "rotation"
     name: str = ""
     out: str = "runs"
-    seed: int = 0
+    seed: int = key(0, between(0, 2**63 - 1))
     init: str = SCRATCH
     init_partial: bool = False
     data: DataConfig = field(default_factory=DataConfig)
@@ -347,14 +267,14 @@ class Config:
     log: LogConfig = field(default_factory=LogConfig)
 
     def __post_init__(self) -> None:
-        _task(self.task)
-        _between("seed", self.seed, 0, 2**63 - 1)
-        for key in ("name", "out", "init"):
-            _text(key, getattr(self, key))
-        if self.name in (".", "..") or set(self.name) & set("/\\") or len(self.name.encode()) > 200:
-            raise UsageError(
-                f"name is {shown(self.name)}: it must be the name of one folder, below out"
-            )
+        super().__post_init__()
+        _check_task(self.task)
+        if (
+            self.name in (".", "..")
+            or set(self.name) & set("/\\")
+            or len(self.name.encode(errors="replace")) > 200
+        ):
+            raise UsageError(f"name is {self.name!r}: it must be the name of one folder, below out")
         if not self.init:
             raise UsageError("init is empty: give a checkpoint, or scratch")
 
@@ -373,38 +293,12 @@ class Config:
             raise UsageError(f"give exactly one of train.iterations and train.epochs: {both}")
 
 
-def _at_least(key: str, value: float, least: float) -> None:
-    if not least <= value <= MANY:
-        raise UsageError(
-            f"{key} is {shown(value)}: it must be at least {least} (and at most {MANY})"
-        )
-
-
-def _between(key: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise UsageError(f"{key} is {shown(value)}: it must be between {low} and {high}")
-
-
-def _choice(key: str, value: Any, choices: Sequence[str] | Sequence[int]) -> None:
-    # True equals 1 to Python, not to a reader of a config
-    if value not in choices or isinstance(value, bool | float):
-        raise UsageError(f"{key} is {shown(value)}: choose one of {', '.join(map(str, choices))}")
-
-
-def _text(key: str, value: str | None) -> None:
-    if value is not None and (len(value) > 2000 or unprintable(value)):
-        raise UsageError(
-            f"{key} is {shown(value)}: it must be a short text without control characters"
-        )
-
-
-def _task(name: str) -> None:
+def _check_task(name: str) -> None:
     """Check the form of a task's name; whether there is such a class shows when it is imported."""
     module, _, own = name.partition(":")
     of_ones_own = own.isidentifier() and all(part.isidentifier() for part in module.split("."))
-    if name in BUILT_IN_TASKS or (of_ones_own and len(name) < 200 and not module.endswith(".py")):
-        return
-    raise UsageError(
-        f"task is {shown(name)}: choose one of {', '.join(BUILT_IN_TASKS)}, or name a task of your own as "
-        "module:Class, such as mine:ArrowOfTime of mine.py"
-    )
+    if name not in BUILT_IN_TASKS and (not of_ones_own or module.endswith(".py")):
+        raise UsageError(
+            f"task is {name!r}: choose one of {', '.join(BUILT_IN_TASKS)}, or name a task of your own as "
+            "module:Class, such as mine:ArrowOfTime of mine.py"
+        )

@@ -1,37 +1,63 @@
-"""How values of a config are shown in messages, whatever they are and wherever they come from."""
+"""What a key of the schema takes: its default and its range, checked by its section."""
 
-import reprlib
-import unicodedata
-from typing import Any
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-_MOST = 80
+from pipelines.errors import UsageError
 
-
-class _Short(reprlib.Repr):
-    """Values from strangers may refer to themselves a billion times over, or have a million digits."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlevel = 3
-        self.maxlist = self.maxtuple = self.maxdict = 8
-        self.maxstring = self.maxlong = self.maxother = _MOST
-
-    def repr_int(self, x: int, level: int) -> str:
-        """Return an integer's digits, or how long it is where Python refuses to write it."""
-        try:
-            return super().repr_int(x, level)
-        except ValueError:
-            return f"a number of {x.bit_length()} bits"
+MANY = 10**9
+"""The end of ranges that have none by nature: more is a slip of the finger."""
 
 
-_short = _Short()
+class Range(NamedTuple):
+    """The numbers that a key takes, both ends included, and how messages describe them."""
+
+    low: float
+    high: float
+    words: str
 
 
-def shown(value: Any) -> str:
-    """Return a short text of a value, for a message."""
-    return _short.repr(value)
+def between(low: float, high: float) -> Range:
+    """Return the range from ``low`` to ``high``."""
+    return Range(low, high, f"between {low} and {high}")
 
 
-def unprintable(text: str) -> bool:
-    """Return whether a text has control characters, or halves of characters, which no path should have."""
-    return any(unicodedata.category(c) in ("Cc", "Cs") for c in text)
+def least(low: float) -> Range:
+    """Return the range from ``low`` upwards."""
+    return Range(low, MANY, f"at least {low} (and at most {MANY})")
+
+
+ABOVE_0 = Range(math.ulp(0.0), 1e6, "above 0 (and at most 1e6)")
+
+
+def key(default: Any, within: Range) -> Any:
+    """Return a dataclass field whose value, or each number of its list, must be within a range."""
+    metadata = {"within": within}
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+class Section:
+    """A dataclass of keys, whose values are checked when it is made."""
+
+    def __post_init__(self) -> None:
+        section = type(self).__name__.removesuffix("Config").lower()
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            name = f"{section}.{field.name}" if section else field.name
+            value = getattr(self, field.name)
+            if get_origin(field.type) is Literal:
+                _check_choice(name, value, get_args(field.type))
+            within = field.metadata.get("within")
+            if within is not None and value is not None:
+                for number in value if isinstance(value, list) else [value]:
+                    if not within.low <= number <= within.high:
+                        raise UsageError(f"{name} is {number!r}: it must be {within.words}")
+
+
+def _check_choice(name: str, value: Any, choices: Sequence[str] | Sequence[int]) -> None:
+    # True equals 1 in Python, but not to the reader of a config.
+    if value not in choices or isinstance(value, bool | float):
+        raise UsageError(f"{name} is {value!r}: choose one of {', '.join(map(str, choices))}")

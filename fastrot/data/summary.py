@@ -2,15 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.layouts import Listing
-from pipelines.layouts.entry import counted
+from pipelines.layouts.entry import counted, some
 from pipelines.prepare.preparation import Prepared
 
 REASONS = 5
-NAMES = 3
 
 
 def summarise(listing: Listing, result: Prepared, out: Path) -> list[str]:
@@ -35,9 +33,7 @@ def summarise(listing: Listing, result: Prepared, out: Path) -> list[str]:
     ]
     if listing.missing:
         missing = counted(len(listing.missing), "listed video")
-        lines.append(
-            ("not on disk", f"{missing} ({_some(listing.missing)}), see {out}/missing.txt")
-        )
+        lines.append(("not on disk", f"{missing} ({some(listing.missing)}), see {out}/missing.txt"))
     lines += updates(result)
     lines += [("classes", _classes(listing)), ("splits", _splits(listing))]
     if listing.passed.counts:
@@ -58,7 +54,7 @@ def updates(result: Prepared) -> list[tuple[str, str]]:
         ),
     )
     return [
-        (what, f"{counted(len(names), 'video')} ({_some(names)}): {why}")
+        (what, f"{counted(len(names), 'video')} ({some(names)}): {why}")
         for what, names, why in kinds
         if names
     ]
@@ -75,7 +71,7 @@ def _rejected(result: Prepared, out: Path) -> list[tuple[str, str]]:
         by_reason.setdefault(reason if alike[general] == 1 else general, []).append(name)
     reasons = sorted(by_reason.items(), key=lambda pair: -len(pair[1]))
     lines = [
-        ("rejected", f"{len(names):,}: {reason} ({_some(names)})")
+        ("rejected", f"{len(names):,}: {reason} ({some(names)})")
         for reason, names in reasons[:REASONS]
     ]
     if len(reasons) > REASONS:
@@ -95,14 +91,14 @@ def _damaged(result: Prepared) -> list[tuple[str, str]]:
         return []
     names = [f"{name}: {counted(frames, 'frame')}" for name, frames in result.damaged]
     return [
-        ("damaged", f"{counted(len(names), 'video')} stored with damaged frames ({_some(names)})")
+        ("damaged", f"{counted(len(names), 'video')} stored with damaged frames ({some(names)})")
     ]
 
 
 def _classes(listing: Listing) -> str:
     if not listing.classes:
         return "none (fine-tuning needs classes, pre-training does not)"
-    text = f"{len(listing.classes):,} ({_some(listing.classes)})"
+    text = f"{len(listing.classes):,} ({some(listing.classes)})"
     unlabelled = sum(entry.label is None for entry in listing.entries)
     return text + (f"; {counted(unlabelled, 'video')} without a class" if unlabelled else "")
 
@@ -114,7 +110,3 @@ def _splits(listing: Listing) -> str:
     text = ", ".join(f"{split} {sizes[split]:,}" for split in sorted(sizes))
     neither = sum(not entry.splits for entry in listing.entries)
     return text + (f"; {counted(neither, 'video')} in no split" if neither else "")
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMES]) + ", ..." * (len(names) > NAMES)

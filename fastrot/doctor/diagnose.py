@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fastrot.doctor.check import Check, good, missing, warning
 from fastrot.doctor.disk import check_disk, measure_disk
-from fastrot.doctor.gpus import Engines, check_engines, check_gpus, find_engines, find_gpus
+from fastrot.doctor.gpus import check_gpus, find_gpus
 from fastrot.doctor.host import check_machine, find_machine
 from fastrot.doctor.software import Software, check_software, find_software
 from fastrot.doctor.trial_decoding import check_codecs, try_codec
@@ -18,14 +18,10 @@ def diagnose(store_path: Path | None = None) -> list[Check]:
     """Probe this machine, and a store's disk if one is given."""
     software, gpus = find_software(), find_gpus()
     checks = [*check_software(software, gpus), *check_gpus(gpus)]
-    if software.cuda_works:
-        checks += check_engines(_engines())
     store, about = _open(store_path)
     checks += _codecs(software, store)
-    if "torch" not in software.errors:
-        shards = len(store.shards) if store else None
-        checks += check_machine(find_machine(), gpus=len(gpus), shards=shards)
-    checks += about
+    shards = len(store.shards) if store else None
+    checks += [*check_machine(find_machine(), gpus=len(gpus), shards=shards), *about]
     if store is not None and "torch" not in software.errors:
         checks.append(_disk(store, len(gpus)))
     return checks
@@ -34,13 +30,6 @@ def diagnose(store_path: Path | None = None) -> list[Check]:
 def stops(checks: Sequence[Check]) -> bool:
     """Whether any check says that training cannot run."""
     return any(check.stops for check in checks)
-
-
-def _engines() -> Engines:
-    import torch
-
-    torch.zeros(1, device="cuda")  # makes the context that the libraries ask for
-    return find_engines()
 
 
 def _open(path: Path | None) -> tuple[Store | None, list[Check]]:

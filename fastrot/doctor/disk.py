@@ -60,12 +60,10 @@ def measure_disk(store: Store, *, seconds: float = 1.5) -> DiskSpeed:
         with mmap.mmap(-1, size) as buffer:  # direct reads want aligned memory
             while reads == 0 or time.perf_counter() < until:
                 shard = shards[int(rng.integers(len(shards)))]
-                descriptor = os.open(shard, flags)
-                try:
-                    blocks = max(1, (os.fstat(descriptor).st_size - size) // BLOCK)
-                    total += os.preadv(descriptor, [buffer], int(rng.integers(blocks)) * BLOCK)
-                finally:
-                    os.close(descriptor)
+                with os.fdopen(os.open(shard, flags), "rb", buffering=0) as file:
+                    blocks = max(1, (os.fstat(file.fileno()).st_size - size) // BLOCK)
+                    place = int(rng.integers(blocks)) * BLOCK
+                    total += os.preadv(file.fileno(), [buffer], place)
                 reads += 1
         return total, reads
 
@@ -78,19 +76,12 @@ def measure_disk(store: Store, *, seconds: float = 1.5) -> DiskSpeed:
 
 
 def _has_direct(path: Path) -> bool:
-    if not hasattr(os, "O_DIRECT"):  # macOS
-        return False
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECT)
+        with os.fdopen(descriptor, "rb", buffering=0), mmap.mmap(-1, BLOCK) as buffer:
+            os.preadv(descriptor, [buffer], 0)
     except OSError:  # tmpfs and others
         return False
-    try:
-        with mmap.mmap(-1, BLOCK) as buffer:
-            os.preadv(descriptor, [buffer], 0)
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
     return True
 
 

@@ -1,14 +1,12 @@
-"""Memory, cores, open files and the allocator: what the machine and its container leave to us."""
+"""Memory, cores and open files: what the machine and its container leave to us."""
 
 import os
 import resource
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from fastrot.distributed.allocator import keep_freed_memory
 from fastrot.distributed.thread_count import users_threads
-from fastrot.doctor.check import Check, good, missing, warning
+from fastrot.doctor.check import Check, good, warning
 from pipelines.cores import cores
 from pipelines.store.shard_files import OPEN_FILES
 
@@ -16,8 +14,6 @@ GIB = 1 << 30
 LEAST_MEMORY = 4 * GIB
 SPARE_FILES = 256  # what Python, torch, DALI and NCCL have open besides shards
 CORES_A_GPU = 2
-
-VARIABLES = ("OMP_WAIT_POLICY", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
 
 
 @dataclass(frozen=True)
@@ -30,9 +26,8 @@ class Machine:
         cores: those this process may run on.
         quota: cores' worth of time that a container is given; None: no limit.
         open_files: the soft and the hard limit.
-        keeps_memory: whether the allocator was told to keep freed memory.
         threads: the user's OMP_NUM_THREADS, if any.
-        variables: those of VARIABLES that are set.
+        wait_policy: OMP_WAIT_POLICY, if it is set.
     """
 
     memory: int
@@ -40,9 +35,8 @@ class Machine:
     cores: int
     quota: float | None = None
     open_files: tuple[int, int] = (1024, 1024)
-    keeps_memory: bool = True
     threads: int | None = None
-    variables: Mapping[str, str] = field(default_factory=dict)
+    wait_policy: str = ""
 
 
 def find_machine(root: Path = Path("/")) -> Machine:
@@ -54,20 +48,16 @@ def find_machine(root: Path = Path("/")) -> Machine:
         cores=cores(),
         quota=_quota(root / "sys/fs/cgroup"),
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE),
-        keeps_memory=keep_freed_memory(),
         threads=users_threads(os.environ),
-        variables={name: os.environ[name] for name in VARIABLES if name in os.environ},
+        wait_policy=os.environ.get("OMP_WAIT_POLICY", ""),
     )
 
 
 def _memory(root: Path) -> tuple[int, int]:
     """Return the bytes in all and those available, by the machine's or the container's smaller limit."""
-    try:
-        lines = (root / "proc/meminfo").read_text().splitlines()
-        fields = dict(line.split(":", 1) for line in lines)
-        total, free = (int(fields[key].split()[0]) << 10 for key in ("MemTotal", "MemAvailable"))
-    except (OSError, KeyError, ValueError):  # not Linux
-        total = free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    lines = (root / "proc/meminfo").read_text().splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    total, free = (int(fields[key].split()[0]) << 10 for key in ("MemTotal", "MemAvailable"))
     cgroup = root / "sys/fs/cgroup"
     limit, used = _number(cgroup / "memory.max"), _number(cgroup / "memory.current")
     if limit is None:
@@ -98,7 +88,6 @@ def check_machine(machine: Machine, *, gpus: int, shards: int | None) -> list[Ch
         _check_cores(machine, gpus),
         _check_threads(machine),
         _check_files(machine, shards),
-        _check_allocator(machine, gpus),
     ]
 
 
@@ -125,16 +114,15 @@ def _check_cores(machine: Machine, gpus: int) -> Check:
 
 
 def _check_threads(machine: Machine) -> Check:
-    policy = machine.variables.get("OMP_WAIT_POLICY", "")
     found = f"torch and DALI get {machine.cores} cores / processes each"
     if machine.threads is not None:
         found = (
             f"torch computes with {machine.threads} (OMP_NUM_THREADS; train.threads wins over it), "
             f"DALI gets {machine.cores} cores / processes"
         )
-    if policy.upper() == "ACTIVE":
+    if machine.wait_policy.upper() == "ACTIVE":
         remedy = "threads that spin while they wait slow every process down: unset OMP_WAIT_POLICY"
-        return warning("threads", f"{found}, OMP_WAIT_POLICY={policy}", remedy)
+        return warning("threads", f"{found}, OMP_WAIT_POLICY={machine.wait_policy}", remedy)
     return good("threads", found)
 
 
@@ -147,16 +135,3 @@ def _check_files(machine: Machine, shards: int | None) -> Check:
         top = "" if hard == resource.RLIM_INFINITY or hard >= needed else ", which root must allow"
         return warning("open files", f"{soft}", f"ulimit -n {max(4096, needed)}{top}")
     return good("open files", "no limit" if soft == resource.RLIM_INFINITY else f"{soft}")
-
-
-def _check_allocator(machine: Machine, gpus: int) -> Check:
-    set_to = [
-        f"{name}={machine.variables[name]}"
-        for name in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
-        if name in machine.variables
-    ]
-    if not machine.keeps_memory and not gpus:
-        cost = "a training step on a CPU takes up to several times as long: use Linux with glibc"
-        return missing("allocator", "it cannot be told to keep freed memory", cost)
-    kept = "keeps freed memory" if machine.keeps_memory else "gives freed memory back"
-    return good("allocator", ", ".join([kept, *set_to]))

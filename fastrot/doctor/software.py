@@ -17,7 +17,6 @@ PACKAGES = (
     *("torch", "numpy", "av", "isal", "triton", "nvidia-dali-cuda120", "nvidia-dali-cuda130"),
     *("safetensors", "tensorboard", "matplotlib"),
 )
-PYTHONS = ((3, 11), (3, 14))  # from, up to but without
 OLDEST_TORCH = (2, 10)
 # The oldest driver of each CUDA major version (NVIDIA's table of compatibility; Linux).
 OLDEST_DRIVER = {12: 525, 13: 580}
@@ -33,7 +32,6 @@ class Software:
         errors: why torch, DALI or PyAV do not import, by "torch", "dali", "av"; absent where they do.
         cuda: the CUDA that torch was built for; None for a CPU build.
         cuda_works: whether torch sees a GPU.
-        cudnn: torch's cuDNN, such as 91002; None without.
         apex: which apex.
     """
 
@@ -42,7 +40,6 @@ class Software:
     errors: Mapping[str, str] = field(default_factory=dict)
     cuda: str | None = None
     cuda_works: bool = False
-    cudnn: int | None = None
     apex: ApexKind = ApexKind.NONE
 
 
@@ -63,7 +60,6 @@ def find_software(load: Callable[[str], Any] = importlib.import_module) -> Softw
         errors=errors,
         cuda=torch.version.cuda if torch else None,
         cuda_works=bool(torch and torch.cuda.is_available()),
-        cudnn=torch.backends.cudnn.version() if torch else None,
         apex=find_apex(),
     )
 
@@ -71,10 +67,9 @@ def find_software(load: Callable[[str], Any] = importlib.import_module) -> Softw
 def check_software(software: Software, gpus: Sequence[Gpu]) -> list[Check]:
     """Judge the packages, beside the GPUs of the machine."""
     return [
-        _check_python(software),
+        good("Python", ".".join(map(str, software.python))),
         _check_torch(software),
         _check_cuda(software, gpus),
-        _check_cudnn(software, gpus),
         _check_dali(software, gpus),
         _check_av(software),
         _check_triton(software, gpus),
@@ -93,15 +88,6 @@ EXTRAS = {
 def _check_extra(software: Software, name: str, cost: str) -> Check:
     version = software.packages.get(name)
     return good(name, version) if version else missing(name, "not installed", cost)
-
-
-def _check_python(software: Software) -> Check:
-    found = ".".join(map(str, software.python))
-    low, high = PYTHONS
-    if not low <= software.python[:2] < high:
-        remedy = f"install Python {low[0]}.{low[1]} to {high[0]}.{high[1] - 1}"
-        return warning("Python", found, remedy, stops=software.python[:2] < low)
-    return good("Python", found)
 
 
 def _check_torch(software: Software) -> Check:
@@ -136,13 +122,6 @@ def _check_cuda(software: Software, gpus: Sequence[Gpu]) -> Check:
         remedy = "nvidia-smi sees a GPU, torch does not: is CUDA_VISIBLE_DEVICES set to none?"
         return warning("CUDA", f"{software.cuda} does not start", remedy, stops=True)
     return good("CUDA", software.cuda)
-
-
-def _check_cudnn(software: Software, gpus: Sequence[Gpu]) -> Check:
-    if software.cudnn is None:
-        cost = "3D convolutions on a GPU are many times slower" if gpus else "nothing without a GPU"
-        return missing("cuDNN", "none", cost)
-    return good("cuDNN", str(software.cudnn))
 
 
 def _check_dali(software: Software, gpus: Sequence[Gpu]) -> Check:

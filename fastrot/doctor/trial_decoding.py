@@ -65,5 +65,9 @@ def check_codecs(errors: Mapping[str, str], store_codec: str | None = None) -> l
             continue
         stops = none_works if store_codec is None else codec == store_codec
         cost = f"no training here from stores in {codec}: prepare them in another codec"
+        if CODECS[codec].video:
+            cost += (
+                "; on a GPU in a container, set NVIDIA_DRIVER_CAPABILITIES=compute,utility,video"
+            )
         checks.append(missing(f"codec {codec}", error, cost, stops=stops))
     return checks

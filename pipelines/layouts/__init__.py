@@ -1,25 +1,16 @@
 """How data sets lie on disk: a folder in, entries (path, label, splits) out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from pipelines.errors import FastrotError, UsageError
 from pipelines.layouts import folder, hmdb51, kinetics, moments, own_lists, ucf101
 from pipelines.layouts.entry import Entry, Listing
 from pipelines.layouts.matching import near_classes
 
-
-class Layout(Protocol):
-    """Reads a data set's folder."""
-
-    def __call__(self, source: Path) -> Listing:
-        """List the videos of ``source``; FastrotError where its official files are absent or broken."""
-
-
 LIST = "list"
 
-LAYOUTS: dict[str, Layout] = {
+LAYOUTS: dict[str, Callable[[Path], Listing]] = {
     "folder": folder.read,
     "ucf101": ucf101.read,
     "hmdb51": hmdb51.read,
@@ -27,6 +18,7 @@ LAYOUTS: dict[str, Layout] = {
     "moments": moments.read,
     LIST: own_lists.read,
 }
+"""By name: lists the videos of a folder; FastrotError where its official files are absent or broken."""
 
 
 def read_layout(source: Path, layout: str, lists: Sequence[Path] = ()) -> Listing:

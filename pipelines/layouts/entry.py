@@ -1,9 +1,12 @@
 """What a layout finds: the videos with their labels and splits, and what to say about them."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines.layouts.walk import Passed
+SHOWN = 3
+"""How many names a sentence shows of many."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,33 @@ class Entry:
 def counted(count: int, noun: str) -> str:
     """Return such as "1 video" or "1,200 videos"."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def some(names: Sequence[str], separator: str = ", ") -> str:
+    """Return the first of ``names``, and dots where there are more."""
+    return separator.join([*names[:SHOWN], *["..."] * (len(names) > SHOWN)])
+
+
+class Passed:
+    """What was passed over: for each kind how many, and the first few names."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.names: dict[str, list[str]] = {}
+
+    def add(self, kind: str, name: str) -> None:
+        """Count one more of ``kind``, such as "hidden folders"."""
+        self.counts[kind] += 1
+        names = self.names.setdefault(kind, [])
+        if len(names) <= SHOWN:
+            names.append(name)
+
+    def __str__(self) -> str:
+        """Return such as "hidden folders: 2 (.git, .cache); .jpg files: 1 (a.jpg)", most first."""
+        return "; ".join(
+            f"{kind}: {count:,} ({some(self.names[kind])})"
+            for kind, count in self.counts.most_common()
+        )
 
 
 @dataclass

@@ -1,13 +1,11 @@
 """A plain folder of videos, with or without a folder per class."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from pipelines.layouts.entry import Entry, Listing, counted
+from pipelines.layouts.entry import Entry, Listing, counted, some
 from pipelines.layouts.walk import walk
 
 SPLIT_FOLDERS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
-_SHOWN = 3
 
 
 def read(source: Path) -> Listing:
@@ -70,7 +68,7 @@ def _classes(names: list[Path], depth: int) -> tuple[list[str], list[str]]:
         return folders, []
     if not folders and all(len(name.parts) == depth + 1 for name in names):
         return [], []  # no folders, no classes: nothing was meant
-    where = f"the folders {_first(folders)}" if folders else "one folder for each class"
+    where = f"the folders {some(folders)}" if folders else "one folder for each class"
     return [], [
         f"no classes were found: {_some(elsewhere)} not directly in {where}; move such videos into a "
         "class folder or out of the data set, or name classes by --list"
@@ -78,10 +76,5 @@ def _classes(names: list[Path], depth: int) -> tuple[list[str], list[str]]:
 
 
 def _some(names: list[Path]) -> str:
-    examples = _first(name.as_posix() for name in names)
+    examples = some([name.as_posix() for name in names])
     return f"{counted(len(names), 'video')} ({examples}) {'is' if len(names) == 1 else 'are'}"
-
-
-def _first(names: Iterable[str]) -> str:
-    given = list(names)
-    return ", ".join(given[:_SHOWN]) + ", ..." * (len(given) > _SHOWN)

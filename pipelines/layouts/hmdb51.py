@@ -50,23 +50,21 @@ def _find_lists(
     source: Path, candidates: list[Path]
 ) -> tuple[dict[tuple[str, str], Path], list[str]]:
     """Map (class, number of the split) to its list, all of them in one folder; and return warnings."""
-    named = [(path, found) for path in candidates if (found := _LIST_NAME.fullmatch(path.name))]
-    if not named:
+    by_folder: dict[Path, dict[tuple[str, str], Path]] = {}
+    for path in candidates:
+        if found := _LIST_NAME.fullmatch(path.name):
+            by_folder.setdefault(path.parent, {})[found["class"], found["number"]] = path
+    if not by_folder:
         raise FastrotError(
             f"{source} has no lists such as brush_hair_test_split1.txt: put HMDB51's official "
             "splits below it (the folder testTrainMulti_7030_splits of test_train_splits.rar)"
         )
-    covered: dict[Path, set[str]] = {}
-    paths: dict[Path, list[Path]] = {}
-    for path, found in named:
-        covered.setdefault(path.parent, set()).add(found["class"])
-        paths.setdefault(path.parent, []).append(path)
+    covered = {folder: {label for label, _ in lists} for folder, lists in by_folder.items()}
+    paths = {folder: list(lists.values()) for folder, lists in by_folder.items()}
     folder, warnings = only_folder(source, covered, paths)
-    lists = {
-        (found["class"], found["number"]): path for path, found in named if path.parent == folder
-    }
+    lists = by_folder[folder]
     numbers = {number for _, number in lists}
-    for label in sorted({label for label, _ in lists}):
+    for label in sorted(covered[folder]):
         for number in sorted(numbers):
             if (label, number) not in lists:
                 raise FastrotError(

@@ -6,10 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pipelines.layouts.entry import Entry, Listing, counted
-from pipelines.layouts.walk import VIDEO_SUFFIXES, File, Passed, Tree
-
-_SHOWN = 3
+from pipelines.layouts.entry import SHOWN, Entry, Listing, Passed, counted, some
+from pipelines.layouts.walk import VIDEO_SUFFIXES, File, Tree
 
 
 @dataclass
@@ -111,10 +109,10 @@ def doubles_warning(doubles: list[tuple[File, File]]) -> list[str]:
     """Return a warning of pairs (the file that was taken, another one of the same listed video)."""
     if not doubles:
         return []
-    shown = "; ".join(f"{taken.path} instead of {other.path}" for taken, other in doubles[:_SHOWN])
+    shown = some([f"{taken.path} instead of {other.path}" for taken, other in doubles], "; ")
     return [
-        f"{counted(len(doubles), 'file')} not taken, as another file of the same video was "
-        f"({shown}{'; ...' * (len(doubles) > _SHOWN)}): remove those you do not want"
+        f"{counted(len(doubles), 'file')} not taken, as another file of the same video was ({shown}): "
+        "remove those you do not want"
     ]
 
 
@@ -144,11 +142,11 @@ def _near_misses(missing: list[str], left: Iterable[str]) -> list[str]:
     warnings = [
         f"{near!r} on disk is spelt otherwise than {name!r} in the lists: rename it "
         f"({count:,} of the missing videos)"
-        for (near, name), count in renamed.most_common(_SHOWN)
+        for (near, name), count in renamed.most_common(SHOWN)
     ]
-    if len(renamed) > _SHOWN:
+    if len(renamed) > SHOWN:
         warnings.append(
-            f"{len(renamed) - _SHOWN:,} more names are spelt otherwise than in the lists"
+            f"{len(renamed) - SHOWN:,} more names are spelt otherwise than in the lists"
         )
     return warnings
 

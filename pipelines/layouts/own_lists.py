@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipelines.errors import UsageError
-from pipelines.layouts.entry import Listing, counted
+from pipelines.layouts.entry import Listing, counted, some
 from pipelines.layouts.lists import malformed, read_lines
 from pipelines.layouts.matching import Listed, find_listed, match
 from pipelines.layouts.walk import VIDEO_SUFFIXES, File, walk
@@ -119,9 +119,7 @@ def _classes(labels: set[str | None]) -> list[str]:
 def _overlap(listed: dict[str, Listed]) -> list[str]:
     """Warn of videos in several splits: tests on what was trained on are worth nothing."""
     shared = [name for name, video in listed.items() if len(set(video.splits)) > 1]
-    if not shared:
-        return []
     return [
-        f"more than one list names {counted(len(shared), 'video')} ({', '.join(shared[:3])}"
-        f"{', ...' * (len(shared) > 3)}): test videos should not be trained on"
-    ]
+        f"more than one list names {counted(len(shared), 'video')} ({some(shared)}): test videos should "
+        "not be trained on"
+    ] * bool(shared)

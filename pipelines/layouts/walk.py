@@ -1,11 +1,12 @@
 """The files below a source: its videos, its lists, and what was passed over."""
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+
+from pipelines.layouts.entry import Passed
 
 # What FFmpeg reads is more than this list; it only tells a video from the README beside it.
 VIDEO_SUFFIXES = frozenset(
@@ -18,29 +19,6 @@ LIST_SUFFIXES = frozenset({".csv", ".txt"})
 _SYSTEM_FOLDERS = frozenset(
     {"$RECYCLE.BIN", "System Volume Information", "@eaDir", "__MACOSX", "lost+found"}
 )
-_NAMES_KEPT = 3
-
-
-class Passed:
-    """What was passed over: for each kind how many, and the first few names."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self.names: dict[str, list[str]] = {}
-
-    def add(self, kind: str, name: str) -> None:
-        """Count one more of ``kind``, such as "hidden folders"."""
-        self.counts[kind] += 1
-        names = self.names.setdefault(kind, [])
-        if len(names) < _NAMES_KEPT:
-            names.append(name)
-
-    def __str__(self) -> str:
-        """Return such as "hidden folders: 2 (.git, .cache); .jpg files: 1 (a.jpg)", most first."""
-        return "; ".join(
-            f"{kind}: {count:,} ({', '.join(self.names[kind])}{', ...' * (count > _NAMES_KEPT)})"
-            for kind, count in self.counts.most_common()
-        )
 
 
 class File(NamedTuple):

@@ -13,7 +13,7 @@ from pipelines.layouts import Entry, Listing
 from pipelines.prepare.review import review
 from pipelines.prepare.transcode import Job, transcode
 from pipelines.prepare.workers import run_isolated
-from pipelines.store.identity import Origin, find_fault, sight, stop_at_the_machines
+from pipelines.store.identity import Origin, find_fault, sight, unreadable
 from pipelines.store.reading import Settings
 from pipelines.store.shard_writing import EncodedVideo
 from pipelines.store.spool import SpoolError
@@ -102,8 +102,6 @@ def prepare(
         )
         writer.add_classes()
         writer.supersede(reviewed.records)
-        for completed in reviewed.rejected:
-            writer.reject(*completed)
         todo = reviewed.todo
         already = len(entries) - len(todo)
         jobs = [
@@ -176,21 +174,12 @@ def _transcode(job: Job, source: str) -> _Outcome:
     try:
         origin = sight(job.path, source).origin()
     except OSError as error:
-        return None, _unreadable(error, job.path)
+        return None, unreadable(error, job.path)
     try:
         return origin, transcode(job)
     except Exception as error:
         fault = find_fault(job.path)
-        return (origin, error) if fault is None else (None, _unreadable(fault, job.path))
-
-
-def _unreadable(error: OSError, path: Path) -> FastrotError:
-    """Return the reason for which a video is rejected, or the error that stops this run."""
-    try:
-        stop_at_the_machines(error, path)
-    except UnreadableError as stop:
-        return stop
-    return FastrotError(f"it cannot be read: {error.strerror}")
+        return (origin, error) if fault is None else (None, unreadable(fault, job.path))
 
 
 def _settled(outcome: _Outcome | Exception, entry: Entry, source: str) -> _Outcome:

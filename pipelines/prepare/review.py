@@ -1,21 +1,23 @@
 """Compares a data set with the store that has some of it: what is to decode, what only has other labels."""
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
-from pipelines.errors import FastrotError, UsageError
+from pipelines.errors import UnreadableError, UsageError
 from pipelines.layouts import Entry, Listing
-from pipelines.store.identity import Origin, sight, stop_at_the_machines
-from pipelines.store.manifest import Line, current_lines, origin_of, rejections
+from pipelines.store.identity import Origin, sight, unreadable
+from pipelines.store.json_lines import refusing_damage
+from pipelines.store.manifest import current_lines, origin_of, rejections
 from pipelines.store.reading import Record
 
 THREADS = 8
 """Files looked at in parallel: a network file system answers slowly, but many at once."""
 _CHUNK = 256
+
+T = TypeVar("T")
 
 Fate = Literal["decode", "stored", "replaced", "rejected before"]
 
@@ -29,7 +31,6 @@ class Review:
         replaced: names of those in ``todo`` whose file has other content than the store's video.
         revisions: by name, the revision that a line of a video in ``todo`` takes, where that is not 0.
         records: lines that supersede those of stored videos, for the same bytes.
-        rejected: name, reason and origin of rejected videos whose lines had no origin.
         rejected_before: how many videos are not tried again.
         relabelled: a sentence about each video whose class or splits changed.
         absent: stored videos that came from this source and are not found in it any more.
@@ -39,19 +40,9 @@ class Review:
     replaced: list[str] = field(default_factory=list)
     revisions: dict[str, int] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
-    rejected: list[tuple[str, str, Origin]] = field(default_factory=list)
     rejected_before: int = 0
     relabelled: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What became of one entry, and its file, where that was looked at."""
-
-    entry: Entry
-    fate: Fate
-    origin: Origin | None = None
 
 
 def review(
@@ -82,34 +73,34 @@ def review(
     source = str(listing.source or "")
     names = {entry.name for entry in entries}
     lines = current_lines(store)
-    try:
+    with refusing_damage(f"the manifest of {store}"):
         records = {line["name"]: Record(**line) for line in lines if line["name"] in names}
-    except TypeError as error:
-        raise FastrotError(f"the manifest of {store} is damaged: {error}") from None
-    refused = rejections(store)
+    refused = {
+        name: [origin for line in of_name if (origin := origin_of(line)) is not None]
+        for name, of_name in rejections(store).items()
+    }
 
-    def judge(entry: Entry) -> _Seen:
+    def judge(entry: Entry) -> tuple[Fate, Origin | None]:
         return _judge(
             entry, source, records.get(entry.name), refused.get(entry.name, []), retry_rejected
         )
 
     result, clashes = Review(), []
-    for seen in _in_parallel(judge, entries):
-        record = records.get(seen.entry.name)
+    for entry, (fate, origin) in zip(entries, _in_parallel(judge, entries), strict=True):
+        record = records.get(entry.name)
         if record is not None:
-            _follow(result, record, seen)
-        if seen.fate == "replaced" and record is not None and record.origin is not None:
-            result.replaced.append(seen.entry.name)
+            _follow_lists(result, record, entry, origin if fate == "stored" else None)
+        if fate == "rejected before":
+            result.rejected_before += 1
+        if fate in ("decode", "replaced"):
+            result.todo.append(entry)
+            if record is not None:
+                result.revisions[entry.name] = record.revision + 2
+        if fate == "replaced" and record is not None and record.origin is not None:
+            result.replaced.append(entry.name)
             old = Origin.from_text(record.origin)
             if source not in old.sources:
-                clashes.append((seen.entry.name, old.source))
-        if seen.fate in ("decode", "replaced"):
-            result.todo.append(seen.entry)
-        elif seen.fate == "rejected before":
-            result.rejected_before += 1
-            line = refused[seen.entry.name][-1]
-            if seen.origin is not None and "origin" not in line:
-                result.rejected.append((seen.entry.name, str(line.get("reason")), seen.origin))
+                clashes.append((entry.name, old.source))
     if clashes and not replace_clashing:
         raise _clash(store, source, clashes)
     known = {entry.name for entry in listing.entries}.union(listing.missing)
@@ -124,59 +115,41 @@ def review(
 
 
 def _judge(
-    entry: Entry, source: str, record: Record | None, refused: list[Line], retry: bool
-) -> _Seen:
-    """Tell what is to be done about one video; only known ones are looked at."""
-    if record is None and (retry or not refused):
-        return _Seen(entry, "decode")
-    origins = [origin for line in refused if (origin := origin_of(line)) is not None]
+    entry: Entry, source: str, record: Record | None, refused: list[Origin], retry: bool
+) -> tuple[Fate, Origin | None]:
+    """Decide what to do about one video; only files of known names are looked at."""
     stored = None if record is None or record.origin is None else Origin.from_text(record.origin)
-    known = origins if stored is None else [stored, *origins]
+    if stored is None and (retry or not refused):
+        return "decode", None
     try:
         sighting = sight(entry.path, source)
+        known = refused if stored is None else [stored, *refused]
         seen = next((origin for origin in known if sighting.looks_like(origin)), None)
         origin = sighting.origin() if seen is None else seen
     except OSError as error:
-        stop_at_the_machines(error, entry.path)
-        return _Seen(entry, "decode")  # which rejects it, with the reason
-    if record is not None and stored is None:
-        return _Seen(entry, "stored", origin)
+        if isinstance(reason := unreadable(error, entry.path), UnreadableError):
+            raise reason from None
+        return "decode", None  # which rejects it, with the reason
     if stored is not None and stored.content == origin.content:
         same = seen is stored
-        return _Seen(entry, "stored", stored if same else origin.seen_before(stored))
-    if not retry and _was_refused(origin, origins, refused, record):
-        return _Seen(entry, "rejected before", origin)
-    return _Seen(entry, "decode" if record is None else "replaced", origin)
+        return "stored", stored if same else origin.seen_before(stored)
+    if not retry and any(origin.content == other.content for other in refused):
+        return "rejected before", origin
+    return "decode" if record is None else "replaced", origin
 
 
-def _was_refused(
-    origin: Origin, origins: list[Origin], refused: list[Line], record: Record | None
-) -> bool:
-    if record is None and any("origin" not in line for line in refused):
-        return True  # rejected by an earlier version, which kept no origin
-    return any(origin.content == other.content for other in origins)
-
-
-def _follow(result: Review, record: Record, seen: _Seen) -> None:
-    """Let a stored video's line have the label and splits of the lists, and the origin of now."""
-    entry = seen.entry
-    if seen.fate in ("decode", "replaced"):
-        result.revisions[entry.name] = record.revision + 2
-    origin = record.origin
-    if seen.fate == "stored" and seen.origin is not None:
-        origin = seen.origin.to_text()
-    as_before = record.label == entry.label and record.splits == list(entry.splits)
-    if as_before and origin == record.origin:
-        return
+def _follow_lists(result: Review, record: Record, entry: Entry, origin: Origin | None) -> None:
+    """Give a stored video's line the label and splits of the lists, and its ``origin`` if that is known."""
     line = replace(
         record,
         label=entry.label,
         splits=list(entry.splits),
-        origin=origin,
-        revision=record.revision + 1,
+        origin=record.origin if origin is None else origin.to_text(),
     )
-    result.records.append(line)
-    if not as_before:
+    if line == record:
+        return
+    result.records.append(replace(line, revision=record.revision + 1))
+    if (line.label, line.splits) != (record.label, record.splits):
         result.relabelled.append(f"{entry.name}: {_labels(record)} -> {_labels(line)}")
 
 
@@ -193,13 +166,8 @@ def _clash(store: Path, source: str, clashes: list[tuple[str, str]]) -> UsageErr
     )
 
 
-def _in_parallel(judge: Callable[[Entry], _Seen], entries: list[Entry]) -> Iterator[_Seen]:
-    def judge_all(chunk: list[Entry]) -> list[_Seen]:
-        return [judge(entry) for entry in chunk]
-
+def _in_parallel(judge: Callable[[Entry], T], entries: list[Entry]) -> Iterator[T]:
+    chunks = (entries[first : first + _CHUNK] for first in range(0, len(entries), _CHUNK))
     with ThreadPoolExecutor(THREADS, "fastrot-review") as pool:
-        yield from itertools.chain.from_iterable(pool.map(judge_all, _chunks(entries)))
-
-
-def _chunks(entries: list[Entry]) -> Iterable[list[Entry]]:
-    return (entries[first : first + _CHUNK] for first in range(0, len(entries), _CHUNK))
+        for judged in pool.map(lambda chunk: [judge(entry) for entry in chunk], chunks):
+            yield from judged

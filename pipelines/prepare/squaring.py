@@ -63,9 +63,8 @@ class Squarer:
             )
         ]
         if self._crop:
-            area = crop_area(
-                frame.width, frame.height, self._pixel_aspect, _chroma_block(frame.format)
-            )
+            block = max(_chroma_steps(frame.format))
+            area = crop_area(frame.width, frame.height, self._pixel_aspect, block)
             nodes.append(graph.add("crop", "{}:{}:{}:{}:exact=1".format(*area)))
         even = _evenly_subsampled(frame.format)
         if even is not None:
@@ -106,10 +105,6 @@ def crop_area(
 def _chroma_steps(pixels: VideoFormat) -> tuple[int, int]:
     """Return how many luma samples there are to a chroma sample, along a row and along a column."""
     return 64 // pixels.chroma_width(64), 64 // pixels.chroma_height(64)
-
-
-def _chroma_block(pixels: VideoFormat) -> int:
-    return max(_chroma_steps(pixels))
 
 
 def _evenly_subsampled(pixels: VideoFormat) -> str | None:

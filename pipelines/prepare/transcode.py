@@ -79,13 +79,6 @@ def transcode(job: Job) -> EncodedVideo:
     return dataclasses.replace(video, fps=fps, damaged_frames=damaged)
 
 
-def read_frames(
-    path: Path, count: int | None, size: int, fit: str = "stretch"
-) -> tuple[list[Frame], float, int]:
-    """Return a list of what ``stream_frames`` gives, the kept frames' rate, and the damaged frames."""
-    return stream_frames(path, count, size, fit, lambda frames, fps: list(frames))
-
-
 def stream_frames(
     path: Path,
     count: int | None,

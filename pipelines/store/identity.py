@@ -11,7 +11,7 @@ import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipelines.errors import UnreadableError
+from pipelines.errors import FastrotError, UnreadableError
 
 HASHED_BYTES = 65536
 """Bytes hashed at each end of a file."""
@@ -133,16 +133,17 @@ def find_fault(path: Path) -> OSError | None:
     return None
 
 
-def stop_at_the_machines(error: OSError, path: Path) -> None:
-    """Raise where an error is not the file's own: the files after it would be rejected wrongly too.
+def unreadable(error: OSError, path: Path) -> FastrotError:
+    """Return the reason to reject a file that cannot be read.
 
-    Raises:
-        UnreadableError: too many open files, a lost mount, a folder that is gone.
+    It is an UnreadableError, at which ``prepare`` stops, where the files after it would be rejected wrongly
+    too: for too many open files, a lost mount, a folder that is gone.
     """
-    if error.errno in _OF_THE_MACHINE or not path.parent.exists():
-        hint = ": raise `ulimit -n`" if error.errno == errno.EMFILE else ""
-        raise UnreadableError(
-            f"{path} cannot be read ({error.strerror}{hint}), nor can other videos probably: "
-            "prepare stops. What is in the store is safe; run the same command again",
-            error.errno,
-        ) from None
+    if error.errno not in _OF_THE_MACHINE and path.parent.exists():
+        return FastrotError(f"it cannot be read: {error.strerror}")
+    hint = ": raise `ulimit -n`" if error.errno == errno.EMFILE else ""
+    return UnreadableError(
+        f"{path} cannot be read ({error.strerror}{hint}), nor can other videos probably: "
+        "prepare stops. What is in the store is safe; run the same command again",
+        error.errno,
+    )

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,24 +19,43 @@ def line_files(store: Path, kind: str) -> list[Path]:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSON-lines file; nothing if it is absent.
+    """Yield the objects of a JSON-lines file, each of which has a "name"; nothing if the file is absent.
 
-    A last line without its end is what a killed writer leaves: it is passed over, as its bytes were
-    never promised. Any other broken line is a FastrotError that names it.
+    A last line without its end is what a killed writer leaves: it is skipped, since its bytes were never
+    promised.
+
+    Raises:
+        FastrotError: a line is not JSON, or not such an object; names it.
     """
     for number, chunk in _line_chunks(path):
         try:
             # One call for many lines: a manifest may have a million.
-            yield from json.loads(b"[" + b",".join(chunk) + b"]")
-        except (ValueError, RecursionError):
-            for line_number, line in enumerate(chunk, number):
-                try:
-                    json.loads(line)
-                except (ValueError, RecursionError):
-                    raise FastrotError(
-                        f"{path}, line {line_number}, is not JSON: the file is damaged"
-                    ) from None
-            raise
+            lines = json.loads(b"[" + b",".join(chunk) + b"]")
+        except ValueError:
+            lines = [_value(line) for line in chunk]
+        for line_number, line in enumerate(lines, number):
+            if not (isinstance(line, dict) and isinstance(line.get("name"), str)):
+                raise FastrotError(
+                    f"{path}, line {line_number}, is not an object with a name: it is damaged"
+                )
+            yield line
+
+
+def _value(line: bytes) -> Any:
+    """Return a line's value, None where it is not JSON."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+@contextmanager
+def refusing_damage(what: Path | str) -> Iterator[None]:
+    """Raise FastrotError, which says that ``what`` is damaged, where a value has an impossible form."""
+    try:
+        yield
+    except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
+        raise FastrotError(f"{what} is damaged: {error!r}") from None
 
 
 def _line_chunks(path: Path) -> Iterator[tuple[int, list[bytes]]]:

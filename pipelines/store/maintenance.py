@@ -50,9 +50,7 @@ def verify(
                 return (
                     f"its checksum is {found:08x}, the manifest has {int(store.crc32[video]):08x}"
                 )
-            return _check_offsets(store, files, video, data) or _check_checksums(
-                store, files, video, data
-            )
+            return _check_frames(store, files, video, data)
         except UnreadableError as error:
             raise UnreadableError(f"{error}. {_REFUSED}", error.errno) from None
         except FastrotError as error:
@@ -69,24 +67,16 @@ def verify(
                 progress(done, len(store))
 
 
-def _check_offsets(store: Store, files: ShardFiles, video: int, data: Bytes) -> str | None:
-    """Compare an mjpeg video's frame offsets, which have no checksum, with where its JPEGs begin."""
-    if store.codec != "mjpeg":
-        return None
-    starts = packet_starts(store, files, video, 0, int(store.frames[video]) - 1)
-    places = starts[:-1] - int(store.offset[video])
-    if places[0] or (data[places] != 0xFF).any() or (data[places + 1] != 0xD8).any():
-        return "its frame offsets do not point at JPEGs"
-    return None
-
-
-def _check_checksums(store: Store, files: ShardFiles, video: int, data: Bytes) -> str | None:
-    """Compare a video's frames, which are whole, with the file of their checksums."""
+def _check_frames(store: Store, files: ShardFiles, video: int, data: Bytes) -> str | None:
+    """Compare a video, whose bytes are whole, with the files of its frames' offsets and checksums."""
     count = int(store.frames[video])
     if store.codec == "raw":
         frames = np.split(data, count)
     elif store.codec == "mjpeg":
         starts = packet_starts(store, files, video, 0, count - 1) - int(store.offset[video])
+        places = starts[:-1]
+        if places[0] or (data[places] != 0xFF).any() or (data[places + 1] != 0xD8).any():
+            return "its frame offsets do not point at JPEGs"
         frames = [data[begin:end] for begin, end in itertools.pairwise(starts.tolist())]
     else:
         return None
@@ -106,21 +96,17 @@ def drop(store: Store, broken: dict[str, str]) -> None:
     ``prepare`` when their file has changed.
     """
     with _every_part_locked(store.path):
-        _drop(store, broken)
-
-
-def _drop(store: Store, broken: dict[str, str]) -> None:
-    origins = {line["name"]: line.get("origin") for line in current_lines(store.path)}
-    rejected = list(read_lines(store.path / "rejected.jsonl"))
-    for name, reason in broken.items():
-        origin = origins.get(name)  # None in stores of earlier versions
-        rejected.append({"name": name, "reason": reason, **({"origin": origin} if origin else {})})
-    _write_lines(store.path / "rejected.jsonl", rejected)
-    for manifest in line_files(store.path, "manifest"):
-        if manifest.exists():
-            _write_lines(
-                manifest, [line for line in read_lines(manifest) if line["name"] not in broken]
-            )
+        origins = {line["name"]: line.get("origin") for line in current_lines(store.path)}
+        rejected = list(read_lines(store.path / "rejected.jsonl"))
+        rejected += [
+            {"name": name, "reason": reason, "origin": origins.get(name)}
+            for name, reason in broken.items()
+        ]
+        _write_lines(store.path / "rejected.jsonl", rejected)
+        for manifest in line_files(store.path, "manifest"):
+            if manifest.exists():
+                kept = [line for line in read_lines(manifest) if line["name"] not in broken]
+                _write_lines(manifest, kept)
 
 
 def _write_lines(path: Path, lines: Iterable[Line]) -> None:
@@ -139,31 +125,25 @@ def merge(path: Path) -> int:
     Store.open(path)  # refuses what is no store, or damaged
     parts = line_files(path, "manifest")[1:]
     with _every_part_locked(path):
-        _merge(path)
+        rejected = list(itertools.chain.from_iterable(rejections(path).values()))
+        try:
+            for kind, lines in (("manifest", current_lines(path)), ("rejected", rejected)):
+                _write_lines(path / f"{kind}.jsonl", lines)
+                for part in line_files(path, kind)[1:]:
+                    part.unlink()
+        except OSError as error:
+            raise FastrotError(f"the store {path} cannot be written: {error}") from None
     return len(parts)
 
 
 @contextlib.contextmanager
 def _every_part_locked(path: Path) -> Iterator[None]:
     """Keep every writer of a store away while its manifests are rewritten."""
-    names = [
-        manifest.stem.removeprefix("manifest-") for manifest in line_files(path, "manifest")[1:]
-    ]
+    parts = [file.stem.removeprefix("manifest-") for file in line_files(path, "manifest")[1:]]
     with contextlib.ExitStack() as locks:
-        for part in ["", *names]:
+        for part in ["", *parts]:
             locks.enter_context(lock(path, part))
         yield
-
-
-def _merge(path: Path) -> None:
-    try:
-        rejected = itertools.chain.from_iterable(rejections(path).values())
-        for kind, lines in (("manifest", current_lines(path)), ("rejected", list(rejected))):
-            _write_lines(path / f"{kind}.jsonl", lines)
-            for part in line_files(path, kind)[1:]:
-                part.unlink()
-    except OSError as error:
-        raise FastrotError(f"the store {path} cannot be written: {error}") from None
 
 
 def extract(store: Store, name: str, out: Path) -> Path:
@@ -183,7 +163,7 @@ def extract(store: Store, name: str, out: Path) -> Path:
         raise FastrotError(f"{target} is there already: choose another place by --out")
     with replacing(target) as temporary:
         if CODECS[store.codec].video:
-            temporary.write_bytes(_read(store, video).tobytes())
+            temporary.write_bytes(ShardFiles().read_video(store, video).tobytes())
         elif store.codec == "mjpeg":
             _write_packets(store, video, temporary)
         else:
@@ -199,10 +179,6 @@ def find(store: Store, name: str) -> int:
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise UsageError(f"{store.path} has no video {name!r}{hint} (fastrot store ls lists them)")
-
-
-def _read(store: Store, video: int) -> Bytes:
-    return ShardFiles().read_video(store, video)
 
 
 def _write_packets(store: Store, video: int, path: Path) -> None:
@@ -223,7 +199,7 @@ def _write_packets(store: Store, video: int, path: Path) -> None:
 
 
 def _write_lossless(store: Store, video: int, path: Path) -> None:
-    frames = _read(store, video).reshape(-1, store.size, store.size, 3)
+    frames = ShardFiles().read_video(store, video).reshape(-1, store.size, store.size, 3)
     rate = Fraction(store.fps(video)).limit_denominator(1001)
     with av.open(str(path), "w", format="matroska") as container:
         stream = container.add_stream("ffv1", rate=rate)

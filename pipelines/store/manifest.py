@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import FastrotError
 from pipelines.store.identity import Origin
-from pipelines.store.json_lines import line_files, read_lines
+from pipelines.store.json_lines import line_files, read_lines, refusing_damage
 
 Line = dict[str, Any]
 
@@ -34,7 +33,7 @@ def origin_of(line: Line) -> Origin | None:
     """Return the file of a line, None where it has none.
 
     Raises:
-        ValueError, AttributeError: it is no origin that a writer of ours wrote.
+        ValueError, AttributeError: the line's origin has a form that no writer writes.
     """
     text = line.get("origin")
     return None if text is None else Origin.from_text(text)
@@ -47,38 +46,28 @@ def current_lines(store: Path) -> list[Line]:
         FastrotError: a manifest is damaged.
     """
     lines = [line for file in line_files(store, "manifest") for line in read_lines(file)]
-    try:
+    with refusing_damage(f"the manifest of {store}"):
         for line in lines:
             origin_of(line)
         chosen = newest(
             [line["name"] for line in lines], [line.get("revision", 0) for line in lines]
         )
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
-        raise FastrotError(f"the manifest of {store} is damaged: {error!r}") from None
     return [lines[i] for i in chosen]
 
 
 def rejections(store: Path) -> dict[str, list[Line]]:
     """Return the lines of rejected videos by name, the newest last: one for each content that a name had.
 
-    Lines of earlier versions have no "origin"; they count where no other line of the name does.
-
     Raises:
         FastrotError: a line is damaged.
     """
     found: dict[str, dict[Any, Line]] = {}
     for file in line_files(store, "rejected"):
-        for line in read_lines(file):
-            if isinstance(line, dict) and isinstance(line.get("name"), str):
-                try:
-                    origin = origin_of(line)
-                except (ValueError, AttributeError) as error:
-                    raise FastrotError(f"{file} is damaged: {error!r}") from None
-                key = "origin" in line and (origin.content if origin else None)
+        with refusing_damage(file):
+            for line in read_lines(file):
+                origin = origin_of(line)
                 lines = found.setdefault(line["name"], {})
-                lines.pop(key, None)
-                lines[key] = line
-    return {
-        name: [line for line in lines.values() if "origin" in line] or list(lines.values())
-        for name, lines in found.items()
-    }
+                content = origin and origin.content
+                lines.pop(content, None)
+                lines[content] = line
+    return {name: list(lines.values()) for name, lines in found.items()}

@@ -21,17 +21,15 @@ from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError, UsageError
 from pipelines.store.codecs import CODECS
-from pipelines.store.json_lines import line_files, read_lines
+from pipelines.store.json_lines import line_files, read_lines, refusing_damage
 from pipelines.store.manifest import newest
 
 Fit = Literal["stretch", "crop"]
 FITS: tuple[Fit, ...] = get_args(Fit)
 FORMAT = 2
-FORMATS = (1, FORMAT)
-"""Formats that can be read and written to. Stores of format 1 have no checksums of single frames."""
 
 MAX_SIZE = 8192
-"""The largest side of frames in pixels: a store.json that says more is damaged, or somebody's trick."""
+"""The largest side of frames in pixels: a store.json with more is damaged."""
 ALL = "all"
 
 
@@ -61,7 +59,7 @@ class Settings:
     @property
     def frame_checksums(self) -> bool:
         """Whether shards of single frames have a file of the frames' checksums beside them."""
-        return self.format >= 2 and not CODECS[self.codec].video
+        return not CODECS[self.codec].video
 
     def _check(self) -> None:
         """Raise ValueError where a value cannot be one that a writer of ours wrote."""
@@ -69,8 +67,10 @@ class Settings:
             raise ValueError(f"size is {self.size!r}: frames have 1 to {MAX_SIZE} pixels a side")
         if self.frames is not None and (type(self.frames) is not int or self.frames < 1):
             raise ValueError(f"frames is {self.frames!r}")
-        if not all(isinstance(name, str) for name in (self.codec, *self.classes)):
-            raise ValueError("codec and classes must be texts")
+        if not all(isinstance(name, str) for name in self.classes):
+            raise ValueError("classes must be texts")
+        if self.codec not in CODECS:
+            raise ValueError(f"codec is {self.codec!r}; known are {', '.join(CODECS)}")
 
     @classmethod
     def read(cls, path: Path) -> "Settings":
@@ -85,22 +85,12 @@ class Settings:
             ) from None
         except (OSError, ValueError) as error:
             raise FastrotError(f"{file} cannot be read: {error}") from None
-        except RecursionError:
-            raise FastrotError(f"{file} is damaged: it is nested too deeply") from None
-        if not isinstance(values, dict) or values.get("format") not in FORMATS:
-            raise FastrotError(
-                f"{file} is not of store format {FORMAT} (or 1): prepare the store again"
-            )
-        try:
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise FastrotError(f"{file} is not of store format {FORMAT}: prepare the store again")
+        with refusing_damage(file):
             values["classes"] = tuple(values["classes"])
             settings = cls(**values)
             settings._check()
-        except (KeyError, TypeError, ValueError) as error:
-            raise FastrotError(f"{file} is damaged: {error}") from None
-        if settings.codec not in CODECS:
-            raise FastrotError(
-                f"{file} names the codec {settings.codec!r}; known are {', '.join(CODECS)}"
-            )
         return settings
 
 
@@ -110,8 +100,8 @@ class Record:
 
     ``offset`` and ``bytes`` are its range in the shard; ``index`` is the number of its first frame among
     the shard's frames, which is also its place in the shard's file of frame offsets (mjpeg).
-    ``origin`` describes the file that it was made of (text of an ``identity.Origin``; None in stores of
-    earlier versions). A line of a higher ``revision`` supersedes those of lower ones with its name.
+    ``origin`` describes the file that it was made of (text of an ``identity.Origin``; None where there was
+    none, as of generated videos). A line of a higher ``revision`` supersedes lower ones of its name.
     """
 
     name: str
@@ -137,20 +127,18 @@ def check_place(store: Path, shard: Any) -> None:
     Raises:
         FastrotError: the name, or a link, leads elsewhere.
     """
-    plain = (
-        isinstance(shard, str) and shard not in ("", ".", "..") and not set(shard) & set("/\\\0")
-    )
     folder = (store / "shards").resolve()
-    files = [shard, f"{shard}.offsets", f"{shard}.crc32"]
-    if (
-        not plain
-        or folder.parent != store.resolve()
-        or any((folder / file).resolve().parent != folder for file in files)
-    ):
-        raise FastrotError(
-            f"the manifest of {store} names the shard {shard!r}, which leads out of the store's folder: "
-            "do not use this store"
-        )
+    places = {store.resolve() / "shards"}
+    if isinstance(shard, str) and not set(shard) & set("/\\\0") and shard not in ("", ".", ".."):
+        places |= {
+            (folder / f"{shard}{end}").resolve().parent for end in ("", ".offsets", ".crc32")
+        }
+        if places == {folder}:
+            return
+    raise FastrotError(
+        f"the manifest of {store} names the shard {shard!r}, which leads out of the store's folder: "
+        "do not use this store"
+    )
 
 
 class _Columns:
@@ -167,8 +155,6 @@ class _Columns:
         self.fps = array("d")
 
     def add(self, line: dict[str, Any]) -> None:
-        if not isinstance(line["name"], str):
-            raise TypeError(f"the name {line['name']!r}")
         self.names.append(line["name"])
         self.revisions.append(line.get("revision", 0))
         self.fps.append(line["fps"])
@@ -230,16 +216,12 @@ class Store:
         settings = Settings.read(path)
         columns = _Columns(settings.classes)
         for manifest in line_files(path, "manifest"):
-            try:
+            with refusing_damage(manifest):
                 for line in read_lines(manifest):
                     columns.add(line)
-            except (TypeError, KeyError, OverflowError, RecursionError) as error:
-                raise FastrotError(f"{manifest} is damaged: {error!r}") from None
         # A video that was rejected and prepared later is in both files.
         rejected = {
-            str(line.get("name")) if isinstance(line, dict) else ""
-            for file in line_files(path, "rejected")
-            for line in read_lines(file)
+            line["name"] for file in line_files(path, "rejected") for line in read_lines(file)
         }
         for shard in columns.shards:
             check_place(path, shard)

@@ -18,7 +18,13 @@ from pipelines.errors import FastrotError, UsageError
 from pipelines.files import write_file
 from pipelines.store.codecs import CODECS
 from pipelines.store.identity import Origin
-from pipelines.store.json_lines import append_lines, line_files, open_lines, read_lines
+from pipelines.store.json_lines import (
+    append_lines,
+    line_files,
+    open_lines,
+    read_lines,
+    refusing_damage,
+)
 from pipelines.store.reading import Record, Settings, check_place
 from pipelines.store.shard_writing import EncodedVideo, Shard, open_binary
 
@@ -68,10 +74,8 @@ class StoreWriter:
         self._manifest = open_lines(path / f"manifest{self._suffix}.jsonl")
         self._rejects = open_lines(path / f"rejected{self._suffix}.jsonl")
         lines = (line for file in line_files(path, "manifest") for line in read_lines(file))
-        try:
+        with refusing_damage(f"the manifest of {path}"):
             records = [Record(**line) for line in lines]
-        except TypeError as error:
-            raise FastrotError(f"the manifest of {path} is damaged: {error}") from None
         self.known = {record.name for record in records}
         for shard in {str(record.shard) for record in records}:
             check_place(path, shard)
@@ -95,8 +99,6 @@ class StoreWriter:
             write_file(self.path / "store.json", self.settings.to_json())
             return
         there = asdict(Settings.read(self.path))
-        # A store of an older format stays what it is.
-        self.settings = dataclasses.replace(self.settings, format=there["format"])
         wanted = asdict(self.settings)
         differing = [key for key in wanted if there[key] != wanted[key] and key != "classes"]
         if differing:

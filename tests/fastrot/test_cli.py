@@ -143,6 +143,8 @@ def test_errors_are_one_line_and_an_exit_code(
         ["fly"],
         ["prepare", "."],
         ["prepare", ".", "--out", "s", "--frames", "0"],
+        ["features", "c.pt", "--store", "s", "--out", "f.npz", "--clips", "0"],
+        ["demo", "--seeds", "0"],
         ["prepare", ".", "--out", "s", "--frames", "some"],
         ["prepare", ".", "--out", "s", "--shard", "3/2"],
         ["prepare", ".", "--out", "s", "--shard", "0/2"],

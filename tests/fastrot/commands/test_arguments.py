@@ -15,7 +15,7 @@ def parser():
     parser.add_argument("--store", action="append", default=[])
     parser.add_argument("--preset")
     parser.add_argument("--dry-run", action="store_true")
-    options_anywhere(parser)
+    options_anywhere(parser, "changes")
     return parser
 
 

@@ -27,3 +27,9 @@ def test_only_the_stores_codec_must_work():
     assert [check.stops for check in check_codecs(errors)] == [False] * 3
     assert [check.stops for check in check_codecs(errors, "h264")] == [False, False, True]
     assert all(check.stops for check in check_codecs({"raw": "no", "mjpeg": "no"}))
+
+
+def test_a_container_without_the_video_capability_gets_the_remedy():
+    h264, mjpeg = check_codecs({"h264": "no", "mjpeg": "no"})
+    assert "NVIDIA_DRIVER_CAPABILITIES=compute,utility,video" in h264.remedy
+    assert "NVIDIA" not in mjpeg.remedy

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.layouts.walk import Passed, walk
+from pipelines.layouts.entry import Passed
+from pipelines.layouts.walk import walk
 from tests.pipelines.layouts.trees import touch
 
 

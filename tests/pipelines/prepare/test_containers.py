@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from pipelines.prepare.containers import find_truncation
-from pipelines.prepare.transcode import read_frames
 from tests.helpers import moving_frames, write_video
+from tests.pipelines.prepare.frames import read_frames
 
 CASES = [
     ("mpeg4", "avi"),

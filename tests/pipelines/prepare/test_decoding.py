@@ -9,9 +9,10 @@ from pipelines.errors import FastrotError
 from pipelines.layouts import read_layout
 from pipelines.prepare.decoding import Decoder, is_damage
 from pipelines.prepare.preparation import prepare
-from pipelines.prepare.transcode import check_damage, read_frames
+from pipelines.prepare.transcode import check_damage
 from pipelines.store.reading import Settings, Store
 from tests.helpers import decode_with_pyav, moving_frames, write_streams
+from tests.pipelines.prepare.frames import read_frames
 
 FRAMES = moving_frames(60, 96, 128)
 

@@ -9,8 +9,8 @@ from pipelines.errors import FastrotError
 from pipelines.loading.unprepared import ReaderLoader
 from pipelines.plan import ClipSpec, WindowPlan
 from pipelines.prepare.orientation import UPRIGHT, orientation_of_matrix
-from pipelines.prepare.transcode import read_frames
 from tests.helpers import moving_frames, write_display_matrix, write_video
+from tests.pipelines.prepare.frames import read_frames
 
 SIGNS = (1, -1)
 EIGHT = [(a, 0, 0, d) for a, d in itertools.product(SIGNS, SIGNS)]

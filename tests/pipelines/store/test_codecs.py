@@ -15,10 +15,11 @@ from pipelines.loading.loader import Loader
 from pipelines.loading.options import LoaderOptions
 from pipelines.plan import ClipSpec, TrainPlan, frame_numbers, train_ranges
 from pipelines.prepare.encode import GOP, encode
-from pipelines.prepare.transcode import Job, read_frames, transcode
+from pipelines.prepare.transcode import Job, transcode
 from pipelines.store.codecs import CODECS, check_quality, check_size
 from pipelines.store.reading import Settings
 from tests.helpers import decode_with_pyav, moving_frames, turn_on_its_side, write_video
+from tests.pipelines.prepare.frames import read_frames
 
 BARS = [
     (255, 255, 255), (255, 255, 0), (0, 255, 255), (0, 255, 0),

@@ -115,7 +115,7 @@ def test_numbers_that_cannot_be_are_refused_at_opening(path, values):
 def test_settings_that_cannot_be_are_refused(path, values):
     settings = json.loads((path / "store.json").read_text())
     (path / "store.json").write_text(json.dumps({**settings, **values}))
-    with pytest.raises(FastrotError, match=r"damaged|names the codec"):
+    with pytest.raises(FastrotError, match="damaged"):
         Store.open(path)
 
 
@@ -139,20 +139,20 @@ def test_no_memory_is_taken_for_bytes_that_are_not_there(make_store, tmp_path, m
     assert max(taken) < 2**30
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"format": 2}', "null", "1" * 5000, '"\\ud800"'])
+@pytest.mark.parametrize(
+    "text", ['{"format": 2}', '{"format": 1}', "null", "1" * 5000, "[", '"\\ud800"']
+)
 def test_a_store_json_that_is_none_is_named(path, text):
     (path / "store.json").write_text(text)
     with pytest.raises(FastrotError, match=r"store\.json"):
         Store.open(path)
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, "5", "null", "[1]", '{"name": {}}', "1" * 5000])
+@pytest.mark.parametrize("text", ["[", "5", "null", "[1]", '{"name": {}}', "1" * 5000])
 @pytest.mark.parametrize("kind", ["manifest", "rejected"])
-def test_lines_that_are_none_do_not_crash(path, kind, text):
+def test_lines_that_are_none_are_named(path, kind, text):
     with (path / f"{kind}.jsonl").open("a") as file:
-        file.write(text + "\n")
-    if kind == "manifest" or len(text) > 100:
-        with pytest.raises(FastrotError, match=rf"{kind}\.jsonl"):
-            Store.open(path)
-    else:
-        assert len(Store.open(path)) == 6
+        file.write('{"name": "x"}\n' * (kind == "rejected") + text + "\n")
+    number = 2 if kind == "rejected" else 7
+    with pytest.raises(FastrotError, match=rf"{kind}\.jsonl, line {number}, is not an object"):
+        Store.open(path)
