@@ -99,7 +99,7 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def started(args: argparse.Namespace) -> "Iterator[tuple[ClipSet, Runtime]]":
-    """Start the process, and open the store whose clips the options of ``add_network`` and ``add_clips`` name."""
+    """Start the process, and open the store named by the options of ``add_network`` and ``add_clips``."""
     from fastrot.distributed.runtime import Runtime, require_launcher
     from fastrot.evaluation.clip_set import ClipSet
     from pipelines.store.reading import Store

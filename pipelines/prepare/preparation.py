@@ -102,6 +102,8 @@ def prepare(
         )
         writer.add_classes()
         writer.supersede(reviewed.records)
+        for completed in reviewed.rejected:
+            writer.reject(*completed)
         todo = reviewed.todo
         already = len(entries) - len(todo)
         jobs = [

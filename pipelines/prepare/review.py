@@ -10,7 +10,7 @@ from pipelines.errors import UnreadableError, UsageError
 from pipelines.layouts import Entry, Listing
 from pipelines.store.identity import Origin, sight, unreadable
 from pipelines.store.json_lines import refusing_damage
-from pipelines.store.manifest import current_lines, origin_of, rejections
+from pipelines.store.manifest import Line, current_lines, origin_of, rejections
 from pipelines.store.reading import Record
 
 THREADS = 8
@@ -31,6 +31,7 @@ class Review:
         replaced: names of those in ``todo`` whose file has other content than the store's video.
         revisions: by name, the revision that a line of a video in ``todo`` takes, where that is not 0.
         records: lines that supersede those of stored videos, for the same bytes.
+        rejected: name, reason and origin of rejected videos whose lines had no origin.
         rejected_before: how many videos are not tried again.
         relabelled: a sentence about each video whose class or splits changed.
         absent: stored videos that came from this source and are not found in it any more.
@@ -40,6 +41,7 @@ class Review:
     replaced: list[str] = field(default_factory=list)
     revisions: dict[str, int] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
+    rejected: list[tuple[str, str, Origin]] = field(default_factory=list)
     rejected_before: int = 0
     relabelled: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
@@ -75,10 +77,7 @@ def review(
     lines = current_lines(store)
     with refusing_damage(f"the manifest of {store}"):
         records = {line["name"]: Record(**line) for line in lines if line["name"] in names}
-    refused = {
-        name: [origin for line in of_name if (origin := origin_of(line)) is not None]
-        for name, of_name in rejections(store).items()
-    }
+    refused = rejections(store)
 
     def judge(entry: Entry) -> tuple[Fate, Origin | None]:
         return _judge(
@@ -92,6 +91,9 @@ def review(
             _follow_lists(result, record, entry, origin if fate == "stored" else None)
         if fate == "rejected before":
             result.rejected_before += 1
+            line = refused[entry.name][-1]
+            if origin is not None and "origin" not in line:
+                result.rejected.append((entry.name, str(line.get("reason")), origin))
         if fate in ("decode", "replaced"):
             result.todo.append(entry)
             if record is not None:
@@ -115,25 +117,29 @@ def review(
 
 
 def _judge(
-    entry: Entry, source: str, record: Record | None, refused: list[Origin], retry: bool
+    entry: Entry, source: str, record: Record | None, refused: list[Line], retry: bool
 ) -> tuple[Fate, Origin | None]:
     """Decide what to do about one video; only files of known names are looked at."""
     stored = None if record is None or record.origin is None else Origin.from_text(record.origin)
-    if stored is None and (retry or not refused):
+    if record is None and (retry or not refused):
         return "decode", None
+    origins = [known for line in refused if (known := origin_of(line)) is not None]
+    known_origins = origins if stored is None else [stored, *origins]
     try:
         sighting = sight(entry.path, source)
-        known = refused if stored is None else [stored, *refused]
-        seen = next((origin for origin in known if sighting.looks_like(origin)), None)
+        seen = next((each for each in known_origins if sighting.looks_like(each)), None)
         origin = sighting.origin() if seen is None else seen
     except OSError as error:
         if isinstance(reason := unreadable(error, entry.path), UnreadableError):
             raise reason from None
         return "decode", None  # which rejects it, with the reason
+    if record is not None and stored is None:  # of an earlier version, which kept no origin
+        return "stored", origin
     if stored is not None and stored.content == origin.content:
         same = seen is stored
         return "stored", stored if same else origin.seen_before(stored)
-    if not retry and any(origin.content == other.content for other in refused):
+    unidentified = record is None and any("origin" not in line for line in refused)
+    if not retry and (unidentified or any(origin.content == each.content for each in origins)):
         return "rejected before", origin
     return "decode" if record is None else "replaced", origin
 

@@ -98,10 +98,10 @@ def drop(store: Store, broken: dict[str, str]) -> None:
     with _every_part_locked(store.path):
         origins = {line["name"]: line.get("origin") for line in current_lines(store.path)}
         rejected = list(read_lines(store.path / "rejected.jsonl"))
-        rejected += [
-            {"name": name, "reason": reason, "origin": origins.get(name)}
-            for name, reason in broken.items()
-        ]
+        for name, reason in broken.items():
+            origin = origins.get(name)  # None in stores of earlier versions
+            line = {"name": name, "reason": reason}
+            rejected.append({**line, "origin": origin} if origin else line)
         _write_lines(store.path / "rejected.jsonl", rejected)
         for manifest in line_files(store.path, "manifest"):
             if manifest.exists():

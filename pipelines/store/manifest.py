@@ -58,6 +58,8 @@ def current_lines(store: Path) -> list[Line]:
 def rejections(store: Path) -> dict[str, list[Line]]:
     """Return the lines of rejected videos by name, the newest last: one for each content that a name had.
 
+    Lines of earlier versions have no "origin"; they count where no other line of the name does.
+
     Raises:
         FastrotError: a line is damaged.
     """
@@ -67,7 +69,10 @@ def rejections(store: Path) -> dict[str, list[Line]]:
             for line in read_lines(file):
                 origin = origin_of(line)
                 lines = found.setdefault(line["name"], {})
-                content = origin and origin.content
-                lines.pop(content, None)
-                lines[content] = line
-    return {name: list(lines.values()) for name, lines in found.items()}
+                key = "origin" in line and (origin.content if origin else None)
+                lines.pop(key, None)
+                lines[key] = line
+    return {
+        name: [line for line in lines.values() if "origin" in line] or list(lines.values())
+        for name, lines in found.items()
+    }

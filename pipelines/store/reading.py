@@ -27,6 +27,8 @@ from pipelines.store.manifest import newest
 Fit = Literal["stretch", "crop"]
 FITS: tuple[Fit, ...] = get_args(Fit)
 FORMAT = 2
+FORMATS = (1, FORMAT)
+"""Formats that are read and written to. Stores of format 1 have no checksums of single frames."""
 
 MAX_SIZE = 8192
 """The largest side of frames in pixels: a store.json with more is damaged."""
@@ -59,7 +61,7 @@ class Settings:
     @property
     def frame_checksums(self) -> bool:
         """Whether shards of single frames have a file of the frames' checksums beside them."""
-        return not CODECS[self.codec].video
+        return self.format >= 2 and not CODECS[self.codec].video
 
     def _check(self) -> None:
         """Raise ValueError where a value cannot be one that a writer of ours wrote."""
@@ -85,8 +87,10 @@ class Settings:
             ) from None
         except (OSError, ValueError) as error:
             raise FastrotError(f"{file} cannot be read: {error}") from None
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise FastrotError(f"{file} is not of store format {FORMAT}: prepare the store again")
+        if not isinstance(values, dict) or values.get("format") not in FORMATS:
+            raise FastrotError(
+                f"{file} is not of store format {FORMAT} (or 1): prepare the store again"
+            )
         with refusing_damage(file):
             values["classes"] = tuple(values["classes"])
             settings = cls(**values)
@@ -100,8 +104,8 @@ class Record:
 
     ``offset`` and ``bytes`` are its range in the shard; ``index`` is the number of its first frame among
     the shard's frames, which is also its place in the shard's file of frame offsets (mjpeg).
-    ``origin`` describes the file that it was made of (text of an ``identity.Origin``; None where there was
-    none, as of generated videos). A line of a higher ``revision`` supersedes lower ones of its name.
+    ``origin`` describes the file that it was made of (text of an ``identity.Origin``; None in stores of
+    earlier versions). A line of a higher ``revision`` supersedes lower ones of its name.
     """
 
     name: str

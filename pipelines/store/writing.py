@@ -99,6 +99,8 @@ class StoreWriter:
             write_file(self.path / "store.json", self.settings.to_json())
             return
         there = asdict(Settings.read(self.path))
+        # A store of an older format keeps its format.
+        self.settings = dataclasses.replace(self.settings, format=there["format"])
         wanted = asdict(self.settings)
         differing = [key for key in wanted if there[key] != wanted[key] and key != "classes"]
         if differing:

@@ -14,6 +14,7 @@ from pipelines.loading.options import LoaderOptions
 from pipelines.loading.replacement import FIRST_CLIPS, Tolerance
 from pipelines.plan import ClipSpec, Share, TrainPlan, train_ranges
 from pipelines.store.reading import Store
+from pipelines.store.shard_writing import checksums_path
 
 CPU = torch.device("cpu")
 
@@ -227,3 +228,13 @@ def test_the_share_is_of_what_was_delivered_and_of_a_thousand_at_least():
         tolerance.note(10, "broken")
     tolerance.delivered = 2 * FIRST_CLIPS
     tolerance.note(11, "broken")
+
+
+def test_a_store_of_the_older_format_has_no_frame_checksums(copy, videos):
+    store = copy("mjpeg")
+    text = (store.path / "store.json").read_text()
+    (store.path / "store.json").write_text(text.replace('"format": 2', '"format": 1'))
+    checksums_path(store.shard_path(0)).unlink()
+    old = Store.open(store.path)
+    batches, replaced, _ = load(old)
+    assert (len(batches), replaced) == (6, [])

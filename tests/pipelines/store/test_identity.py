@@ -123,3 +123,30 @@ def test_an_unchanged_file_is_not_read_again(source, tmp_path, monkeypatch):
     monkeypatch.setattr(identity.Sighting, "origin", None)  # a call would be a TypeError
     assert run(source, tmp_path / "store").already == 4
     assert (tmp_path / "store" / "manifest.jsonl").read_bytes() == lines
+
+
+def test_stores_of_earlier_versions_are_completed_and_made_new_in_nothing(
+    source, tmp_path, decoded
+):
+    out = tmp_path / "store"
+    bad = source / "b" / "bad.avi"
+    bad.write_bytes(b"RIFF")
+    run(source, out)
+    for name in ("manifest.jsonl", "rejected.jsonl"):
+        lines = [json.loads(line) for line in (out / name).read_text().splitlines()]
+        for line in lines:
+            del line["origin"]
+            line.pop("revision", None)
+        (out / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert len(Store.open(out)) == 4
+    del decoded[:]
+    assert (run(source, out).already, decoded) == (5, [])
+    assert len(Store.open(out)) == 4
+    film(source / "b" / "1.avi", 33)
+    film(bad, 34)
+    result = run(source, out)
+    assert (result.added, result.replaced, sorted(decoded)) == (
+        2,
+        ["b/1.avi"],
+        ["1.avi", "bad.avi"],
+    )
