@@ -33,7 +33,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--codec",
         choices=list(CODECS),
         default="mjpeg",
-        help="raw: fastest, about 12 times the bytes of mjpeg; h264 (GPU only) and vp9: a fifth of them",
+        help="raw: fastest, 8 to 12 times the bytes of mjpeg; h264 (GPU only) and vp9: a sixth of them",
     )
     parser.add_argument(
         "--frames",

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from fastrot.cli import COMMANDS, build_parser
-from tests.docs.pages import PAGES, ROOT, anchors, commands, inline_code, links, prose
+from tests.docs.pages import PAGES, ROOT, anchors, blocks, commands, inline_code, links, prose
 
 IDS = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
@@ -63,6 +63,17 @@ def test_configs_in_the_pages_load():
                 load_config(ROOT / words[1], overrides)
                 seen += 1
     assert seen >= 5
+
+
+def test_configs_that_a_page_has_its_reader_write_load(tmp_path):
+    from fastrot.config import load_config
+
+    found = [block.text for page in PAGES for block in blocks(page) if block.language == "yaml"]
+    assert len(found) >= 3
+    for i, text in enumerate(found):
+        path = tmp_path / f"{i}.yaml"
+        path.write_text(text)
+        load_config(path, ["data.store=STORE"])
 
 
 @pytest.mark.parametrize("name", ["command_page", "config_page"])
