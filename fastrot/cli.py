@@ -1,6 +1,7 @@
 """The command line: a thin table of subcommands, and the one place where errors become exit codes."""
 
 import argparse
+import contextlib
 import importlib
 import io
 import os
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A file's name may be bytes that are no text: they are shown escaped.
             stream.reconfigure(errors="backslashreplace")
-    args = build_parser().parse_args(argv)
+    args = _parse(argv)
     try:
         return int(args.run(args))
     except FastrotError as error:
@@ -74,16 +75,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the arguments. What is wrong with them is the same in all ranks, and printed by rank 0."""
+    parser = build_parser()
+    if _is_first_rank():
+        return parser.parse_args(argv)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            return parser.parse_args(argv)
+    except SystemExit:
+        _leave_it_to_rank_0()
+        raise
+
+
 def _report(error: FastrotError) -> None:
     """Print an error once: wrong usage by rank 0, for it is the same in all; others by who met it first."""
     if isinstance(error, UsageError):
-        if os.environ.get("RANK", "0") == "0":
+        if _is_first_rank():
             _say(f"fastrot: error: {error}")
-        elif "TORCHELASTIC_RUN_ID" in os.environ:
-            # torchrun ends rank 0 as soon as another one has ended, and rank 0 may still be starting.
-            time.sleep(_FOR_RANK_0_S)
+        else:
+            _leave_it_to_rank_0()
     elif not error.reported:
         _say(f"fastrot: error: {error}")
+
+
+def _is_first_rank() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _leave_it_to_rank_0() -> None:
+    """Give rank 0 time to print: torchrun ends it as soon as another one has ended."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        time.sleep(_FOR_RANK_0_S)
 
 
 def _say(line: str) -> None:

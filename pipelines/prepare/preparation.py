@@ -12,7 +12,7 @@ from pipelines.errors import FastrotError, UnreadableError
 from pipelines.layouts import Entry, Listing
 from pipelines.prepare.review import review
 from pipelines.prepare.transcode import Job, transcode
-from pipelines.prepare.workers import run_isolated
+from pipelines.prepare.workers import WorkerLostError, run_isolated
 from pipelines.store.identity import Origin, find_fault, sight, unreadable
 from pipelines.store.reading import Settings
 from pipelines.store.shard_writing import EncodedVideo
@@ -194,6 +194,8 @@ def _settled(outcome: _Outcome | Exception, entry: Entry, source: str) -> _Outco
         if isinstance(outcome[1], UnreadableError):
             raise outcome[1]
         return outcome
+    if isinstance(outcome, WorkerLostError) and outcome.timed_out:
+        outcome = FastrotError(f"{outcome}: raise --time-limit and use --retry-rejected")
     try:
         return sight(entry.path, source).origin(), outcome
     except OSError:

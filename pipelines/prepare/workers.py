@@ -15,7 +15,11 @@ Result = TypeVar("Result")
 
 
 class WorkerLostError(Exception):
-    """A worker was killed by a crash or by the time limit; the message says which."""
+    """A worker was killed by a crash, or by the time limit (``timed_out``); the message says which."""
+
+    def __init__(self, message: str, *, timed_out: bool = False):
+        super().__init__(message)
+        self.timed_out = timed_out
 
 
 class _Worker(Generic[Item, Result]):
@@ -116,7 +120,7 @@ def _collect(worker: _Worker[Any, Result], time_limit: float) -> Result | Except
     if time.monotonic() >= worker.deadline:
         worker.process.kill()
         worker.process.join()
-        return WorkerLostError(f"it took longer than the limit of {time_limit:g} s")
+        return WorkerLostError(f"it took longer than the limit of {time_limit:g} s", timed_out=True)
     worker.process.join()  # its files are closed; its exit code may be a moment behind
     code = worker.process.exitcode or 0
     cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -208,6 +208,9 @@ def test_wrong_usage_is_printed_by_rank_0_alone(rank, times, monkeypatch, tmp_pa
         monkeypatch.setattr(cli, "_FOR_RANK_0_S", 0.0)
     assert main(["prepare", ".", "--out", str(tmp_path / "s"), "--quality", "99"]) == 2
     assert capsys.readouterr().err.count("fastrot: error: --quality is 99") == times
+    with pytest.raises(SystemExit, match="2"):
+        main(["prepare", ".", "--nonsense"])
+    assert capsys.readouterr().err.count("usage: fastrot") == times
 
 
 def test_other_errors_are_each_ranks_own(monkeypatch, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 import weakref
 import zlib
 from pathlib import Path
@@ -190,3 +191,16 @@ def test_videos_that_fail_leave_no_file_while_the_others_go_on(videos, tmp_path,
     with pytest.raises(FastrotError, match=r"none of the 2 videos.*SIGKILL.*it is damaged"):
         prepare_folder(tmp_path / "source", tmp_path / "store", settings("raw"), progress=progress)
     assert left == [[]] * 3
+
+
+def take_for_ever(job, source):
+    time.sleep(600)
+
+
+def test_a_video_that_takes_too_long_is_rejected_with_the_way_out(videos, tmp_path, monkeypatch):
+    monkeypatch.setattr(prepare_module, "_transcode", take_for_ever)
+    (path,) = videos.rglob("video0*")
+    with pytest.raises(
+        FastrotError, match=r"limit of 0\.5 s: raise --time-limit and use --retry-rejected"
+    ):
+        prepare_folder(path, tmp_path / "store", settings("raw"), time_limit=0.5)
