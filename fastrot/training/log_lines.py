@@ -1,11 +1,11 @@
 """What a run's log says of how it starts, and of clips that were replaced."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
+from fastrot.evaluation.unreadable import of_all_processes
 from fastrot.runs.run_folder import RunFolder
 from fastrot.tasks import Task
 from fastrot.training.optim import scaled_lr
@@ -42,13 +42,9 @@ def report_replaced(
         runtime: all of its processes call this together.
         step: the current one.
     """
-    mine = json.dumps([asdict(each) for each in replaced]).encode() if replaced else b""
-    everyones = [json.loads(each) for each in runtime.all_bytes(mine) if each]
-    rows = sorted((row for each in everyones for row in each), key=lambda row: row["sample"])
-    for row in rows:
-        folder.log(
-            f"step {step}  clip {row['sample']} replaced by clip {row['by']}: {row['reason']}"
-        )
-    if rows:
-        folder.record({"step": step, "replaced": rows})
-    return len(rows)
+    clips = of_all_processes(replaced, runtime)
+    for clip in clips:
+        folder.log(f"step {step}  clip {clip.sample} replaced by clip {clip.by}: {clip.reason}")
+    if clips:
+        folder.record({"step": step, "replaced": [asdict(clip) for clip in clips]})
+    return len(clips)
