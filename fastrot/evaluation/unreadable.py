@@ -19,6 +19,13 @@ class Skipped:
     reason: str
 
 
+def of_all_processes(unread: Sequence[Replaced], runtime: Runtime) -> list[Replaced]:
+    """Return the clips that any process could not read, by sample; the processes call this together."""
+    mine = json.dumps([asdict(clip) for clip in unread]).encode()
+    clips = [Replaced(**clip) for each in runtime.all_bytes(mine) for clip in json.loads(each)]
+    return sorted(clips, key=lambda clip: clip.sample)
+
+
 def settle(
     unread: Sequence[Replaced],
     runtime: Runtime,
@@ -42,12 +49,9 @@ def settle(
     Raises:
         FastrotError: too many cannot be read.
     """
-    mine = json.dumps([asdict(clip) for clip in unread]).encode()
-    clips = [clip for each in runtime.all_bytes(mine) for clip in json.loads(each)]
     found: dict[int, Skipped] = {}
-    for clip in sorted(clips, key=lambda clip: clip["sample"]):
-        skipped = Skipped(clip["video"], clip["reason"])
-        found.setdefault(clip["sample"] // clips_per_video, skipped)
+    for clip in of_all_processes(unread, runtime):
+        found.setdefault(clip.sample // clips_per_video, Skipped(clip.video, clip.reason))
     if found:
         tolerance = VideoTolerance(share, videos=videos, clips_per_video=clips_per_video)
         tolerance.check(len(found), list(found.values())[-1].reason)

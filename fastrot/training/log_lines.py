@@ -1,8 +1,8 @@
 """What a run's log says: how it starts, its averages, and the clips that were replaced."""
 
-import json
 from dataclasses import asdict
 
+from fastrot.evaluation.unreadable import of_all_processes
 from fastrot.training.clock import Clock
 from fastrot.training.optim import scaled_lr
 from fastrot.training.pace import cpu_note
@@ -82,13 +82,9 @@ def log_replaced(start: Start, loader: BatchLoader) -> None:
     All processes call this together.
     """
     folder, step, replaced = start.folder, start.trainer.step, loader.take_replaced()
-    mine = json.dumps([asdict(each) for each in replaced]).encode() if replaced else b""
-    everyones = [json.loads(each) for each in start.runtime.all_bytes(mine) if each]
-    rows = sorted((row for each in everyones for row in each), key=lambda row: row["sample"])
-    for row in rows:
-        folder.log(
-            f"step {step}  clip {row['sample']} replaced by clip {row['by']}: {row['reason']}"
-        )
-    if rows:
-        folder.record({"step": step, "replaced": rows})
-    start.standing.replaced += len(rows)
+    clips = of_all_processes(replaced, start.runtime)
+    for clip in clips:
+        folder.log(f"step {step}  clip {clip.sample} replaced by clip {clip.by}: {clip.reason}")
+    if clips:
+        folder.record({"step": step, "replaced": [asdict(clip) for clip in clips]})
+    start.standing.replaced += len(clips)

@@ -1,11 +1,15 @@
 from pathlib import Path
 
+import pytest
 import torch
 
 from fastrot.distributed.runtime import Runtime
+from fastrot.evaluation import features
 from fastrot.evaluation.clip_set import ClipSet
-from fastrot.evaluation.features import block_features, untrained
+from fastrot.evaluation.features import block_features, compare_features, untrained
 from fastrot.evaluation.trained import load_trained
+from fastrot.training.run import train
+from pipelines.errors import UsageError
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, EvalPlan
 from pipelines.store.reading import Store
@@ -53,3 +57,14 @@ def test_a_random_networks_activations_are_normalised(
         out = network.eval().bn1(network.conv1(clips))
     torch.testing.assert_close(out.mean(dim=(0, 2, 3, 4)), torch.zeros(4), atol=1e-3, rtol=0)
     torch.testing.assert_close(out.std(dim=(0, 2, 3, 4)), torch.ones(4), atol=1e-2, rtol=0)
+
+
+def test_a_test_split_that_does_not_fit_is_refused_before_anything_is_read(
+    tiny_config: TinyConfig, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = load_trained(train(tiny_config(train={"iterations": 1})).last, runtime)
+    store = Store.open(trained.config.data.store)
+    store.labels[store.select("test1")[0]] = -1
+    monkeypatch.setattr(features, "block_features", None)
+    with pytest.raises(UsageError, match="1 videos of the split 'test1' have no action label"):
+        compare_features(trained, ClipSet(store, "test1"), "train1", runtime)
