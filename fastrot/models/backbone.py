@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from fastrot.config import Config, DataConfig, ModelConfig, from_mapping
-from fastrot.models.network import copy_backbone
 from fastrot.models.resnet3d import BLOCKS, ResNet3D, Shortcut
-from fastrot.models.weight_files import ABOUT, Weights, copy_matching, read_weights, stem_note
+from fastrot.models.weight_files import ABOUT, Weights, read_weights
 from fastrot.rotation.op import normalize
 from fastrot.rotation.pixels import Pixels
 from fastrot.version import __version__
@@ -98,7 +97,7 @@ def load_backbone(path: Path | str, device: torch.device | str = "cpu") -> Backb
     Raises:
         FastrotError: the file cannot be read, or is no 3D ResNet of basic blocks.
     """
-    backbone = _fill(path, read_weights(path))
+    backbone, _ = _backbone_of(path, read_weights(path))
     backbone.to(device)
     nn.utils.convert_conv3d_weight_memory_format(backbone, torch.channels_last_3d)
     return backbone.eval()
@@ -123,11 +122,8 @@ def convert(source: Path, out: Path, *, partial: bool = False) -> Conversion:
         raise UsageError(f"{out}: name it with one of {', '.join(SUFFIXES)}")
     weights = read_weights(source)
     if partial:
-        torch.manual_seed(0)
-        backbone = _backbone_of(source, weights)
-        untrained = copy_matching(backbone, weights.tensors)[1]
-    else:
-        backbone, untrained = _fill(source, weights), []
+        torch.manual_seed(0)  # of what stays untrained
+    backbone, untrained = _backbone_of(source, weights, partial=partial)
     tensors = {name: value.contiguous() for name, value in backbone.state_dict().items()}
     write_file(out, _serialize(out, tensors, _about(backbone)))
     unused = sorted(set(weights.tensors) - set(tensors))
@@ -160,23 +156,16 @@ def find_model(tensors: Mapping[str, Tensor]) -> ModelConfig:
     return ModelConfig(depth=cast(Any, depths[0]), width=len(stem), shortcut=shortcut)
 
 
-def _backbone_of(path: Path | str, weights: Weights) -> Backbone:
-    """Return an untrained backbone of the file's shape."""
+def _backbone_of(
+    path: Path | str, weights: Weights, *, partial: bool = False
+) -> tuple[Backbone, list[str]]:
+    """Return the backbone of a file, and the names of its weights that the file lacks."""
     try:
         model = find_model(weights.tensors)
     except FastrotError as error:
         raise FastrotError(f"{path}: {error}") from None
-    return Backbone(model, _clips_of(path, weights.about))
-
-
-def _fill(path: Path | str, weights: Weights) -> Backbone:
-    backbone = _backbone_of(path, weights)
-    try:
-        copy_backbone(backbone, weights.tensors)
-    except FastrotError as error:
-        note = stem_note(weights.tensors, backbone)
-        raise FastrotError(f"{path} ({weights.form}): {error}{note}") from None
-    return backbone
+    backbone = Backbone(model, _clips_of(path, weights.about))
+    return backbone, weights.copy_into(backbone, path, partial=partial)[1]
 
 
 def _clips_of(path: Path | str, about: Mapping[str, Any]) -> DataConfig:

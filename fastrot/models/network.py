@@ -1,6 +1,6 @@
 """Backbone and head (section 3.3): the pretext network, the transfer network, and weights between them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -104,28 +104,42 @@ def transfer_network(
     return Network(nn.Linear(8 * width, classes), depth, width, shortcut, dropout)
 
 
-def copy_backbone(network: ResNet3D, state: Mapping[str, Tensor]) -> list[str]:
-    """Copy everything but the head `fc` from a state dict into a network.
-
-    A prefix `module.`, left by data-parallel training, is dropped. The network is left as it was where
-    anything does not fit.
+def copy_backbone(
+    network: ResNet3D, state: Mapping[str, Tensor], *, partial: bool = False
+) -> tuple[list[str], list[str]]:
+    """Copy everything but the head ``fc`` from a state dict into a network.
 
     Args:
         network: Receives the weights; its head stays as it is.
-        state: Names and tensors, as `Network.state_dict` gives them.
+        state: Names and tensors, as ``Network.state_dict`` gives them.
+        partial: Copy what has the same name and shape, instead of refusing weights that do not all fit.
 
     Returns:
-        The names that were loaded.
+        The names that were copied, and, sorted, those of the network's weights that were not.
 
     Raises:
-        FastrotError: Where a name is missing or unknown, or a shape differs. The message names the
-            first.
+        FastrotError: A name is missing or unknown, or a shape differs (the message names the first); or,
+            if ``partial``, nothing fits. The network is then as it was.
     """
-    given = _backbone({name.removeprefix("module."): value for name, value in state.items()})
-    wanted = _backbone(network.state_dict())
+    given, wanted = _backbone(state), _backbone(network.state_dict())
     # Files from before PyTorch 0.4.1 have no such counters, and with a fixed momentum none is read.
     required = [name for name in wanted if not name.endswith(".num_batches_tracked")]
+    if partial:
+        fitting = [name for name in required if name in given]
+        given = {n: given[n] for n in fitting if given[n].shape == wanted[n].shape}
+        if not given:
+            raise FastrotError("nothing in it has the name and shape of the network's weights")
+    else:
+        _require_fit(given, wanted, required)
+    with torch.no_grad():
+        for name, value in given.items():
+            wanted[name].copy_(value)
+    return list(given), sorted(set(required) - set(given))
 
+
+def _require_fit(
+    given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], required: Sequence[str]
+) -> None:
     if missing := [name for name in required if name not in given]:
         raise _misfit(f"have no {missing[0]}", len(missing))
     if unknown := [name for name in given if name not in wanted]:
@@ -134,11 +148,6 @@ def copy_backbone(network: ResNet3D, state: Mapping[str, Tensor]) -> list[str]:
         name = differing[0]
         shapes = f"{tuple(given[name].shape)}, not {tuple(wanted[name].shape)}"
         raise _misfit(f"have {name} of shape {shapes}", len(differing))
-
-    with torch.no_grad():
-        for name, value in given.items():
-            wanted[name].copy_(value)
-    return list(given)
 
 
 def _backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from fastrot.models.network import Network, copy_backbone
@@ -22,7 +21,6 @@ _TORCHVISION = (
     (re.compile(r"^(layer\d\.\d+)\.conv(\d)\.0\."), r"\1.conv\2."),
     (re.compile(r"^(layer\d\.\d+)\.conv(\d)\.1\."), r"\1.bn\2."),
 )
-
 
 ABOUT = "fastrot"
 """Where an exported file says what its weights are of."""
@@ -43,6 +41,16 @@ class Weights:
     form: str
     about: Mapping[str, Any] = field(default_factory=dict)
 
+    def copy_into(
+        self, network: ResNet3D, name: Path | str, *, partial: bool = False
+    ) -> tuple[list[str], list[str]]:
+        """Copy the backbone as ``copy_backbone`` does; messages call the file ``name``."""
+        try:
+            return copy_backbone(network, self.tensors, partial=partial)
+        except FastrotError as error:
+            note = _stem_note(self.tensors, network)
+            raise FastrotError(f"{name} ({self.form}): {error}{note}") from None
+
 
 def start_from(path: Path | str, network: Network, *, partial: bool = False) -> str:
     """Copy a file's backbone into ``network`` and return a line about what matched.
@@ -59,19 +67,14 @@ def start_from(path: Path | str, network: Network, *, partial: bool = False) -> 
         FastrotError: the file cannot be read, or does not fit; the network is then as it was.
     """
     weights = read_weights(path)
-    state, form = weights.tensors, weights.form
-    try:
-        if partial:
-            fits, left = copy_matching(network, state)
-            return (
-                f"init {path} ({form}): {len(fits)} of {len(fits) + len(left)} tensors loaded, "
-                f"left as they were: {_some(left)}"
-            )
-        loaded = copy_backbone(network, state)
-    except FastrotError as error:
-        raise FastrotError(f"init={path} ({form}): {error}{stem_note(state, network)}") from None
-    unused = sorted(set(state) - set(loaded))
-    return f"init {path} ({form}): {len(loaded)} tensors loaded, not used: {_some(unused)}"
+    loaded, left = weights.copy_into(network, f"init={path}", partial=partial)
+    if partial:
+        total = len(loaded) + len(left)
+        what = f"{len(loaded)} of {total} tensors loaded, left as they were: {_some(left)}"
+    else:
+        unused = sorted(set(weights.tensors) - set(loaded))
+        what = f"{len(loaded)} tensors loaded, not used: {_some(unused)}"
+    return f"init {path} ({weights.form}): {what}"
 
 
 def read_weights(path: Path | str) -> Weights:
@@ -132,32 +135,8 @@ def _our_name(name: str) -> str:
     return name
 
 
-def copy_matching(network: ResNet3D, state: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
-    """Copy the backbone's weights that have the same name and shape.
-
-    Returns:
-        The names that were copied, and those that the network keeps as they were.
-
-    Raises:
-        FastrotError: Where there is nothing to copy.
-    """
-    # Counters of batches have a shape that always fits, and say nothing of the weights.
-    wanted = {
-        name: value
-        for name, value in network.state_dict().items()
-        if not name.startswith("fc.") and not name.endswith(".num_batches_tracked")
-    }
-    fits = [name for name in wanted if name in state and state[name].shape == wanted[name].shape]
-    if not fits:
-        raise FastrotError("nothing in it has the name and shape of the network's weights")
-    with torch.no_grad():
-        for name in fits:
-            wanted[name].copy_(state[name])
-    return fits, sorted(set(wanted) - set(fits))
-
-
-def stem_note(state: Mapping[str, Tensor], network: ResNet3D) -> str:
-    """Say what it means where the first convolution is another one."""
+def _stem_note(state: Mapping[str, Tensor], network: ResNet3D) -> str:
+    """Return what to add to a message where the first convolution is another one."""
     theirs, ours = state.get("conv1.weight"), network.conv1.weight
     if theirs is None or theirs.ndim != 5 or theirs.shape[2:] == ours.shape[2:]:
         return ""
