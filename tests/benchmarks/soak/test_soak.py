@@ -34,7 +34,7 @@ def pretend(by):
 
 
 def test_memory_and_handles_are_flat_over_rebuilt_pipelines(tmp_path):
-    found = measure(60.0, folder=tmp_path, most=8)
+    found = measure(float("inf"), folder=tmp_path, most=8)
     assert len(found.minutes) == 8
     assert found.rebuilds > 8
     assert found.flat, found.lines()
