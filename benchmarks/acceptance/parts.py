@@ -4,7 +4,6 @@ Each part is a process of its own: one that fails, hangs or breaks the GPU's con
 """
 
 import argparse
-import importlib.util
 import json
 import re
 import sys
@@ -21,6 +20,7 @@ import torch
 from benchmarks import rotation, train
 from benchmarks.acceptance import findings as acceptance_page
 from benchmarks.harness import session as whole_run
+from benchmarks.harness.inputs import installed
 from benchmarks.harness.measure import Options, Result
 from benchmarks.harness.processes import run_limited
 from benchmarks.loading import codec_rates
@@ -153,7 +153,7 @@ def run_measure(name: str, seconds: float, out: Path, *, quick: bool = False) ->
 
 def run_tests(seconds: float, out: Path) -> dict[str, Any]:
     """Run the tests marked gpu, which must not skip."""
-    if importlib.util.find_spec("pytest") is None:
+    if not installed("pytest"):
         return {"status": "left out", "error": "pytest is not installed"}
     if not (ROOT / "tests").is_dir():
         return {"status": "left out", "error": "no tests beside the package"}
@@ -182,12 +182,12 @@ def run_tests(seconds: float, out: Path) -> dict[str, Any]:
     return read_junit(file)
 
 
-def read_junit(file: Path, installed: Callable[[str], bool] | None = None) -> dict[str, Any]:
+def read_junit(file: Path, found: Callable[[str], bool] = installed) -> dict[str, Any]:
     """Return the tests' status, counts and failures, and how many are left out for want of which package.
 
     Args:
         file: what pytest wrote. A file of tests that it could not read is one error.
-        installed: says of a module whether it is there; by default, in this Python.
+        found: says of a module whether it is there; by default, in this Python.
     """
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     failures: dict[str, str] = {}
@@ -196,7 +196,7 @@ def read_junit(file: Path, installed: Callable[[str], bool] | None = None) -> di
         wrong = [child for child in case if child.tag in ("failure", "error")]
         if wrong:
             text = f"{wrong[0].get('message', '')}\n{wrong[0].text or ''}"
-            package = _missing_package(text, installed or _installed)
+            package = _missing_package(text, found)
             if package is not None:
                 left_out[package] += 1
                 continue
@@ -214,13 +214,13 @@ def read_junit(file: Path, installed: Callable[[str], bool] | None = None) -> di
     }
 
 
-def _missing_package(text: str, installed: Callable[[str], bool]) -> str | None:
+def _missing_package(text: str, found: Callable[[str], bool]) -> str | None:
     """Return the package for whose absence a test failed, None where it is another failure."""
     if any(f"NVIDIA DALI {what}" in text for what in ("cannot be imported", "is not installed")):
-        return None if installed("nvidia.dali") else "NVIDIA DALI"
+        return None if found("nvidia.dali") else "NVIDIA DALI"
     for module in re.findall(r"No module named '([\w.]+)'", text):
         package = str(module).partition(".")[0]
-        if package not in OURS and not installed(package):
+        if package not in OURS and not found(package):
             return package
     return None
 
@@ -232,14 +232,7 @@ def absent_packages() -> Mapping[str, str]:
         "apex": ("apex", "its FusedSGD"),
         "triton": ("triton", "the rotation kernel and torch.compile"),
     }
-    return {name: what for name, (module, what) in wanted.items() if not _installed(module)}
-
-
-def _installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # of the package around it
-        return False
+    return {name: what for name, (module, what) in wanted.items() if not installed(module)}
 
 
 def _why(code: int | None, seconds: float, errors: str) -> str:

@@ -28,6 +28,15 @@ from fastrot.terminal.console import say
 from pipelines.errors import FastrotError, UsageError
 from pipelines.files import write_file
 
+SIZES = {
+    "unlabelled": (1400, "videos to pre-train on"),
+    "groups": (21, "of labelled videos, for each class"),
+    "clips_per_group": (3, "videos in a group"),
+    "frames": (32, "of each video"),
+    "size": (80, "of each frame"),
+}
+"""Of the generated set: the default of each and what it counts."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -49,15 +58,8 @@ class Settings:
 
     def spec(self, case: Case) -> DemoSpec:
         """The case's demo set."""
-        return DemoSpec(
-            unlabelled=self.unlabelled,
-            groups=self.groups,
-            clips_per_group=self.clips_per_group,
-            frames=self.frames,
-            size=self.size,
-            camera=case.camera,
-            horizon=case.horizon,
-        )
+        sizes = {name: getattr(self, name) for name in SIZES}
+        return DemoSpec(camera=case.camera, horizon=case.horizon, **sizes)
 
     def overrides(self, case: Case) -> dict[str, list[str]]:
         """The changes to the demo's configs, by stage, for `fastrot.demo.demo.run_demo`."""
@@ -165,11 +167,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--epochs", type=float, default=10, help="of pre-training")
     parser.add_argument("--seeds", type=int, default=3, help="fine-tunings of each kind")
-    parser.add_argument("--unlabelled", type=int, default=1400, help="videos to pre-train on")
-    parser.add_argument("--groups", type=int, default=21, help="of labelled videos, for each class")
-    parser.add_argument("--clips-per-group", type=int, default=3, help="videos in a group")
-    parser.add_argument("--frames", type=int, default=32, help="of each video")
-    parser.add_argument("--size", type=int, default=80, help="of each frame")
+    for name, (default, about) in SIZES.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, help=about)
     for stage in ("pretrain", "finetune"):
         parser.add_argument(
             f"--{stage}",
@@ -192,12 +191,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.seeds < 1:
             raise UsageError(f"--seeds is {args.seeds}: it must be at least 1")
         settings = Settings(
-            **{
-                name: getattr(args, name)
-                for name in ("unlabelled", "groups", "clips_per_group", "frames", "size")
-            },
-            epochs=args.epochs,
-            seeds=args.seeds,
+            **{name: getattr(args, name) for name in ("epochs", "seeds", *SIZES)},
             pretrain=tuple(args.pretrain),
             finetune=tuple(args.finetune),
         )

@@ -124,13 +124,21 @@ def footage() -> list[Path]:
     return found
 
 
+def installed(module: str) -> bool:
+    """Return whether a module can be found, without importing it."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the package that contains it
+        return False
+
+
 def require_dali() -> None:
     """Check that there is a loader.
 
     Raises:
         NotHere: DALI is not installed.
     """
-    if importlib.util.find_spec("nvidia") is None or not importlib.util.find_spec("nvidia.dali"):
+    if not installed("nvidia.dali"):
         raise NotHere("NVIDIA DALI is not installed")
 
 

@@ -1,6 +1,5 @@
 """A run of several benchmarks: where it ran, its file, and how they share its time."""
 
-import errno
 import json
 import os
 import platform
@@ -65,10 +64,10 @@ def require_writable(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     except OSError as error:
         raise FastrotError(f"{path} cannot be written: {error.strerror}") from None
+    if path.is_dir():
+        raise FastrotError(f"{path} cannot be written: it is a folder")
 
 
 SHARES = {"loader": 0.5, "rotation": 0.08, "train": 0.22, "scaling": 0.12, "startup": 0.08}

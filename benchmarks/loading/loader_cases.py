@@ -139,7 +139,11 @@ class LoaderCases:
 
     def videos(self, codec: str, spec: ClipSpec) -> tuple[Store, NDArray[np.int64]]:
         """Return a codec's store, and those of its videos that have a clip's frames."""
-        return self._inputs.stores[codec], self._long_enough(codec, spec.decoded_frames)
+        store, videos = self._inputs.stores[codec], self._inputs.videos
+        kept = videos[store.frames[videos] >= spec.decoded_frames]
+        if not len(kept):
+            raise NotHere(f"no video has {spec.decoded_frames} frames")
+        return store, kept
 
     def loader(self, codec: str, spec: ClipSpec, **changed: Any) -> Batches:
         """Return what makes our loader over a codec's store."""
@@ -243,13 +247,6 @@ class LoaderCases:
 
     def _plan(self, codec: str, spec: ClipSpec) -> TrainPlan:
         return TrainPlan(*self.videos(codec, spec), spec, seed=0)
-
-    def _long_enough(self, codec: str, frames: int) -> NDArray[np.int64]:
-        videos = self._inputs.videos
-        kept = videos[self._inputs.stores[codec].frames[videos] >= frames]
-        if not len(kept):
-            raise NotHere(f"no video has {frames} frames")
-        return kept
 
     def _files(self, codec: str) -> dict[int, Path]:
         return dict(zip(self._inputs.videos.tolist(), self._inputs.files(codec), strict=True))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.harness.resident import resident_now_mb
 from benchmarks.soak.small_stores import SIZE, make_store
 from fastrot.config import from_mapping
 from fastrot.terminal.console import say
@@ -74,12 +75,10 @@ def measure(seconds: float, *, folder: Path, cycles: float = math.inf) -> Flatne
     while time.monotonic() - began < seconds and len(found.minutes) < cycles:
         found.rebuilds += _load(store, len(found.minutes))
         _train(store, folder)
-        status = Path("/proc/self/status").read_text()
-        values = dict(line.split(":", 1) for line in status.splitlines())
         found.minutes.append((time.monotonic() - began) / 60)
-        found.resident_mb.append(int(values["VmRSS"].split()[0]) / 1000)
+        found.resident_mb.append(resident_now_mb())
         found.handles.append(len(list(Path("/proc/self/fd").iterdir())))
-        found.threads.append(int(values["Threads"]))
+        found.threads.append(len(list(Path("/proc/self/task").iterdir())))
         if time.monotonic() - told > 60:
             told = time.monotonic()
             say(

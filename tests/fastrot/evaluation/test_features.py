@@ -8,7 +8,6 @@ from fastrot.evaluation import features
 from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.features import block_features, compare_features, untrained
 from fastrot.evaluation.trained import load_trained
-from fastrot.training.run import train
 from pipelines.errors import UsageError
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, EvalPlan
@@ -60,9 +59,9 @@ def test_a_random_networks_activations_are_normalised(
 
 
 def test_a_test_split_that_does_not_fit_is_refused_before_anything_is_read(
-    tiny_config: TinyConfig, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    pretext_checkpoint: Path, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained = load_trained(train(tiny_config(train={"iterations": 1})).last, runtime)
+    trained = load_trained(pretext_checkpoint, runtime)
     store = Store.open(trained.config.data.store)
     store.labels[store.select("test1")[0]] = -1
     monkeypatch.setattr(features, "block_features", None)
