@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,11 @@ from sklearn.linear_model import LogisticRegression
 from fastrot.rotation.angles import RADIUS, SIGMA, inscribed_size, rotate_all, rotate_each
 from fastrot.rotation.sets import EIGHTH_TURNS
 
-PLAIN = {"mean": (0, 0, 0), "std": (1 / 255, 1 / 255, 1 / 255), "dtype": torch.float32}
+PLAIN: dict[str, Any] = {
+    "mean": (0, 0, 0),
+    "std": (1 / 255, 1 / 255, 1 / 255),
+    "dtype": torch.float32,
+}
 
 
 def noise(clips: int, size: int, seed: int = 0, frames: int = 1) -> torch.Tensor:
@@ -136,8 +141,8 @@ def accuracy_on_noise(rotate) -> float:
     for turned in rotate(noise(150, 48, frames=8)):
         features += [statistics_of(clip) for clip in turned]
         labels += list(range(8))
-    features, labels = np.array(features), np.array(labels)
-    features = (features - features.mean(axis=0)) / features.std(axis=0)
+    labels = np.array(labels)
+    features = (features - np.mean(features, axis=0)) / np.std(features, axis=0)
     half = len(labels) // 2
     model = LogisticRegression(max_iter=500).fit(features[:half], labels[:half])
     return float((model.predict(features[half:]) == labels[half:]).mean())
