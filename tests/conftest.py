@@ -3,8 +3,9 @@
 import os
 
 # Before torch is imported: OpenMP threads that spin while they wait make every other process of a busy
-# machine crawl, and tests start many small ones.
+# machine crawl, and tests start many small ones. One thread each, as tests run side by side.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Callable
 from pathlib import Path

@@ -162,7 +162,7 @@ def _prepare(fault: Fault | None, terminal: str | None) -> None:
         # What they are was found out when they were opened.
         sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
         sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-        console._console.file = None  # type: ignore[assignment]  # whatever sys.stdout is
+        console._console.file = None  # whatever sys.stdout is
 
 
 def _install(fault: Fault) -> None:
@@ -202,6 +202,6 @@ def _install(fault: Fault) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return evaluated(self)
 
-    SkippingLoader.__next__ = evaluating  # type: ignore[method-assign]
-    Trainer.advance = advancing  # type: ignore[method-assign]
-    torch.save = saving  # type: ignore[assignment]
+    SkippingLoader.__next__ = evaluating
+    Trainer.advance = advancing
+    torch.save = saving

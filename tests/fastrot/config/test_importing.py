@@ -99,7 +99,7 @@ def test_the_schema_knows_the_tasks_that_there_are() -> None:
     assert tuple(TASKS) == BUILT_IN_TASKS
 
 
-def test_a_checkpoint_whose_task_is_not_there_is_named(tiny_config, runtime) -> None:  # type: ignore[no-untyped-def]
+def test_a_checkpoint_whose_task_is_not_there_is_named(tiny_config, runtime) -> None:
     last = train(tiny_config(train={"iterations": 1}), quiet=True).last
     values = load_checkpoint(last)
     save_checkpoint(last, {**values, "config": {**values["config"], "task": "not_here:Mine"}})

@@ -33,7 +33,13 @@ def test_hits_are_scikit_learns(at_once: int, monkeypatch: pytest.MonkeyPatch) -
     gallery *= rng.uniform(0.1, 10, size=(150, 1))  # lengths must not matter
     labels, truth = rng.integers(20, size=150), rng.integers(20, size=60)
     ks = [1, 5, 10, 20, 50]
-    found = hits_at(*map(torch.from_numpy, (gallery, labels, queries, truth)), ks)
+    found = hits_at(
+        torch.from_numpy(gallery),
+        torch.from_numpy(labels),
+        torch.from_numpy(queries),
+        torch.from_numpy(truth),
+        ks,
+    )
     assert found == pytest.approx(scikit_learns_hits(gallery, labels, queries, truth, ks))
     assert 0 < found[0] < found[2] < 1
 

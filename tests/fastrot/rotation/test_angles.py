@@ -139,8 +139,8 @@ def accuracy_on_noise(rotate) -> float:
     for turned in rotate(noise(150, 48, frames=8)):
         features += [statistics_of(clip) for clip in turned]
         labels += list(range(8))
-    features, labels = np.array(features), np.array(labels)
-    features = (features - features.mean(axis=0)) / features.std(axis=0)
+    labels = np.array(labels)
+    features = (features - np.mean(features, axis=0)) / np.std(features, axis=0)
     half = len(labels) // 2
     model = LogisticRegression(max_iter=500).fit(features[:half], labels[:half])
     return float((model.predict(features[half:]) == labels[half:]).mean())

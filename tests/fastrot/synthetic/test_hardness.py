@@ -53,7 +53,7 @@ def look(tmp_path_factory):
             with av.open(str(file)) as container:
                 frames = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
             frames = np.stack(frames)[::STRIDE].astype(np.float32)
-            rgb.append(frames.mean(axis=0))
+            rgb.append(np.mean(frames, axis=0))
             dif.append(np.diff(frames, axis=0).mean(axis=0))
             strength.append(np.abs(np.diff(frames, axis=0)).mean(axis=0))
         return {"rgb": np.stack(rgb), "dif": np.stack(dif), "|dif|": np.stack(strength)}

@@ -1,5 +1,7 @@
 """Noise that tells no rotation by itself, and reaches a raw store as it was made."""
 
+from pathlib import Path
+
 import numpy as np
 
 from fastrot.reproduce.stores import NoiseStores
@@ -43,7 +45,8 @@ def decode(path):
 
 def test_the_stores_of_noise_are_what_they_say(tmp_path):
     stores = NoiseStores(tmp_path, count=3, frames=3, size=32)
-    stores.make({stores.paths["noise-raw"], stores.paths["noise-crop"], "another/store"})
+    for name in ("noise-raw", "noise-crop"):
+        stores.make(name, Path(stores.paths[name]))
     raw, cut = (Store.open(stores.paths[name]) for name in ("noise-raw", "noise-crop"))
     assert (raw.codec, raw.size, raw.settings.fit) == ("raw", 32, "stretch")
     assert (cut.codec, cut.size, cut.settings.fit) == ("raw", 32, "crop")

@@ -1,4 +1,5 @@
 import re
+import time
 
 import pytest
 from rich.console import Console
@@ -33,7 +34,7 @@ def test_what_an_earlier_run_did_is_not_in_the_rate(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = iter([0.0, 1.0, 2.0, 10.0])
-    monkeypatch.setattr(console.time, "monotonic", lambda: next(times))
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
     with console.progress(120, "prepare", "videos") as advance:
         advance.to(99, 120)  # they were there before
         advance.to(100, 120)

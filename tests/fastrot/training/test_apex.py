@@ -49,7 +49,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
             path.write_text(text)
         importlib.invalidate_caches()
 
-    yield write  # type: ignore[misc]
+    yield write
     for name in [name for name in sys.modules if name.split(".")[0] in ("apex", "amp_C")]:
         del sys.modules[name]
 
@@ -125,7 +125,7 @@ def test_with_fp16_apex_is_taken_only_where_asked_for(monkeypatch: pytest.Monkey
     monkeypatch.setattr("fastrot.training.optim.trial", lambda device: None)
     gpu = torch.device("cuda")
     for asked, taken in (("auto", "torch"), ("apex", "apex")):
-        config = OptimConfig(backend=asked)  # type: ignore[arg-type]
+        config = OptimConfig(backend=asked)
         backend, note = choose_backend(config, gpu, "fp16")
         assert backend == taken
         assert "with fp16 apex's FusedSGD makes the host wait" in note

@@ -67,7 +67,7 @@ def test_no_activation_or_gradient_of_a_step_falls_back(
 ) -> None:
     model = {"width": WIDTH, "shortcut": shortcut, "stem_channels": stem_channels}
     config = tiny_config(task=task, model=model, data={"crop": CROP, "frames": FRAMES})
-    with Runtime.start(precision) as runtime:  # type: ignore[arg-type]
+    with Runtime.start(precision) as runtime:
         trainer = make_trainer(config, runtime)
         loaded = batch(VIDEOS, FRAMES, CROP, runtime.device)
         trainer.advance(iter([loaded]))  # so that the optimiser has momenta

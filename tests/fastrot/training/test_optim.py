@@ -160,7 +160,7 @@ def test_a_first_step_that_the_scaler_skips_leaves_no_momentum(
     start_momenta(optimizer)
     scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
     for gradient in (float("inf"), 1.0):
-        scaler.scale((weight * gradient).sum()).backward()  # type: ignore[no-untyped-call]
+        scaler.scale((weight * gradient).sum()).backward()
         scaler.step(optimizer)
         scaler.update()
         optimizer.zero_grad()

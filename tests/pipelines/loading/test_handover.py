@@ -104,9 +104,9 @@ def test_loaders_let_go_of_batches_before_dalis_pipeline(loader):
     order = []
     other = types.SimpleNamespace
 
-    class Closing(loader):
+    class Closing(loader):  # type: ignore[valid-type]
         def __init__(self):
-            self._handover = other(close=lambda: order.append(("handover", self._pipeline)))
+            self._handover = other(close=lambda: order.append(("handover", self._pipeline)))  # type: ignore[has-type]
             self._reader = other(close=lambda: None)
             self._pipeline = "pipeline"
             self._finishers = None
