@@ -108,6 +108,11 @@ def test_a_modules_name_stands_once():
     assert not [name for name in set(names) if names.count(name) > 1]
 
 
+def test_no_file_is_long():
+    lengths = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
+    assert not {name: length for name, length in lengths.items() if length > 350}
+
+
 def test_few_files_are_outside_the_rooms():
     assert len(list((ROOT / "fastrot").glob("*.py"))) <= 7
     assert {path.stem for path in (ROOT / "pipelines").glob("*.py")} == {
