@@ -93,7 +93,7 @@ def test_every_room_has_its_floor():
 
 def test_the_check_itself_sees_imports():
     assert "torch" in imports(MODULES["pipelines.loading.loader"])
-    assert "fastrot.training.trainer" in imports(MODULES["fastrot.training.run"])
+    assert "fastrot.training.start" in imports(MODULES["fastrot.training.run"])
 
 
 def test_a_modules_name_stands_once():
