@@ -73,7 +73,7 @@ def test_a_folder_of_ones_own_takes_the_place_of_no_installed_package(folder: Pa
         ("own_task:Other", r"must be a class that derives from fastrot\.tasks\.Task"),
         ("os:getcwd", "must be a class that derives from"),
         ("own_task:Half", "the class lacks network, prepare"),
-        ("own_task:Odd", r"making it as Class\(config, classes\) failed: TypeError: "),
+        ("own_task:Odd", r"creating it as Class\(config, classes\) failed: TypeError: "),
         ("needs_more:X", r"No module named 'nothing_of_this_name' \(.*needs_more\.py, line 1\)"),
         ("broken_code:X", r"ZeroDivisionError: division by zero \(.*broken_code\.py, line 2\)"),
         ("no_python:X", r"SyntaxError: .*no_python\.py, line 1\)"),
