@@ -8,7 +8,8 @@ def leave_out_working_folder() -> None:
     """Remove the working folder from the module search path, unless fastrot was loaded from it.
 
     ``python -m`` puts the working folder first in ``sys.path``, so a user's own package named ``pipelines``
-    or ``benchmarks`` would be imported instead of ours. Processes started by multiprocessing inherit the path.
+    or ``benchmarks`` would be imported instead of ours. Processes that multiprocessing starts
+    inherit the path.
     """
     home = Path(__file__).resolve().parents[1]
     # In safe mode (-P) Python does not add the working folder.

@@ -110,7 +110,7 @@ def started(args: argparse.Namespace) -> "Iterator[tuple[ClipSet, Runtime]]":
 
 
 def options_anywhere(parser: argparse.ArgumentParser, words: str) -> None:
-    """Accept options anywhere among the positional words. Argparse rejects a word after an option (bpo-14191).
+    """Accept options anywhere among the words: argparse rejects a word after an option (bpo-14191).
 
     Args:
         parser: Parser whose last positional argument takes any number of words.

@@ -65,8 +65,8 @@ def _add_benchmark(
             "--input",
             choices=("auto", "footage", "demo"),
             default="auto",
-            help="videos to create stores from: real footage (extra `footage`) or the demo's generated videos; "
-            "auto: footage if it is installed",
+            help="videos to create stores from: real footage (extra `footage`) or the demo's generated "
+            "videos; auto: footage if it is installed",
         )
     parser.add_argument(
         "--quick",

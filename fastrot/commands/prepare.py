@@ -50,8 +50,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--fit",
         choices=FITS,
         default="stretch",
-        help="stretch: stretch frames to a square as in the paper; otherwise keep the aspect ratio and crop the "
-        "centre square",
+        help="stretch: stretch frames to a square as in the paper; otherwise keep the aspect ratio and "
+        "crop the centre square",
     )
     parser.add_argument(
         "--quality",
@@ -85,7 +85,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--replace",
         action="store_true",
-        help="replace stored videos from another folder by the versions of the same name in SOURCE",
+        help="replace stored videos from another folder with the versions of the same name in SOURCE",
     )
     parser.set_defaults(run=run)
 

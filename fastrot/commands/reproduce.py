@@ -85,7 +85,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--supervised",
         type=Path,
         metavar="FILE",
-        help="use this supervised network in Hara's format for figure5 and attention instead of training one",
+        help="supervised network in Hara's format for figure5 and attention, instead of training one",
     )
     parser.set_defaults(run=run)
     options_anywhere(parser, "changes")

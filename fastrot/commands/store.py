@@ -111,7 +111,8 @@ def run_verify(args: argparse.Namespace) -> int:
     if broken and args.fix:
         drop(store, broken)
         say(
-            f"removed {len(broken)} of {len(store)} videos: run prepare --retry-rejected to prepare them again"
+            f"removed {len(broken)} of {len(store)} videos: "
+            "run prepare --retry-rejected to prepare them again"
         )
         return 0
     say(

@@ -68,7 +68,7 @@ def test_verify_exits_with_1_until_fixed(films, tmp_path, capsys):
     assert main(["store", "verify", str(store)]) == 1
     assert main(["store", "verify", str(store), "--fix"]) == 0
     assert main(["store", "verify", str(store)]) == 0
-    assert "0 of 2 videos are broken" in capsys.readouterr().out
+    assert "0 of 2 videos are damaged" in capsys.readouterr().out
 
 
 def test_a_clash_exits_with_2_and_prefix_or_replace_are_the_ways_out(films, tmp_path, capsys):
@@ -93,7 +93,7 @@ def test_removed_videos_are_not_prepared_again(films, tmp_path, capsys):
     assert main(command) == 0
     assert main(["store", "remove", store, "film 0.avi", "film 7.avi"]) == 2
     assert main(["store", "verify", store]) == 0
-    assert "0 of 3 videos are broken" in capsys.readouterr().out
+    assert "0 of 3 videos are damaged" in capsys.readouterr().out
     assert main(["store", "remove", store, "film 0.avi", "film 2.avi"]) == 0
     assert main(command) == 0
     out = capsys.readouterr().out

@@ -130,5 +130,5 @@ def test_a_part_of_the_videos_is_another_training_set(tiny_config: Callable[...,
 
 
 def test_shots_and_videos_exclude_each_other(tiny_config: Callable[..., Config]) -> None:
-    with pytest.raises(UsageError, match="exclude each other"):
+    with pytest.raises(UsageError, match="cannot be combined"):
         tiny_config(data={"videos": 2, "shots": 1})
