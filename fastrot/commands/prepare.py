@@ -50,7 +50,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--fit",
         choices=FITS,
         default="stretch",
-        help="stretch: stretch frames to a square as in the paper; otherwise keep the aspect ratio and "
+        help="stretch: stretch frames to a square as in the paper; crop: keep the aspect ratio and "
         "crop the centre square",
     )
     parser.add_argument(

@@ -29,9 +29,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "reproduce",
         help="reproduce the paper's tables and figures",
-        description="Run the trainings and measurements of a table or figure of the paper, and print the "
-        "results next to the paper's numbers. Finished runs are reused; run the same command again to resume "
-        "after an interruption. See docs/reproducing.md.",
+        description="Run the trainings and measurements of a table or figure of the paper, and print "
+        "the results next to the paper's numbers. Finished runs are reused; run the same command again to "
+        "resume after an interruption. See docs/reproducing.md.",
         epilog="key=value changes every training run, pretrain:key=value and finetune:key=value change one "
         "kind, and demo.key=value changes the videos that the demo preset generates.",
     )
@@ -51,7 +51,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         default=[],
         type=_store,
         metavar="NAME=DIR",
-        help="a store for the paper preset: kinetics, moments, ucf101, hmdb51 (default: stores/NAME), and for "
+        help="store for the paper preset: kinetics, moments, ucf101, hmdb51 (default: stores/NAME), and for "
         "`fit` kinetics-crop and ucf101-crop (may be repeated)",
     )
     parser.add_argument("--out", type=Path, help="output folder (default: reproduce-PRESET)")

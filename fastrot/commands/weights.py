@@ -12,7 +12,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "weights",
         help="export a backbone, or import one in Hara's or torchvision's format",
         description="Write backbones (3D ResNets without their head) with the weight names of Hara's code: "
-        "to .safetensors with the training settings as metadata, or to .pt with the tensors under state_dict.",
+        "to .safetensors with the training settings as metadata, "
+        "or to .pt with the tensors under state_dict.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, about, source in (

@@ -277,7 +277,7 @@ class Config(Section):
             or len(self.name.encode(errors="replace")) > 200
         ):
             raise UsageError(
-                f"name is {self.name!r}: it must be a single folder name of at most 200 bytes, without slashes"
+                f"name is {self.name!r}: it must be one folder name, at most 200 bytes and without slashes"
             )
         if not self.init:
             raise UsageError("init is empty: set it to a checkpoint or to scratch")

@@ -221,7 +221,8 @@ def test_the_file_that_extends_a_wrong_one_is_named(tmp_path: Path) -> None:
     message = str(caught.value)
     assert message.startswith(
         f"{path} extends base.yaml: {tmp_path / 'base.yaml'} extends pretrain/kinetics_rgb_61.yaml: "
-        f"config {tmp_path}/pretrain/kinetics_rgb_61.yaml not found; did you mean the built-in config pretrain/kinetics_rgb_"
+        f"config {tmp_path}/pretrain/kinetics_rgb_61.yaml not found; "
+        "did you mean the built-in config pretrain/kinetics_rgb_"
     )
     write(tmp_path / "base.yaml", "a: [1")
     with pytest.raises(
