@@ -88,7 +88,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise FastrotError(f"config {path} not found{suggestion(path)}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise FastrotError(f"cannot read the config {path}: {error}") from None
+        raise FastrotError(f"the config {path} cannot be read: {error}") from None
     except yaml.YAMLError as error:
         raise UsageError(f"{path} is not valid YAML: {error}") from None
     except ValueError as error:  # such as the 30th of February

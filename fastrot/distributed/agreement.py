@@ -16,7 +16,7 @@ def agreement(runtime: Runtime) -> Iterator[Callable[[int], int]]:
     """Yield a function that takes this process's value and returns the highest value of all processes.
 
     On CPUs this is the value of the current step. On GPUs it is that of the previous step (0 in the first
-    step), which the other hosts have already sent, so that no host waits for a device or for the slowest host.
+    step), which the other hosts have already sent, so no host waits for a device or for the slowest host.
     """
     late = int(runtime.device.type == "cuda")
     sent: deque[tuple[torch.Tensor, Any]] = deque()

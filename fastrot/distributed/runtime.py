@@ -130,8 +130,8 @@ class Runtime(Collectives):
         Args:
             network: Network on the device, with its frozen weights already frozen.
             sync_bn: Compute BatchNorm statistics over all processes.
-            static_graph: Whether every backward pass is followed by an exchange of the same gradients. This is
-                not the case with accumulated micro-batches or a network compiled in parts.
+            static_graph: Whether every backward pass is followed by an exchange of the same gradients. This
+                is not the case with accumulated micro-batches or a network compiled in parts.
 
         Raises:
             UsageError: ``sync_bn`` is set on a CPU, where torch does not support it.
