@@ -64,8 +64,8 @@ def load_plain(path: Path | str) -> Any:
     ) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL, errno.EISDIR):
             raise UnreadableError(
-                f"{path} cannot be read: {error.strerror}. Fix the cause, since the file may be intact; if the "
-                "file is lost, remove it.",
+                f"{path} cannot be read: {error.strerror}. Fix the cause, since the file may be intact; if "
+                "the file is lost, remove it.",
                 error.errno,
             ) from None
         raise FastrotError(
