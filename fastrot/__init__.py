@@ -1,7 +1,7 @@
 """fastrot: video pre-training by rotation prediction (3DRotNet, arXiv 1811.11387).
 
-The names below are what a notebook needs; each is imported when it is first used, so that
-``import fastrot`` loads neither torch nor DALI. ``docs/tutorial.py`` uses all of them.
+The names below are the public API for notebooks. Each is imported on first use, so ``import fastrot``
+loads neither torch nor DALI. ``docs/tutorial.py`` uses all of them.
 """
 
 import importlib
@@ -47,7 +47,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for (PEP 562)."""
+    """Import a public name on first access (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module 'fastrot' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

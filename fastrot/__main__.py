@@ -5,13 +5,14 @@ from pathlib import Path
 
 
 def leave_out_working_folder() -> None:
-    """Stop looking for modules in the working folder, unless fastrot was loaded from it.
+    """Remove the working folder from the module search path, unless fastrot was loaded from it.
 
-    ``python -m`` puts it first in ``sys.path``, so a user's own package ``pipelines`` or ``benchmarks``
-    would be imported instead of ours. Processes that multiprocessing starts inherit the path.
+    ``python -m`` puts the working folder first in ``sys.path``, so a user's own package named ``pipelines``
+    or ``benchmarks`` would be imported instead of ours. Processes that multiprocessing starts
+    inherit the path.
     """
     home = Path(__file__).resolve().parents[1]
-    # In safe mode (-P) Python leaves the working folder out itself.
+    # In safe mode (-P) Python does not add the working folder.
     if not sys.flags.safe_path and Path(sys.path[0]).resolve() != home:
         del sys.path[0]
 

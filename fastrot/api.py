@@ -1,4 +1,4 @@
-"""The commands `prepare` and `features`, and a look at clips, as calls for notebooks and scripts."""
+"""Functions for notebooks and scripts: prepare videos, iterate over clips, extract features."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,25 +29,25 @@ def prepare_videos(
     frames: int | None = None,
     size: int = 136,
 ) -> Store:
-    """Transcode a folder of videos into a store and open it; what is there already is kept.
+    """Transcode a folder of videos into a store and open it. Videos already in the store are kept.
 
-    It starts worker processes: in a script, call it below ``if __name__ == "__main__":``.
+    This starts worker processes: in a script, call it under ``if __name__ == "__main__":``.
 
     Args:
-        source: the videos, or one video.
-        out: the store's folder.
-        layout: how ``source`` lies: folder, ucf101, hmdb51, kinetics, moments or list.
-        lists: the files of the layout list, one for each split, with lines such as "a/b.mp4 swimming".
+        source: Folder of videos, or one video.
+        out: Folder of the store.
+        layout: Layout of ``source``: folder, ucf101, hmdb51, kinetics, moments or list.
+        lists: List files for the layout "list", one per split, with lines such as "a/b.mp4 swimming".
         codec: raw, mjpeg, h264 or vp9.
-        frames: frames to keep of each video, evenly spaced; None: all.
-        size: side of the stored square frames in pixels.
+        frames: Number of evenly spaced frames to keep per video; None keeps all.
+        size: Side of the stored square frames in pixels.
 
     Returns:
-        The store. Videos that could not be decoded are told, and left out.
+        The store. Videos that cannot be decoded are reported and skipped.
 
     Raises:
-        FastrotError: the source cannot be read, the store cannot be written, or no video is good.
-        UsageError: the store exists with other settings, or there is no such codec's size.
+        FastrotError: The source cannot be read, the store cannot be written, or no video can be decoded.
+        UsageError: The store exists with different settings, or the codec or its size is invalid.
     """
     check_size(codec, size)
     listing = read_layout(Path(source), layout, [Path(path) for path in lists])
@@ -71,27 +71,27 @@ def open_clips(
     seed: int = 0,
     device: torch.device | str | None = None,
 ) -> Loader:
-    """Iterate over batches of random clips, as training sees them before they are rotated.
+    """Iterate over batches of random clips, as training sees them before rotation.
 
     Args:
-        store: where they are from.
-        split: which videos.
-        frames: T, frames of a clip.
-        stride: from one of them to the next.
-        crop: H and W in pixels, at most the store's size.
+        store: Store to read from.
+        split: Split to sample from.
+        frames: T, frames per clip.
+        stride: Distance between consecutive frames of a clip.
+        crop: H and W in pixels, at most the store's frame size.
         modality: rgb, or dif for differences of successive frames.
-        batch: B, clips in a batch.
-        steps: batches.
-        seed: decides which clips.
-        device: where tensors are wanted; None: the GPU if there is one.
+        batch: B, clips per batch.
+        steps: Number of batches.
+        seed: Seed that selects the clips.
+        device: Device of the tensors; None uses the GPU if available.
 
     Returns:
-        A context manager and iterator; each batch has ``clips``, (B, T, H, W, 3) uint8 or, for dif,
-        int16; ``labels``, (B,) int64, -1 where there are none; and ``videos``, (B,) the store's indices.
+        A context manager and iterator. Each batch has ``clips``, (B, T, H, W, 3) uint8 or, for dif,
+        int16; ``labels``, (B,) int64, -1 if unlabelled; and ``videos``, (B,) indices into the store.
 
     Raises:
         FastrotError: DALI is not installed.
-        UsageError: there is no such split, or the crop is bigger than the frames.
+        UsageError: The split does not exist, or the crop is larger than the frames.
     """
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -111,22 +111,22 @@ def extract_features(
     clips_per_video: int = 10,
     batch: int = 16,
 ) -> Features:
-    """Compute one feature vector a video, the average over its clips.
+    """Compute one feature vector per video, averaged over its clips.
 
     Args:
-        checkpoint: a run's checkpoint, or any file that ``load_backbone`` reads.
-        store: the videos.
-        split: which of them.
+        checkpoint: A run's checkpoint, or any file that ``load_backbone`` reads.
+        store: Store to read from.
+        split: Split to use.
         block: conv1, layer1, ... layer4.
-        clips_per_video: uniform centre clips of each.
-        batch: clips at a time.
+        clips_per_video: Number of uniform centre clips per video.
+        batch: Clips per batch.
 
     Returns:
         ``features`` (videos, channels) float32, ``names``, ``labels``, ``classes`` and ``protocol``.
 
     Raises:
-        FastrotError: the file cannot be read.
-        UsageError: there is no such split or block.
+        FastrotError: The checkpoint cannot be read.
+        UsageError: The split or block does not exist.
     """
     with Runtime.start() as runtime:
         clips = ClipSet(store, split, clips_per_video, batch)

@@ -1,4 +1,4 @@
-"""The command line: a thin table of subcommands, and the one place where errors become exit codes."""
+"""The command line: the subcommands, and the mapping from errors to exit codes."""
 
 import argparse
 import contextlib
@@ -28,17 +28,17 @@ COMMANDS = (
     "bench",
 )
 
-INTERRUPTED = 130  # what shells report for a program that Ctrl-C stopped
+INTERRUPTED = 130  # what shells report for a program stopped by Ctrl-C
 _FOR_RANK_0_S = 5.0
-PREEMPTED = 75  # sysexits.h's EX_TEMPFAIL: the same command, with --resume, goes on
+PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: the same command with --resume continues
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of every subcommand. Imports neither torch nor DALI, so that --help is quick."""
+    """Return the parser with all subcommands. Imports neither torch nor DALI, so ``--help`` is fast."""
     parser = argparse.ArgumentParser(
         prog="fastrot",
         description="Video pre-training by rotation prediction (3DRotNet), with DALI and AMP.",
-        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 75 preempted (saved, to be resumed), "
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 75 preempted (saved, can be resumed), "
         "130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"fastrot {__version__}")
@@ -49,13 +49,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code, one of those that ``--help`` lists."""
-    # Read by OpenMP when torch is imported, so no later than here: threads that spin while they wait
-    # bring every process of a busy machine to a crawl.
+    """Run one command and return its exit code (listed by ``--help``)."""
+    # OpenMP reads this when torch is imported, so it must be set before that. Threads that spin while
+    # they wait slow down every process on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A file's name may be bytes that are no text: they are shown escaped.
+            # File names may contain bytes that are not valid text; print them escaped.
             stream.reconfigure(errors="backslashreplace")
     args = _parse(argv)
     try:
@@ -70,13 +70,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say("fastrot: interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output went away (`fastrot ... | head`): nobody is left to tell.
+        # The reader of our output is gone (`fastrot ... | head`), so there is no one to report to.
         sys.stderr.close()
         return 1
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parse the arguments. What is wrong with them is the same in all ranks, and printed by rank 0."""
+    """Parse the arguments. Usage errors are the same in all ranks, so only rank 0 prints them."""
     parser = build_parser()
     if _is_first_rank():
         return parser.parse_args(argv)
@@ -89,7 +89,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _report(error: FastrotError) -> None:
-    """Print an error once: wrong usage by rank 0, for it is the same in all; others by who met it first."""
+    """Print an error once: usage errors from rank 0, other errors from the first rank that hit them."""
     if isinstance(error, UsageError):
         if _is_first_rank():
             _say(f"fastrot: error: {error}")
@@ -104,7 +104,7 @@ def _is_first_rank() -> bool:
 
 
 def _leave_it_to_rank_0() -> None:
-    """Give rank 0 time to print: torchrun ends it as soon as another one has ended."""
+    """Give rank 0 time to print: torchrun stops it as soon as another rank has exited."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         time.sleep(_FOR_RANK_0_S)
 
@@ -112,5 +112,5 @@ def _leave_it_to_rank_0() -> None:
 def _say(line: str) -> None:
     try:
         print(line, file=sys.stderr, flush=True)
-    except OSError:  # the terminal is gone, which does not change the exit code
+    except OSError:  # the terminal is gone; keep the exit code
         silence(sys.stderr.fileno())

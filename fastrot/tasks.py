@@ -1,7 +1,7 @@
 """The tasks (section 3.1): from a batch of clips to inputs, targets, loss and metric.
 
-Training and evaluation are the same for all but for what stands here. A task is a class that is made as
-``Class(config, classes)``; the config names one of ``TASKS``, or one of the user's own as ``module:Class``.
+Everything that differs between tasks in training and evaluation is in this file. A task is a class that is
+created as ``Class(config, classes)``. The config names one of ``TASKS``, or a custom one as ``module:Class``.
 """
 
 from abc import ABC, abstractmethod
@@ -25,19 +25,19 @@ from pipelines.errors import FastrotError, UsageError
 from pipelines.loading.batches import Batch
 from pipelines.plan import hash_below
 
-_ANGLE = 16  # this choice's stream of hashes, beside those of the clip plan
+_ANGLE = 16  # hash stream for the angles, different from those of the clip plan
 
 
 class Task(ABC):
-    """What a network is trained for.
+    """Base class of the tasks a network is trained on.
 
-    A task of one's own derives from this one, takes ``(config, classes)`` (the run's ``Config``, and the
-    names of the store's classes), and gives ``network`` and ``prepare``; the rest has defaults.
+    A custom task derives from this class, takes ``(config, classes)`` (the run's ``Config`` and the names of
+    the store's classes), and implements ``network`` and ``prepare``. Everything else has defaults.
 
     Attributes:
-        measure: the measure of ``fastrot evaluate`` for its networks.
-        outputs: the network's outputs a clip.
-        views: clips that the network sees for each clip of the batch.
+        measure: The measure of ``fastrot evaluate`` for networks of this task.
+        outputs: Network outputs per clip.
+        views: Clips that the network sees for each clip of the batch.
     """
 
     measure: ClassVar[str] = "pretext"
@@ -50,27 +50,27 @@ class Task(ABC):
 
     @property
     def answer(self) -> str:
-        """What the network is asked for, in words."""
+        """Short description of what the network predicts."""
         return f"{self.outputs} classes"
 
     @abstractmethod
     def network(self, model: ModelConfig) -> Network:
-        """Return a new network for the task, its weights drawn from torch's generator."""
+        """Return a new network for the task, randomly initialised from torch's generator."""
 
     @abstractmethod
     def prepare(self, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Return inputs (views * B, channels, T, H, W) in channels_last_3d and targets (views * B,) int64."""
 
     def input_size(self, crop: int) -> int:
-        """Return the side of the network's inputs in pixels, from that of the clips."""
+        """Return the side of the network's inputs in pixels, given the side of the clips."""
         return crop
 
     def pixels(self, dtype: torch.dtype) -> Pixels:
-        """Return how clips become inputs of the network, by the config's statistics and channels."""
+        """Return the conversion from clips to network inputs (the config's statistics and channels)."""
         return Pixels(*self._statistics, dtype, self._channels)
 
     def upright(self, batch: Batch, dtype: torch.dtype) -> Tensor:
-        """Return the batch's clips as they are, normalised: (B, channels, T, H, W) in channels_last_3d."""
+        """Return the unrotated clips, normalised: (B, channels, T, H, W) in channels_last_3d."""
         return normalize(batch.clips, self.pixels(dtype))
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -78,15 +78,15 @@ class Task(ABC):
         return F.cross_entropy(outputs, targets)
 
     def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return how many of the batch count as right, a scalar on the device."""
+        """Return the number of correct predictions in the batch, a scalar on the device."""
         return (outputs.argmax(dim=1) == targets).sum()
 
 
 class RotationTask(Task):
-    """The pretext task: every clip in all its rotations at once, told apart (section 3.3).
+    """The pretext task: classify the rotation of a clip, with all rotations in one batch (section 3.3).
 
     Raises:
-        UsageError: the rotations are no known set.
+        UsageError: The rotations are not a known set.
     """
 
     measure = "rotation"
@@ -111,21 +111,21 @@ class RotationTask(Task):
         return turn(batch.clips, self.rotations.degrees, self.pixels(dtype)), labels
 
     def input_size(self, crop: int) -> int:
-        """Return the side of what is left of a clip in every rotation."""
+        """Return the side of the square that is inside the clip in every rotation."""
         return crop if self.rotations.exact else inscribed_size(crop)
 
 
 class RegressionTask(Task):
-    """The pretext task with a continuous answer: any of 360 degrees (eq. 1 and section 4.6).
+    """The pretext task as regression: predict any of 360 degrees (eq. 1 and section 4.6).
 
     The network has one output. The circle is scaled to [-1, 1): the target of an angle d is
-    d / 180 - 1, so 0 degrees is -1 and 180 is 0 (the paper leaves the scale open). The loss is eq. 1 as
-    it stands, squared or absolute, without wrapping around; errors are reported around the circle.
-    A clip is seen in ``views`` rotations by whole degrees, drawn by a hash of its sample's number.
+    d / 180 - 1, so 0 degrees is -1 and 180 is 0 (the paper does not specify the scale). The loss is eq. 1,
+    squared or absolute, without wrapping around. Reported errors are measured around the circle.
+    Each clip is rotated ``views`` times by whole degrees, drawn from a hash of its sample number.
     """
 
     RIGHT_WITHIN = 22.5
-    """Degrees of error up to which an answer counts as right: the width of the eight classes."""
+    """Largest error in degrees that counts as correct: half the spacing of the eight classes."""
 
     measure = "rotation"
 
@@ -136,7 +136,7 @@ class RegressionTask(Task):
 
     @property
     def answer(self) -> str:
-        """What the network is asked for, in words."""
+        """Short description of what the network predicts."""
         return "an angle"
 
     def network(self, model: ModelConfig) -> Network:
@@ -146,14 +146,14 @@ class RegressionTask(Task):
         )
 
     def prepare(self, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Rotate every clip by its own angles; targets are (views * B,) float32 in [-1, 1)."""
+        """Rotate each clip by its own angles; targets are (views * B,) float32 in [-1, 1)."""
         degrees = self._degrees(batch.samples)
         inputs = rotate_each(batch.clips, degrees, self.pixels(dtype))
         targets = (degrees / 180 - 1).flatten()
         return inputs, targets.to(batch.clips.device, non_blocking=True)
 
     def input_size(self, crop: int) -> int:
-        """Return the side of what is left of a clip in every rotation."""
+        """Return the side of the square that is inside the clip in every rotation."""
         return inscribed_size(crop)
 
     def _degrees(self, samples: NDArray[np.int64]) -> Tensor:
@@ -167,24 +167,24 @@ class RegressionTask(Task):
         return self._loss(outputs[:, 0].float(), targets)
 
     def degrees_of(self, values: Tensor) -> Tensor:
-        """Return the angles in [0, 360) that outputs or targets stand for."""
+        """Convert outputs or targets to angles in [0, 360)."""
         return ((values + 1) * 180) % 360
 
     def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return each answer's error around the circle in degrees, 0 to 180, (N,)."""
+        """Return the error of each prediction around the circle in degrees, 0 to 180, (N,)."""
         away = (self.degrees_of(outputs[:, 0].float()) - self.degrees_of(targets)).abs()
         return torch.minimum(away, 360 - away)
 
     def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return how many answers are within 22.5 degrees."""
+        """Return the number of predictions within 22.5 degrees."""
         return (self.errors(outputs, targets) <= self.RIGHT_WITHIN).sum()
 
 
 class ActionTask(Task):
-    """Action recognition: which of the store's classes is it?
+    """Action recognition: classify clips into the store's classes.
 
     Raises:
-        UsageError: the store has no classes.
+        UsageError: The store has fewer than two classes.
     """
 
     measure = "action"
@@ -193,14 +193,14 @@ class ActionTask(Task):
         if len(classes) < 2:
             raise UsageError(
                 f"the store {config.data.store} has no action labels: prepare it with a layout that has "
-                "classes, such as --layout ucf101, or a folder with one sub-folder per class"
+                "classes, such as --layout ucf101, or from a folder with one sub-folder per class"
             )
         super().__init__(config, outputs=len(classes), views=1)
         self.classes = list(classes)
         self._label_smoothing = config.train.label_smoothing
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean cross entropy, with smoothed labels where the config says so."""
+        """Return the mean cross entropy, with label smoothing if configured."""
         return F.cross_entropy(outputs, targets, label_smoothing=self._label_smoothing)
 
     def network(self, model: ModelConfig) -> Network:
@@ -227,17 +227,17 @@ TASKS: dict[str, Callable[[Config, Sequence[str]], Task]] = {
     "rotation": _rotation,
     "action": ActionTask,
 }
-"""The tasks that come with fastrot, by the names that ``BUILT_IN_TASKS`` of the schema lists."""
+"""The built-in tasks, by the names listed in ``BUILT_IN_TASKS`` of the schema."""
 
 
 def make_task(config: Config, classes: Sequence[str]) -> Task:
     """Return the config's task; ``classes`` are those of the store.
 
-    A task of the user's own is imported first, which runs its module's code.
+    A custom task is imported first, which runs its module's code.
 
     Raises:
-        UsageError: there is no such task, or the config or the classes do not suit it.
-        FastrotError: the code of the user's own task fails.
+        UsageError: The task does not exist, or the config or the classes do not fit it.
+        FastrotError: The code of a custom task fails.
     """
     if config.task in TASKS:
         return TASKS[config.task](config, classes)
@@ -248,5 +248,5 @@ def make_task(config: Config, classes: Sequence[str]) -> Task:
         raise
     except Exception as error:
         raise failed(
-            error, f"task is {config.task}: making it as Class(config, classes) failed"
+            error, f"task is {config.task}: creating it as Class(config, classes) failed"
         ) from None

@@ -1,4 +1,4 @@
-"""The version of fastrot, and those of other packages; imports none of them."""
+"""The version of fastrot and of installed packages, found without importing them."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ __version__ = "0.1.0"
 
 
 def installed(names: Iterable[str]) -> dict[str, str]:
-    """Return the versions of those packages that are installed, in the order of ``names``."""
+    """Return the versions of the packages in ``names`` that are installed, in the same order."""
     from importlib.metadata import PackageNotFoundError, version  # slow, and rarely needed
 
     found = {}

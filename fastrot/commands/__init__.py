@@ -1,1 +1,1 @@
-"""The command line's subcommands, one file each; torch is imported only when one runs."""
+"""The subcommands of the command line, one file each. Torch is imported only when a command runs."""

@@ -1,4 +1,4 @@
-"""What several commands' parsers have in common."""
+"""Options and argument types shared by several commands."""
 
 import argparse
 from collections.abc import Callable, Iterator
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def positive(text: str) -> int:
-    """Return the whole number of an option, which must be at least 1."""
+    """Parse an option's value as an integer that is at least 1."""
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+        raise argparse.ArgumentTypeError(f"{value} is less than 1: it must be at least 1")
     return value
 
 
 def seconds(text: str) -> float:
-    """Return an option's time, which must be above 0."""
+    """Parse an option's value as a time in seconds, above 0."""
     value = float(text)
     if not value > 0:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
@@ -31,7 +31,7 @@ def seconds(text: str) -> float:
 
 
 def share(text: str) -> tuple[int, int]:
-    """Return (I, N) of an option such as "3/8": the I-th (from 1) of N shares."""
+    """Parse an option's value such as "3/8" as (I, N): the I-th (from 1) of N shares."""
     index, _, parts = text.partition("/")
     if not (index.isdigit() and parts.isdigit() and 1 <= int(index) <= int(parts)):
         raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 1 to N, such as 3/8")
@@ -44,7 +44,7 @@ def add_action(
     about: str,
     run: Callable[[argparse.Namespace], int],
 ) -> argparse.ArgumentParser:
-    """Add the parser of one action of a command, and return it."""
+    """Add and return the parser of one action of a command."""
     parser = actions.add_parser(
         name,
         help=about,
@@ -56,34 +56,34 @@ def add_action(
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which network computes on which store's clips, and how."""
+    """Add the options for the network, the store, the batch size and the precision."""
     parser.add_argument(
         "checkpoint",
         type=Path,
         metavar="CHECKPOINT",
-        help="a run's checkpoint, such as last.pt; for features also an export",
+        help="checkpoint of a run, such as last.pt; for features also an exported backbone",
     )
     parser.add_argument("--store", type=Path, required=True, help="a store made by fastrot prepare")
-    parser.add_argument("--batch", type=positive, default=16, help="clips at a time and process")
+    parser.add_argument("--batch", type=positive, default=16, help="clips per batch and process")
     parser.add_argument(
         "--precision",
         choices=get_args(Precision),
         default="auto",
-        help="auto: bf16 on a GPU that has it; a CPU computes in fp32 only",
+        help="auto: bf16 on GPUs that support it; CPUs use fp32 only",
     )
 
 
 def add_clips(parser: argparse.ArgumentParser, default: int = 10) -> None:
-    """Add the option that says how many clips of each video are averaged."""
+    """Add the option for the number of clips averaged per video."""
     parser.add_argument(
-        "--clips", type=positive, default=default, metavar="K", help="uniform clips of each video"
+        "--clips", type=positive, default=default, metavar="K", help="uniform clips per video"
     )
 
 
 def add_layout(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how a data set lies on disk."""
+    """Add the options for the layout of a data set on disk."""
     parser.add_argument(
-        "--layout", choices=sorted(LAYOUTS), default="folder", help="how SOURCE lies on disk"
+        "--layout", choices=sorted(LAYOUTS), default="folder", help="layout of SOURCE on disk"
     )
     parser.add_argument(
         "--list",
@@ -92,14 +92,14 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="with --layout list: a list with lines such as `a/b.mp4 swimming`, whose name is that of the "
-        "split, such as train.csv (may be given again)",
+        help="with --layout list: a file with lines such as `a/b.mp4 swimming`; its name, such as train.csv, "
+        "is the name of the split (may be repeated)",
     )
 
 
 @contextmanager
 def started(args: argparse.Namespace) -> "Iterator[tuple[ClipSet, Runtime]]":
-    """Start the process, and open the store named by the options of ``add_network`` and ``add_clips``."""
+    """Start the runtime and open the store given by the options of ``add_network`` and ``add_clips``."""
     from fastrot.distributed.runtime import Runtime, require_launcher
     from fastrot.evaluation.clip_set import ClipSet
     from pipelines.store.reading import Store
@@ -110,11 +110,11 @@ def started(args: argparse.Namespace) -> "Iterator[tuple[ClipSet, Runtime]]":
 
 
 def options_anywhere(parser: argparse.ArgumentParser, words: str) -> None:
-    """Let options be anywhere among the parser's words: argparse refuses a word after an option (bpo-14191).
+    """Accept options anywhere among the words: argparse rejects a word after an option (bpo-14191).
 
     Args:
-        parser: the parser, whose last positional argument takes any number of words.
-        words: that argument.
+        parser: Parser whose last positional argument takes any number of words.
+        words: Name of that argument.
     """
     parse = parser.parse_known_args
 

@@ -1,4 +1,4 @@
-"""``fastrot bench``: throughput on this machine, each figure beside its limit and its peers."""
+"""``fastrot bench``: measure throughput on this machine and compare it with limits and other libraries."""
 
 import argparse
 import time
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from benchmarks.harness.measure import Options, Result
 
 BENCHMARKS = {
-    "loader": "clips a second from every codec, beside other loaders and the machine's limits",
-    "rotation": "the op that makes four rotations of a batch, beside the memory's bandwidth",
-    "train": "the training step: its time, its parts, its share of the processor's peak",
-    "scaling": "the same on 1..N processes",
+    "loader": "clips per second for every codec, compared with other loaders and the machine's limits",
+    "rotation": "the op that rotates a batch four times, compared with the memory bandwidth",
+    "train": "the training step: total time, time of its parts, share of the processor's peak",
+    "scaling": "the training step on 1..N processes",
     "startup": "opening a store of 500,000 videos: time, first batch, memory",
-    "all": "all of these, one after another, in one budget",
+    "all": "all benchmarks in sequence, within one time budget",
 }
 
 READ_INPUT = ("loader", "train", "all")
@@ -28,20 +28,21 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "bench",
         help="measure this machine: loader, rotation, train, scaling, startup, all",
-        description="Measure throughput beside limits and peers, in turn, on this machine. The peers are "
-        "packages of the extra `peers`; what is absent is shown as such. Let nothing else run meanwhile.",
+        description="Measure throughput on this machine and compare it with hardware limits and other "
+        "libraries (install them with the extra `peers`; missing ones are listed). Run nothing else at the "
+        "same time.",
     )
     benchmarks = parser.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
     for name, about in BENCHMARKS.items():
         _add_benchmark(benchmarks, name, about)
-    about = "draw Markdown and a chart (with matplotlib, extra `plots`) from the JSON of a run"
+    about = "write Markdown and a chart (needs matplotlib, extra `plots`) from the JSON of a run"
     report = add_action(benchmarks, "report", about, run_report)
-    report.add_argument("results", type=Path, help="what --json wrote")
+    report.add_argument("results", type=Path, help="file written by --json")
     report.add_argument(
         "--out",
         type=Path,
         default=Path(),
-        help="folder of the two files, named as the JSON is",
+        help="folder for the two files, which get the JSON's name",
     )
 
 
@@ -54,29 +55,29 @@ def _add_benchmark(
         type=seconds,
         default=600.0 if name == "all" else 180.0,
         metavar="SECONDS",
-        help="time for everything: more time, more repeats",
+        help="total time; more time means more repeats",
     )
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write the results to this file")
     if name in READ_STORE:
-        parser.add_argument("--store", type=Path, help="read this store instead of making one")
+        parser.add_argument("--store", type=Path, help="read this store instead of creating one")
     if name in READ_INPUT:
         parser.add_argument(
             "--input",
             choices=("auto", "footage", "demo"),
             default="auto",
-            help="videos to make stores of: real footage (extra `footage`), the demo's generated ones; auto: "
-            "footage where it is installed",
+            help="videos to create stores from: real footage (extra `footage`) or the demo's generated "
+            "videos; auto: footage if it is installed",
         )
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="the smallest sizes, to see that all runs: the figures mean nothing",
+        help="use the smallest sizes, to check that everything runs; the results are meaningless",
     )
     parser.set_defaults(store=None, input="auto")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, print, and write the figures after each benchmark."""
+    """Run the benchmarks; print and write the results after each one."""
     began = time.monotonic()
     from benchmarks.harness import measure as method
     from benchmarks.harness import results_page as report
@@ -100,15 +101,15 @@ def run(args: argparse.Namespace) -> int:
                 whole_run.save(args.json, found, results, took_s=time.monotonic() - began)
             for table in report.tables(results[-1].to_json()):
                 show(table.to_rich())
-    say(f"{time.monotonic() - began:.0f} s" + (f"; figures in {args.json}" if args.json else ""))
+    say(f"{time.monotonic() - began:.0f} s" + (f"; results in {args.json}" if args.json else ""))
     return 1 if any(result.broken for result in results) else 0
 
 
 def _measure(name: str, options: "Options", budget_s: float, *, alone: bool) -> "Result":
-    """Run one benchmark; one that breaks as a whole is shown as that, and the others go on.
+    """Run one benchmark. A failure is recorded in its result, so that the others still run.
 
     Raises:
-        UsageError: the command was wrong, and this is the only benchmark that was asked for.
+        UsageError: The options are wrong, and this is the only benchmark requested.
     """
     import importlib
 
@@ -129,7 +130,7 @@ def _measure(name: str, options: "Options", budget_s: float, *, alone: bool) -> 
 
 
 def run_report(args: argparse.Namespace) -> int:
-    """Draw Markdown and a chart."""
+    """Write Markdown and a chart."""
     from benchmarks.harness import results_page as report
 
     for path in report.write(args.results, args.out):

@@ -1,4 +1,4 @@
-"""``fastrot demo``: the whole line on the built-in set, or on the user's own videos."""
+"""``fastrot demo``: run the whole pipeline on the built-in videos or on the user's own."""
 
 import argparse
 import time
@@ -11,16 +11,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "demo",
-        help="see the whole thing work, on generated videos or on your own",
+        help="run the whole pipeline on generated videos or on your own",
         description="Prepare videos, pre-train by rotation prediction, measure rotation accuracy on unseen "
         "videos, fine-tune on a few labelled videos from scratch and from the pre-trained weights, and "
-        "print both: about 10 minutes on two CPU cores. Run it again to go on after an interruption.",
+        "print both accuracies. Takes about 10 minutes on two CPU cores. Run it again to resume after an "
+        "interruption.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
         "--out",
         type=Path,
-        help="where everything goes; None: demo, or demo-NAME for your own videos",
+        help="output folder; None: demo, or demo-NAME for your own videos",
     )
     parser.add_argument("--source", type=Path, help="your own videos instead of the built-in set")
     add_layout(parser)
@@ -28,27 +29,27 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--camera",
         choices=("static", "moving"),
         default="static",
-        help="the built-in set's camera: standing still, or held in a hand (docs/cheap_cues.md)",
+        help="camera of the built-in videos: static or hand-held (docs/cheap_cues.md)",
     )
     parser.add_argument(
         "--horizon",
         action="store_true",
-        help="put the built-in set's figures on a ground below a sky",
+        help="place the figures of the built-in videos on a ground below a sky",
     )
-    parser.add_argument("--seeds", type=positive, default=3, help="fine-tunings of each kind")
+    parser.add_argument("--seeds", type=positive, default=3, help="fine-tuning runs of each kind")
     for stage in ("pretrain", "finetune"):
         parser.add_argument(
             f"--{stage}",
             action="append",
             default=[],
             metavar="KEY=VALUE",
-            help=f"change the {stage} config, such as train.epochs=1 (may be given again)",
+            help=f"change the {stage} config, such as train.epochs=1 (may be repeated)",
         )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make or prepare the data, run the stages and print the tables."""
+    """Generate or prepare the data, run the stages and print the tables."""
     from fastrot.demo.demo import run_demo
     from fastrot.demo.videos import builtin_data, own_data
     from fastrot.synthetic.dataset import DemoSpec
@@ -56,7 +57,9 @@ def run(args: argparse.Namespace) -> int:
     from pipelines.errors import UsageError
 
     if args.source is not None and (args.camera != "static" or args.horizon):
-        raise UsageError("--camera and --horizon are of the built-in set: leave --source out")
+        raise UsageError(
+            "--camera and --horizon apply to the built-in videos only: remove them, or remove --source"
+        )
     began = time.monotonic()
     out = args.out or Path("demo" if args.source is None else f"demo-{args.source.resolve().stem}")
     try:
@@ -71,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
             overrides={"pretrain": args.pretrain, "finetune": args.finetune},
         )
     except KeyboardInterrupt:
-        say(f"What is done is in {out}: the same command goes on from there.")
+        say(f"Completed work is saved in {out}: run the same command to resume.")
         raise
     minutes = (time.monotonic() - began) / 60
     say(f"\n{minutes:.1f} minutes; results in {out}/results.json, runs in {out}/runs")

@@ -1,4 +1,4 @@
-"""``fastrot doctor``: what this machine has for training, what it lacks, and what to do about it."""
+"""``fastrot doctor``: check this machine for training, and report problems with their fixes."""
 
 import argparse
 from pathlib import Path
@@ -8,20 +8,20 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "doctor",
-        help="say what this machine has for training, and what it lacks",
-        description="Look at Python, torch, CUDA, the GPUs and their decoders, DALI and its codecs, memory, "
-        "cores and limits. Each line is good, a warning with its remedy, or missing with what that costs. "
-        "Exit code 1: something would stop training.",
+        help="check whether this machine can train, and report what is missing",
+        description="Check Python, torch, CUDA, the GPUs and their decoders, DALI and its codecs, memory, "
+        "cores and limits. Each line is good, a warning with its fix, or missing with the consequence. "
+        "Exit code 1: training cannot run.",
     )
     parser.add_argument(
-        "--store", type=Path, help="also measure how fast this store's disk gives clips"
+        "--store", type=Path, help="also measure the read speed of this store's disk"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the checks; 1 if something would stop training."""
+    """Print the checks; return 1 if training cannot run."""
     import dataclasses
     import json
 
@@ -36,6 +36,6 @@ def run(args: argparse.Namespace) -> int:
     for check in checks:
         print(check)
     counts = [sum(check.status == status for check in checks) for status in ("warning", "missing")]
-    verdict = "training would not run" if stopped else "training can run"
+    verdict = "training cannot run" if stopped else "training can run"
     print(f"\n{verdict}: {counts[0]} warnings, {counts[1]} missing")
     return int(stopped)

@@ -1,4 +1,4 @@
-"""``fastrot evaluate``: what a network has learned, always with the protocol of the measurement."""
+"""``fastrot evaluate``: measure a network; every result includes its protocol."""
 
 import argparse
 from collections.abc import Callable, Iterator
@@ -19,11 +19,11 @@ Run = Callable[[argparse.Namespace], int]
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command's parser, with one sub-command per measure."""
+    """Add the command's parser, with one subcommand per measure."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="measure accuracies, fuse two networks, probe and retrieve by features",
-        description="Measure what a network has learned, and fuse the scores of two.",
+        help="measure accuracy, linear probes and retrieval, or fuse the scores of two networks",
+        description="Measure what a network has learned, or fuse the scores of two networks.",
     )
     measures = parser.add_subparsers(dest="measure", required=True, metavar="MEASURE")
 
@@ -31,7 +31,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         ("rotation", "accuracy over all rotations of deterministic centre clips", _pretext, 1),
         (
             "pretext",
-            "accuracy on the pretext task of the network, rotation or your own",
+            "accuracy on the network's pretext task, rotation or a custom one",
             _pretext,
             1,
         ),
@@ -44,7 +44,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
     about = "top-1 of linear probes on each block's frozen features"
     probe = _of_checkpoint(measures, "probe", about, _probe, 10)
-    about = "how often nearest neighbours in feature space share a class"
+    about = "how often nearest neighbours in feature space have the same class"
     retrieval = _of_checkpoint(measures, "retrieval", about, _retrieval, 10)
     for measure, train, test in (
         (probe, "fits the probes", "tests them"),
@@ -62,7 +62,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--shots", type=positive, metavar="N", help="training videos of each class; None: all"
     )
     retrieval.add_argument(
-        "--block", default="layer4", help="the features' block: conv1, layer1, ... layer4"
+        "--block", default="layer4", help="block to take features from: conv1, layer1, ... layer4"
     )
     retrieval.add_argument(
         "--k",
@@ -70,14 +70,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         nargs="+",
         default=[1, 5, 10, 20, 50],
         metavar="K",
-        help="neighbours among which one of the class is a hit",
+        help="number of neighbours; a hit is at least one of the same class",
     )
 
-    about = "the geometric mean of two networks' scores, such as RGB's and DIF's"
+    about = "geometric mean of two networks' scores, such as RGB and DIF"
     fuse = add_action(measures, "fuse", about, _fuse)
     for name, which in (("first", "A"), ("second", "B")):
         fuse.add_argument(
-            name, type=Path, metavar=which, help="scores.npz, or an evaluation's or run's folder"
+            name, type=Path, metavar=which, help="scores.npz, or the folder of an evaluation or run"
         )
     _add_out(fuse, "runs/fusion/A+B")
 
@@ -102,7 +102,7 @@ def _add_out(parser: argparse.ArgumentParser, default: str) -> None:
         type=Path,
         default=None,
         metavar="DIR",
-        help=f"where results.json and other files go; None: {default}",
+        help=f"folder for results.json and other files; None: {default}",
     )
 
 
@@ -213,7 +213,7 @@ def _report_checkpoint(
     files: Callable[[Path], list[str]] = _no_files,
     **settings: Any,
 ) -> None:
-    """Report an evaluation of a checkpoint, by default in the folder of its run or beside it."""
+    """Report an evaluation of a checkpoint, by default in its run's folder or next to the checkpoint."""
     of = {"checkpoint": str(args.checkpoint), **settings}
     out = args.out or _default_out(args.checkpoint, args.measure, args.store, splits)
     _report(out, args.measure, of, result, runtime, files)
@@ -227,7 +227,7 @@ def _report(
     runtime: "Runtime",
     files: Callable[[Path], list[str]],
 ) -> None:
-    """Print the result and write its files in the first process; its error is raised in all."""
+    """Print the result and write its files in the first process; errors are raised in all processes."""
     from fastrot.evaluation.result_file import write_results
     from fastrot.runs.plots import NO_MATPLOTLIB
     from fastrot.terminal.console import say
@@ -245,7 +245,7 @@ def _report(
 
 
 def _default_out(checkpoint: Path, measure: str, store: Path, splits: str) -> Path:
-    """Return a folder in the run that the checkpoint is of, or beside a checkpoint that stands alone."""
+    """Return a folder in the checkpoint's run, or next to a checkpoint that is not in a run."""
     in_run = checkpoint.resolve().parent.name == "checkpoints"
     run = checkpoint.resolve().parents[1] if in_run else checkpoint.resolve().parent
     return run / "evaluation" / f"{measure}-{store.resolve().name}-{splits}-{checkpoint.stem}"

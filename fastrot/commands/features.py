@@ -1,4 +1,4 @@
-"""``fastrot features``: the feature vectors of a store's videos in one file."""
+"""``fastrot features``: write the feature vectors of a store's videos to one file."""
 
 import argparse
 from pathlib import Path
@@ -12,15 +12,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "features",
         help="write the feature vectors of a store's videos",
         description="Write a NumPy file with the arrays features (videos, channels) float32, names, labels "
-        "(-1: none), classes, protocol and skipped (videos that cannot be read, and have no row). Features "
-        "are averages over space, time and a video's clips.",
+        "(-1: none), classes, protocol and skipped (unreadable videos, which have no row). Features are "
+        "averaged over space, time and the clips of a video.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_network(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="features.npz")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="output file, such as features.npz"
+    )
     parser.add_argument("--split", default="all", help="a split of the store")
     parser.add_argument(
-        "--block", default="layer4", help="the activations' block: conv1, layer1, ... layer4"
+        "--block", default="layer4", help="block to take features from: conv1, layer1, ... layer4"
     )
     add_clips(parser)
     parser.set_defaults(run=run)
@@ -34,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from pipelines.errors import UsageError
 
     if args.out.suffix != ".npz":
-        raise UsageError(f"--out is {args.out}: name it .npz")
+        raise UsageError(f"--out is {args.out}: the name must end in .npz")
     with started(args) as (clips, runtime):
         found = extract(args.checkpoint, clips, runtime, block=args.block)
 

@@ -11,6 +11,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         subparsers,
         "finetune",
         only="action",
-        help="fine-tune a pre-trained network on actions (init=CHECKPOINT), or train one (init=scratch)",
+        help="fine-tune a pre-trained network on actions (init=CHECKPOINT), or train one from scratch "
+        "(init=scratch)",
         example="fastrot finetune configs/finetune/ucf101_rgb_16.yaml init=CHECKPOINT data.store=STORE",
     )

@@ -1,4 +1,4 @@
-"""``fastrot prepare``: a folder of videos in, a store out."""
+"""``fastrot prepare``: transcode a folder of videos into a store."""
 
 import argparse
 from pathlib import Path
@@ -17,11 +17,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "prepare",
         help="transcode a data set's videos into a store",
         description="Transcode a data set's videos into a store. Run it again to resume after an "
-        "interruption, to add new videos, or to follow corrected lists: classes and splits of stored videos "
-        "are updated without decoding. A video whose file has other content than before is made again. "
-        "Rejected videos are tried again when their file has changed. If SOURCE is another folder than "
-        "the stored videos came from, equal names with other content are refused: see --prefix and "
-        "--replace. A copied or moved data set is not made again.",
+        "interruption, to add new videos, or to apply corrected lists: classes and splits of stored videos "
+        "are updated without decoding. A video whose file content has changed is transcoded again, and a "
+        "rejected video is retried when its file has changed. If SOURCE is a different folder from the one "
+        "the stored videos came from, equal names with different content are an error: see --prefix and "
+        "--replace. A copied or moved data set is not transcoded again.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("source", type=Path, help="the data set's folder, or one video")
@@ -33,14 +33,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--codec",
         choices=list(CODECS),
         default="mjpeg",
-        help="raw: fastest, 8 to 12 times the bytes of mjpeg; h264 (GPU only) and vp9: a sixth of them",
+        help="raw: fastest, 8 to 12 times the size of mjpeg; h264 (GPU only) and vp9: a sixth of the size of "
+        "mjpeg",
     )
     parser.add_argument(
         "--frames",
         type=_frames,
         default="all",
         metavar="N|all",
-        help="frames to keep of each video, evenly spaced (the paper: 160 of Kinetics, 90 of Moments)",
+        help="evenly spaced frames to keep per video (the paper: 160 for Kinetics, 90 for Moments)",
     )
     parser.add_argument(
         "--size", type=positive, default=136, help="side of the square frames in pixels"
@@ -49,14 +50,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--fit",
         choices=FITS,
         default="stretch",
-        help="stretch frames to a square as the paper does, or keep the aspect and cut the centre square",
+        help="stretch: stretch frames to a square as in the paper; crop: keep the aspect ratio and "
+        "crop the centre square",
     )
     parser.add_argument(
         "--quality",
         type=int,
         help="on FFmpeg's scale, lower is better: mjpeg 1..31 (2), h264 0..51 (18), vp9 0..63 (20)",
     )
-    parser.add_argument("--workers", type=positive, default=cores(), help="decoding processes")
+    parser.add_argument(
+        "--workers", type=positive, default=cores(), help="number of decoding processes"
+    )
     parser.add_argument(
         "--time-limit",
         type=seconds,
@@ -68,20 +72,20 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--shard",
         type=share,
         metavar="I/N",
-        help="prepare every N-th video from the I-th (from 1) on: one node's part of a store that N nodes "
-        "write at the same time",
+        help="prepare every N-th video, starting with the I-th (from 1): one node's part of a store that N "
+        "nodes write at the same time",
     )
-    parser.add_argument("--retry-rejected", action="store_true", help="try rejected videos again")
+    parser.add_argument("--retry-rejected", action="store_true", help="retry rejected videos")
     parser.add_argument(
         "--prefix",
         type=_prefix,
         metavar="NAME",
-        help="name the videos NAME/...: for a second data set whose names the store has already",
+        help="name the videos NAME/...: for a second data set with names that are already in the store",
     )
     parser.add_argument(
         "--replace",
         action="store_true",
-        help="SOURCE has newer versions of videos that came from another folder: make them again",
+        help="replace stored videos from another folder with the versions of the same name in SOURCE",
     )
     parser.set_defaults(run=run)
 
@@ -97,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     listing = read_layout(args.source, args.layout, args.lists)
     if args.prefix is not None:
         listing = listing.prefixed(args.prefix)
-    for warning in listing.warnings:  # now, not after hours of decoding
+    for warning in listing.warnings:  # print them before hours of decoding
         say(f"warning: {warning}")
     settings = Settings(
         codec=args.codec,
@@ -123,13 +127,13 @@ def run(args: argparse.Namespace) -> int:
                 note=say,
             )
     except KeyboardInterrupt:
-        say(f"What is in {args.out} is safe: run the same command to resume.")
+        say(f"Completed videos are saved in {args.out}: run the same command to resume.")
         raise
     missing = args.out / "missing.txt"
     if listing.missing:
         write_file(missing, "".join(f"{name}\n" for name in listing.missing))
     else:
-        missing.unlink(missing_ok=True)  # of an earlier run
+        missing.unlink(missing_ok=True)  # from an earlier run
     for line in summarise(listing, result, args.out):
         say(line)
     return 0
@@ -142,5 +146,5 @@ def _frames(text: str) -> int | None:
 def _prefix(text: str) -> str:
     name = text.strip("/")
     if not name or {"", ".", ".."} & set(name.split("/")):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a name such as mine")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid prefix: use a name such as mine")
     return name

@@ -1,4 +1,4 @@
-"""``fastrot pretrain``: train a network on any task: rotations, actions, or one of the user's own."""
+"""``fastrot pretrain``: train a network on any task: rotation, action, or a custom one."""
 
 import argparse
 import sys
@@ -14,7 +14,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_training_parser(
         subparsers,
         "pretrain",
-        help="pre-train a network by rotation prediction, by labels (task=action), or by a task of your own "
+        help="pre-train a network by rotation prediction, on labels (task=action), or on a custom task "
         "(task=module:Class)",
         example="fastrot pretrain configs/pretrain/kinetics_rgb_16.yaml data.store=STORE",
     )
@@ -28,39 +28,39 @@ def add_training_parser(
     example: str,
     only: str | None = None,
 ) -> None:
-    """Add the parser of a command that trains; ``only`` is the task that it takes, None: any."""
+    """Add the parser of a training command; ``only`` is the one task it accepts (None: any)."""
     parser = subparsers.add_parser(
         name,
         help=help,
-        description=f"{help[0].upper()}{help[1:]}. Results are in runs/NAME: config.yaml, env.json, "
-        "metrics.jsonl, train.log, checkpoints/last.pt. Under torchrun it runs in as many processes. "
-        "The first Ctrl-C saves and stops after the current step (exit code 130), the second at once; "
-        "SIGTERM, SIGUSR1, SIGHUP and SIGQUIT save and stop too (exit code 75). One process at a time "
-        "may train a run; state.json in its folder says how it stands.",
+        description=f"{help[0].upper()}{help[1:]}. Results are written to runs/NAME: config.yaml, env.json, "
+        "metrics.jsonl, train.log, checkpoints/last.pt. Start it with torchrun for several processes. "
+        "The first Ctrl-C saves and stops after the current step (exit code 130), the second stops "
+        "immediately. SIGTERM, SIGUSR1, SIGHUP and SIGQUIT also save and stop (exit code 75). Only one "
+        "job at a time may train a run; state.json in its folder contains the run's state.",
         epilog=f"Example: {example}",
     )
-    parser.add_argument("config", metavar="CONFIG", help="a YAML file, such as those in configs/")
+    parser.add_argument("config", metavar="CONFIG", help="YAML file, such as those in configs/")
     parser.add_argument(
         "overrides",
         nargs="*",
         metavar="key=value",
-        help="values in place of the file's, such as data.crop=112 or optim.lr=1e-2",
+        help="override values of the file, such as data.crop=112 or optim.lr=1e-2",
     )
     parser.add_argument(
-        "--print-config", action="store_true", help="print the resolved config as YAML and stop"
+        "--print-config", action="store_true", help="print the resolved config as YAML and exit"
     )
     parser.add_argument(
-        "--print-folder", action="store_true", help="print the run's folder, out/name, and stop"
+        "--print-folder", action="store_true", help="print the run's folder, out/name, and exit"
     )
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="continue from the run's last checkpoint, or begin if there is none yet",
+        help="resume from the run's last checkpoint, or start if there is none",
     )
     parser.add_argument(
         "--resume-anyway",
         action="store_true",
-        help="go on even where the config or the videos have changed, with the new values",
+        help="resume even if the config or the videos have changed, with the new values",
     )
     parser.set_defaults(run=run, only=only)
     options_anywhere(parser, "overrides")
@@ -71,8 +71,8 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config, args.overrides)
     if args.only not in (None, config.task):
         raise UsageError(
-            f"{args.config}: task is {config.task}, which `fastrot pretrain` trains; "
-            f"this command trains task={args.only}"
+            f"{args.config}: task is {config.task}, but this command only trains task={args.only}: "
+            "use `fastrot pretrain`"
         )
     if args.print_config:
         sys.stdout.write(to_yaml(config))

@@ -1,4 +1,4 @@
-"""``fastrot report``: runs and reproduced tables as one HTML page."""
+"""``fastrot report``: write runs and reproduced tables as one HTML page."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "report",
         help="make one self-contained HTML page of runs and reproduced tables",
         description="Make one HTML page of curves, tables, attention sheets, kernels and environment. "
-        "It is a single file and asks the network for nothing.",
+        "The page is a single file and loads nothing from the network.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
@@ -18,10 +18,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         nargs="+",
         type=Path,
         metavar="RUNS",
-        help="folders of runs (runs/NAME), or of `fastrot reproduce`",
+        help="folders of runs (runs/NAME) or of `fastrot reproduce`",
     )
-    parser.add_argument("--out", type=Path, default=Path("report.html"), help="the page")
-    parser.add_argument("--title", default="fastrot report", help="its heading")
+    parser.add_argument("--out", type=Path, default=Path("report.html"), help="output file")
+    parser.add_argument("--title", default="fastrot report", help="heading of the page")
     parser.set_defaults(run=run)
 
 

@@ -1,4 +1,4 @@
-"""``fastrot reproduce``: a table or figure of the paper by one command."""
+"""``fastrot reproduce``: reproduce a table or figure of the paper with one command."""
 
 import argparse
 from pathlib import Path
@@ -28,22 +28,22 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "reproduce",
-        help="make the paper's tables and figures",
-        description="Train and measure what a table or figure of the paper needs, and print it beside the "
-        "paper's numbers. Finished runs are found again and not repeated; the same command goes on after an "
-        "interruption. Docs: docs/reproducing.md.",
-        epilog="key=value changes every training, pretrain:key=value and finetune:key=value one kind, "
-        "demo.key=value what the demo preset generates.",
+        help="reproduce the paper's tables and figures",
+        description="Run the trainings and measurements of a table or figure of the paper, and print "
+        "the results next to the paper's numbers. Finished runs are reused; run the same command again to "
+        "resume after an interruption. See docs/reproducing.md.",
+        epilog="key=value changes every training run, pretrain:key=value and finetune:key=value change one "
+        "kind, and demo.key=value changes the videos that the demo preset generates.",
     )
     parser.add_argument("target", choices=(*TARGETS, "all"), help="what to reproduce")
     parser.add_argument(
-        "changes", nargs="*", metavar="key=value", help="changes to the runs' configs"
+        "changes", nargs="*", metavar="key=value", help="override values of the runs' configs"
     )
     parser.add_argument(
         "--preset",
         choices=("paper", "demo"),
         required=True,
-        help="the paper's sizes on your stores, or small generated videos on two CPU cores",
+        help="paper: the paper's sizes on your stores; demo: small generated videos, sized for two CPU cores",
     )
     parser.add_argument(
         "--store",
@@ -51,48 +51,48 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         default=[],
         type=_store,
         metavar="NAME=DIR",
-        help="a store of the paper preset: kinetics, moments, ucf101, hmdb51 (default: stores/NAME), and for "
-        "`fit` kinetics-crop and ucf101-crop; may be given again",
+        help="store for the paper preset: kinetics, moments, ucf101, hmdb51 (default: stores/NAME), and for "
+        "`fit` kinetics-crop and ucf101-crop (may be repeated)",
+    )
+    parser.add_argument("--out", type=Path, help="output folder (default: reproduce-PRESET)")
+    parser.add_argument(
+        "--seeds",
+        type=positive,
+        help="number of seeds for Tables 2 and 5 (default: paper 1, demo 3)",
     )
     parser.add_argument(
-        "--out", type=Path, help="where everything goes (default: reproduce-PRESET)"
-    )
-    parser.add_argument(
-        "--seeds", type=positive, help="of Tables 2 and 5 (default: paper 1, demo 3)"
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="print the plan and its cost, and do nothing"
+        "--dry-run", action="store_true", help="print the plan and its cost, and exit"
     )
     parser.add_argument(
         "--rate",
         metavar="TFLOPS|FILE",
-        help="how fast one GPU trains, for --dry-run: TFLOP/s, or a JSON of `fastrot bench train`",
+        help="training speed of one GPU, for --dry-run: TFLOP/s, or a JSON file of `fastrot bench train`",
     )
     parser.add_argument(
         "--shard",
         type=share,
         metavar="I/N",
-        help="carry out the I-th (from 1) of N shares of the runs, such as one task of a Slurm array",
+        help="execute the I-th (from 1) of N shares of the runs, such as one task of a Slurm array",
     )
     parser.add_argument(
         "--nproc",
         type=positive,
         default=0,
         metavar="N",
-        help="train each run in N processes of this machine, by torchrun",
+        help="train each run in N processes on this machine, with torchrun",
     )
     parser.add_argument(
         "--supervised",
         type=Path,
         metavar="FILE",
-        help="a supervised network in Hara's form, for figure5 and attention, instead of training one",
+        help="supervised network in Hara's format for figure5 and attention, instead of training one",
     )
     parser.set_defaults(run=run)
     options_anywhere(parser, "changes")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plan, carry out, and write the tables and figures."""
+    """Plan and execute the runs, and write the tables and figures."""
     from fastrot.reproduce.cost import cpu_rate, read_rate
     from fastrot.reproduce.execute import Workshop
     from fastrot.reproduce.listing import (
@@ -126,19 +126,19 @@ def run(args: argparse.Namespace) -> int:
         show(overview(plan, setting, rate, workshop).to_rich())
         for line in item_lines(items, setting, rate):
             say(line)
-        say(f"{amount(costs.total)} in all" + ("" if costs.complete else " and more"))
+        say(f"{amount(costs.total)} in total" + ("" if costs.complete else " or more"))
         missing = setting.missing(_stores(plan, items))
         if missing:
-            say(f"not there yet: {', '.join(missing)}")
+            say(f"missing stores: {', '.join(missing)}")
         if rate is None:
             say(NO_RATE)
             return 0
     if rate is not None:
         time = hours(costs, rate, overhead=args.preset == "demo")
         total = f"{60 * time:.0f} minutes" if args.preset == "demo" else f"{time:.1f} GPU-hours"
-        say(f"about {total} of computing at {rate.tflops:.3g} TFLOP/s ({rate.source})")
+        say(f"about {total} of compute at {rate.tflops:.3g} TFLOP/s ({rate.source})")
         if args.preset == "demo":
-            say("and some minutes to make the videos, the first time")
+            say("plus a few minutes to generate the videos on the first run")
     if args.dry_run:
         return 0
     share = None
@@ -149,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _without_rival(item: "Item", supervised: Path | None) -> "Item":
-    """Leave out the training of the supervised network where its file is given."""
+    """Drop the training of the supervised network if its file is given."""
     import dataclasses
 
     from fastrot.reproduce.run_plan import Gallery
@@ -176,13 +176,13 @@ def _carry_out(
         if share is None:
             publish(plan.items, workshop, setting.preset, args.supervised)
     except KeyboardInterrupt:
-        say(f"What is done is in {workshop.out}: the same command goes on from there.")
+        say(f"Completed work is saved in {workshop.out}: run the same command to resume.")
         raise
     for line in left:
-        say(f"left: {line}")
+        say(f"not done: {line}")
     if share is not None:
         say(
-            "Submit the shares again until nothing is left, then run without --shard for the tables."
+            "Submit the shares again until all runs are done, then run without --shard to write the tables."
         )
     return 1 if left else 0
 
@@ -201,10 +201,10 @@ def _setting(args: argparse.Namespace) -> "Setting":
     changes, sizes = _changes(args.changes)
     if args.preset == "paper":
         if sizes:
-            raise UsageError("demo.key=value changes what --preset demo generates")
+            raise UsageError("demo.key=value is for --preset demo: remove it, or use --preset demo")
         return paper_setting(args.out, dict(args.store), args.seeds, changes)
     if args.store:
-        raise UsageError("--preset demo generates its stores: --store is for --preset paper")
+        raise UsageError("--store is for --preset paper: --preset demo generates its own stores")
     import torch
 
     return demo_setting(
@@ -213,7 +213,7 @@ def _setting(args: argparse.Namespace) -> "Setting":
 
 
 def _changes(texts: list[str]) -> "tuple[Changes, dict[str, str]]":
-    """Sort the changes: of both stages' configs, and of the demo's sizes."""
+    """Split the changes into those of the stages' configs and those of the demo's sizes."""
     from fastrot.reproduce.presets import STAGES, Changes
 
     stages: dict[str, list[str]] = {stage: [] for stage in STAGES}
@@ -222,7 +222,7 @@ def _changes(texts: list[str]) -> "tuple[Changes, dict[str, str]]":
         stage, colon, change = text.partition(":")
         key, equals, value = text.partition("=")
         if not equals:
-            raise UsageError(f"{text!r} is no change: write key=value, such as train.batch=16")
+            raise UsageError(f"{text!r} is not key=value: write it as, for example, train.batch=16")
         if key.startswith("demo."):
             sizes[key.removeprefix("demo.")] = value
         elif colon and stage in STAGES:

@@ -1,4 +1,4 @@
-"""``fastrot store``: look into a store, and care for it."""
+"""``fastrot store``: inspect and maintain a store."""
 
 import argparse
 import json
@@ -12,7 +12,9 @@ from pipelines.store.reading import Store
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command's parser."""
-    parser = subparsers.add_parser("store", help="look into a store, verify it, take videos out")
+    parser = subparsers.add_parser(
+        "store", help="inspect a store, verify it, remove or extract videos"
+    )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     def action(name: str, run: Any, about: str) -> argparse.ArgumentParser:
@@ -20,28 +22,28 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         sub.add_argument("store", type=Path, help="the store's folder")
         return sub
 
-    info = action("info", run_info, "print what a store holds")
+    info = action("info", run_info, "print a summary of the store")
     info.add_argument("--json", action="store_true", help="print JSON")
-    ls = action("ls", run_ls, "list the videos: frames, bytes, class, splits, name")
-    ls.add_argument("--split", default="all", help="only this split's videos")
-    check = action("verify", run_verify, "read every video and compare its checksum")
+    ls = action("ls", run_ls, "list the videos with frames, bytes, class, splits and name")
+    ls.add_argument("--split", default="all", help="list only the videos of this split")
+    check = action("verify", run_verify, "read every video and check its checksum")
     check.add_argument(
-        "--fix", action="store_true", help="take broken videos out and list them as rejected"
+        "--fix", action="store_true", help="remove damaged videos and list them as rejected"
     )
     action(
         "merge",
         run_merge,
-        "make one manifest of what prepare --shard i/n wrote, without superseded lines",
+        "merge the manifests written by prepare --shard I/N into one, without superseded lines",
     )
-    remove = action("remove", run_remove, "take videos out by name and list them as rejected")
-    remove.add_argument("name", nargs="+", help="a video's name, as store ls prints it")
-    extract = action("extract", run_extract, "write one video as a file that players play")
-    extract.add_argument("name", help="the video's name, as store ls prints it")
+    remove = action("remove", run_remove, "remove videos by name and list them as rejected")
+    remove.add_argument("name", nargs="+", help="name of a video, as printed by store ls")
+    extract = action("extract", run_extract, "write one video to a playable file")
+    extract.add_argument("name", help="name of the video, as printed by store ls")
     extract.add_argument(
         "--out",
         type=Path,
         default=Path(),
-        help="a folder, or the file without its suffix",
+        help="output folder, or output file without its suffix",
     )
 
 
@@ -54,10 +56,10 @@ def run_info(args: argparse.Namespace) -> int:
     splits = ", ".join(f"{name} ({count})" for name, count in info["splits"].items())
     print(
         f"{args.store}: {info['codec']}, {info['size']}x{info['size']}, "
-        f"{info['frames_per_video']} frames a video, fit {info['fit']}\n"
+        f"{info['frames_per_video']} frames per video, fit {info['fit']}\n"
         f"videos    {info['videos']:,}\n"
         f"rejected  {info['rejected']:,}\n"
-        f"frames    {info['frames']:,} ({info['frames_min']} to {info['frames_max']} a video)\n"
+        f"frames    {info['frames']:,} ({info['frames_min']} to {info['frames_max']} per video)\n"
         f"bytes     {info['bytes']:,} in {info['shards']} shards\n"
         f"classes   {info['classes']}\n"
         f"splits    {splits or 'none'}"
@@ -87,7 +89,7 @@ def describe(store: Store) -> dict[str, Any]:
 
 
 def run_ls(args: argparse.Namespace) -> int:
-    """Print a line a video."""
+    """Print one line per video."""
     store = Store.open(args.store)
     for i in store.select(args.split):
         label = store.classes[store.labels[i]] if store.labels[i] >= 0 else "-"
@@ -97,7 +99,7 @@ def run_ls(args: argparse.Namespace) -> int:
 
 
 def run_verify(args: argparse.Namespace) -> int:
-    """Compare checksums; 1 if any video is broken and stays in the store."""
+    """Check the checksums; return 1 if any damaged video remains in the store."""
     from fastrot.terminal.console import progress, say
     from pipelines.store.maintenance import drop, verify
 
@@ -105,37 +107,40 @@ def run_verify(args: argparse.Namespace) -> int:
     with progress(len(store), "verify", "videos") as advance:
         broken = dict(sorted(verify(store, threads=cores(), progress=advance.to)))
     for name, reason in broken.items():
-        say(f"broken: {name}: {reason}")
+        say(f"damaged: {name}: {reason}")
     if broken and args.fix:
         drop(store, broken)
         say(
-            f"{len(broken)} of {len(store)} videos taken out: prepare --retry-rejected makes them again"
+            f"removed {len(broken)} of {len(store)} videos: "
+            "run prepare --retry-rejected to prepare them again"
         )
         return 0
     say(
-        f"{len(broken)} of {len(store)} videos are broken"
-        + (": --fix takes them out" if broken else "")
+        f"{len(broken)} of {len(store)} videos are damaged"
+        + (": use --fix to remove them" if broken else "")
     )
     return 1 if broken else 0
 
 
 def run_remove(args: argparse.Namespace) -> int:
-    """Take named videos out; none if one of the names is unknown."""
+    """Remove the named videos; remove none if any name is unknown."""
     from pipelines.store.maintenance import drop, find
 
     store = Store.open(args.store)
     names = {store.name(find(store, name)) for name in args.name}
     drop(store, dict.fromkeys(names, "removed by fastrot store remove"))
-    print(f"{len(names)} of {len(store)} videos removed: prepare --retry-rejected makes them again")
+    print(
+        f"removed {len(names)} of {len(store)} videos: run prepare --retry-rejected to prepare them again"
+    )
     return 0
 
 
 def run_merge(args: argparse.Namespace) -> int:
-    """Merge the parts' manifests."""
+    """Merge the manifests of the parts."""
     from pipelines.store.maintenance import merge
 
     merged = merge(args.store)
-    print(f"{merged} manifests merged: {len(Store.open(args.store))} videos in {args.store}")
+    print(f"merged {merged} manifests: {len(Store.open(args.store))} videos in {args.store}")
     return 0
 
 

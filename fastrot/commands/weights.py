@@ -1,4 +1,4 @@
-"""``fastrot weights``: a backbone out of a checkpoint, or in from another project's file."""
+"""``fastrot weights``: export the backbone of a checkpoint, or import one from another project's file."""
 
 import argparse
 from pathlib import Path
@@ -10,25 +10,27 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "weights",
-        help="export a backbone, or import one of Hara's or torchvision's form",
-        description="Write backbones (3D ResNets without their head) under the names of Hara's code: to "
-        ".safetensors with what they were trained on, or to .pt with the tensors under state_dict.",
+        help="export a backbone, or import one in Hara's or torchvision's format",
+        description="Write backbones (3D ResNets without their head) with the weight names of Hara's code: "
+        "to .safetensors with the training settings as metadata, "
+        "or to .pt with the tensors under state_dict.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, about, source in (
         ("export", "write a checkpoint's backbone for other tools", "CHECKPOINT"),
-        ("import", "turn another project's file into one for init= and features", "FILE"),
+        ("import", "convert another project's file for use with init= and features", "FILE"),
     ):
-        action = add_action(actions, name, f"{about}, and say what matched", run)
+        action = add_action(actions, name, f"{about}, and report which weights match", run)
         action.add_argument("source", type=Path, metavar=source)
         action.add_argument(
-            "out", type=Path, metavar="OUT", help="the file to write: .safetensors, .pt or .pth"
+            "out", type=Path, metavar="OUT", help="output file: .safetensors, .pt or .pth"
         )
         action.set_defaults(partial=False)
     action.add_argument(
         "--partial",
         action="store_true",
-        help="take what fits, and leave the rest untrained (torchvision's r3d_18 has another stem)",
+        help="use the weights that fit and leave the rest randomly initialised (torchvision's r3d_18 has a "
+        "different stem)",
     )
 
 

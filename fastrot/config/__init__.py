@@ -1,4 +1,4 @@
-"""The configuration of a run: dataclasses are the schema, YAML and the command line fill them."""
+"""The configuration of a run: a schema of dataclasses, filled from YAML and the command line."""
 
 from fastrot.config.loading import from_mapping, load_config, to_mapping, to_yaml
 from fastrot.config.schema import (

@@ -1,4 +1,4 @@
-"""The configs that come with fastrot, in a checkout or installed."""
+"""The built-in configs, in a checkout or an installation."""
 
 import difflib
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 from pipelines.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[1] / "configs"
-"""The folder of configs: in an installation the package's own, in a checkout a link to ``configs/``."""
+"""The folder of configs: inside the package when installed, a link to ``configs/`` in a checkout."""
 
 
 def find_config(name: str) -> Path:
-    """Return the file of a config such as ``demo/pretrain.yaml``.
+    """Return the path of a built-in config such as ``demo/pretrain.yaml``.
 
     Raises:
-        UsageError: there is none of this name.
+        UsageError: There is no config of this name.
     """
     path = ROOT / name
     if not path.is_file():
@@ -22,14 +22,14 @@ def find_config(name: str) -> Path:
 
 
 def resolve(path: Path, *, beside: Path | None = None) -> Path:
-    """Return the file that ``path`` means: one of the user's own, else one that comes with fastrot.
+    """Resolve ``path`` to one of the user's files or, if there is none, to a built-in config.
 
-    ``configs/pretrain/kinetics_rgb_16.yaml`` and ``pretrain/kinetics_rgb_16.yaml`` mean the same one, from
-    any folder. What exists nowhere is returned as it is.
+    ``configs/pretrain/kinetics_rgb_16.yaml`` and ``pretrain/kinetics_rgb_16.yaml`` both refer to the same
+    built-in config, from any working folder. A path that does not exist is returned unchanged.
 
     Args:
-        path: what was given.
-        beside: the folder in which a relative path of one's own is looked for; None is the working folder.
+        path: The path given by the user.
+        beside: Folder to which a relative path of the user's is relative; None is the working folder.
     """
     own = path if beside is None else beside / path
     if own.exists() or path.is_absolute():
@@ -40,7 +40,7 @@ def resolve(path: Path, *, beside: Path | None = None) -> Path:
 
 
 def suggestion(path: Path) -> str:
-    """Return a sentence that names the shipped config nearest to a name that exists nowhere; "" for none."""
+    """Return a hint with the built-in config closest to the name of a missing file, or ""."""
     shipped = {each.stem: each.relative_to(ROOT).as_posix() for each in ROOT.rglob("*.yaml")}
     nearest = difflib.get_close_matches(path.stem, shipped, n=1, cutoff=0.7)
-    return f"; did you mean {shipped[nearest[0]]}, which comes with fastrot?" if nearest else ""
+    return f"; did you mean the built-in config {shipped[nearest[0]]}?" if nearest else ""

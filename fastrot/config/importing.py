@@ -1,4 +1,4 @@
-"""Classes of the user's own, imported by the name that a config or a checkpoint holds."""
+"""Import of user-defined classes by the name in a config or a checkpoint."""
 
 import difflib
 import importlib
@@ -17,19 +17,19 @@ T = TypeVar("T")
 
 
 def import_class(name: str, base: type[T], key: str) -> type[T]:
-    """Import a class from an installed package, or else from the working folder.
+    """Import a class from an installed package or from the working folder.
 
-    This runs the module's code. The working folder comes last and for this import only, so that no file of
-    the user's takes the place of an installed package.
+    This runs the module's code. The working folder is searched last, and only for this import, so that a
+    file in it cannot shadow an installed package.
 
     Args:
         name: ``package.module:Class``.
-        base: what the class must derive from.
-        key: the config's key that holds the name, for messages.
+        base: Required base class.
+        key: Config key that contains the name, for messages.
 
     Raises:
-        UsageError: there is no such module or class, or it does not derive from ``base``, or is abstract.
-        FastrotError: the module's own code fails.
+        UsageError: The module or class does not exist, does not derive from ``base``, or is abstract.
+        FastrotError: The module's own code fails.
     """
     module_name, _, class_name = name.partition(":")
     module = _import_module(module_name, f"{key} is {name}")
@@ -45,15 +45,15 @@ def import_class(name: str, base: type[T], key: str) -> type[T]:
         )
     if inspect.isabstract(found):
         lacking = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
-        raise UsageError(f"{key} is {name}: the class lacks {lacking}")
+        raise UsageError(f"{key} is {name}: the class does not implement {lacking}")
     return found
 
 
 def failed(error: Exception, doing: str) -> FastrotError:
-    """Return the error to raise for one of the user's own code, with the line that raised it."""
+    """Return the error to raise when user code fails, with the file and line of the failure."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place, line = frame.filename, frame.lineno
-    if isinstance(error, SyntaxError):  # the line is not one that ran
+    if isinstance(error, SyntaxError):  # the faulty line is not in the traceback
         place, line = error.filename or place, error.lineno or line
     return FastrotError(
         f"{doing}: {type(error).__name__}: {first_line(error)} ({place}, line {line})"
@@ -66,11 +66,11 @@ def _import_module(name: str, what: str) -> ModuleType:
         with _last_in_path(folder):
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        # Its own imports may be what is missing: only its name and its packages' are the config's fault.
+        # The module's own imports may fail too: only its name and its parent packages come from the config.
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             raise UsageError(
-                f"{what}: there is no module {error.name} among the installed packages or in {folder}. Run "
-                "fastrot in the folder that holds it, or install it"
+                f"{what}: module {error.name} not found among the installed packages or in {folder}: run "
+                "fastrot in the folder that contains it, or install it"
             ) from None
         raise failed(error, f"{what}: importing {name} failed") from None
     except FastrotError:
@@ -81,12 +81,12 @@ def _import_module(name: str, what: str) -> ModuleType:
 
 @contextmanager
 def _last_in_path(folder: str) -> Iterator[None]:
-    importlib.invalidate_caches()  # the file may be younger than the folder's listing
+    importlib.invalidate_caches()  # the file may be newer than the cached folder listing
     sys.path.append(folder)
     try:
         yield
     finally:
-        # The last one: the folder may have been there before, and the module may have added others.
+        # Remove the last one: the folder may have been in the path before, and the module may add entries.
         del sys.path[len(sys.path) - 1 - sys.path[::-1].index(folder)]
 
 

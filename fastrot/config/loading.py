@@ -1,4 +1,4 @@
-"""Filling the schema from YAML files and ``key=value`` overrides, and writing it back."""
+"""Load configs from YAML files and ``key=value`` overrides, and write them back."""
 
 import dataclasses
 import difflib
@@ -18,20 +18,20 @@ EXTENDS = "extends"
 
 
 class _Text(str):
-    """A value from the command line: read as YAML, unless the key wants text."""
+    """A value from the command line: parsed as YAML, unless the key is of type text."""
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
-    """Read a YAML file, the files that it ``extends``, and dotted ``key=value`` overrides, in rising order.
+    """Load a config from a YAML file, the files it ``extends``, and dotted ``key=value`` overrides.
 
-    A relative path that does not exist here is looked for among the configs that come with fastrot.
-    ``extends: other.yaml`` starts from the other file's values; it is looked for beside the file that
-    says so, and then among the same.
-    A run without a name is called after the file.
+    Overrides take precedence over the file, and the file over the files it extends. A relative path that
+    does not exist is looked up among the built-in configs. ``extends: other.yaml`` starts from the other
+    file's values; the path is relative to the extending file, or that of a built-in config. A run without a
+    name is named after the file.
 
     Raises:
-        FastrotError: a file cannot be read.
-        UsageError: it is not YAML, a key is unknown, or a value is of a wrong type or range.
+        FastrotError: A file cannot be read.
+        UsageError: A file is not YAML, a key is unknown, or a value has the wrong type or range.
     """
     path = resolve(Path(path))
     values = _read_with_bases(path, [])
@@ -45,10 +45,10 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
 
 
 def from_mapping(values: Mapping[str, Any]) -> Config:
-    """Return the config with these (nested) values, defaults elsewhere.
+    """Return the config with these (nested) values and defaults for the rest.
 
     Raises:
-        UsageError: a key is unknown, or a value is of a wrong type or range.
+        UsageError: A key is unknown, or a value has the wrong type or range.
     """
     config: Config = _fill(Config, values, "")
     return config
@@ -68,7 +68,7 @@ def to_yaml(config: Config) -> str:
 
 def _read_with_bases(path: Path, above: list[Path]) -> dict[str, Any]:
     if path.resolve() in above:
-        raise UsageError(f"{path}: the files extend each other in a circle")
+        raise UsageError(f"{path}: the files extend each other in a cycle")
     values = _read_yaml(path)
     base = values.pop(EXTENDS, None)
     if base is None:
@@ -86,17 +86,17 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise FastrotError(f"there is no config {path}{suggestion(path)}") from None
+        raise FastrotError(f"config {path} not found{suggestion(path)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise FastrotError(f"the config {path} cannot be read: {error}") from None
     except yaml.YAMLError as error:
-        raise UsageError(f"{path} is not YAML: {error}") from None
+        raise UsageError(f"{path} is not valid YAML: {error}") from None
     except ValueError as error:  # such as the 30th of February
-        raise UsageError(f"{path} has a value that cannot be read: {error}") from None
+        raise UsageError(f"{path} contains an invalid value: {error}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise UsageError(f"{path} must hold keys and values, such as 'task: rotation'")
+        raise UsageError(f"{path} must contain keys and values, such as 'task: rotation'")
     return values
 
 
@@ -110,29 +110,29 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _set(values: dict[str, Any], override: str) -> None:
-    """Put one ``a.b=value`` into nested ``values``."""
+    """Apply one override ``a.b=value`` to nested ``values``."""
     dotted, equals, text = override.partition("=")
     *sections, key = dotted.strip().split(".")
     if not equals or not key:
-        raise UsageError(f"{override!r} is no override: write key=value, such as data.crop=112")
+        raise UsageError(f"{override!r} is not an override: write key=value, such as data.crop=112")
     for section in sections:
         below = values.setdefault(section, {})
-        if below is None:  # a section's name in YAML with nothing below it
+        if below is None:  # an empty section in YAML
             values[section] = below = {}
         if not isinstance(below, dict):
-            raise UsageError(f"{dotted}: {section} is no section")
+            raise UsageError(f"{dotted}: {section} is not a section")
         values = below
     values[key] = _Text(text)
 
 
 def _fill(schema: type[Any], values: Any, prefix: str) -> Any:
-    """Build the dataclass ``schema`` from a mapping; ``prefix`` is its dotted place, for messages."""
+    """Build the dataclass ``schema`` from a mapping; ``prefix`` is its dotted path, for messages."""
     section = prefix.rstrip(".")
     if values is None:
         values = {}
     if not isinstance(values, Mapping):
         keys = ", ".join(f.name for f in dataclasses.fields(schema))
-        raise UsageError(f"{section} is a section: give its keys ({keys}), not {values!r}")
+        raise UsageError(f"{section} is {values!r}, but it is a section: set its keys ({keys})")
     types_of = {field.name: field.type for field in dataclasses.fields(schema)}
     filled = {}
     for key, value in values.items():
@@ -154,7 +154,7 @@ def _unknown_key(key: str, known: list[str], prefix: str) -> str:
 
 
 def _convert(key: str, value: Any, kind: Any) -> Any:
-    """Return ``value`` as ``kind``; UsageError that names ``key`` if it is something else."""
+    """Return ``value`` as ``kind``, or raise a UsageError that names ``key``."""
     optional = get_origin(kind) in (Union, types.UnionType)
     if optional:
         (kind,) = (option for option in get_args(kind) if option is not types.NoneType)
@@ -172,14 +172,14 @@ def _convert(key: str, value: Any, kind: Any) -> Any:
     if kind is float:
         return _to_float(key, value)
     wanted = {int: "a whole number", str: "text", bool: "true or false"}[kind]
-    # bool is an int to Python, not to a reader of a config
+    # bool is a subclass of int in Python, but true is not a number in a config
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise UsageError(f"{key} is {value!r}: it must be {wanted}")
     return value
 
 
 def _to_float(key: str, value: Any) -> float:
-    """Accept numbers, and texts such as 1e-3, which YAML 1.1 does not take for a number."""
+    """Convert a number, or a string such as 1e-3, which is not a number in YAML 1.1."""
     number = math.nan
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         try:
@@ -195,6 +195,6 @@ def _parse_text(key: str, text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
-        raise UsageError(f"{key}={text} is not YAML: quote the value") from None
+        raise UsageError(f"{key}={text} is not valid YAML: quote the value") from None
     except ValueError as error:
         raise UsageError(f"{key} is {text!r}: {error}") from None

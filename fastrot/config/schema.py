@@ -1,7 +1,6 @@
-"""The schema of a run's configuration, and what each value must be by itself.
+"""The schema of a run's configuration, with the checks of single values.
 
-What depends on the store or on the number of processes is checked where these are known, at the
-start of a run.
+Checks that depend on the store or on the number of processes are made at the start of a run.
 """
 
 from dataclasses import dataclass, field
@@ -23,8 +22,8 @@ SCRATCH = "scratch"
 
 MANY_CLIPS = 2**20
 
-# Mean and std of the pixels in units of the full range, by modality. RGB: the authors' released code.
-# DIF: open in the paper; differences are centred, and 0.1 is about their spread on real videos.
+# Mean and std of the pixels in units of the full range, by modality. RGB: from the authors' released code.
+# DIF: not given in the paper; differences are centred, and 0.1 is about their spread on real videos.
 STATISTICS: dict[str, tuple[list[float], list[float]]] = {
     "rgb": ([0.4339, 0.4046, 0.3776], [0.151987, 0.14855, 0.1569]),
     "dif": ([0.0, 0.0, 0.0], [0.1, 0.1, 0.1]),
@@ -33,28 +32,29 @@ STATISTICS: dict[str, tuple[list[float], list[float]]] = {
 
 @dataclass(frozen=True)
 class DataConfig(Section):
-    """Which clips of which store.
+    """The clips to train on.
 
-    ``store`` is a folder made by ``fastrot prepare``; ``split`` is trained on, and ``eval_split`` (if
-    any) evaluated during training. Clips are ``frames`` long, ``stride`` frames apart, cropped to
-    ``crop`` x ``crop`` pixels and flipped with probability ``flip``; ``mean`` and ``std`` are a value
-    per channel in units of the full range 0..255, null for those of the modality. ``threads`` serve
-    the loader (0: one for each core of the process's share), which prepares ``prefetch`` batches ahead; up
-    to four of them read, and all where clips are raw, for they are cropped there. ``shots`` keeps that many
-    videos of each class (0: all), ``videos`` that many in all (0: all); smaller draws by the same seed are
-    parts of larger ones.
-    ``hw_decoder_load`` is the share of an mjpeg store's frames that a GPU's hardware JPEG decoder takes,
-    0 to 1, where there is one.
+    ``store`` is a folder made by ``fastrot prepare``. ``split`` is the split to train on, and ``eval_split``
+    (optional) is evaluated during training. A clip has ``frames`` frames, ``stride`` frames apart, cropped
+    to ``crop`` x ``crop`` pixels and flipped with probability ``flip``. ``mean`` and ``std`` are one value
+    per channel in units of the full range 0..255; null uses those of the modality. ``threads`` is the number
+    of loader threads (0: one for each core of the process's share), and ``prefetch`` the number of batches
+    prepared ahead. Up to four threads read; for raw stores all of them read, because reading includes
+    cropping. ``shots`` keeps this many videos per class (0: all), ``videos`` this many in total (0: all).
+    Both subsets are drawn with the seed and are nested: a smaller one is part of a larger one.
+    ``hw_decoder_load`` is the share of an mjpeg store's frames, 0 to 1, that the GPU's hardware JPEG decoder
+    decodes, if the GPU has one.
 
-    For DIF, ``camera_motion: remove`` lays each frame over the next one before it is taken away, and
-    ``dead_zone`` brings differences nearer to 0 by so many of their 255 levels (docs/cheap_cues.md).
+    For DIF, ``camera_motion: remove`` aligns each frame with the next one before they are subtracted, and
+    ``dead_zone`` shrinks differences towards 0 by this many of their 255 levels (docs/cheap_cues.md).
 
-    ``check`` compares what is read with the store's checksums. A clip that cannot be read or decoded is
-    replaced by the plan's next, and its video named in the log, until more than ``broken_share`` of the
-    clips are (ten are always borne at the 0.01 that it is by default: it is a share of a thousand at least).
+    ``check`` verifies the store's checksums while reading. A clip that cannot be read or decoded is replaced
+    by the next one of the plan, and its video is named in the log. The run fails when more than
+    ``broken_share`` of the clips are unreadable. The share is taken of at least a thousand clips, so the
+    default of 0.01 always tolerates ten.
 
-    ``source: reader`` makes ``store`` a folder of unprepared videos instead: every window of each is
-    read, a new one beginning each ``step`` frames, and stretched to ``size`` x ``size`` pixels.
+    ``source: reader`` reads ``store`` as a folder of unprepared videos instead. It reads every window of
+    each video, one starting every ``step`` frames, stretched to ``size`` x ``size`` pixels.
     """
 
     store: str = ""
@@ -86,19 +86,19 @@ class DataConfig(Section):
             for name, off in (("camera_motion", "keep"), ("dead_zone", 0)):
                 if (value := getattr(self, name)) != off:
                     raise UsageError(
-                        f"data.{name} is {value!r}, which is for differences: give data.modality=dif too"
+                        f"data.{name} is {value!r}, but applies to differences only: set data.modality=dif"
                     )
         if self.shots and self.videos:
-            raise UsageError("data.shots and data.videos exclude each other: set one of them to 0")
+            raise UsageError("data.shots and data.videos cannot be combined: set one of them to 0")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if values is not None and len(values) != 3:
                 raise UsageError(f"data.{name} is {values}: give three numbers, one per channel")
         if self.std is not None and min(self.std) < 1e-6:
-            raise UsageError(f"data.std is {self.std}: each must be above 0 (1e-6 at least)")
+            raise UsageError(f"data.std is {self.std}: each value must be at least 1e-6")
 
     @property
     def statistics(self) -> tuple[list[float], list[float]]:
-        """Mean and std per channel, those of the modality where none are given."""
+        """Mean and std per channel; those of the modality if not configured."""
         mean, std = STATISTICS[self.modality]
         return self.mean or mean, self.std or std
 
@@ -107,8 +107,8 @@ class DataConfig(Section):
 class RotationConfig(Section):
     """The pretext task.
 
-    ``kind`` classify tells ``degrees`` (counter-clockwise) apart; regress predicts any of 360 degrees by
-    the ``loss`` l1 or l2 (eq. 1), from ``views`` rotations of each clip.
+    ``kind: classify`` classifies rotations by ``degrees`` (counter-clockwise). ``kind: regress`` predicts
+    any of 360 degrees with the ``loss`` l1 or l2 (eq. 1), from ``views`` rotations of each clip.
     """
 
     kind: Literal["classify", "regress"] = "classify"
@@ -124,12 +124,12 @@ class RotationConfig(Section):
 
 @dataclass(frozen=True)
 class ModelConfig(Section):
-    """The 3D ResNet: its depth, kernels of the first block, and kind of shortcut (Hara et al.).
+    """The 3D ResNet: its depth, width (kernels of the first block) and type of shortcut (Hara et al.).
 
-    ``freeze`` is how many of the five convolution blocks training leaves as they are (figure 4a), and
-    ``dropout`` the probability of dropping a feature before the transfer head. ``stem_channels`` 4 or 8
-    pads the clips' 3 colours by zeros, for GPUs whose kernels want that: the first convolution's
-    weights stay 3 channels wide, and the results the same but for rounding.
+    ``freeze`` is the number of convolution blocks, out of five, that are not trained (figure 4a).
+    ``dropout`` is the probability of dropping a feature before the transfer head. ``stem_channels`` 4 or 8
+    pads the 3 colour channels with zeros, for GPUs whose kernels need this. The weights of the first
+    convolution still have 3 channels, and the results differ only by rounding.
     """
 
     depth: Depth = 18
@@ -142,18 +142,18 @@ class ModelConfig(Section):
 
 @dataclass(frozen=True)
 class OptimConfig(Section):
-    """SGD and its learning rate's schedule, which moves every iteration.
+    """SGD and its learning rate schedule, which is updated every iteration.
 
-    ``step`` multiplies ``lr`` by ``gamma`` every ``step_size`` iterations, or epochs where ``step_unit``
-    says so; ``onecycle`` rises from lr / 25 to ``lr`` in the first 30 % and falls to almost 0 by the
-    end; ``cosine`` falls to 0 along a half cosine; ``constant`` stays. ``warmup`` multiplies any but
-    onecycle by a factor that rises linearly to 1 in so many iterations: the drops of ``step`` stay at
-    the multiples of ``step_size``, and ``cosine`` falls from the end of the warm-up on. ``lr_batch``
-    scales ``lr`` by train.batch / lr_batch (0: it is as given, for whatever batch). ``clip_norm`` bounds
-    the norm of all gradients (0: no bound).
-    ``decay_norms: false`` exempts BatchNorm and biases from ``weight_decay``. ``backend`` is whose SGD:
-    torch's (fused on a GPU), NVIDIA apex's FusedSGD, or auto: apex's where it is installed and works, but
-    for fp16, with which the host would wait for the GPU at every step.
+    ``schedule: step`` multiplies ``lr`` by ``gamma`` every ``step_size`` iterations (or epochs, see
+    ``step_unit``). ``onecycle`` rises from lr / 25 to ``lr`` in the first 30 % and falls to almost 0 at the
+    end. ``cosine`` falls to 0 along a half cosine. ``constant`` does not change. ``warmup`` multiplies every
+    schedule except onecycle by a factor that rises linearly to 1 in this many iterations: the drops of
+    ``step`` remain at multiples of ``step_size``, and ``cosine`` starts to fall after the warm-up.
+    ``lr_batch`` scales ``lr`` by train.batch / lr_batch (0: no scaling). ``clip_norm`` limits the norm of
+    all gradients (0: no limit).
+    ``decay_norms: false`` exempts BatchNorm and biases from ``weight_decay``. ``backend`` selects the SGD
+    implementation: torch (fused on a GPU), apex (NVIDIA's FusedSGD), or auto: apex if it is installed and
+    works, except for fp16, where it would make the host wait for the GPU at every step.
     """
 
     lr: float = key(0.1, ABOVE_0)
@@ -173,26 +173,28 @@ class OptimConfig(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.warmup and self.schedule == "onecycle":
-            raise UsageError("optim.warmup is part of the one-cycle schedule already: set it to 0")
+            raise UsageError(
+                f"optim.warmup is {self.warmup}, but optim.schedule=onecycle has its own warm-up: set it to 0"
+            )
         if self.nesterov and self.momentum == 0:
             raise UsageError("optim.nesterov needs optim.momentum above 0")
 
 
 @dataclass(frozen=True)
 class TrainConfig(Section):
-    """How long and in what portions.
+    """Length of the training, batches, precision and processes.
 
-    ``batch`` is the videos of one step over all processes and accumulated micro-batches. Exactly one
-    of ``iterations`` and ``epochs`` is given. ``precision`` auto is bf16 on a GPU that has it, fp16
-    on an older one, fp32 on a CPU, which takes no other. The ``*_every`` count iterations; ``eval_every`` and
-    ``checkpoint_every`` 0 mean at the end only. ``keep`` is the number of newest checkpoints kept
-    under their step's number beside ``last.pt`` and ``best.pt``. ``sync_bn`` takes BatchNorm's statistics
-    over all processes (GPUs only). ``label_smoothing`` is for actions. ``compile`` trains the network
-    through torch.compile, which takes a minute or more at the start. ``affinity`` gives each of several
-    processes of a machine cores of its own, near its GPU. ``threads`` is how many torch computes with in
-    each process; null takes OMP_NUM_THREADS where you set it (a 1 that torchrun sets does not count), else
-    the process's share of the cores, and the log's first line says which. A process that does not answer for
-    ``timeout_s`` seconds is given up, and the run ends with an error that names it.
+    ``batch`` is the number of videos per step over all processes and accumulated micro-batches. Set exactly
+    one of ``iterations`` and ``epochs``. ``precision: auto`` is bf16 on GPUs that support it, fp16 on older
+    GPUs, and fp32 on CPUs, which support nothing else. The ``*_every`` keys count iterations; 0 for
+    ``eval_every`` and ``checkpoint_every`` means at the end only. ``keep`` is the number of recent
+    checkpoints kept under their step number, in addition to ``last.pt`` and ``best.pt``. ``sync_bn`` computes
+    BatchNorm statistics over all processes (GPUs only). ``label_smoothing`` applies to actions. ``compile``
+    trains the network with torch.compile, which takes a minute or more at the start. ``affinity`` binds each
+    of several processes on a machine to its own cores, near its GPU. ``threads`` is the number of torch's
+    compute threads per process; null uses OMP_NUM_THREADS if you set it (a 1 set by torchrun is ignored),
+    otherwise the process's share of the cores. The first line of the log reports which one was used. If a
+    process does not respond for ``timeout_s`` seconds, the run ends with an error that names it.
     """
 
     batch: int = key(32, between(1, MANY_CLIPS))
@@ -214,7 +216,7 @@ class TrainConfig(Section):
 
 @dataclass(frozen=True)
 class EvalConfig(Section):
-    """Evaluation during training: uniform clips of each video, and clips a batch and process."""
+    """Evaluation during training: uniform clips per video, and clips per batch and process."""
 
     clips_per_video: int = key(1, between(1, 10_000))
     batch: int = key(16, between(1, MANY_CLIPS))
@@ -222,10 +224,10 @@ class EvalConfig(Section):
 
 @dataclass(frozen=True)
 class ProfileConfig(Section):
-    """A window of torch's profiler, written into the run's folder as profile.json, a Chrome trace.
+    """The torch profiler, which writes a Chrome trace to profile.json in the run's folder.
 
-    It records ``steps`` steps (0: it is off) after ``wait`` steps that run as ever and ``warmup`` that
-    are profiled and forgotten, in the first process.
+    It records ``steps`` steps (0: off) in the first process, after ``wait`` steps without profiling and
+    ``warmup`` profiled steps that are discarded.
     """
 
     steps: int = key(0, least(0))
@@ -235,7 +237,7 @@ class ProfileConfig(Section):
 
 @dataclass(frozen=True)
 class LogConfig:
-    """What a run writes besides ``metrics.jsonl``: ``tensorboard`` draws its numbers as curves."""
+    """Logs in addition to ``metrics.jsonl``: ``tensorboard`` writes its numbers as TensorBoard curves."""
 
     tensorboard: bool = False
 
@@ -244,11 +246,11 @@ class LogConfig:
 class Config(Section):
     """One training run.
 
-    ``task`` is ``rotation`` (pretext), ``action`` (transfer), or a pretext task of your own as
-    ``package.module:Class`` (docs/extending.md); the run's folder is ``out``/``name``; ``seed``
-    decides the first weights, the clips and the few-shot subset; ``init`` is a checkpoint whose
-    network is started from (all but its last layers), or ``scratch``. Files in Hara's or
-    torchvision's form do too; ``init_partial`` takes of a file what fits, and leaves the rest as it is.
+    ``task`` is ``rotation`` (pretext), ``action`` (transfer), or a custom pretext task as
+    ``package.module:Class`` (docs/extending.md). The run's folder is ``out``/``name``. ``seed`` determines
+    the initial weights, the clips and the few-shot subset. ``init`` is a checkpoint to initialise the
+    network from (all but its last layers), or ``scratch``. Files in Hara's or torchvision's format also
+    work. ``init_partial`` uses the weights of a file that fit, and leaves the rest randomly initialised.
     """
 
     task: str = "rotation"
@@ -274,31 +276,35 @@ class Config(Section):
             or set(self.name) & set("/\\")
             or len(self.name.encode(errors="replace")) > 200
         ):
-            raise UsageError(f"name is {self.name!r}: it must be the name of one folder, below out")
+            raise UsageError(
+                f"name is {self.name!r}: it must be one folder name, at most 200 bytes and without slashes"
+            )
         if not self.init:
-            raise UsageError("init is empty: give a checkpoint, or scratch")
+            raise UsageError("init is empty: set it to a checkpoint or to scratch")
 
     def check_runnable(self) -> None:
-        """Check what a run needs besides valid values; defaults alone lack it.
+        """Check that the keys without a usable default are set.
 
         Raises:
-            UsageError: no name, no store, or not exactly one of train.iterations and train.epochs.
+            UsageError: There is no name, no store, or not exactly one of train.iterations and train.epochs.
         """
         if not self.name:
-            raise UsageError("name is empty: give the run a name, such as name=trial")
+            raise UsageError("name is empty: set a name for the run, such as name=trial")
         if not self.data.store:
-            raise UsageError("data.store is empty: give the folder of a store, data.store=STORE")
+            raise UsageError(
+                "data.store is empty: set it to the folder of a store, data.store=STORE"
+            )
         if (self.train.iterations is None) == (self.train.epochs is None):
-            both = "both are given" if self.train.epochs else "neither is given"
-            raise UsageError(f"give exactly one of train.iterations and train.epochs: {both}")
+            both = "both are set" if self.train.epochs else "neither is set"
+            raise UsageError(f"set exactly one of train.iterations and train.epochs: {both}")
 
 
 def _check_task(name: str) -> None:
-    """Check the form of a task's name; whether there is such a class shows when it is imported."""
+    """Check the form of a task's name; a missing class is reported when it is imported."""
     module, _, own = name.partition(":")
     of_ones_own = own.isidentifier() and all(part.isidentifier() for part in module.split("."))
     if name not in BUILT_IN_TASKS and (not of_ones_own or module.endswith(".py")):
         raise UsageError(
-            f"task is {name!r}: choose one of {', '.join(BUILT_IN_TASKS)}, or name a task of your own as "
-            "module:Class, such as mine:ArrowOfTime of mine.py"
+            f"task is {name!r}: choose one of {', '.join(BUILT_IN_TASKS)}, or a custom task as module:Class, "
+            "such as mine:ArrowOfTime for the class ArrowOfTime in mine.py"
         )

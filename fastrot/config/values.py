@@ -1,4 +1,4 @@
-"""What a key of the schema takes: its default and its range, checked by its section."""
+"""Keys of the schema: default and range, checked by their section."""
 
 import dataclasses
 import math
@@ -8,11 +8,11 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 from pipelines.errors import UsageError
 
 MANY = 10**9
-"""The end of ranges that have none by nature: more is a slip of the finger."""
+"""Upper bound of ranges without a natural one: a larger value is a typing error."""
 
 
 class Range(NamedTuple):
-    """The numbers that a key takes, both ends included, and how messages describe them."""
+    """The numbers that a key accepts, both ends included, and their description for messages."""
 
     low: float
     high: float
@@ -33,7 +33,7 @@ ABOVE_0 = Range(math.ulp(0.0), 1e6, "above 0 (and at most 1e6)")
 
 
 def key(default: Any, within: Range) -> Any:
-    """Return a dataclass field whose value, or each number of its list, must be within a range."""
+    """Return a dataclass field whose value, or each number in its list, must be within a range."""
     metadata = {"within": within}
     if isinstance(default, list):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
@@ -41,7 +41,7 @@ def key(default: Any, within: Range) -> Any:
 
 
 class Section:
-    """A dataclass of keys, whose values are checked when it is made."""
+    """Base of the dataclasses of keys; checks the values on creation."""
 
     def __post_init__(self) -> None:
         section = type(self).__name__.removesuffix("Config").lower()
@@ -58,6 +58,6 @@ class Section:
 
 
 def _check_choice(name: str, value: Any, choices: Sequence[str] | Sequence[int]) -> None:
-    # True equals 1 in Python, but not to the reader of a config.
+    # True equals 1 in Python, but true is not 1 in a config.
     if value not in choices or isinstance(value, bool | float):
         raise UsageError(f"{name} is {value!r}: choose one of {', '.join(map(str, choices))}")

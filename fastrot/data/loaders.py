@@ -1,4 +1,4 @@
-"""From a config and videos to a loader of clips (section 4.2)."""
+"""Create clip loaders from a config and videos (section 4.2)."""
 
 from fastrot.config import Config, DataConfig
 from fastrot.data.selection import Ints
@@ -14,14 +14,14 @@ from pipelines.store.reading import Store
 
 
 def clip_spec(data: DataConfig) -> ClipSpec:
-    """Return what a store's clips look like; ``finished`` makes the config's clips of them."""
+    """Return the spec of the clips to read; ``finished`` converts them to the config's clips."""
     if data.camera_motion == "remove":
         return ClipSpec(frames=data.frames + 1, stride=data.stride, crop=data.crop, modality="rgb")
     return ClipSpec(frames=data.frames, stride=data.stride, crop=data.crop, modality=data.modality)
 
 
 def finished(loader: BatchLoader, data: DataConfig) -> BatchLoader:
-    """Return a loader of the config's clips, given one of clips as ``clip_spec`` describes."""
+    """Wrap a loader of ``clip_spec`` clips so that it returns the config's clips."""
     compensate = data.camera_motion == "remove"
     if not compensate and not data.dead_zone:
         return loader
@@ -29,7 +29,7 @@ def finished(loader: BatchLoader, data: DataConfig) -> BatchLoader:
 
 
 def options_of(data: DataConfig, runtime: Runtime) -> LoaderOptions:
-    """Return how a process's loaders work."""
+    """Return the options of a process's loaders."""
     return LoaderOptions(
         threads=data.threads or runtime.cores,
         prefetch=data.prefetch,
@@ -44,7 +44,7 @@ def train_loader(
     """Return this process's micro-batches of the steps after ``start_step`` up to ``steps``.
 
     Raises:
-        UsageError: The batch does not divide among processes and micro-batches, or the crop is too big.
+        UsageError: The batch is not divisible by processes and micro-batches, or the crop is too large.
     """
     data, train = config.data, config.train
     share = Share(runtime.rank, runtime.world, train.accumulate)
@@ -72,10 +72,10 @@ def eval_loader(
     batch: int,
     skip: bool,
 ) -> tuple[BatchLoader, int]:
-    """Return this process's share of the videos' uniform clips, and how many clips these are.
+    """Return this process's share of the videos' uniform clips, and the number of these clips.
 
-    With ``skip`` clips that cannot be read are left out, as far as ``data.broken_share`` tolerates it, and
-    listed by ``take_replaced``; otherwise one is an error.
+    With ``skip``, unreadable clips are skipped, within the limit of ``data.broken_share``, and listed by
+    ``take_replaced``. Without it, an unreadable clip is an error.
     """
     plan = EvalPlan(store, videos, clip_spec(data), clips_per_video=clips_per_video)
     ranges = list(

@@ -1,4 +1,4 @@
-"""Stores made on the way to something else: by the demo, `fastrot reproduce` and notebooks."""
+"""Stores prepared as a step of other commands: the demo, ``fastrot reproduce`` and notebooks."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from pipelines.store.reading import Settings
 
 
 def fill_store(listing: Listing, out: Path, settings: Settings, what: str = "prepare") -> None:
-    """Prepare what a store lacks by all cores; show the progress, warnings, and what was rejected or changed.
+    """Prepare missing videos on all cores; show progress, warnings, and rejected or changed videos.
 
     Raises:
-        FastrotError: the store cannot be written, or no video is good.
-        UsageError: it exists with other settings, or has other videos of the same names.
+        FastrotError: The store cannot be written, or no video can be decoded.
+        UsageError: The store exists with different settings, or has different videos of the same names.
     """
     for warning in listing.warnings:
         say(f"warning: {warning}")

@@ -1,4 +1,4 @@
-"""Which videos of a store a config selects (sections 4.1 and 4.7)."""
+"""Selection of a store's videos by the config (sections 4.1 and 4.7)."""
 
 import zlib
 
@@ -13,10 +13,11 @@ Ints = NDArray[np.int64]
 
 
 def select_videos(store: Store, split: str, *, labelled: bool, shots: int, seed: int) -> Ints:
-    """Return the store's indices of a split's videos, or of ``shots`` of each class.
+    """Return the store indices of a split's videos, or of ``shots`` videos per class.
 
     Raises:
-        UsageError: no such split, an unlabelled video where labels are needed, too few in a class.
+        UsageError: The split does not exist or is empty, labels are needed but missing, or a class has too
+            few videos.
     """
     videos = store.select(split)
     if len(videos) == 0:
@@ -31,13 +32,13 @@ def select_videos(store: Store, split: str, *, labelled: bool, shots: int, seed:
 
 
 def few_shot(store: Store, videos: Ints, shots: int, seed: int) -> Ints:
-    """Return ``shots`` of each class's videos, in the store's order (section 4.7).
+    """Return ``shots`` videos per class, in the store's order (section 4.7).
 
-    The draw orders each class once by the seed and takes the first ones, so that a smaller number of
+    Each class is shuffled once with the seed and the first videos are taken, so that a smaller number of
     shots is a subset of a larger one.
 
     Raises:
-        UsageError: a class has fewer.
+        UsageError: A class has fewer videos.
     """
     labels = store.labels[videos]
     chosen = []
@@ -45,7 +46,7 @@ def few_shot(store: Store, videos: Ints, shots: int, seed: int) -> Ints:
         mine = videos[labels == label]
         if len(mine) < shots:
             raise UsageError(
-                f"data.shots is {shots}, but class {store.classes[label]} has {len(mine)} videos "
+                f"data.shots is {shots}, but class {store.classes[label]} has only {len(mine)} videos "
                 "in the split"
             )
         order = np.random.default_rng([seed, int(label)]).permutation(len(mine))
@@ -56,22 +57,22 @@ def few_shot(store: Store, videos: Ints, shots: int, seed: int) -> Ints:
 def subset(store: Store, videos: Ints, count: int, seed: int) -> Ints:
     """Return ``count`` of the videos, in the store's order (section 4.7).
 
-    The draw orders them once by the seed and takes the first ones, so that a smaller number is a subset
-    of a larger one.
+    The videos are shuffled once with the seed and the first ones are taken, so that a smaller number is a
+    subset of a larger one.
 
     Raises:
-        UsageError: there are fewer.
+        UsageError: There are fewer videos.
     """
     if len(videos) < count:
         raise UsageError(
-            f"data.videos is {count}, but the split of {store.path} has {len(videos)} videos"
+            f"data.videos is {count}, but the split of {store.path} has only {len(videos)} videos"
         )
     order = np.random.default_rng([seed, len(videos)]).permutation(len(videos))
     return np.sort(videos[order[:count]])
 
 
 def digest(store: Store, videos: Ints) -> int:
-    """Return a checksum of the chosen videos' names, bytes and labels: what a resumed run must find again."""
+    """Return a checksum of the videos' names, content and labels, which a resumed run must match."""
     text = "\n".join(store.name(int(i)) for i in videos)
     text += f"\n{store.codec} {store.size} {store.classes}"
     content = np.stack([store.frames[videos], store.crc32[videos], store.labels[videos]])
@@ -81,5 +82,5 @@ def digest(store: Store, videos: Ints) -> int:
 
 
 def short_clips(store: Store, videos: Ints, spec: ClipSpec) -> str:
-    """Return how clips are filled that are longer than their video; "" where no video is so short."""
+    """Return how clips longer than their video are padded; "" if no video is that short."""
     return "reflect" if (store.frames[videos] < spec.span).any() else ""

@@ -1,4 +1,4 @@
-"""What ``fastrot prepare`` says at its end: what was found, what became of it, what was passed over."""
+"""The summary of ``fastrot prepare``: videos found, stored, rejected and ignored."""
 
 import re
 from collections import Counter
@@ -12,20 +12,20 @@ REASONS = 5
 
 
 def summarise(listing: Listing, result: Prepared, out: Path) -> list[str]:
-    """Return the lines of the summary, some ten for a healthy data set.
+    """Return the lines of the summary, about ten for a good data set.
 
     Args:
-        listing: the data set, whose classes and splits are counted.
-        result: what ``prepare`` did with it, or with one node's part of it.
-        out: the store.
+        listing: The data set; its classes and splits are counted.
+        result: Result of ``prepare`` for the data set, or for one node's part of it.
+        out: Folder of the store.
     """
     before = result.already - result.rejected_before
     found = counted(result.found, "video")
     lines = [
         (
             "found",
-            f"{found}: {before:,} stored before, {result.added:,} added, "
-            f"{len(result.rejected):,} rejected, {result.rejected_before:,} rejected before",
+            f"{found}: {before:,} already stored, {result.added:,} added, "
+            f"{len(result.rejected):,} rejected, {result.rejected_before:,} rejected earlier",
         ),
         ("stored", f"{counted(result.in_store, 'video')} in {out}"),
         *_rejected(result, out),
@@ -37,20 +37,20 @@ def summarise(listing: Listing, result: Prepared, out: Path) -> list[str]:
     lines += updates(result)
     lines += [("classes", _classes(listing)), ("splits", _splits(listing))]
     if listing.passed.counts:
-        lines.append(("passed over", str(listing.passed)))
+        lines.append(("ignored", str(listing.passed)))
     lines += [("warning", warning) for warning in listing.warnings]
     return [f"{key:<11}  {text}" for key, text in lines]
 
 
 def updates(result: Prepared) -> list[tuple[str, str]]:
-    """Return a line about each kind of change to videos of an earlier run, as (what, which and why)."""
+    """Return one line per kind of change to videos of an earlier run, as (kind, videos and reason)."""
     kinds = (
-        ("replaced", result.replaced, "because the file has other content than before"),
-        ("relabelled", result.relabelled, "to follow the data set's lists or folders"),
+        ("replaced", result.replaced, "the file content has changed"),
+        ("relabelled", result.relabelled, "the data set's lists or folders have changed"),
         (
             "absent",
             result.absent,
-            "kept with the old class and splits; `fastrot store remove` takes a video out",
+            "kept with the old class and splits; use `fastrot store remove` to remove a video",
         ),
     )
     return [
@@ -61,7 +61,7 @@ def updates(result: Prepared) -> list[tuple[str, str]]:
 
 
 def _rejected(result: Prepared, out: Path) -> list[tuple[str, str]]:
-    """Group what was rejected by its reason, the most frequent first, and say where the whole list is."""
+    """Group the rejected videos by reason, most frequent first, and name the file with the full list."""
     if not (result.rejected or result.rejected_before):
         return []
     alike = Counter(_without_numbers(reason) for _, reason in result.rejected)
@@ -77,12 +77,12 @@ def _rejected(result: Prepared, out: Path) -> list[tuple[str, str]]:
     if len(reasons) > REASONS:
         rest = sum(len(names) for _, names in reasons[REASONS:])
         lines.append(("rejected", f"{rest:,}: {counted(len(reasons) - REASONS, 'other reason')}"))
-    where = f"see {out}/rejected*.jsonl; --retry-rejected tries them again"
+    where = f"see {out}/rejected*.jsonl; use --retry-rejected to retry them"
     return [*lines, ("" if lines else "rejected", where)]
 
 
 def _without_numbers(reason: str) -> str:
-    """Return a reason without what differs from file to file, such as the bytes that are missing."""
+    """Replace the numbers in a reason, which differ from file to file (such as missing bytes)."""
     return re.sub(r"\d[\d.,]*\d|\d", "...", reason)
 
 

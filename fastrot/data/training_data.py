@@ -1,4 +1,4 @@
-"""What a run trains on: the clips of a store, or the windows of unprepared videos."""
+"""The training data of a run: clips of a store, or windows of unprepared videos."""
 
 import zlib
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ from pipelines.store.reading import Store
 
 
 class TrainingData(Protocol):
-    """Where a run's batches come from.
+    """Source of a run's batches.
 
     Attributes:
-        classes: action classes, none where there are no labels.
-        videos: how many there are to train on.
-        digest: a checksum of them: what a resumed run must find again.
-        short_clips: how clips are filled that are longer than their video; "" where there are none.
-        store: where evaluation during training finds its videos.
+        classes: Action classes; empty without labels.
+        videos: Number of training videos.
+        digest: Checksum of the videos, which a resumed run must match.
+        short_clips: How clips longer than their video are padded; "" if there are none.
+        store: Store used for evaluation during training; None if there is no store.
     """
 
     classes: list[str]
@@ -40,13 +40,13 @@ class TrainingData(Protocol):
         """Return this process's micro-batches of the steps after ``start_step`` up to ``steps``.
 
         Args:
-            runtime: whose process.
-            start_step: steps that went before.
-            steps: of the run.
-            positions: each process's loader's ``position`` after ``start_step`` steps.
+            runtime: This process.
+            start_step: Number of completed steps.
+            steps: Total number of steps of the run.
+            positions: The ``position`` of each process's loader after ``start_step`` steps.
 
         Raises:
-            UsageError: the batch does not divide, or the crop is too big.
+            UsageError: The batch is not divisible by the processes, or the crop is too large.
         """
 
 
@@ -74,7 +74,7 @@ class StoreData:
     def loader(
         self, runtime: Runtime, *, start_step: int, steps: int, positions: Sequence[bytes] = ()
     ) -> BatchLoader:
-        """Return the micro-batches that the clip plan gives this process."""
+        """Return the micro-batches that the clip plan assigns to this process."""
         return train_loader(
             self._config, self._store, self._videos, runtime, start_step=start_step, steps=steps
         )
@@ -84,7 +84,7 @@ class ReaderData:
     """Every window of the unprepared videos in a folder, in the order of DALI's reader.
 
     Raises:
-        UsageError: the config asks for what such videos do not have: labels, splits, epochs.
+        UsageError: The config needs what unprepared videos do not have: labels, splits or epochs.
     """
 
     def __init__(self, config: Config):
@@ -100,8 +100,8 @@ class ReaderData:
         for what, asked in refused.items():
             if asked:
                 raise UsageError(
-                    f"{what} needs a prepared store: data.source=reader knows no labels, splits or epochs "
-                    "(give train.iterations)"
+                    f"{what} needs a prepared store: data.source=reader has no labels, splits or epochs "
+                    "(set train.iterations)"
                 )
         self._config = config
         self._files = [entry.path for entry in read_layout(Path(data.store), "folder").entries]
@@ -111,7 +111,7 @@ class ReaderData:
         self.digest = zlib.crc32(
             "\n".join(path.name for path in self._files).encode(errors="surrogatepass")
         )
-        self.short_clips = ""  # DALI's reader has no windows that reach over a video's end
+        self.short_clips = ""  # DALI's reader has no windows that extend past the end of a video
 
     def loader(
         self, runtime: Runtime, *, start_step: int, steps: int, positions: Sequence[bytes] = ()
@@ -121,8 +121,8 @@ class ReaderData:
         share = Share(runtime.rank, runtime.world, train.accumulate)
         if positions and len(positions) != runtime.world:
             raise UsageError(
-                f"data.source=reader goes on with as many processes as before: {len(positions)} then, "
-                f"{runtime.world} now"
+                f"data.source=reader resumes only with the same number of processes: it was "
+                f"{len(positions)}, and is {runtime.world} now"
             )
         loader = ReaderLoader(
             self._files,
@@ -138,10 +138,10 @@ class ReaderData:
 
 
 def training_data(config: Config) -> TrainingData:
-    """Return the data that the config asks for.
+    """Return the training data of a config.
 
     Raises:
-        FastrotError: the store or the folder cannot be read.
-        UsageError: it lacks what the config asks for.
+        FastrotError: The store or the folder cannot be read.
+        UsageError: The store or folder does not have what the config needs.
     """
     return ReaderData(config) if config.data.source == "reader" else StoreData(config)

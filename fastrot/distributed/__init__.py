@@ -1,1 +1,1 @@
-"""One process among several: device, ranks, collectives, cores and memory."""
+"""The distributed runtime: device, ranks, collectives, cores and memory."""

@@ -1,7 +1,7 @@
-"""Which CPU cores each of a machine's processes keeps to: those near its GPU, shared out evenly.
+"""CPU affinity: bind each of a machine's processes to an even share of the cores near its GPU.
 
-Processes that wander over all cores read each other's caches, and, on machines with several sockets,
-memory that lies behind the other one. Linux tells in /sys which cores are near which GPU.
+Processes that move between all cores lose their caches and, on machines with several sockets, access memory
+of the other socket. Linux lists the cores near each GPU in /sys.
 """
 
 import os
@@ -14,19 +14,19 @@ SYS = Path("/sys")
 
 
 def bind(local_rank: int, local_world: int) -> int | None:
-    """Keep this process, and the threads it starts from now on, to its share of the cores.
+    """Bind this process, and the threads it starts later, to its share of the cores.
 
-    A process that has the machine for itself keeps all its cores: decoding may need them. One that was
-    bound already, by `torchrun --numa-binding` say, is left as it is.
+    The only process on a machine keeps all cores, because decoding may need them. A process that is already
+    bound, for example by ``torchrun --numa-binding``, is not changed.
 
     Args:
-        local_rank: which of this machine's processes it is; it uses the GPU of that number.
-        local_world: processes on this machine.
+        local_rank: Index of this process on the machine; it uses the GPU of the same index.
+        local_world: Number of processes on this machine.
 
     Returns:
-        How many threads have cores of their own here; None where nothing binds the process: it is the
-        only one, this is no Linux, or there are fewer cores than processes. Several that torchrun bound to
-        the same cores, those of a node or socket, have an even share of the machine's each.
+        The number of threads that have their own cores. None if the process is not bound: it is the only one,
+        the system is not Linux, or there are fewer cores than processes. If torchrun bound several processes
+        to the same cores (of a NUMA node or socket), each counts an even share of the machine's cores.
     """
     if local_world == 1 or not hasattr(os, "sched_setaffinity"):
         return None
@@ -48,13 +48,13 @@ def share(
     """Divide cores among processes.
 
     Args:
-        cores: what there is.
-        near: for each process, the cores near its GPU; None where it has none or nobody knows.
-        order: the cores in the order in which they are dealt out, siblings of a physical core together.
+        cores: The available cores.
+        near: For each process, the cores near its GPU; None if it has no GPU or they are unknown.
+        order: The cores in the order of assignment, with the siblings of a physical core next to each other.
 
     Returns:
-        Each process's cores. Those with the same near cores share these evenly; if any process would
-        get none, all share all evenly; if there are fewer cores than processes, all get none.
+        Each process's cores. Processes with the same near cores share them evenly. If any process would get
+        none, all processes share all cores evenly. If there are fewer cores than processes, all get none.
     """
     wanted = [((places or frozenset()) & cores) or frozenset(cores) for places in near]
     shares = _deal(wanted, order)
@@ -78,7 +78,7 @@ def _overlap(shares: Sequence[Sequence[int]]) -> bool:
 
 
 def siblings(cores: set[int], sys: Path = SYS) -> list[int]:
-    """Order cores so that the hardware threads of a physical core follow one another."""
+    """Order cores so that the hardware threads of a physical core are adjacent."""
 
     def place(core: int) -> tuple[int, int]:
         file = sys / f"devices/system/cpu/cpu{core}/topology/thread_siblings_list"
@@ -88,12 +88,12 @@ def siblings(cores: set[int], sys: Path = SYS) -> list[int]:
 
 
 def gpu_cores(pci: str, sys: Path = SYS) -> frozenset[int] | None:
-    """Return the cores near the PCI device such as 0000:3b:00.0; None where Linux does not tell."""
+    """Return the cores near a PCI device such as 0000:3b:00.0; None if Linux does not list them."""
     return _read_list(sys / f"bus/pci/devices/{pci}/local_cpulist") or None
 
 
 def _pci(index: int) -> str | None:
-    """Return the PCI address of a GPU by its number among those that this process sees."""
+    """Return the PCI address of a GPU, given its index among the GPUs visible to this process."""
     if not torch.cuda.is_available() or index >= torch.cuda.device_count():
         return None
     found = torch.cuda.get_device_properties(index)
@@ -102,7 +102,7 @@ def _pci(index: int) -> str | None:
 
 
 def _read_list(file: Path) -> frozenset[int]:
-    """Read a list of Linux such as 0-3,8,10-11; nothing where there is no such file."""
+    """Read a Linux CPU list such as 0-3,8,10-11; empty if the file does not exist."""
     try:
         text = file.read_text().strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""A number on which all processes agree at the end of every step."""
+"""Agreement of all processes on one number at the end of every step."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,10 +13,10 @@ from fastrot.distributed.runtime import Runtime
 
 @contextmanager
 def agreement(runtime: Runtime) -> Iterator[Callable[[int], int]]:
-    """Yield a function of this process's value that returns the highest value of all processes.
+    """Yield a function that takes this process's value and returns the highest value of all processes.
 
-    On a CPU it is that of the current step. On GPUs it is that of the step before (0 in the first),
-    which the other hosts sent long ago: no host waits for a device, nor for the slowest host.
+    On CPUs this is the value of the current step. On GPUs it is that of the previous step (0 in the first
+    step), which the other hosts have already sent, so no host waits for a device or for the slowest host.
     """
     late = int(runtime.device.type == "cuda")
     sent: deque[tuple[torch.Tensor, Any]] = deque()
@@ -36,11 +36,11 @@ def agreement(runtime: Runtime) -> Iterator[Callable[[int], int]]:
 
     try:
         yield highest
-    except Exception:  # other processes may not answer any more
+    except Exception:  # other processes may no longer respond
         sent.clear()
         raise
     finally:
-        # What was sent must end before the process group does.
+        # Pending operations must finish before the process group is destroyed.
         while sent:
             with suppress(RuntimeError):
                 receive()

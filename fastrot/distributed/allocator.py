@@ -1,4 +1,4 @@
-"""How the C library treats freed memory."""
+"""Settings of the C library's memory allocator."""
 
 import ctypes
 import sys
@@ -7,10 +7,10 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
 
 
 def keep_freed_memory() -> bool:
-    """Make glibc keep freed memory for the next step; return whether it accepted.
+    """Make glibc keep freed memory for the next step; return whether the settings were accepted.
 
-    By default glibc returns every block above 32 MB to the kernel, and the page faults of allocating it
-    again cost several times the training step itself on a CPU. Other C libraries are left as they are.
+    By default glibc returns every block above 32 MB to the kernel. On a CPU, the page faults of allocating it
+    again cost several times the training step itself. Other C libraries are not changed.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is None:

@@ -1,4 +1,4 @@
-"""What the processes of a run exchange. Every process calls these together; one process needs no group."""
+"""Collective operations of a run. All processes must call them together; one process needs no group."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Collectives:
-    """One process among those of a run.
+    """Collective operations of one process of a run.
 
     Attributes:
-        device: where tensors are exchanged.
-        rank: this process among all; rank 0 writes and prints.
-        world: how many processes there are.
+        device: Device on which tensors are exchanged.
+        rank: Global rank of this process; rank 0 writes and prints.
+        world: Number of processes.
     """
 
     device: torch.device
@@ -33,7 +33,7 @@ class Collectives:
         return self.rank == 0
 
     def all_sum(self, tensor: Tensor) -> Tensor:
-        """Add a tensor up over all processes, in place, and return it."""
+        """Sum a tensor over all processes, in place, and return it."""
         if self.world > 1:
             dist.all_reduce(tensor)
         return tensor
@@ -52,13 +52,13 @@ class Collectives:
         return [row[:size].numpy().tobytes() for row, size in zip(rows, sizes, strict=True)]
 
     def share_buffers(self, network: nn.Module) -> None:
-        """Copy rank 0's buffers to every process: each one's BatchNorm has seen its own clips."""
+        """Copy rank 0's buffers to every process, since BatchNorm statistics differ between processes."""
         if self.world > 1:
             for buffer in network.buffers():
                 dist.broadcast(buffer, src=0)
 
     def on_main(self, action: Callable[[], T]) -> T:
-        """Run ``action`` in rank 0, and return its plain result, or raise its error, in every process."""
+        """Run ``action`` in rank 0, and return its result, or raise its error, in every process."""
         outcome: list[Any] = [None, None]
         if self.is_main:
             try:

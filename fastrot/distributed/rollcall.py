@@ -1,4 +1,4 @@
-"""Which process of a run does not answer any more? Told by a store that needs no other process's help."""
+"""Find the process of a run that no longer responds, using a store that works without the other processes."""
 
 import hashlib
 import os
@@ -19,10 +19,10 @@ _SIGNS = ("gloo", "closed by peer", "reset by peer", "pair closure", "ProcessGro
 
 @dataclass(frozen=True)
 class RollCall:
-    """The processes of a run by name, and a place where those that live say so.
+    """The names of a run's processes, and a shared record of those that are alive.
 
-    A collective operation that fails says that somebody is gone or stuck, not who. Every process that
-    notices writes its name; those that have not after a while are the ones.
+    A failed collective operation does not say which process is gone or stuck. Every process that notices the
+    failure records that it is alive; the processes that do not are the missing ones.
     """
 
     store: Store
@@ -31,11 +31,11 @@ class RollCall:
     timeout_s: float
 
     def enter(self) -> None:
-        """Write down where this process runs."""
+        """Record the process id and host of this process."""
         self.store.set(f"who/{self.rank}", f"process {os.getpid()} on {socket.gethostname()}")
 
     def first_to_report(self, message: str) -> bool:
-        """Return whether no other process has reported this message; True also where nobody knows."""
+        """Return whether no other process has reported this message; True if that is unknown."""
         digest = hashlib.sha256(message.encode(errors="surrogatepass")).hexdigest()
         try:
             self.store.set_timeout(timedelta(seconds=GRACE_S))
@@ -44,7 +44,7 @@ class RollCall:
             return True
 
     def missing(self, wait_s: float) -> list[str]:
-        """Say that this process lives, wait, and return the names of those that have not said so."""
+        """Record that this process is alive, wait, and return the names of processes that did not."""
         deadline = time.monotonic() + wait_s
         self.store.set_timeout(timedelta(seconds=max(1.0, wait_s)))
         self.store.set(f"alive/{self.rank}", "yes")
@@ -55,18 +55,18 @@ class RollCall:
         return [f"rank {rank} ({self._who(rank)})" for rank in others]
 
     def explain(self, error: BaseException) -> str:
-        """Return which process ended or does not answer, as far as is known, and what to do."""
+        """Return a message that names the process that ended or does not respond, and what to do."""
         ended = "closed by peer" in str(error) or "reset by peer" in str(error)
         try:
             missing = self.missing(min(GRACE_S, self.timeout_s) * (0.2 if ended else 1.0))
         except RuntimeError:
-            missing = ["rank 0, which keeps the roll,"]
+            missing = ["rank 0 (which hosts the store)"]
         if not missing:
-            return f"the processes lost each other, though all of them live: {first_line(error)}"
-        what = "ended" if ended else f"did not answer for {self.timeout_s:g} s (train.timeout_s)"
+            return f"the connection between the processes failed, although all are alive: {first_line(error)}"
+        what = "ended" if ended else f"did not respond for {self.timeout_s:g} s (train.timeout_s)"
         return (
-            f"{' and '.join(missing)} {what}: the run cannot go on without. Look for its error above, "
-            "and start again with --resume"
+            f"{' and '.join(missing)} {what}: the run cannot continue. Look for its error above, "
+            "and start again with --resume."
         )
 
     def _who(self, rank: int) -> str:
@@ -75,14 +75,14 @@ class RollCall:
 
 
 def fresh_prefix(store: Store, rank: int, world: int, timeout_s: float) -> str:
-    """Return a prefix of keys that all processes of this start share, and no earlier start had.
+    """Return a key prefix that is shared by all processes of this start and new to the store.
 
-    torchrun keeps one store over its restarts, and gloo would read the addresses of the dead. Nodes may
-    count restarts differently, so the processes agree by themselves: each one shows rank 0 a number of its
-    own, and takes the prefix that answers this number.
+    torchrun keeps one store across restarts, and gloo would read the addresses of processes that have ended.
+    Nodes may count restarts differently, so the processes agree on a prefix themselves: each one sends rank 0
+    a random number, and uses the prefix that rank 0 returns for this number.
 
     Raises:
-        FastrotError: somebody does not come.
+        FastrotError: A process does not start in time.
     """
     mine = secrets.token_hex(8)
     waiting = set(range(1, world)) if rank == 0 else {0}
@@ -94,7 +94,8 @@ def fresh_prefix(store: Store, rank: int, world: int, timeout_s: float) -> str:
         if time.monotonic() > deadline:
             missing = ", ".join(map(str, sorted(waiting)))
             raise FastrotError(
-                f"rank {missing} did not start within {timeout_s:g} s (train.timeout_s)"
+                f"rank {missing} did not start within {timeout_s:g} s (train.timeout_s): look for its error "
+                "above, or increase train.timeout_s"
             )
         if rank == 0:
             waiting -= {other for other in waiting if _greeted(store, other, mine)}
@@ -107,12 +108,12 @@ def fresh_prefix(store: Store, rank: int, world: int, timeout_s: float) -> str:
 
 
 def _greeted(store: Store, other: int, prefix: str) -> bool:
-    """Answer the number that another process shows now; return whether it has taken the answer."""
+    """Answer the current number of another process; return whether it has accepted the answer."""
     if store.check([f"hello/{other}"]):
         store.set(f"answer/{store.get(f'hello/{other}').decode()}", prefix)
     return bool(store.check([f"taken/{prefix}/{other}"]))
 
 
 def is_about_others(error: BaseException) -> bool:
-    """Return whether an error came from talking to other processes."""
+    """Return whether an error came from communication with other processes."""
     return isinstance(error, dist.DistError) or any(sign in str(error) for sign in _SIGNS)

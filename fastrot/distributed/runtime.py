@@ -1,7 +1,7 @@
-"""Where and how a process computes: device, rank, precision, memory format, threads. Made once a run.
+"""The runtime of a process: device, rank, precision, memory format, threads. Created once per run.
 
 Everything that differs between a laptop and a GPU node is decided here, so that the training loop
-has no branches for it.
+needs no branches for it.
 """
 
 import os
@@ -31,28 +31,29 @@ from pipelines.errors import FastrotError, UsageError
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 # oneDNN's backward convolution in bf16 corrupts memory on small inputs (torch 2.13, kernels for AVX-512):
-# the run hangs or crashes. No processor is trusted, since oneDNN chooses the kernels itself.
+# the run hangs or crashes. This applies to all CPUs, since oneDNN chooses the kernels itself.
 _ONLY_ON_GPUS: dict[Precision, str] = {
     "bf16": "needs a GPU (on CPUs, torch's 3D convolutions in bf16 can crash or hang)",
     "fp16": "needs a GPU",
 }
 
-# oneDNN and cuDNN both run 3D convolutions faster with channels innermost: on a 2-core AVX-512 CPU
-# 0.45 s a step against 0.76 s contiguous (a quarter of the width, 64 clips of 8x56x56, fp32).
+# oneDNN and cuDNN run 3D convolutions faster with channels innermost: on a 2-core AVX-512 CPU a step takes
+# 0.45 s, compared with 0.76 s contiguous (a quarter of the width, 64 clips of 8x56x56, fp32).
 MEMORY_FORMAT = torch.channels_last_3d
 
 
 @dataclass(frozen=True)
 class Runtime(Collectives):
-    """One process's place in the run and its way of computing; a context manager, which leaves the group.
+    """The ranks, device and settings of one process; a context manager that leaves the process group.
 
     Attributes:
-        threads: that torch computes with.
-        precision: what the network computes in: fp32, bf16 or fp16.
-        control: a process group of the hosts, for what no device has to know; None for the only process.
-        calls: tells which process does not answer; None for the only process.
-        cores: this process's own, or an even share of the machine's: as many threads as the loader has.
-        threads_chosen_by: what ``threads`` follows, for the log.
+        threads: Number of torch's compute threads.
+        precision: Precision of the network: fp32, bf16 or fp16.
+        control: Process group of the hosts, for data that no device needs; None for a single process.
+        calls: Finds the process that does not respond; None for a single process.
+        cores: Number of this process's own cores, or its even share of the machine's; the default number of
+            loader threads.
+        threads_chosen_by: Origin of the value of ``threads``, for the log.
     """
 
     threads: int
@@ -72,24 +73,24 @@ class Runtime(Collectives):
         affinity: bool = True,
         timeout_s: float = 600.0,
     ) -> "Runtime":
-        """Read torchrun's environment, join the process group if there is one, set up the process.
+        """Read torchrun's environment, set up the process, and join the process group if there is one.
 
         Args:
-            precision: what the network is to compute in.
-            setting: the key or option that says so, for messages.
-            threads: that torch computes with; None: as OMP_NUM_THREADS says, else one for each core.
-            affinity: keep each of several processes on this machine to cores of its own.
-            timeout_s: seconds after which a process that does not answer is given up.
+            precision: Precision of the network.
+            setting: Key or option that sets the precision, for messages.
+            threads: Number of torch's compute threads; None: OMP_NUM_THREADS if set, else one per core.
+            affinity: Bind each of several processes on this machine to its own cores.
+            timeout_s: Seconds after which a process that does not respond counts as lost.
 
         Raises:
-            UsageError: the precision does not exist on the device.
-            FastrotError: there are more processes on this machine than GPUs.
+            UsageError: The device does not support the precision.
+            FastrotError: There are more processes than GPUs on this machine, or a process does not start.
         """
         rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         local_world = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
         local_rank = int(os.environ.get("LOCAL_RANK", 0))
         device = _device(local_rank)
-        # Before any thread is started, for threads stay where they are.
+        # Bind before any thread is started: existing threads keep their cores.
         own = affinities.bind(local_rank, local_world) if affinity else None
         share = own or max(1, cores() // local_world)
         chosen = choose_threads(threads, share)
@@ -105,15 +106,15 @@ class Runtime(Collectives):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type of the network's inputs."""
+        """The dtype of the network's inputs."""
         return DTYPES[self.precision]
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Return the context in which the network runs."""
+        """Return the autocast context for the network."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.precision != "fp32")
 
     def grad_scaler(self) -> torch.amp.GradScaler:
-        """Return the loss scaler, which does nothing unless the precision is fp16."""
+        """Return the loss scaler, which is disabled unless the precision is fp16."""
         return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
 
     def place(self, network: nn.Module) -> None:
@@ -124,43 +125,42 @@ class Runtime(Collectives):
     def distribute(
         self, network: nn.Module, *, sync_bn: bool = False, static_graph: bool = False
     ) -> nn.Module:
-        """Return the network to train: gradients are averaged over the processes where there are several.
+        """Return the network to train, wrapped to average gradients if there are several processes.
 
         Args:
-            network: on the device already, its frozen weights frozen.
-            sync_bn: take BatchNorm's statistics over all processes.
-            static_graph: every backward pass is followed by an exchange of the same gradients. That does
-                not hold where micro-batches are accumulated, nor where the network is compiled in parts.
+            network: Network on the device, with its frozen weights already frozen.
+            sync_bn: Compute BatchNorm statistics over all processes.
+            static_graph: Whether every backward pass is followed by an exchange of the same gradients. This
+                is not the case with accumulated micro-batches or a network compiled in parts.
 
         Raises:
-            UsageError: ``sync_bn`` on a CPU, where torch has none.
+            UsageError: ``sync_bn`` is set on a CPU, where torch does not support it.
         """
         if sync_bn and self.device.type != "cuda":
             raise UsageError(
-                "train.sync_bn needs GPUs: torch's SyncBatchNorm does not run on a CPU"
+                "train.sync_bn is true, but torch's SyncBatchNorm needs GPUs: set it to false"
             )
         if self.world == 1:
             return network
         if sync_bn:
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         ids = [self.device.index] if self.device.type == "cuda" else None
-        # As views of the buckets that are exchanged, gradients are neither copied there and back nor
-        # held twice.
+        # As views of the exchanged buckets, gradients are neither copied back and forth nor stored twice.
         return DistributedDataParallel(
             network, device_ids=ids, gradient_as_bucket_view=True, static_graph=static_graph
         )
 
     def wait(self) -> None:
-        """Wait until the device has done what it was given: only then is a step's time known."""
+        """Wait until the device has finished its queued work, for example to time a step."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
-        """Turn an error of talking to another process into one that names it.
+        """Convert a communication error into one that names the missing process.
 
         Raises:
-            FastrotError: another process is gone or does not answer.
+            FastrotError: Another process has ended or does not respond.
         """
         try:
             yield
@@ -170,7 +170,7 @@ class Runtime(Collectives):
             raise FastrotError(self.calls.explain(error)) from None
 
     def describe(self) -> str:
-        """Return one line for the log."""
+        """Return a one-line description for the log."""
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
         return (
             f"{name}, {self.world} process(es), {self.threads} threads each "
@@ -189,13 +189,13 @@ class Runtime(Collectives):
     ) -> None:
         if dist.is_initialized():
             dist.destroy_process_group()
-        # Last, for torchrun ends whoever is to print it soon after another one has ended.
+        # Do this last: torchrun stops the process that prints soon after another one has exited.
         if isinstance(error, FastrotError) and self.calls is not None:
             error.reported = not self.calls.first_to_report(str(error))
 
 
 def _join(device: torch.device, timeout_s: float) -> tuple[dist.ProcessGroup, RollCall]:
-    """Join the run's process group; return the group of its hosts and its roll."""
+    """Join the run's process group; return the process group of the hosts and the roll call."""
     store, rank, world = next(rendezvous("env://"))
     store = PrefixStore(fresh_prefix(store, rank, world, timeout_s), store)
     calls = RollCall(PrefixStore("roll", store), rank, world, timeout_s)
@@ -204,12 +204,12 @@ def _join(device: torch.device, timeout_s: float) -> tuple[dist.ProcessGroup, Ro
     gpu = device.type == "cuda"
     dist.init_process_group(
         "nccl" if gpu else "gloo",
-        # Named, the GPU's communicator is made now, and errors of NCCL show here, not in a step.
+        # With a device id the communicator is created now, and NCCL errors appear here, not in a step.
         device_id=device if gpu else None,
         store=PrefixStore("groups", store),
         rank=rank,
         world_size=world,
-        # The hosts' own group gives up first, and names who is stuck; NCCL's end is an abort.
+        # The hosts' group times out first and names the stuck process; an NCCL timeout is an abort.
         timeout=2 * timeout if gpu else timeout,
     )
     control: dist.ProcessGroup = dist.new_group(backend="gloo", timeout=timeout)
@@ -217,22 +217,22 @@ def _join(device: torch.device, timeout_s: float) -> tuple[dist.ProcessGroup, Ro
 
 
 def require_launcher() -> None:
-    """Check that srun has not started several processes that do not know of each other.
+    """Check that srun has not started several independent processes.
 
     Raises:
-        UsageError: it has: each would do the whole work, and write to the same files.
+        UsageError: It has. Each process would do all of the work and write to the same files.
     """
     tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")
     if "WORLD_SIZE" not in os.environ and tasks.isdecimal() and int(tasks) > 1:
         raise UsageError(
-            f"srun has started {tasks} tasks (SLURM_STEP_NUM_TASKS), and each would do all of the work "
-            "alone: let srun start torchrun, one task a node (--ntasks-per-node=1), and torchrun one "
-            "process a GPU, as scripts/slurm/pretrain.sbatch does"
+            f"srun has started {tasks} tasks (SLURM_STEP_NUM_TASKS), and each would do all of the work: "
+            "let srun start torchrun with one task per node (--ntasks-per-node=1), and torchrun one "
+            "process per GPU, as scripts/slurm/pretrain.sbatch does"
         )
 
 
 def accumulating(network: nn.Module) -> AbstractContextManager[Any]:
-    """Return the context of all micro-batches but the last: gradients add up, and are not sent yet."""
+    """Return the context for all micro-batches except the last: accumulate gradients without exchange."""
     if isinstance(network, DistributedDataParallel):
         return network.no_sync()
     return nullcontext()
@@ -243,8 +243,8 @@ def _device(local_rank: int) -> torch.device:
         return torch.device("cpu")
     if local_rank >= torch.cuda.device_count():
         raise FastrotError(
-            f"process {local_rank} of this machine has no GPU: there are "
-            f"{torch.cuda.device_count()}; start torchrun with --nproc-per-node at most that"
+            f"process {local_rank} on this machine has no GPU: start torchrun with --nproc-per-node at most "
+            f"{torch.cuda.device_count()}, the number of GPUs"
         )
     return torch.device("cuda", local_rank)
 

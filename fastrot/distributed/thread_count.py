@@ -1,4 +1,4 @@
-"""How many threads torch computes with in this process, and who chose that number."""
+"""The number of torch's compute threads in this process, and the origin of that number."""
 
 import os
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ VARIABLE = "OMP_NUM_THREADS"
 
 @dataclass(frozen=True)
 class Threads:
-    """A number of threads, and what chose it: a key of the config, a variable or the cores."""
+    """A number of threads and its origin: a config key, an environment variable or the cores."""
 
     number: int
     chosen_by: str
@@ -22,12 +22,12 @@ class Threads:
 def choose_threads(
     asked: int | None, cores: int, environment: Mapping[str, str] = os.environ
 ) -> Threads:
-    """Choose the threads of torch: the config's, else the user's OMP_NUM_THREADS, else one a core.
+    """Choose torch's threads: the config's number, else the user's OMP_NUM_THREADS, else one per core.
 
     Args:
-        asked: ``train.threads``; None where the config leaves it open.
-        cores: this process's share of the machine's cores.
-        environment: the variables that this process was started with.
+        asked: ``train.threads``; None if the config does not set it.
+        cores: This process's share of the machine's cores.
+        environment: Environment variables of this process.
     """
     if asked is not None:
         return Threads(asked, "train.threads")
@@ -38,9 +38,9 @@ def choose_threads(
 
 
 def users_threads(environment: Mapping[str, str]) -> int | None:
-    """Return the OMP_NUM_THREADS that the user set; None where there is none, or no positive number.
+    """Return the OMP_NUM_THREADS set by the user; None if it is not set or not a positive number.
 
-    Of a list such as 8,2, which is by level of nesting, the first number counts.
+    In a list such as 8,2 (one number per nesting level), the first number is used.
     """
     first = environment.get(VARIABLE, "").split(",")[0].strip()
     if not first.isdecimal() or int(first) == 0 or _is_torchruns(first, environment):
@@ -49,10 +49,10 @@ def users_threads(environment: Mapping[str, str]) -> int | None:
 
 
 def _is_torchruns(number: str, environment: Mapping[str, str]) -> bool:
-    """Return whether torchrun set the number: 1, for several processes, where there was none.
+    """Return whether torchrun set the number: it sets 1 for several processes if the user set none.
 
-    Workers are torchrun's children, and Linux shows the variables that a process was started with.
-    Where they cannot be read, a worker's 1 is taken for torchrun's.
+    Workers are child processes of torchrun, and Linux shows the variables that torchrun was started with.
+    If they cannot be read, a worker's 1 is assumed to come from torchrun.
     """
     several = int(environment.get("LOCAL_WORLD_SIZE", 1)) > 1
     if number != "1" or not several or "TORCHELASTIC_RUN_ID" not in environment:

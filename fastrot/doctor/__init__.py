@@ -1,4 +1,4 @@
-"""What `fastrot doctor` looks at: probes find plain facts, checks judge them.
+"""The checks of ``fastrot doctor``: probes collect facts, checks evaluate them.
 
-Nothing here changes the machine. Each probe answers also where what it looks for is absent.
+Nothing here changes the machine. Every probe also returns a result if the thing it looks for is missing.
 """

@@ -1,4 +1,4 @@
-"""One line of the doctor's report."""
+"""One line of the report of ``fastrot doctor``."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,14 +8,14 @@ Status = Literal["good", "warning", "missing"]
 
 @dataclass(frozen=True)
 class Check:
-    """What was found, and what to make of it.
+    """The result of one check.
 
     Attributes:
-        name: what was looked at, the same in every report.
-        status: good; warning: it works, but the remedy would help; missing: it is not there.
-        found: what was found, in words.
-        remedy: what to do, or what its lack costs; empty where all is well.
-        stops: whether training cannot run like this.
+        name: Name of the check, the same in every report.
+        status: good; warning: it works, but can be improved; missing: it is not available.
+        found: Description of what was found.
+        remedy: The fix, or the consequence if it is missing; empty if the status is good.
+        stops: Whether training cannot run in this state.
     """
 
     name: str
@@ -32,15 +32,15 @@ class Check:
 
 
 def good(name: str, found: str) -> Check:
-    """Return a check that is well."""
+    """Return a check with status good."""
     return Check(name, "good", found)
 
 
 def warning(name: str, found: str, remedy: str, *, stops: bool = False) -> Check:
-    """Return a check with something to mend."""
+    """Return a check with status warning."""
     return Check(name, "warning", found, remedy, stops)
 
 
 def missing(name: str, found: str, cost: str, *, stops: bool = False) -> Check:
-    """Return a check of something absent; ``cost`` says what follows from that."""
+    """Return a check with status missing; ``cost`` describes the consequence."""
     return Check(name, "missing", found, cost, stops)

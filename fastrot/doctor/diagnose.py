@@ -1,4 +1,4 @@
-"""All checks in their order."""
+"""All checks in order."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from pipelines.store.reading import Store
 
 
 def diagnose(store_path: Path | None = None) -> list[Check]:
-    """Probe this machine, and a store's disk if one is given."""
+    """Run all checks on this machine, and on a store and its disk if one is given."""
     software, gpus = find_software(), find_gpus()
     checks = [*check_software(software, gpus), *check_gpus(gpus)]
     store, about = _open(store_path)
@@ -28,7 +28,7 @@ def diagnose(store_path: Path | None = None) -> list[Check]:
 
 
 def stops(checks: Sequence[Check]) -> bool:
-    """Whether any check says that training cannot run."""
+    """Return whether training cannot run according to any check."""
     return any(check.stops for check in checks)
 
 
@@ -38,14 +38,14 @@ def _open(path: Path | None) -> tuple[Store | None, list[Check]]:
     try:
         store = Store.open(path)
     except FastrotError as error:
-        return None, [warning("store", str(error), "give a store that can be read", stops=True)]
+        return None, [warning("store", str(error), "choose a readable store", stops=True)]
     if len(store) == 0:
-        return None, [warning("store", f"{path} has no videos", "prepare some", stops=True)]
+        return None, [warning("store", f"{path} has no videos", "run fastrot prepare", stops=True)]
     return store, [good("store", f"{path}: {len(store):,} videos in {store.codec}")]
 
 
 def _codecs(software: Software, store: Store | None) -> list[Check]:
-    """Try the codecs, if what that takes can be imported."""
+    """Try the codecs, if the required packages can be imported."""
     if software.errors:
         return [missing("codecs", "not tried", f"see {', '.join(software.errors)}")]
     errors = {codec: try_codec(codec) for codec in CODECS}
@@ -56,5 +56,5 @@ def _disk(store: Store, gpus: int) -> Check:
     try:
         return check_disk(measure_disk(store), gpus=gpus)
     except OSError as error:
-        remedy = "fastrot store verify --fix drops what is lost"
+        remedy = "run fastrot store verify --fix to remove the lost videos"
         return warning("disk", f"a shard cannot be read: {error}", remedy, stops=True)

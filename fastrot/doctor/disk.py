@@ -1,4 +1,4 @@
-"""How fast does a store's disk give clips, and is that enough?"""
+"""Check of the read speed of a store's disk."""
 
 import mmap
 import os
@@ -16,16 +16,16 @@ from pipelines.store.reading import Store
 THREADS = 4
 BLOCK = 4096
 CLIP_FRAMES = 16
-# What a GPU may be expected to sustain, so that a disk below it is worth a warning; no measurement.
+# Modest throughput of a GPU; a slower disk gets a warning. This is an assumption, not a measurement.
 MODEST_FLOPS = 100e12
 
 
 @dataclass(frozen=True)
 class DiskSpeed:
-    """Random reads of a clip's size by four threads.
+    """Speed of random reads of one clip's size with four threads.
 
-    ``cached`` says that the file system has no reads past the page cache, so that the figure may be
-    memory's instead of the disk's.
+    ``cached`` means that the file system cannot bypass the page cache, so the numbers may be those of memory
+    instead of the disk.
     """
 
     bytes_per_s: float
@@ -34,19 +34,19 @@ class DiskSpeed:
 
 
 def clip_bytes(store: Store) -> int:
-    """Return the mean bytes that a clip of 16 frames reads: encoded videos are read whole."""
+    """Return the mean bytes read for a clip of 16 frames; video codecs read the whole video."""
     if CODECS[store.codec].video:
         return int(store.bytes.mean())
     return int(CLIP_FRAMES * store.bytes.sum() / store.frames.sum())
 
 
 def measure_disk(store: Store, *, seconds: float = 1.5) -> DiskSpeed:
-    """Read clips' worth of bytes at random places of the shards for a while.
+    """Measure reads of one clip's size at random positions in the shards for about ``seconds``.
 
-    Reads go past the page cache (O_DIRECT) where the file system can, and evict nothing from it.
+    Reads bypass the page cache (O_DIRECT) if the file system supports it, and evict nothing from it.
 
     Raises:
-        OSError: a shard cannot be read.
+        OSError: A shard cannot be read.
     """
     shards = [store.path / "shards" / name for name in store.shards]
     cached = not _has_direct(shards[0])
@@ -57,7 +57,7 @@ def measure_disk(store: Store, *, seconds: float = 1.5) -> DiskSpeed:
     def read(seed: int) -> tuple[int, int]:
         rng = np.random.default_rng(seed)
         total = reads = 0
-        with mmap.mmap(-1, size) as buffer:  # direct reads want aligned memory
+        with mmap.mmap(-1, size) as buffer:  # direct reads need aligned memory
             while reads == 0 or time.perf_counter() < until:
                 shard = shards[int(rng.integers(len(shards)))]
                 with os.fdopen(os.open(shard, flags), "rb", buffering=0) as file:
@@ -86,17 +86,17 @@ def _has_direct(path: Path) -> bool:
 
 
 def check_disk(speed: DiskSpeed, *, gpus: int) -> Check:
-    """Judge a disk: with GPUs, against what the paper's network could take at 100 TFLOP/s each."""
+    """Check a disk; with GPUs, compare it with the paper's network at 100 TFLOP/s per GPU."""
     from fastrot.models.flops import train_flops
 
     found = f"{speed.bytes_per_s / 1e6:,.0f} MB/s = {speed.clips_per_s:,.0f} clips/s"
     if speed.cached:
-        found += " (perhaps from memory: this file system has no direct reads)"
+        found += " (possibly cached in memory: this file system has no direct reads)"
     wanted = gpus * MODEST_FLOPS / (4 * train_flops())
     if speed.clips_per_s < wanted:
         remedy = (
-            f"{gpus} GPU(s) at a modest 100 TFLOP/s would take {wanted:,.0f} clips/s: copy the store "
-            "to a local NVMe disk, or prepare it in a smaller codec"
+            f"{gpus} GPU(s) at a modest 100 TFLOP/s need {wanted:,.0f} clips/s: copy the store "
+            "to a local NVMe disk, or prepare it with a smaller codec"
         )
         return warning("disk", found, remedy)
     return good("disk", found)

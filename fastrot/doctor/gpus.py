@@ -1,4 +1,4 @@
-"""The driver and the GPUs, as ``nvidia-smi`` reports them."""
+"""Checks of the driver and the GPUs, as reported by ``nvidia-smi``."""
 
 import subprocess
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ QUERY = "name,driver_version,memory.total,mig.mode.current"
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU as the driver sees it; ``memory`` in MiB."""
+    """A GPU as reported by the driver; ``memory`` in MiB."""
 
     name: str
     driver: str
@@ -21,7 +21,7 @@ class Gpu:
 
 
 def find_gpus(run: Callable[..., Any] = subprocess.run) -> list[Gpu]:
-    """Ask ``nvidia-smi``; an empty list where there is none, or it fails."""
+    """Query ``nvidia-smi``; return an empty list if it is missing or fails."""
     command = ["nvidia-smi", f"--query-gpu={QUERY}", "--format=csv,noheader,nounits"]
     try:
         answer = run(command, capture_output=True, text=True, timeout=30, check=True)
@@ -38,17 +38,17 @@ def find_gpus(run: Callable[..., Any] = subprocess.run) -> list[Gpu]:
 
 
 def check_gpus(gpus: Sequence[Gpu]) -> list[Check]:
-    """Judge the driver and the GPUs."""
+    """Check the driver and the GPUs."""
     if not gpus:
-        remedy = "if there is a GPU: nvidia-smi must work; in a container, start it with --gpus all"
-        cost = "training runs on the CPU: right for the demo, too slow for the paper's runs"
+        remedy = "if there is a GPU, nvidia-smi must work; start containers with --gpus all"
+        cost = "training runs on the CPU: fast enough for the demo, too slow for the paper's runs"
         return [missing("driver", "nvidia-smi finds none", remedy), missing("GPUs", "none", cost)]
     names = ", ".join(f"{gpu.name} ({gpu.memory} MiB)" for gpu in gpus)
     checks = [good("driver", gpus[0].driver), good("GPUs", f"{len(gpus)}: {names}")]
     if any(gpu.mig for gpu in gpus):
         remedy = (
-            "a slice has its share of the engines, and CUDA gives one process one slice only: for "
-            "several processes a machine, use whole GPUs"
+            "a MIG slice has only part of the GPU's engines, and CUDA gives a process one slice only: use "
+            "whole GPUs for several processes per machine"
         )
         checks[1] = warning("GPUs", f"{len(gpus)}, MIG is on: {names}", remedy)
     return checks

@@ -1,4 +1,4 @@
-"""Memory, cores and open files: what the machine and its container leave to us."""
+"""Checks of memory, cores and open files, within the limits of the machine and its container."""
 
 import os
 import resource
@@ -12,22 +12,22 @@ from pipelines.store.shard_files import OPEN_FILES
 
 GIB = 1 << 30
 LEAST_MEMORY = 4 * GIB
-SPARE_FILES = 256  # what Python, torch, DALI and NCCL have open besides shards
+SPARE_FILES = 256  # files that Python, torch, DALI and NCCL open in addition to shards
 CORES_A_GPU = 2
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is.
+    """Resources and limits of the machine.
 
     Attributes:
-        memory: bytes in all, of the machine or of the container.
-        available: bytes that may still be taken.
-        cores: those this process may run on.
-        quota: cores' worth of time that a container is given; None: no limit.
-        open_files: the soft and the hard limit.
-        threads: the user's OMP_NUM_THREADS, if any.
-        wait_policy: OMP_WAIT_POLICY, if it is set.
+        memory: Total bytes of the machine or container.
+        available: Available bytes.
+        cores: Number of cores this process may run on.
+        quota: CPU time of the container, in cores; None: no limit.
+        open_files: The soft and the hard limit.
+        threads: The user's OMP_NUM_THREADS, if set.
+        wait_policy: OMP_WAIT_POLICY, if set.
     """
 
     memory: int
@@ -40,7 +40,7 @@ class Machine:
 
 
 def find_machine(root: Path = Path("/")) -> Machine:
-    """Read the kernel's files below ``root`` and the process's limits."""
+    """Read the kernel's files under ``root`` and the limits of the process."""
     memory, available = _memory(root)
     return Machine(
         memory=memory,
@@ -54,7 +54,7 @@ def find_machine(root: Path = Path("/")) -> Machine:
 
 
 def _memory(root: Path) -> tuple[int, int]:
-    """Return the bytes in all and those available, by the machine's or the container's smaller limit."""
+    """Return total and available bytes, by the smaller limit of the machine and the container."""
     lines = (root / "proc/meminfo").read_text().splitlines()
     fields = dict(line.split(":", 1) for line in lines)
     total, free = (int(fields[key].split()[0]) << 10 for key in ("MemTotal", "MemAvailable"))
@@ -66,7 +66,7 @@ def _memory(root: Path) -> tuple[int, int]:
 
 
 def _number(path: Path) -> int | None:
-    """Return a control group's number; None where there is no file, or no limit ("max")."""
+    """Return the number in a control group's file; None if there is no file or no limit ("max")."""
     try:
         return int(path.read_text())
     except (OSError, ValueError):
@@ -82,7 +82,7 @@ def _quota(cgroup: Path) -> float | None:
 
 
 def check_machine(machine: Machine, *, gpus: int, shards: int | None) -> list[Check]:
-    """Judge the machine for ``gpus`` GPUs and a store of ``shards`` (None: not known)."""
+    """Check the machine for ``gpus`` GPUs and a store with ``shards`` shards (None: unknown)."""
     return [
         _check_memory(machine),
         _check_cores(machine, gpus),
@@ -94,7 +94,7 @@ def check_machine(machine: Machine, *, gpus: int, shards: int | None) -> list[Ch
 def _check_memory(machine: Machine) -> Check:
     found = f"{machine.available / GIB:.1f} of {machine.memory / GIB:.1f} GiB available"
     if machine.available < LEAST_MEMORY:
-        remedy = "training may be killed: free some, or lower train.batch and data.prefetch"
+        remedy = "training may be killed: free memory, or reduce train.batch and data.prefetch"
         return warning("memory", found, remedy)
     return good("memory", found)
 
@@ -103,35 +103,41 @@ def _check_cores(machine: Machine, gpus: int) -> Check:
     found = f"{machine.cores}"
     if machine.quota is not None and machine.quota < 0.9 * machine.cores:
         remedy = (
-            "threads are made for all cores and then stopped by the quota: pin the container instead "
+            "threads are started for all cores and then throttled by the quota: pin the container instead "
             f"(--cpuset-cpus), or set data.threads={max(1, round(machine.quota))}"
         )
-        return warning("cores", f"{found}, but time for {machine.quota:g} only", remedy)
+        return warning("cores", f"{found}, but a CPU quota of only {machine.quota:g}", remedy)
     if gpus and machine.cores < CORES_A_GPU * gpus:
-        remedy = f"reading and feeding want {CORES_A_GPU} cores a GPU at least"
+        remedy = f"data loading needs at least {CORES_A_GPU} cores per GPU"
         return warning("cores", f"{found} for {gpus} GPUs", remedy)
     return good("cores", found)
 
 
 def _check_threads(machine: Machine) -> Check:
-    found = f"torch and DALI get {machine.cores} cores / processes each"
+    found = f"torch and DALI each use {machine.cores} threads / number of processes"
     if machine.threads is not None:
         found = (
-            f"torch computes with {machine.threads} (OMP_NUM_THREADS; train.threads wins over it), "
-            f"DALI gets {machine.cores} cores / processes"
+            f"torch uses {machine.threads} threads (OMP_NUM_THREADS; train.threads overrides it), "
+            f"DALI uses {machine.cores} / number of processes"
         )
     if machine.wait_policy.upper() == "ACTIVE":
-        remedy = "threads that spin while they wait slow every process down: unset OMP_WAIT_POLICY"
+        remedy = "threads that spin while they wait slow down every process: unset OMP_WAIT_POLICY"
         return warning("threads", f"{found}, OMP_WAIT_POLICY={machine.wait_policy}", remedy)
     return good("threads", found)
 
 
 def _check_files(machine: Machine, shards: int | None) -> Check:
     soft, hard = machine.open_files
-    needed = SPARE_FILES + OPEN_FILES  # the reader closes the least recently used beyond these
+    needed = (
+        SPARE_FILES + OPEN_FILES
+    )  # above this number, the reader closes the least recently used ones
     if shards is not None:
         needed = SPARE_FILES + min(2 * shards, OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < needed:
-        top = "" if hard == resource.RLIM_INFINITY or hard >= needed else ", which root must allow"
-        return warning("open files", f"{soft}", f"ulimit -n {max(4096, needed)}{top}")
+        top = (
+            ""
+            if hard == resource.RLIM_INFINITY or hard >= needed
+            else ", after root has raised the limit"
+        )
+        return warning("open files", f"{soft}", f"run ulimit -n {max(4096, needed)}{top}")
     return good("open files", "no limit" if soft == resource.RLIM_INFINITY else f"{soft}")

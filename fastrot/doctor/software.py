@@ -1,4 +1,4 @@
-"""Python and the packages: which are here, do they import, do they suit each other and the driver."""
+"""Checks of Python and the packages: versions, imports, and compatibility with the driver."""
 
 import importlib
 import re
@@ -24,15 +24,15 @@ OLDEST_DRIVER = {12: 525, 13: 580}
 
 @dataclass(frozen=True)
 class Software:
-    """What is installed.
+    """The installed software.
 
     Attributes:
-        python: the interpreter's version.
-        packages: the version of each of PACKAGES that is installed.
-        errors: why torch, DALI or PyAV do not import, by "torch", "dali", "av"; absent where they do.
-        cuda: the CUDA that torch was built for; None for a CPU build.
-        cuda_works: whether torch sees a GPU.
-        apex: which apex.
+        python: Version of the interpreter.
+        packages: Versions of those of PACKAGES that are installed.
+        errors: Import errors of torch, DALI and PyAV, by "torch", "dali", "av"; no entry if the import works.
+        cuda: CUDA version that torch was built for; None for a CPU build.
+        cuda_works: Whether torch sees a GPU.
+        apex: Which apex is installed.
     """
 
     python: tuple[int, int, int]
@@ -44,13 +44,13 @@ class Software:
 
 
 def find_software(load: Callable[[str], Any] = importlib.import_module) -> Software:
-    """Look at the interpreter and the packages. Imports torch, DALI and PyAV, or notes why it cannot."""
+    """Find the versions of the interpreter and the packages. Imports torch, DALI and PyAV."""
     errors: dict[str, str] = {}
     modules: dict[str, Any] = {}
     for name, module in (("torch", "torch"), ("dali", "nvidia.dali"), ("av", "av")):
         try:
             modules[name] = load(module)
-        # A library of another CUDA or of another C library shows as any of these.
+        # A library built for another CUDA or C library raises any of these.
         except (ImportError, OSError, RuntimeError) as error:
             errors[name] = first_line(error)
     torch = modules.get("torch")
@@ -65,7 +65,7 @@ def find_software(load: Callable[[str], Any] = importlib.import_module) -> Softw
 
 
 def check_software(software: Software, gpus: Sequence[Gpu]) -> list[Check]:
-    """Judge the packages, beside the GPUs of the machine."""
+    """Check the packages, given the GPUs of the machine."""
     return [
         good("Python", ".".join(map(str, software.python))),
         _check_torch(software),
@@ -79,9 +79,9 @@ def check_software(software: Software, gpus: Sequence[Gpu]) -> list[Check]:
 
 
 EXTRAS = {
-    "safetensors": "`fastrot weights` writes and reads .pt only: pip install safetensors",
-    "tensorboard": "no curves in TensorBoard; metrics.jsonl has them all: pip install tensorboard",
-    "matplotlib": "no pictures of confusion matrices and charts: pip install matplotlib",
+    "safetensors": "`fastrot weights` supports .pt only: pip install safetensors",
+    "tensorboard": "no TensorBoard curves (metrics.jsonl has the same numbers): pip install tensorboard",
+    "matplotlib": "no images of confusion matrices and charts: pip install matplotlib",
 }
 
 
@@ -93,7 +93,7 @@ def _check_extra(software: Software, name: str, cost: str) -> Check:
 def _check_torch(software: Software) -> Check:
     version = software.packages.get("torch")
     if error := software.errors.get("torch"):
-        found = f"{version} does not import: {error}" if version else "not installed"
+        found = f"{version} cannot be imported: {error}" if version else "not installed"
         return missing("torch", found, "pip install torch (see pytorch.org for CUDA)", stops=True)
     found = f"{version}, for {f'CUDA {software.cuda}' if software.cuda else 'the CPU only'}"
     if _numbers(version or "0") < OLDEST_TORCH:
@@ -106,21 +106,21 @@ def _check_cuda(software: Software, gpus: Sequence[Gpu]) -> Check:
     if not gpus:
         return missing("CUDA", "no GPU", "everything runs on the CPU")
     if "torch" in software.errors:
-        return missing("CUDA", "not known without torch", "see torch")
+        return missing("CUDA", "unknown without torch", "see torch")
     if software.cuda is None:
-        remedy = "there is a GPU that this torch cannot use: install a CUDA build (see pytorch.org)"
-        return missing("CUDA", "this torch was built without", remedy, stops=True)
+        remedy = "this torch cannot use the GPU: install a CUDA build (see pytorch.org)"
+        return missing("CUDA", "this torch was built without CUDA", remedy, stops=True)
     oldest = OLDEST_DRIVER.get(_numbers(software.cuda)[0], 0)
     if _numbers(gpus[0].driver)[0] < oldest:
         remedy = (
-            f"it needs a driver from {oldest} on: update the driver, or install a torch for an older "
-            "CUDA, beside nvidia-dali-cuda120"
+            f"it needs driver {oldest} or newer: update the driver, or install a torch for an older CUDA "
+            "together with nvidia-dali-cuda120"
         )
-        found = f"{software.cuda}, for which the driver {gpus[0].driver} is too old"
+        found = f"{software.cuda}, but the driver {gpus[0].driver} is too old for it"
         return warning("CUDA", found, remedy, stops=True)
     if not software.cuda_works:
-        remedy = "nvidia-smi sees a GPU, torch does not: is CUDA_VISIBLE_DEVICES set to none?"
-        return warning("CUDA", f"{software.cuda} does not start", remedy, stops=True)
+        remedy = "nvidia-smi sees a GPU, but torch does not: check CUDA_VISIBLE_DEVICES"
+        return warning("CUDA", f"{software.cuda} cannot be initialised", remedy, stops=True)
     return good("CUDA", software.cuda)
 
 
@@ -128,24 +128,28 @@ def _check_dali(software: Software, gpus: Sequence[Gpu]) -> Check:
     builds = [name for name in software.packages if name.startswith("nvidia-dali")]
     found = ", ".join(f"{name} {software.packages[name]}" for name in builds) or "not installed"
     if len(builds) > 1:
-        remedy = "they own the same files: pip uninstall both, then install the driver's one"
+        remedy = (
+            "they contain the same files: pip uninstall both, then install the one for the driver"
+        )
         return warning("DALI", found, remedy, stops="dali" in software.errors)
     if error := software.errors.get("dali"):
-        remedy = "pip install nvidia-dali-cuda120 (driver from 525 on) or nvidia-dali-cuda130 (580)"
+        remedy = (
+            "pip install nvidia-dali-cuda120 (driver 525 or newer) or nvidia-dali-cuda130 (580)"
+        )
         if builds:
-            found += f" does not import: {error}"
+            found += f" cannot be imported: {error}"
         return missing("DALI", found, remedy, stops=True)
     if gpus and "nvidia-dali-cuda130" in builds and _numbers(gpus[0].driver)[0] < 580:
         remedy = "pip uninstall nvidia-dali-cuda130, pip install nvidia-dali-cuda120"
-        return warning("DALI", f"{found}, for which the driver is too old", remedy, stops=True)
+        return warning("DALI", f"{found}, but the driver is too old for it", remedy, stops=True)
     return good("DALI", found if builds else "part of this container")
 
 
 def _check_av(software: Software) -> Check:
     if error := software.errors.get("av"):
-        cost = "videos cannot be prepared here (stores can be trained on): pip install av"
+        cost = "no videos can be prepared here (training on stores works): pip install av"
         return missing("PyAV", error, cost)
-    return good("PyAV", software.packages.get("av", "a build of its own"))
+    return good("PyAV", software.packages.get("av", "a custom build"))
 
 
 def _check_triton(software: Software, gpus: Sequence[Gpu]) -> Check:
@@ -153,20 +157,20 @@ def _check_triton(software: Software, gpus: Sequence[Gpu]) -> Check:
     if version:
         return good("Triton", version if gpus else f"{version}, not used without a GPU")
     cost = (
-        "rotations are made by torch, in several passes over memory: pip install triton"
+        "torch computes the rotations, in several passes over memory: pip install triton"
         if gpus
-        else "nothing without a GPU"
+        else "not needed without a GPU"
     )
     return missing("Triton", "not installed", cost)
 
 
 def _check_apex(apex: ApexKind, gpus: Sequence[Gpu]) -> Check:
     if apex is ApexKind.UNRELATED:
-        return warning("apex", "an unrelated package of that name", apex.value)
+        return warning("apex", "an unrelated package of the same name", apex.value)
     if apex is ApexKind.WITHOUT_EXTENSIONS:
-        return warning("apex", "NVIDIA's, without its extensions", apex.value)
+        return warning("apex", "NVIDIA's, without its CUDA extensions", apex.value)
     if apex is ApexKind.NONE:
-        cost = "little: torch's own fused SGD serves" if gpus else "nothing without a GPU"
+        cost = "optional: torch's fused SGD is used" if gpus else "not needed without a GPU"
         return missing("apex", "not installed", cost)
     return good("apex", "NVIDIA's, with its CUDA extensions")
 

@@ -1,4 +1,4 @@
-"""Does DALI decode each codec of a store here? Found by doing it, on a few frames."""
+"""Check that DALI can decode each codec of a store, by decoding a few frames."""
 
 import tempfile
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ FRAMES = 4
 
 
 def try_codec(codec: str) -> str:
-    """Write a store of one small video, load a clip of it, and return what went wrong, or "".
+    """Write a store with one small video and load a clip of it. Return the error, or "".
 
-    On the GPU where torch has one, else on the CPU.
+    This runs on the GPU if torch has one, otherwise on the CPU.
     """
     import torch
 
@@ -43,28 +43,32 @@ def try_codec(codec: str) -> str:
             plan = TrainPlan(store, store.select("all"), ClipSpec(FRAMES, 1, SIZE), seed=0, flip=0)
             with Loader(store, plan, [(0, 1)], batch=1, device=device) as loader:
                 clips = next(loader).clips
-        # FFmpeg's, DALI's and CUDA's errors have no common base but these.
+        # The errors of FFmpeg, DALI and CUDA have no common base except these.
         except (FastrotError, RuntimeError, ValueError, OSError) as error:
             return first_line(error)
     away = (clips[0, 0, :, :, 1].cpu().float() - torch.from_numpy(frames[0][..., 1])).abs().mean()
-    return "" if away < 8 else f"the decoded picture is wrong, {away:.0f} of 255 away on average"
+    return (
+        ""
+        if away < 8
+        else f"the decoded image is wrong: it differs by {away:.0f} of 255 on average"
+    )
 
 
 def check_codecs(errors: Mapping[str, str], store_codec: str | None = None) -> list[Check]:
-    """Judge what ``try_codec`` said of each codec.
+    """Convert the results of ``try_codec`` to checks.
 
     Args:
-        errors: by codec; "" where it works.
-        store_codec: the codec that must work; None: any one must.
+        errors: Error per codec; "" if it works.
+        store_codec: The codec that must work; None: at least one must work.
     """
     checks = []
     none_works = all(errors.values())
     for codec, error in errors.items():
         if not error:
-            checks.append(good(f"codec {codec}", "decoded here"))
+            checks.append(good(f"codec {codec}", "can be decoded"))
             continue
         stops = none_works if store_codec is None else codec == store_codec
-        cost = f"no training here from stores in {codec}: prepare them in another codec"
+        cost = f"no training here on {codec} stores: prepare them with another codec"
         if CODECS[codec].video:
             cost += (
                 "; on a GPU in a container, set NVIDIA_DRIVER_CAPABILITIES=compute,utility,video"

@@ -1,1 +1,1 @@
-"""What a run leaves: its folder, state, checkpoints, environment and curves."""
+"""The outputs of a run: folder, state, checkpoints, environment and curves."""

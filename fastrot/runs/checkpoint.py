@@ -1,4 +1,4 @@
-"""Checkpoints: tensors and plain values in a file that is there whole or not at all."""
+"""Checkpoints: tensors and plain values in a file that is written atomically."""
 
 import errno
 import pickle
@@ -17,24 +17,24 @@ FORMAT = 1
 
 
 def save_checkpoint(path: Path, values: Mapping[str, Any]) -> None:
-    """Write ``values`` (tensors and plain values, nested) to ``path``, whole or not at all.
+    """Write ``values`` (tensors and plain values, nested) to ``path`` atomically.
 
     Raises:
-        FastrotError: It cannot be written; an older checkpoint of that name is still there.
+        FastrotError: The file cannot be written. An existing checkpoint of that name is kept.
     """
     with replacing(path) as temporary, temporary.open("wb") as file:
         torch.save({"format": FORMAT, **values}, file)
 
 
 def load_checkpoint(path: Path | str) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU; nothing but tensors and plain values is ever unpickled.
+    """Read a checkpoint onto the CPU; only tensors and plain values are unpickled.
 
     Raises:
-        FastrotError: the file cannot be read, is damaged, or is no checkpoint of ours.
+        FastrotError: The file cannot be read, is damaged, or is not a fastrot checkpoint.
     """
     values = load_plain(path)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise FastrotError(f"{path} is no fastrot checkpoint of format {FORMAT}")
+        raise FastrotError(f"{path} is not a fastrot checkpoint of format {FORMAT}")
     return values
 
 
@@ -42,15 +42,15 @@ def load_plain(path: Path | str) -> Any:
     """Read any file of tensors and plain values onto the CPU.
 
     Raises:
-        UnreadableError: the system refuses to read the file, which may be whole.
-        FastrotError: the file is absent, is damaged, or holds anything else.
+        UnreadableError: The system cannot read the file, which may be intact.
+        FastrotError: The file is missing, is damaged, or contains other objects.
     """
     try:
         _check_sums(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise FastrotError(f"there is no checkpoint {path}") from None
-    # A torn file ends in any of these, an OSError (EINVAL) of a seek before its start among them.
+        raise FastrotError(f"checkpoint {path} not found") from None
+    # A truncated file can raise any of these, including an OSError (EINVAL) for a seek before its start.
     except (
         OSError,
         RuntimeError,
@@ -64,24 +64,24 @@ def load_plain(path: Path | str) -> Any:
     ) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL, errno.EISDIR):
             raise UnreadableError(
-                f"{path} cannot be read: {error.strerror}. Mend the cause, for the file may be whole; if the "
-                "disk has lost it, remove it",
+                f"{path} cannot be read: {error.strerror}. Fix the cause, since the file may be intact; if "
+                "the file is lost, remove it.",
                 error.errno,
             ) from None
         raise FastrotError(
-            f"{path} is damaged, or no fastrot checkpoint: {first_line(error)}"
+            f"{path} is damaged or not a fastrot checkpoint: {first_line(error)}"
         ) from None
 
 
 def _check_sums(path: Path | str) -> None:
-    """Compare the checksums that torch writes and does not read: a flipped bit would go unseen.
+    """Verify the checksums, which torch writes but does not check: it would miss a flipped bit.
 
     Raises:
-        ValueError: a part of the file is not what was written.
+        ValueError: A part of the file has a wrong checksum.
     """
     if not zipfile.is_zipfile(path):
-        return  # torch's older form has no checksums
+        return  # torch's older format has no checksums
     with zipfile.ZipFile(path) as archive:
         broken = archive.testzip()
     if broken is not None:
-        raise ValueError(f"the checksum of {broken} in it is wrong")
+        raise ValueError(f"wrong checksum of its part {broken}")

@@ -14,7 +14,7 @@ PACKAGES = ("torch", "numpy", "av", "nvidia-dali-cuda120", "nvidia-dali-cuda130"
 
 
 def environment(runtime: Runtime) -> dict[str, Any]:
-    """Return the machine and the software that results were made with, as plain values."""
+    """Return the machine and the software used for the results, as plain values."""
     gpu = runtime.device.type == "cuda"
     return {
         "fastrot": __version__,

@@ -1,4 +1,4 @@
-"""Figures drawn by matplotlib, which is optional (extra ``plots``)."""
+"""Figures drawn with matplotlib, which is optional (extra ``plots``)."""
 
 import importlib
 import io
@@ -22,13 +22,13 @@ def has_matplotlib() -> bool:
 
 
 def new_figure(width: float, height: float) -> Any:
-    """Return an empty matplotlib figure of that size in inches.
+    """Return an empty matplotlib figure of the given size in inches.
 
     Raises:
-        FastrotError: matplotlib is not installed.
+        FastrotError: Matplotlib is not installed.
     """
     try:
-        # By name: neither running nor type checking needs the optional package.
+        # Import by name, so that neither running nor type checking needs the optional package.
         library = importlib.import_module("matplotlib.figure")
     except ImportError:
         raise FastrotError(NO_MATPLOTLIB) from None
@@ -36,10 +36,10 @@ def new_figure(width: float, height: float) -> Any:
 
 
 def write_figure(figure: Any, path: Path) -> None:
-    """Write a figure in the form that the suffix names; the same figure gives the same bytes.
+    """Write a figure in the format given by the suffix; the same figure always gives the same bytes.
 
     Raises:
-        FastrotError: The suffix is not a picture's, or the file cannot be written.
+        FastrotError: The suffix is not an image format, or the file cannot be written.
     """
     form, content = path.suffix.removeprefix("."), io.BytesIO()
     try:

@@ -1,15 +1,15 @@
-"""The folder of a run: what was asked for, where it ran, what it measured, what it made.
+"""The folder of a run: config, environment, measurements and checkpoints.
 
 ::
 
     runs/<name>/config.yaml     the resolved config
                 env.json        versions, device, command line
                 metrics.jsonl   an object per line, numbers as numbers
-                train.log       the lines that people saw
+                train.log       the printed lines, with the time
                 checkpoints/    last.pt, best.pt
                 state.json      running, done, preempted or failed: see fastrot.runs.run_state
                 .lock           held by the process that owns the folder
-                tensorboard/    the same measurements as curves, where log.tensorboard asks for them
+                tensorboard/    the same measurements as curves, if log.tensorboard is true
 """
 
 import json
@@ -31,12 +31,12 @@ from pipelines.files import write_file
 
 
 class RunFolder:
-    """One run's folder. Only the first process writes in it; the others' calls do nothing.
+    """The folder of a run. Only the first process writes to it; calls in other processes do nothing.
 
     Attributes:
-        path: the folder, ``out``/``name``.
-        checkpoints: the folder of checkpoints in it.
-        step: that of the last checkpoint.
+        path: The folder, ``out``/``name``.
+        checkpoints: Its subfolder of checkpoints.
+        step: Step of the last checkpoint.
     """
 
     def __init__(self, config: Config, *, writes: bool, quiet: bool = False):
@@ -50,7 +50,7 @@ class RunFolder:
 
     @property
     def last(self) -> Path:
-        """The checkpoint that a resumed run goes on from."""
+        """The checkpoint from which a run resumes."""
         return self.checkpoints / "last.pt"
 
     @property
@@ -60,14 +60,14 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        """The file of measurements, a JSON object per line."""
+        """The file of metrics, one JSON object per line."""
         return self.path / "metrics.jsonl"
 
     def require_new(self) -> None:
-        """Check that nothing is there yet.
+        """Check that the folder is new.
 
         Raises:
-            UsageError: the folder has something in it.
+            UsageError: The folder exists and is not empty.
         """
         with self._written():
             there = self.path.exists() and (
@@ -75,23 +75,23 @@ class RunFolder:
             )
         if there:
             raise UsageError(
-                f"{self.path} exists already: continue it with --resume, choose another name=..., "
+                f"{self.path} already exists: resume it with --resume, choose another name=..., "
                 "or remove it"
             )
 
     @contextmanager
     def owned(self, runtime: Runtime, *, new: bool) -> Iterator[None]:
-        """Keep other processes out of the folder, and write its state at the end, whatever that is.
+        """Lock the folder in the context, and write the final state at the end, also after an error.
 
-        A state is written from ``open`` on: a run that is refused before leaves the last one's.
+        The state is first written by ``open``: a run rejected earlier keeps the previous state.
 
         Args:
-            runtime: all of its processes enter this together.
-            new: nothing may be there yet.
+            runtime: The runtime, whose processes must enter this context together.
+            new: Whether the folder must be new.
 
         Raises:
-            UsageError: ``new``, and the folder has something in it.
-            FastrotError: another process owns it.
+            UsageError: ``new`` is set and the folder is not empty.
+            FastrotError: Another process owns the folder.
         """
         runtime.on_main(lambda: self._claim(new))
         owner = self._owner
@@ -100,7 +100,7 @@ class RunFolder:
             self._end("done")
         except BaseException as error:
             if owner is not None and owner.begun:
-                with suppress(FastrotError):  # what ended the run matters more
+                with suppress(FastrotError):  # the error that ended the run matters more
                     self._end(*ending(error))
             raise
         finally:
@@ -116,11 +116,11 @@ class RunFolder:
 
     @property
     def note(self) -> str:
-        """A line for the log about who else may use the folder, or nothing."""
+        """A line for the log if the folder cannot be locked, otherwise ""."""
         return self._owner.note if self._owner is not None else ""
 
     def at(self, step: int) -> None:
-        """Note in state.json that a resumed run would continue after ``step``."""
+        """Record in state.json that a resumed run would continue after ``step``."""
         self.step = step
         self._end("running")
 
@@ -132,13 +132,13 @@ class RunFolder:
     def open(
         self, config: Config, runtime: Runtime, *, step: int, evaluation_owed: bool = False
     ) -> None:
-        """Make the folder and write config.yaml and env.json; forget metrics of steps after ``step``.
+        """Create the folder, write config.yaml and env.json, and remove metrics of steps after ``step``.
 
-        With ``evaluation_owed`` those of an evaluation after ``step`` are forgotten too.
+        With ``evaluation_owed``, the metrics of an evaluation at ``step`` are also removed.
 
         Raises:
-            UsageError: log.tensorboard is true, and there is none; nothing is made then.
-            FastrotError: it cannot be written.
+            UsageError: log.tensorboard is true but TensorBoard is not installed; nothing is created then.
+            FastrotError: The folder cannot be written.
         """
         if not self._writes:
             return
@@ -147,7 +147,7 @@ class RunFolder:
         with self._written():
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             for left in self.checkpoints.glob("*.tmp"):
-                left.unlink()  # of a run that was killed while it wrote a checkpoint
+                left.unlink()  # left by a run that was killed while it wrote a checkpoint
             write_file(self.path / "config.yaml", to_yaml(config))
             write_file(self.path / "env.json", json.dumps(environment(runtime), indent=1) + "\n")
             self._forget_after(step, evaluation_owed)
@@ -163,12 +163,12 @@ class RunFolder:
             raise FastrotError(f"the run's folder {self.path} cannot be written: {error}") from None
 
     def candidates(self) -> list[Path]:
-        """Return the checkpoints that a run can go on from, the newest first."""
+        """Return the checkpoints from which the run can resume, newest first."""
         kept = sorted(self.checkpoints.glob("step-*.pt"), reverse=True)
         return [path for path in (self.last, *kept) if path.exists()]
 
     def _forget_after(self, step: int, evaluation_owed: bool) -> None:
-        """Drop metrics that a resumed run is about to measure again, and a last line cut short."""
+        """Remove metrics that a resumed run will measure again, and a truncated last line."""
         if not self.metrics.exists():
             return
         lines = self.metrics.read_text().splitlines(keepends=True)
@@ -186,24 +186,24 @@ class RunFolder:
             self._curves.add(values)
 
     def close(self) -> None:
-        """Finish what is written in the background."""
+        """Finish pending writes."""
         if self._curves is not None:
             self._curves.close()
 
     def keep(self, step: int, newest: int) -> None:
-        """Keep the last checkpoint under its step's number too, and only the ``newest`` such ones."""
+        """Keep a copy of the last checkpoint under its step number, and only the ``newest`` such copies."""
         kept = self.checkpoints / f"step-{step:08d}.pt"
         with self._written():
             kept.unlink(missing_ok=True)
             try:
-                kept.hardlink_to(self.last)  # last.pt is replaced as a whole, never written into
-            except OSError:  # a file system without links
+                kept.hardlink_to(self.last)  # last.pt is always replaced, never modified in place
+            except OSError:  # a file system without hard links
                 shutil.copyfile(self.last, kept)
             for old in sorted(self.checkpoints.glob("step-*.pt"))[:-newest]:
                 old.unlink()
 
     def log(self, line: str) -> None:
-        """Print a line, unless the run is quiet, and append it to train.log with the time."""
+        """Append a line to train.log with the time, and print it unless the run is quiet."""
         if not self._writes:
             return
         if not self._quiet:
@@ -216,7 +216,7 @@ class RunFolder:
 
 
 def _is_kept(line: str, step: int, evaluation_owed: bool) -> bool:
-    """Return whether a line of measurements stands when a run resumes; what a crash left of one does not."""
+    """Return whether a line of metrics is kept when a run resumes; truncated lines are not kept."""
     try:
         values = json.loads(line) if line.endswith("\n") else {}
         if evaluation_owed and values["step"] == step and "eval_accuracy" in values:

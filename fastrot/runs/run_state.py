@@ -1,7 +1,7 @@
-"""Who works in a run's folder, and how the run stands: a lock, and ``state.json`` beside it.
+"""Owner and state of a run's folder: a lock file and ``state.json``.
 
-The kernel drops the lock when its owner ends, however it ends. So a state of ``running`` whose lock
-nobody holds is that of a run that was killed.
+The kernel releases the lock when its owner ends for any reason. A state of ``running`` without a held lock
+therefore means that the run was killed.
 """
 
 import contextlib
@@ -21,16 +21,16 @@ State = Literal["running", "done", "preempted", "failed"]
 
 LOCK, STATE = ".lock", "state.json"
 
-# `read_state` holds the lock for an instant; a process that is being killed for a little longer.
+# `read_state` holds the lock only briefly; a process that is being killed holds it a little longer.
 _TRIES, _PAUSE_S = 5, 0.1
 
 
 class Ownership:
-    """This process's hold on a run's folder, from ``claim`` to ``release``.
+    """This process's lock on a run's folder, from ``claim`` to ``release``.
 
     Attributes:
-        begun: whether this process has written a state.
-        note: a line for the log where the file system has no locks; else empty.
+        begun: Whether this process has written a state.
+        note: A line for the log if the file system has no locks; otherwise empty.
     """
 
     def __init__(self, folder: Path, descriptor: int, made: list[Path], note: str):
@@ -42,11 +42,11 @@ class Ownership:
 
     @classmethod
     def claim(cls, folder: Path) -> "Ownership":
-        """Take the folder, made if absent.
+        """Lock the folder; create it if missing.
 
         Raises:
-            FastrotError: another process has it; the message names that one.
-            OSError: it cannot be made or written.
+            FastrotError: Another process has locked it; the message names that process.
+            OSError: The folder cannot be created or written.
         """
         lock = folder / LOCK
         made = [path for path in (lock, folder, *folder.parents) if not path.exists()]
@@ -67,11 +67,10 @@ class Ownership:
             if _is_at(descriptor, lock):
                 note = ""
                 break
-            os.close(descriptor)  # its last owner has removed it meanwhile
+            os.close(descriptor)  # the previous owner has removed the file in the meantime
         else:
             raise FastrotError(
-                f"{folder} is in use by {holder}: wait until it has ended or stop it, or choose "
-                "another name=..."
+                f"{folder} is in use by {holder}: wait until it ends, stop it, or choose another name=..."
             )
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(_who()).encode(), 0)
@@ -81,9 +80,9 @@ class Ownership:
         """Write ``state.json``.
 
         Args:
-            state: how the run stands.
-            step: that of its last checkpoint, from which a resumed run continues.
-            reason: why it is so, where there is something to say.
+            state: State of the run.
+            step: Step of the last checkpoint, from which a resumed run continues.
+            reason: Reason for the state, if there is one.
         """
         self.begun = True
         values = {
@@ -97,7 +96,7 @@ class Ownership:
         write_file(self._folder / STATE, json.dumps(values) + "\n")
 
     def release(self) -> None:
-        """Let others have the folder. Where nothing has begun, what ``claim`` made is removed."""
+        """Unlock the folder. If no state was written, remove the files and folders created by ``claim``."""
         if not self.begun:
             with contextlib.suppress(OSError):
                 for path in self._made:
@@ -106,18 +105,18 @@ class Ownership:
 
 
 def ending(error: BaseException) -> tuple[State, str]:
-    """Return the state in which an error leaves a run, and the reason to write down."""
+    """Return the state of a run after an error, and the reason to record."""
     if isinstance(error, PreemptedError):
-        return "preempted", "a signal asked to stop; saved"
+        return "preempted", "stopped by a signal; saved"
     if isinstance(error, KeyboardInterrupt):
         return "failed", "interrupted by Ctrl-C"
     return "failed", first_line(error)
 
 
 def read_state(folder: Path) -> dict[str, Any] | None:
-    """Return what ``state.json`` says, None where there is none or it is no state.
+    """Return the content of ``state.json``, or None if it is missing or invalid.
 
-    Its ``state`` is ``killed`` where it says ``running`` and nobody holds the lock.
+    A ``state`` of ``running`` is returned as ``killed`` if no process holds the lock.
     """
     try:
         values = json.loads((folder / STATE).read_text())
@@ -139,7 +138,7 @@ def _who() -> dict[str, Any]:
 
 
 def _owner_of(lock: Path) -> str:
-    """Return the name of the process that wrote itself into the lock."""
+    """Return a description of the process recorded in the lock file."""
     try:
         who = json.loads(lock.read_text())
         name = f"process {who['pid']} on {who['host']}"
@@ -149,17 +148,17 @@ def _owner_of(lock: Path) -> str:
 
 
 def _without_locks(folder: Path) -> str:
-    """Do without a lock: refuse where ``state.json`` names a process of this machine that still lives."""
+    """Fall back to ``state.json``: raise an error if it names a live process on this machine."""
     state = read_state(folder) or {}
     here = state.get("host") == socket.gethostname() and state.get("pid") != os.getpid()
     if state.get("state") == "running" and here and _lives(state.get("pid")):
         raise FastrotError(
-            f"{folder} is in use by process {state['pid']} on this machine: wait until it has ended or "
-            f"stop it; if it is no fastrot run, remove {folder / STATE}"
+            f"{folder} is in use by process {state['pid']} on this machine: wait until it ends or stop it; "
+            f"if it is not a fastrot run, remove {folder / STATE}"
         )
     return (
-        f"the file system of {folder} has no locks: a second process on another machine would not be "
-        "noticed"
+        f"the file system of {folder} does not support locks: a second process on another machine would "
+        "not be detected"
     )
 
 
@@ -190,7 +189,7 @@ def _is_free(lock: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return True
-    except OSError:  # held, or a file system without locks, where nobody knows
+    except OSError:  # held, or a file system without locks, where the owner is unknown
         return False
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""The numbers of metrics.jsonl as curves in TensorBoard."""
+"""TensorBoard curves of the numbers in metrics.jsonl."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ _AXES = frozenset(["step", "samples"])
 
 
 def require_tensorboard() -> None:
-    """Check that curves can be written, before anything of a run is.
+    """Check that curves can be written, before the run writes anything.
 
     Raises:
         UsageError: TensorBoard is not installed.
@@ -19,17 +19,17 @@ def require_tensorboard() -> None:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError:
         raise UsageError(
-            "log.tensorboard is true, but TensorBoard is not installed: pip install tensorboard, "
+            "log.tensorboard is true, but TensorBoard is not installed: run pip install tensorboard, "
             "or set it to false (metrics.jsonl has the same numbers)"
         ) from None
 
 
 class Curves:
-    """A run's curves.
+    """The TensorBoard curves of a run.
 
     Args:
-        folder: where TensorBoard is to look.
-        step: the run's steps before: curves of later ones, of a part that is done again, are cut off.
+        folder: Folder for TensorBoard's files.
+        step: Number of completed steps. Existing points of later steps, which will be repeated, are removed.
     """
 
     def __init__(self, folder: Path, *, step: int) -> None:
@@ -38,13 +38,13 @@ class Curves:
         self._writer: Any = SummaryWriter(str(folder), purge_step=step + 1)
 
     def add(self, values: Mapping[str, Any]) -> None:
-        """Add a line of metrics.jsonl: each of its numbers to the curve of its name."""
+        """Add a line of metrics.jsonl, each number to the curve of the same name."""
         for name, value in _numbers(values):
             self._writer.add_scalar(name, value, values["step"])
         self._writer.flush()
 
     def close(self) -> None:
-        """Finish the file."""
+        """Close the file."""
         self._writer.close()
 
 

@@ -1,1 +1,1 @@
-"""What people see while something runs, and what becomes of it where the terminal is gone."""
+"""Terminal output: progress, messages, and handling of a closed terminal."""

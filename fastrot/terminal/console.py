@@ -1,4 +1,4 @@
-"""What people see while something runs: a progress bar on a terminal, plain lines in a pipe."""
+"""Progress output: a bar on a terminal, plain lines in a pipe."""
 
 import time
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from rich.text import Text
 
 LINE_EVERY_S = 5.0
 
-# One console for everything, so that lines printed while a bar is shown appear above it.
+# All output uses one console, so that lines printed while a bar is shown appear above it.
 _console = Console(highlight=False)
 
 
@@ -22,23 +22,23 @@ def say(line: str) -> None:
 
 
 def show(table: RenderableType) -> None:
-    """Print a table to standard output, 120 columns wide where that is not a terminal."""
+    """Print a table to standard output, 120 columns wide if it is not a terminal."""
     console = _console if _console.is_terminal else Console(highlight=False, width=120)
     console.print(table)
 
 
 def rate_text(rate: float, unit: str) -> str:
-    """Return a rate such as ``35.2 videos/s``; below 1 its inverse, such as ``21.3 s/step``.
+    """Format a rate such as ``35.2 videos/s``; below 1 its inverse, such as ``21.3 s/step``.
 
     Args:
-        rate: how many a second, above 0.
-        unit: what is counted, in the plural.
+        rate: Items per second, above 0.
+        unit: What is counted, in the plural.
     """
     return f"{rate:.1f} {unit}/s" if rate >= 1 else f"{1 / rate:.1f} s/{unit.removesuffix('s')}"
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time in its largest unit, such as ``26 days``."""
+    """Format a duration in its largest unit, such as ``26 days``."""
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:,.0f} {unit}"
@@ -46,15 +46,15 @@ def duration(seconds: float) -> str:
 
 
 class Advance(Protocol):
-    """Moves a progress display on; one of these is what ``progress`` gives."""
+    """Callable that advances a progress display, as yielded by ``progress``."""
 
     def __call__(self, count: int = 1) -> None:
-        """Note that ``count`` more are done."""
+        """Add ``count`` finished items."""
 
     def to(self, done: int, total: int) -> None:
-        """Note that ``done`` of ``total`` are done: the form in which ``pipelines`` reports.
+        """Set the progress to ``done`` of ``total``, as reported by ``pipelines``.
 
-        The first call tells where the work starts, which is not 0 if an earlier run did a part.
+        The first call sets the start, which is not 0 if an earlier run did part of the work.
         """
 
 
@@ -62,16 +62,16 @@ class Advance(Protocol):
 def progress(
     total: int, what: str, unit: str, *, shown: bool = True, lines: bool = True
 ) -> Iterator[Advance]:
-    """Show how far ``what`` has come, its rate in ``unit`` a second (or its inverse), and the time left.
+    """Show the progress of ``what``, its rate in ``unit`` per second (or its inverse), and the time left.
 
-    On a terminal that is a bar; elsewhere a plain line every 5 seconds and one at the end.
+    This is a bar on a terminal. Otherwise a plain line is printed every 5 seconds and at the end.
 
     Args:
-        total: how many there are to do.
-        what: the activity, such as "prepare".
-        unit: what is counted, such as "videos".
+        total: Number of items.
+        what: The activity, such as "prepare".
+        unit: What is counted, such as "videos".
         shown: False shows nothing, for processes other than the first.
-        lines: False prints no plain lines either, where the caller logs its own.
+        lines: False prints no plain lines, for callers that write their own log.
     """
     display: _Silent
     if shown and _console.is_terminal:
@@ -85,7 +85,7 @@ def progress(
 
 
 class _Silent:
-    """Shows nothing, and says how the others are used."""
+    """Display that shows nothing; base of the others."""
 
     def __call__(self, count: int = 1) -> None:
         pass
@@ -107,7 +107,7 @@ class _Lines(_Silent):
         self._total, self._what, self._unit = total, what, unit
         self._done = 0
         self._began = self._printed = time.monotonic()
-        # The work of an earlier run, which the first `to` tells, is not part of this one's rate.
+        # Work done by an earlier run, set by the first `to`; excluded from the rate.
         self._skipped: int | None = None
 
     def __call__(self, count: int = 1) -> None:
@@ -146,7 +146,7 @@ class _Bar(_Silent):
             _Rate(unit),
             TimeRemainingColumn(),
             console=_console,
-            # Of a slow step's rate rich would have forgotten the step before: it takes two to have one.
+            # A rate needs two samples; with rich's default period, slow steps would leave only one.
             speed_estimate_period=3600,
         )
         self._task = self._progress.add_task(what, total=total)
@@ -159,7 +159,7 @@ class _Bar(_Silent):
     def to(self, done: int, total: int) -> None:
         if self._moved:
             self._progress.update(self._task, completed=done, total=total)
-        else:  # where an earlier run stopped: not part of this one's rate
+        else:  # work done by an earlier run; excluded from the rate
             self._moved = True
             self._progress.reset(self._task, completed=done, total=total)
 

@@ -1,4 +1,4 @@
-"""Output that outlives its terminal: what is written to a closed one is dropped, and raises nothing."""
+"""Output that survives a closed terminal: writes are discarded instead of raising an error."""
 
 import errno
 import io
@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-_GONE = (errno.EIO, errno.EPIPE)  # of a terminal that hung up, of a pipe that nobody reads any more
+_GONE = (errno.EIO, errno.EPIPE)  # closed terminal, pipe without a reader
 
 
 class _Surviving(io.RawIOBase):
-    """Writes to a descriptor, and from its death on to nowhere."""
+    """Raw stream to a descriptor that discards output once the descriptor's reader is gone."""
 
     def __init__(self, descriptor: int):
         super().__init__()
@@ -40,9 +40,9 @@ class _Surviving(io.RawIOBase):
 
 @contextmanager
 def outliving_the_terminal() -> Iterator[None]:
-    """While entered, let standard output and error go on without a reader.
+    """Keep standard output and error usable in the context when their reader goes away.
 
-    Streams that are no files, such as a test's or a notebook's, stay as they are.
+    Streams that are not files, such as those of tests and notebooks, are not changed.
     """
     before = {}
     for name in ("stdout", "stderr"):
@@ -72,15 +72,15 @@ def outliving_the_terminal() -> Iterator[None]:
 
 
 def _silence_if_gone(descriptor: int) -> None:
-    """Spare whoever writes next an error, the interpreter's own flush at its end among them."""
+    """Avoid errors in later writes, such as the interpreter's flush at exit."""
     poll = select.poll()
-    poll.register(descriptor, 0)  # errors and hang-ups are told unasked
+    poll.register(descriptor, 0)  # errors and hang-ups are always reported
     if poll.poll(0):
         silence(descriptor)
 
 
 def silence(descriptor: int) -> None:
-    """Let a descriptor lead to nowhere, so that what is buffered for it can be flushed."""
+    """Redirect a descriptor to /dev/null, so that buffered output can be flushed."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
     os.close(nowhere)

@@ -30,9 +30,9 @@ def test_prepare_info_ls_verify_and_extract(films, tmp_path, capsys):
     assert main([*command, "--workers", "1"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"^rejected +1: it is truncated.* \(cut.avi\)$", out, re.MULTILINE)
-    assert "found        4 videos: 0 stored before, 3 added, 1 rejected, 0 rejected before" in out
+    assert "found        4 videos: 0 already stored, 3 added, 1 rejected, 0 rejected earlier" in out
     assert f"stored       3 videos in {store}\n" in out
-    assert "passed over  .md files: 1 (README.md)" in out
+    assert "ignored      .md files: 1 (README.md)" in out
     assert main(["store", "info", str(store), "--json"]) == 0
     info = json.loads(capsys.readouterr().out)
     assert (info["videos"], info["rejected"], info["frames"]) == (3, 1, 18)
@@ -56,7 +56,7 @@ def test_a_second_prepare_has_nothing_to_do(films, tmp_path, capsys):
     assert main(command) == 0
     capsys.readouterr()
     assert main(command) == 0
-    assert "3 videos: 3 stored before, 0 added, 0 rejected" in capsys.readouterr().out
+    assert "3 videos: 3 already stored, 0 added, 0 rejected" in capsys.readouterr().out
 
 
 def test_verify_exits_with_1_until_fixed(films, tmp_path, capsys):
@@ -68,7 +68,7 @@ def test_verify_exits_with_1_until_fixed(films, tmp_path, capsys):
     assert main(["store", "verify", str(store)]) == 1
     assert main(["store", "verify", str(store), "--fix"]) == 0
     assert main(["store", "verify", str(store)]) == 0
-    assert "0 of 2 videos are broken" in capsys.readouterr().out
+    assert "0 of 2 videos are damaged" in capsys.readouterr().out
 
 
 def test_a_clash_exits_with_2_and_prefix_or_replace_are_the_ways_out(films, tmp_path, capsys):
@@ -93,11 +93,11 @@ def test_removed_videos_are_not_prepared_again(films, tmp_path, capsys):
     assert main(command) == 0
     assert main(["store", "remove", store, "film 0.avi", "film 7.avi"]) == 2
     assert main(["store", "verify", store]) == 0
-    assert "0 of 3 videos are broken" in capsys.readouterr().out
+    assert "0 of 3 videos are damaged" in capsys.readouterr().out
     assert main(["store", "remove", store, "film 0.avi", "film 2.avi"]) == 0
     assert main(command) == 0
     out = capsys.readouterr().out
-    assert "3 videos: 1 stored before, 0 added, 0 rejected, 2 rejected before" in out
+    assert "3 videos: 1 already stored, 0 added, 0 rejected, 2 rejected earlier" in out
     assert "stored       1 video in" in out
     assert main([*command, "--retry-rejected"]) == 0
     assert "3 videos in" in capsys.readouterr().out

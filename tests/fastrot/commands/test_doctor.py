@@ -62,4 +62,4 @@ sys.exit(main(["doctor"]))
     assert "missing  torch " in done.stdout
     assert "STOPS TRAINING: pip install torch" in done.stdout
     assert "good     DALI" in done.stdout
-    assert "training would not run" in done.stdout
+    assert "training cannot run" in done.stdout

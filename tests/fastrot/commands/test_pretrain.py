@@ -98,9 +98,12 @@ def test_own_lists_are_fine_tuned_on(
     ("arguments", "says"),
     [
         (["pretrain", "FILE", "data.crpo=3"], "did you mean data.crop?"),
-        (["finetune", "FILE"], "task is rotation, which `fastrot pretrain` trains"),
+        (
+            ["finetune", "FILE"],
+            "task is rotation, but this command only trains task=action: use `fastrot pretrain`",
+        ),
         (["pretrain", "FILE", "data.split=train7"], "has no split 'train7'"),
-        (["pretrain", "FILE", "train.epochs=1"], "both are given"),
+        (["pretrain", "FILE", "train.epochs=1"], "both are set"),
         (["pretrain", "FILE", "data.crop=99"], "data.crop is 99"),
     ],
 )

@@ -48,7 +48,7 @@ def test_features_of_a_checkpoint_and_of_its_export_are_those_of_the_block(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--out", "f.txt"], "name it .npz"),
+        (["--out", "f.txt"], "the name must end in .npz"),
         (["--out", "f.npz", "--block", "fc"], "no block 'fc'"),
         (["--out", "f.npz", "--split", "dev"], "no split 'dev'"),
     ],

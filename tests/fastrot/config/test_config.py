@@ -85,7 +85,7 @@ def test_an_unknown_key_names_the_nearest_and_all_of_its_section(tmp_path: Path)
         ("train=5", "train is a section"),
         ("data.crop", "no override: write key=value"),
         ("data.crop.x=1", "data.crop is"),
-        ("data.crop=[", "data.crop=. is not YAML"),
+        ("data.crop=[", "data.crop=. is not valid YAML"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_key(tmp_path: Path, override: str, says: str) -> None:
@@ -97,9 +97,9 @@ def test_a_wrong_value_is_refused_by_its_key(tmp_path: Path, override: str, says
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(FastrotError, match=r"none\.yaml"):
         load_config(tmp_path / "none.yaml")
-    with pytest.raises(UsageError, match=r"list\.yaml must hold keys"):
+    with pytest.raises(UsageError, match=r"list\.yaml must contain keys"):
         load_config(write(tmp_path / "list.yaml", "- 1"))
-    with pytest.raises(UsageError, match=r"bad\.yaml is not YAML"):
+    with pytest.raises(UsageError, match=r"bad\.yaml is not valid YAML"):
         load_config(write(tmp_path / "bad.yaml", "a: [1"))
 
 
@@ -190,7 +190,7 @@ def test_configs_that_come_with_fastrot_are_found_from_anywhere(
     (tmp_path / "pretrain").mkdir()
     write(tmp_path / "pretrain" / "kinetics_rgb_16.yaml", "name: mine")
     assert load_config("pretrain/kinetics_rgb_16.yaml").name == "mine"
-    with pytest.raises(FastrotError, match=r"there is no config nowhere\.yaml$"):
+    with pytest.raises(FastrotError, match=r"config nowhere\.yaml not found$"):
         load_config("nowhere.yaml")
     with pytest.raises(FastrotError, match=r"did you mean pretrain/kinetics_rgb_16\.yaml"):
         load_config("kinetics_rgb16")
@@ -221,8 +221,11 @@ def test_the_file_that_extends_a_wrong_one_is_named(tmp_path: Path) -> None:
     message = str(caught.value)
     assert message.startswith(
         f"{path} extends base.yaml: {tmp_path / 'base.yaml'} extends pretrain/kinetics_rgb_61.yaml: "
-        f"there is no config {tmp_path}/pretrain/kinetics_rgb_61.yaml; did you mean pretrain/kinetics_rgb_"
+        f"config {tmp_path}/pretrain/kinetics_rgb_61.yaml not found; "
+        "did you mean the built-in config pretrain/kinetics_rgb_"
     )
     write(tmp_path / "base.yaml", "a: [1")
-    with pytest.raises(UsageError, match=r"a\.yaml extends base\.yaml: .*base\.yaml is not YAML"):
+    with pytest.raises(
+        UsageError, match=r"a\.yaml extends base\.yaml: .*base\.yaml is not valid YAML"
+    ):
         load_config(path)

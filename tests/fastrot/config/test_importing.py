@@ -72,8 +72,8 @@ def test_a_folder_of_ones_own_takes_the_place_of_no_installed_package(folder: Pa
         ("own_task:Mime", r"own_task\.py has no Mime: did you mean own_task:Mine\?"),
         ("own_task:Other", r"must be a class that derives from fastrot\.tasks\.Task"),
         ("os:getcwd", "must be a class that derives from"),
-        ("own_task:Half", "the class lacks network, prepare"),
-        ("own_task:Odd", r"making it as Class\(config, classes\) failed: TypeError: "),
+        ("own_task:Half", "the class does not implement network, prepare"),
+        ("own_task:Odd", r"creating it as Class\(config, classes\) failed: TypeError: "),
         ("needs_more:X", r"No module named 'nothing_of_this_name' \(.*needs_more\.py, line 1\)"),
         ("broken_code:X", r"ZeroDivisionError: division by zero \(.*broken_code\.py, line 2\)"),
         ("no_python:X", r"SyntaxError: .*no_python\.py, line 1\)"),
@@ -89,9 +89,7 @@ def test_what_is_wrong_is_said(folder: Path, task: str, says: str) -> None:
     "name", ["rotaton", "", ":", "a:", ":B", "a/b:C", "a.py:B", "a:B.C", "a b:C"]
 )
 def test_what_is_no_name_of_a_task_is_refused_with_the_way_to_write_one(name: str) -> None:
-    with pytest.raises(
-        UsageError, match="choose one of rotation, action, or name a task of your own"
-    ):
+    with pytest.raises(UsageError, match="choose one of rotation, action, or a custom task"):
         from_mapping({"task": name})
 
 

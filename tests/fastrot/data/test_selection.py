@@ -56,7 +56,7 @@ def test_the_seed_decides_which() -> None:
 
 def test_too_few_in_a_class_are_named() -> None:
     store: Any = FakeStore()
-    with pytest.raises(UsageError, match=r"data\.shots is 6, but class b has 5 videos"):
+    with pytest.raises(UsageError, match=r"data\.shots is 6, but class b has only 5 videos"):
         few_shot(store, store.select("train"), 6, 0)
 
 
@@ -72,7 +72,9 @@ def test_subsets_are_nested_and_decided_by_the_seed() -> None:
         before = set(chosen)
     assert before == set(videos)
     assert len({tuple(subset(store, videos, 5, seed)) for seed in range(10)}) > 5
-    with pytest.raises(UsageError, match=r"data\.videos is 21, but the split of .* has 20 videos"):
+    with pytest.raises(
+        UsageError, match=r"data\.videos is 21, but the split of .* has only 20 videos"
+    ):
         subset(store, videos, 21, seed=0)
 
 
@@ -130,5 +132,5 @@ def test_a_part_of_the_videos_is_another_training_set(tiny_config: Callable[...,
 
 
 def test_shots_and_videos_exclude_each_other(tiny_config: Callable[..., Config]) -> None:
-    with pytest.raises(UsageError, match="exclude each other"):
+    with pytest.raises(UsageError, match="cannot be combined"):
         tiny_config(data={"videos": 2, "shots": 1})

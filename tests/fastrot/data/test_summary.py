@@ -28,7 +28,7 @@ def test_a_healthy_data_set_takes_four_lines():
         ["jump", "run"],
     )
     assert summarise(listing, prepared(3), OUT) == [
-        "found        3 videos: 0 stored before, 3 added, 0 rejected, 0 rejected before",
+        "found        3 videos: 0 already stored, 3 added, 0 rejected, 0 rejected earlier",
         "stored       3 videos in store",
         "classes      2 (jump, run)",
         "splits       test1 1, test2 1, train1 2",
@@ -56,16 +56,16 @@ def test_what_is_wrong_is_named():
         damaged=[("a", 7), ("b", 1)],
     )
     assert summarise(listing, result, OUT) == [
-        "found        20 videos: 3 stored before, 10 added, 5 rejected, 2 rejected before",
+        "found        20 videos: 3 already stored, 10 added, 5 rejected, 2 rejected earlier",
         "stored       13 videos in store",
         "rejected     4: it is truncated: ... bytes are there (bad1, bad2, bad3, ...)",
         "rejected     1: frame 7 is broken (odd)",
-        "             see store/rejected*.jsonl; --retry-rejected tries them again",
+        "             see store/rejected*.jsonl; use --retry-rejected to retry them",
         "damaged      2 videos stored with damaged frames (a: 7 frames, b: 1 frame)",
         "not on disk  4 listed videos (m1, m2, m3, ...), see store/missing.txt",
         "classes      4 (c, jump, run, ...); 1 video without a class",
         "splits       train 1; 2 videos in no split",
-        "passed over  hidden folders: 1 (.git)",
+        "ignored      hidden folders: 1 (.git)",
         "warning      the first",
         "warning      the second",
     ]
@@ -84,9 +84,9 @@ def test_many_reasons_stay_few_lines():
 def test_where_the_reasons_of_an_earlier_run_are_is_said_again():
     result = prepared(3, already=3, rejected_before=2, added=0, in_store=1)
     assert summarise(Listing([entry("a")]), result, OUT)[:3] == [
-        "found        3 videos: 1 stored before, 0 added, 0 rejected, 2 rejected before",
+        "found        3 videos: 1 already stored, 0 added, 0 rejected, 2 rejected earlier",
         "stored       1 video in store",
-        "rejected     see store/rejected*.jsonl; --retry-rejected tries them again",
+        "rejected     see store/rejected*.jsonl; use --retry-rejected to retry them",
     ]
 
 

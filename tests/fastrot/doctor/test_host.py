@@ -48,7 +48,7 @@ def test_the_users_number_of_threads_is_said(root, monkeypatch):
         if check.name == "threads"
     ]
     assert check.status == "good"
-    assert check.found.startswith("torch computes with 3 (OMP_NUM_THREADS; train.threads wins")
+    assert check.found.startswith("torch uses 3 threads (OMP_NUM_THREADS; train.threads overrides")
 
 
 def machine(**changes):

@@ -19,7 +19,7 @@ def test_a_wrong_picture_is_no_success(monkeypatch):
         return honest([255 - frame for frame in frames], *rest)
 
     monkeypatch.setattr(pipelines.prepare.encode, "encode", inverted)
-    assert "the decoded picture is wrong" in try_codec("raw")
+    assert "the decoded image is wrong" in try_codec("raw")
 
 
 def test_only_the_stores_codec_must_work():

@@ -61,9 +61,9 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
 
 def test_foreign_and_absent_files_are_named(tmp_path: Path) -> None:
     torch.save({"state_dict": {}}, tmp_path / "other.pt")
-    with pytest.raises(FastrotError, match=r"other\.pt is no fastrot checkpoint"):
+    with pytest.raises(FastrotError, match=r"other\.pt is not a fastrot checkpoint"):
         load_checkpoint(tmp_path / "other.pt")
-    with pytest.raises(FastrotError, match=r"there is no checkpoint .*none\.pt"):
+    with pytest.raises(FastrotError, match=r"checkpoint .*none\.pt not found"):
         load_checkpoint(tmp_path / "none.pt")
 
 

@@ -32,7 +32,7 @@ def test_the_folder_tells_what_was_run_and_where(
 def test_a_folder_in_use_is_refused_with_a_way_out(config: Config, runtime: Runtime) -> None:
     folder = RunFolder(config, writes=True)
     folder.open(config, runtime, step=0)
-    with pytest.raises(UsageError, match="trial exists already: continue it with --resume"):
+    with pytest.raises(UsageError, match="trial already exists: resume it with --resume"):
         folder.require_new()
 
 

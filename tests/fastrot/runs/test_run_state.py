@@ -107,7 +107,7 @@ def test_without_locks_a_living_process_of_this_machine_is_refused(tmp_path, mon
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     owner = Ownership.claim(tmp_path)
-    assert "has no locks" in owner.note
+    assert "does not support locks" in owner.note
     owner.write("running", 1)
     other = {**json.loads((tmp_path / "state.json").read_text()), "pid": os.getppid()}
     (tmp_path / "state.json").write_text(json.dumps(other))
@@ -142,7 +142,7 @@ def test_a_failure_is_written_with_its_reason_and_a_refusal_is_not(tiny_config, 
     found = state_of(config)
     assert found["state"] == "failed"
     assert "the loss was not finite at step" in found["reason"]
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         train(config, quiet=True)
     assert state_of(config) == found
 

@@ -79,7 +79,7 @@ def test_a_killed_rank_ends_the_other_with_its_name(tiny_config):
         assert runs[1].wait() == KILLED
         assert runs[0].wait() == 1
     assert f"rank 1 (process {runs[1].process.pid} on " in runs[0].text
-    assert "ended: the run cannot go on without" in runs[0].text
+    assert "ended: the run cannot continue" in runs[0].text
     assert "Traceback" not in runs[0].text
 
 
@@ -89,7 +89,7 @@ def test_a_hung_rank_is_given_up_and_named(tiny_config, stuck):
     with ranks(config, faults={stuck: ("hang", 2)}) as runs:
         assert runs[1 - stuck].wait() == 1
         assert f"rank {stuck} (process {runs[stuck].process.pid} on " in runs[1 - stuck].text
-    assert "did not answer for 2 s (train.timeout_s)" in runs[1 - stuck].text
+    assert "did not respond for 2 s (train.timeout_s)" in runs[1 - stuck].text
     assert "Traceback" not in runs[1 - stuck].text
 
 

@@ -60,7 +60,7 @@ def test_the_log_states_the_scaled_learning_rate(tiny_config):
 
 
 def test_sync_bn_on_a_cpu_says_why_not(tiny_config):
-    with pytest.raises(UsageError, match=r"train\.sync_bn needs GPUs"):
+    with pytest.raises(UsageError, match=r"train\.sync_bn is true, .* needs GPUs"):
         train(tiny_config(train={"sync_bn": True}), quiet=True)
 
 

@@ -224,7 +224,7 @@ def test_a_run_made_when_short_videos_looped_is_not_resumed_where_one_is_short(
 def test_a_run_is_not_overwritten_and_a_finished_one_not_repeated(tiny_config: TinyConfig) -> None:
     config = tiny_config(train={"iterations": 2})
     result = train(config, resume=True)  # nothing there yet: it begins
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         train(config)
     before = result.last.stat().st_mtime_ns
     again = train(config, resume=True)

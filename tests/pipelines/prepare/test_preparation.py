@@ -226,7 +226,7 @@ def test_a_killed_prepare_goes_on_where_it_was(videos, tmp_path, after):
         if line.endswith(b"\n")
     ]
     result = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert f"24 videos: {len(kept)} stored before" in result.stdout
+    assert f"24 videos: {len(kept)} already stored" in result.stdout
     store = Store.open(out)
     assert len(store) == 24
     for i in range(0, 24, 5):
