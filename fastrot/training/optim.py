@@ -151,7 +151,7 @@ def learning_rate(
 
 
 def _one_cycle(step: int, lr: float, steps: int) -> float:
-    """Return the rate: lr / 25 rising to ``lr`` in the first 30 % of the steps, then falling to lr / 250,000."""
+    """Return the rate, which rises from lr / 25 to ``lr`` in 30 % of the steps and falls to lr / 250,000."""
     low, top, last = lr / 25, 0.3 * steps - 1, steps - 1
     if step <= top:
         return _fall(low, lr, step / top)
