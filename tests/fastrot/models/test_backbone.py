@@ -101,8 +101,8 @@ def test_the_tensors_tell_the_model(depth, shortcut):
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ({"conv1.weight": torch.zeros(4, 3, 7, 7)}, "no 3D ResNet"),
-        ({**state(), "layer1.0.conv3.weight": torch.zeros(1)}, "bottlenecks"),
+        ({"conv1.weight": torch.zeros(4, 3, 7, 7)}, "not a 3D ResNet"),
+        ({**state(), "layer1.0.conv3.weight": torch.zeros(1)}, "bottleneck blocks"),
         ({**state(), "layer1.1.conv1.weight": torch.zeros(1)}, r"\(2, 1, 1, 1\) blocks"),
     ],
 )
