@@ -1,1 +1,1 @@
-"""What a network's first layer looks for and looks at."""
+"""Kernels and attention maps of the first layer of a network."""

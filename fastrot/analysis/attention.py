@@ -19,18 +19,18 @@ from pipelines.loading.batches import Batch
 from pipelines.store.reading import Store
 
 BOX = 1 / 3
-"""The side of the boxed square, as a share of the map's shorter side."""
+"""Side of the box as a share of the shorter side of the map."""
 
 
 def attention_maps(trained: Trained, inputs: Tensor) -> Tensor:
     """Average the first convolution's activations, after BatchNorm and ReLU, over kernels and frames.
 
     Args:
-        trained: the network, in eval mode for the time.
+        trained: The network, which is temporarily put in eval mode.
         inputs: (N, 3, T, H, W) normalised clips.
 
     Returns:
-        (N, H, W) float32 in the inputs' resolution.
+        (N, H, W) float32 at the resolution of the inputs.
     """
     network = trained.network
     with evaluating(network):
@@ -40,7 +40,7 @@ def attention_maps(trained: Trained, inputs: Tensor) -> Tensor:
 
 
 def hottest_box(heat: NDArray[np.float32]) -> tuple[int, int, int]:
-    """Return (top, left, side) of the square, ``BOX`` of the side wide, with the highest mean of (H, W)."""
+    """Return (top, left, side) of the square with the highest mean in (H, W); ``BOX`` sets its side."""
     side = max(1, round(BOX * min(heat.shape)))
     sums = np.zeros((heat.shape[0] + 1, heat.shape[1] + 1))
     sums[1:, 1:] = heat.astype(np.float64).cumsum(axis=0).cumsum(axis=1)
@@ -55,8 +55,8 @@ class Rotated:
 
     Attributes:
         degrees: Counter-clockwise.
-        frame: (H, W, 3) uint8, the middle frame as the network's input shows it.
-        maps: (H, W) of each network.
+        frame: (H, W, 3) uint8, the middle frame of the network's input.
+        maps: (H, W) map of each network.
     """
 
     degrees: int
@@ -67,9 +67,9 @@ class Rotated:
 def attend(
     networks: list[Trained], store: Store, videos: Ints, runtime: Runtime
 ) -> list[list[Rotated]]:
-    """Return, for each video, its four rotations with the maps of all networks.
+    """Return the four rotations of each video with the maps of all networks.
 
-    The networks see the same centre clips, and must take the same kind of clip: the first one's.
+    All networks get the same centre clips, in the format of the first network.
     """
     data = networks[0].config.data
     found = []
@@ -90,7 +90,7 @@ def attend(
 def _middle_frames(
     data: DataConfig, store: Store, videos: Ints, runtime: Runtime
 ) -> list[NDArray[np.uint8]]:
-    """Return the picture of each video's centre clip: of differences, the frame that they are about."""
+    """Return the middle RGB frame of each video's centre clip, also for frame differences."""
     pictures = replace(data, modality="rgb", camera_motion="keep", dead_zone=0, mean=None, std=None)
     clips = _centre_clips(pictures, store, videos, runtime)
     return [batch.clips[0, data.frames // 2].cpu().numpy() for batch in clips]

@@ -9,16 +9,16 @@ PAPER = 255
 
 
 def kernel_sheet(weight: Tensor, columns: int = 0) -> NDArray[np.uint8]:
-    """Lay out every kernel as a strip of its slices in time, the strips in ``columns``.
+    """Draw every kernel as a strip of its slices in time, with the strips in ``columns``.
 
-    Each kernel is scaled to 0..255 by its own least and greatest weight, over all its slices and channels.
+    Each kernel is scaled to 0..255 by its own minimum and maximum over all slices and channels.
 
     Args:
         weight: (K, 3, T, H, W) weights of the first convolution.
-        columns: strips side by side; 0 chooses.
+        columns: Strips next to each other; 0 chooses automatically.
 
     Returns:
-        (rows, width, 3) uint8 RGB, a pixel for each weight.
+        (rows, width, 3) uint8 RGB with one pixel per spatial weight.
     """
     kernels = weight.detach().float().cpu().numpy().transpose(0, 2, 3, 4, 1)  # K, T, H, W, RGB
     count, times, height, width, _ = kernels.shape
@@ -26,7 +26,7 @@ def kernel_sheet(weight: Tensor, columns: int = 0) -> NDArray[np.uint8]:
     spread = np.ptp(kernels, axis=(1, 2, 3, 4), keepdims=True)
     scaled = (kernels - low) / np.where(spread > 0, spread, 1)
     pixels = np.rint(255 * scaled).astype(np.uint8)
-    # A strip is about eight times as wide as high: so the sheet becomes roughly square.
+    # A strip is about eight times as wide as high, so this makes the sheet roughly square.
     columns = min(columns or max(1, round(count**0.5 / 2)), count)
     rows = -(-count // columns)
     strip = times * (width + GAP) + GAP

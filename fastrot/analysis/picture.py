@@ -1,4 +1,4 @@
-"""Pictures as PNG without an imaging library: a core part of fastrot writes few, and small ones."""
+"""A PNG encoder for small pictures, so that the core needs no imaging library."""
 
 import struct
 import zlib
@@ -10,9 +10,9 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """Return (H, W, 3) uint8 RGB as a PNG file."""
+    """Encode (H, W, 3) uint8 RGB as a PNG file."""
     height, width, _ = pixels.shape
-    # Every row begins with the number of its filter: none.
+    # Every row starts with its filter type, here 0 for none.
     rows = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 9)), (b"IEND", b""))

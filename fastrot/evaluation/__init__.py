@@ -1,1 +1,1 @@
-"""Accuracies, probes and scores of a trained network."""
+"""Evaluation of trained networks: accuracies, probes, retrieval and scores."""

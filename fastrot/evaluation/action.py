@@ -15,7 +15,7 @@ from pipelines.errors import UsageError
 
 @dataclass(frozen=True)
 class ActionResult(Result):
-    """Accuracies in 0..1: of single clips, and of videos by the average of their clips' softmax."""
+    """Accuracies in 0..1: per clip, and per video from the mean softmax of its clips."""
 
     clip_top1: float
     clip_top5: float
@@ -24,7 +24,7 @@ class ActionResult(Result):
 
     @property
     def accuracy(self) -> float:
-        """The accuracy by which the best network of a run is chosen."""
+        """The accuracy that selects the best network of a run."""
         return self.video_top1
 
     def findings(self) -> list[str]:
@@ -32,38 +32,39 @@ class ActionResult(Result):
         return [
             f"per clip   top-1 {100 * self.clip_top1:.2f} %  top-5 {100 * self.clip_top5:.2f} %",
             f"per video  top-1 {100 * self.video_top1:.2f} %  top-5 {100 * self.video_top5:.2f} %",
-            f"protocol: {self.protocol}; a video's score is the mean of its clips' softmax",
+            f"protocol: {self.protocol}; the score of a video is the mean softmax of its clips",
         ]
 
 
 def score_action(trained: Trained, clips: ClipSet, runtime: Runtime) -> tuple[ActionResult, Scores]:
-    """Classify a clip set, BatchNorm in eval mode; every process gets the whole result.
+    """Classify a clip set with BatchNorm in eval mode; every process gets the whole result.
 
     Args:
-        trained: a network of the action task.
-        clips: of labelled videos; the store's classes must be those of the network.
-        runtime: the processes share the clips.
+        trained: A network of the action task.
+        clips: Clips of labelled videos; the store must have the same classes as the network.
+        runtime: The processes, which share the clips.
 
     Returns:
-        The accuracies, and the scores of the videos that can be read, in the store's order.
+        The accuracies, and the scores of the readable videos in the order of the store.
 
     Raises:
-        UsageError: the network is of another task or has other classes, the store lacks the split,
-            or a video has no label.
-        FastrotError: more videos cannot be read than data.broken_share tolerates.
+        UsageError: The network has another task or other classes, the store lacks the split, or a video has
+            no label.
+        FastrotError: More videos are unreadable than ``data.broken_share`` tolerates.
     """
     task, store = trained.task, clips.store
     if not isinstance(task, ActionTask):
         raise UsageError(
-            f"this network recognises no actions: use `fastrot evaluate {task.measure}`"
+            f"this network does not recognise actions: use `fastrot evaluate {task.measure}`"
         )
     if store.classes != task.classes:
         raise UsageError(
-            f"the network was trained on {len(task.classes)} classes ({_some(task.classes)}), the store "
-            f"{store.path} has {len(store.classes)} ({_some(store.classes)}): they must be the same"
+            f"the classes differ: the network was trained on {len(task.classes)} classes "
+            f"({_some(task.classes)}), the store {store.path} has {len(store.classes)} "
+            f"({_some(store.classes)})"
         )
     reading = Reading(trained, clips, runtime, labelled=True)
-    sums = reading.zeros(task.outputs + 2)  # of softmax, and of hits at 1 and 5
+    sums = reading.zeros(task.outputs + 2)  # softmax, then hits at 1 and 5
     with evaluating(trained.network):
         for rows, outputs, labels in reading.outputs("evaluate action"):
             softmax = outputs.softmax(dim=1)

@@ -1,4 +1,4 @@
-"""The clips of an evaluation, and a network's pass over them, video by video."""
+"""The clips of an evaluation, and a pass of a network over them that sums results per video."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from pipelines.store.reading import Store
 
 @dataclass(frozen=True)
 class ClipSet:
-    """Uniform centre clips of a split's videos.
+    """Uniformly spaced, centre-cropped clips of the videos of a split.
 
     Attributes:
-        store: where the videos are.
-        split: which of them; "all" for every one.
-        per_video: clips of each video; one is its middle.
-        batch: clips at a time and process, before rotation.
-        quiet: show no progress.
+        store: The store of the videos.
+        split: The split; "all" for all videos.
+        per_video: Clips per video; a single clip is taken from the middle.
+        batch: Clips per batch and process, before rotation.
+        quiet: Show no progress.
     """
 
     store: Store
@@ -41,13 +41,13 @@ class ClipSet:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over all clips of each video that can be read, those of every process together.
+    """Sums over all clips of each readable video, of all processes.
 
     Attributes:
         videos: N indices in the store, ascending int64.
         sums: (N, ...) on the CPU.
-        protocol: how they were measured.
-        skipped: the videos that cannot be read.
+        protocol: How they were measured.
+        skipped: The unreadable videos.
     """
 
     videos: Ints
@@ -57,17 +57,17 @@ class Totals:
 
 
 class Reading:
-    """One pass of a network over a clip set, which adds up something for each video.
+    """One pass of a network over a clip set, which sums values per video.
 
     Args:
-        trained: the network, its task and its config.
-        clips: what to read.
-        runtime: every process of it reads a share.
-        labelled: whether all videos need a label.
-        shots: videos of each class, drawn with the config's seed; 0 for all.
+        trained: The network, its task and its config.
+        clips: The clips to read.
+        runtime: The processes, each of which reads a share of the clips.
+        labelled: Whether all videos need a label.
+        shots: Videos per class, drawn with the seed of the config; 0 for all.
 
     Raises:
-        UsageError: the store lacks the split or a label, or a class has too few videos.
+        UsageError: The store lacks the split or a label, or a class has too few videos.
     """
 
     def __init__(
@@ -86,13 +86,13 @@ class Reading:
         self._unread: list[Replaced] = []
 
     def zeros(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Return the sums to add to: zeros on the device, (videos, *shape)."""
+        """Return zeros on the device to sum into, (videos, *shape)."""
         return torch.zeros(len(self._videos), *shape, dtype=dtype, device=self._runtime.device)
 
     def batches(self, what: str) -> Iterator[tuple[Tensor, Batch]]:
-        """Yield this process's batches, each after its clips' rows of the sums, (B,) int64.
+        """Yield pairs of the rows of the sums, (B,) int64, and a batch of this process.
 
-        Progress is shown under the name ``what``. Clips that cannot be read are left out.
+        Progress is displayed under the name ``what``. Unreadable clips are left out.
         """
         clips, runtime = self._clips, self._runtime
         loader, count = eval_loader(
@@ -113,9 +113,9 @@ class Reading:
             self._unread += loader.take_replaced()
 
     def outputs(self, what: str) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield the rows, the network's float32 outputs and the task's targets of each batch.
+        """Yield the rows, the float32 outputs of the network and the targets of each batch.
 
-        All are view-major as the task's inputs are: row v * B + b is view v of clip b.
+        All are view-major, like the inputs of the task: row v * B + b is view v of clip b.
         """
         runtime = self._runtime
         for rows, loaded in self.batches(what):
@@ -125,10 +125,10 @@ class Reading:
             yield rows.repeat(len(targets) // len(rows)), outputs.float(), targets
 
     def finish(self, sums: Tensor) -> Totals:
-        """Add up the processes' sums, and leave out the videos that cannot be read to their end.
+        """Add the sums of all processes, and leave out videos that are not completely readable.
 
         Raises:
-            FastrotError: more videos cannot be read than data.broken_share tolerates.
+            FastrotError: More videos are unreadable than ``data.broken_share`` tolerates.
         """
         kept, skipped = settle(
             self._unread,

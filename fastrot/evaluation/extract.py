@@ -1,4 +1,4 @@
-"""Feature vectors of a store's videos, as one file for other tools."""
+"""Feature vectors of the videos of a store, in one file for other tools."""
 
 import io
 from dataclasses import dataclass, field
@@ -22,15 +22,15 @@ from pipelines.files import write_file
 
 @dataclass(frozen=True)
 class Features:
-    """Videos' features, rows in the order of the store.
+    """Features of videos, with rows in the order of the store.
 
     Attributes:
         features: (videos, channels) float32.
-        names: (videos,) as the store has them.
-        labels: (videos,) int64, -1 where unlabelled.
-        classes: the labels' names.
-        protocol: how they were computed.
-        skipped: videos of the split that cannot be read, and have no row.
+        names: (videos,) names in the store.
+        labels: (videos,) int64, -1 for unlabelled videos.
+        classes: Names of the labels.
+        protocol: How the features were computed.
+        skipped: Unreadable videos of the split, which have no row.
     """
 
     features: NDArray[np.float32]
@@ -41,10 +41,10 @@ class Features:
     skipped: list[Skipped] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
-        """Write an ``.npz`` without pickles.
+        """Write an ``.npz`` file without pickled objects.
 
         Raises:
-            FastrotError: it cannot be written.
+            FastrotError: The file cannot be written.
         """
         buffer = io.BytesIO()
         np.savez(
@@ -60,18 +60,18 @@ class Features:
 
 
 def extract(checkpoint: Path, clips: ClipSet, runtime: Runtime, *, block: str) -> Features:
-    """Compute the features of a split's videos, averages over their clips; every process gets all.
+    """Compute the features of the videos of a split, averaged over clips; every process gets all of them.
 
     Args:
-        checkpoint: a run's checkpoint, or any file that ``load_backbone`` reads.
-        clips: what to compute them of.
-        runtime: the processes share the clips.
-        block: one of the five convolution blocks.
+        checkpoint: A checkpoint, or any file that ``load_backbone`` reads.
+        clips: The clips to compute features of.
+        runtime: The processes, which share the clips.
+        block: One of the five convolution blocks.
 
     Raises:
-        UsageError: there is no such block or split.
-        FastrotError: the file cannot be read, the store's frames are smaller than the clips, or more
-            videos cannot be read than data.broken_share tolerates.
+        UsageError: There is no such block or split.
+        FastrotError: The file cannot be read, the frames of the store are smaller than the clips, or more
+            videos are unreadable than ``data.broken_share`` tolerates.
     """
     index = block_index(block)
     found = block_features(_load(checkpoint, runtime), clips, runtime)
@@ -86,7 +86,7 @@ def extract(checkpoint: Path, clips: ClipSet, runtime: Runtime, *, block: str) -
 
 
 def _load(path: Path, runtime: Runtime) -> Trained:
-    """Load a run's checkpoint; or a bare backbone as a pretext network, whose head nobody asks."""
+    """Load a checkpoint, or a bare backbone as a pretext network whose head is not used."""
     if path.suffix != ".safetensors":
         values = load_plain(path)
         if isinstance(values, dict) and values.get("format") == FORMAT:

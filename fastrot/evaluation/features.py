@@ -1,4 +1,4 @@
-"""Frozen features of videos, block by block, of a trained network and of the same one untrained."""
+"""Frozen features of videos per block, of a trained network and of the same network untrained."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,30 +15,30 @@ from fastrot.evaluation.unreadable import Skipped, merged
 from pipelines.errors import UsageError
 
 BLOCKS = ("conv1", "layer1", "layer2", "layer3", "layer4")
-WIDTHS = (1, 1, 2, 4, 8)  # channels of each block, in the network's width
+WIDTHS = (1, 1, 2, 4, 8)  # channels of each block, as multiples of the network's width
 
 
 def block_index(block: str) -> int:
-    """Return the place of a block among ``BLOCKS``.
+    """Return the index of a block in ``BLOCKS``.
 
     Raises:
-        UsageError: there is no such block.
+        UsageError: There is no such block.
     """
     if block not in BLOCKS:
-        raise UsageError(f"there is no block {block!r}: the blocks are {', '.join(BLOCKS)}")
+        raise UsageError(f"unknown block {block!r}: choose one of {', '.join(BLOCKS)}")
     return BLOCKS.index(block)
 
 
 @dataclass(frozen=True)
 class BlockFeatures:
-    """Features of the videos that can be read.
+    """Features of the readable videos.
 
     Attributes:
-        blocks: five (N, channels) float32 tensors on the CPU.
-        videos: the rows' N indices in the store, ascending int64.
-        labels: (N,) int64, -1 where a video has none.
-        protocol: how they were measured.
-        skipped: the videos that cannot be read.
+        blocks: Five (N, channels) float32 tensors on the CPU.
+        videos: The N indices of the rows in the store, ascending int64.
+        labels: (N,) int64, -1 for unlabelled videos.
+        protocol: How they were computed.
+        skipped: The unreadable videos.
     """
 
     blocks: Sequence[Tensor]
@@ -51,13 +51,13 @@ class BlockFeatures:
 def block_features(
     trained: Trained, clips: ClipSet, runtime: Runtime, *, labelled: bool = False, shots: int = 0
 ) -> BlockFeatures:
-    """Return each block's activations, averaged over space, time and a video's clips.
+    """Return the activations of each block, averaged over space, time and the clips of a video.
 
-    The clips are not rotated, BatchNorm is in eval mode. Every process gets all rows.
+    The clips are not rotated, and BatchNorm is in eval mode. Every process gets all rows.
 
     Raises:
-        UsageError: the store lacks the split or a label, or a class has too few videos.
-        FastrotError: more videos cannot be read than data.broken_share tolerates.
+        UsageError: The store lacks the split or a label, or a class has too few videos.
+        FastrotError: More videos are unreadable than ``data.broken_share`` tolerates.
     """
     reading = Reading(trained, clips, runtime, labelled=labelled, shots=shots)
     widths = [trained.config.model.width * factor for factor in WIDTHS]
@@ -81,12 +81,12 @@ def block_features(
 
 @dataclass(frozen=True)
 class Comparison:
-    """Labelled features of two splits by a frozen network, and by the same network untrained.
+    """Labelled features of two splits, from a frozen network and from the same network untrained.
 
     Attributes:
-        trained: those of the training and of the test split.
-        random: the same of the untrained network.
-        skipped: the videos that any of the readings could not read.
+        trained: Features of the training and the test split.
+        random: The same for the untrained network.
+        skipped: The videos that were unreadable in any pass.
     """
 
     trained: tuple[BlockFeatures, BlockFeatures]
@@ -97,21 +97,21 @@ class Comparison:
 def compare_features(
     trained: Trained, clips: ClipSet, train_split: str, runtime: Runtime, *, shots: int = 0
 ) -> Comparison:
-    """Return the features of two splits, of a network and of the same one untrained.
+    """Return the features of two splits, from a network and from the same network untrained.
 
     Args:
-        trained: a network of any task.
-        clips: those of the test split.
-        train_split: the other split of the same store, read likewise.
-        runtime: the processes share the extraction.
-        shots: training videos of each class; 0 for all.
+        trained: A network of any task.
+        clips: The clips of the test split.
+        train_split: The training split of the same store, read in the same way.
+        runtime: The processes, which share the extraction.
+        shots: Training videos per class; 0 for all.
 
     Raises:
-        UsageError: the store lacks a split or a label, or a class has too few videos.
-        FastrotError: more videos cannot be read than data.broken_share tolerates.
+        UsageError: The store lacks a split or a label, or a class has too few videos.
+        FastrotError: More videos are unreadable than ``data.broken_share`` tolerates.
     """
     train = replace(clips, split=train_split)
-    # A test split that does not fit is refused before the training split has been read.
+    # Reject an invalid test split before the training split is read.
     select_videos(clips.store, clips.split, labelled=True, shots=0, seed=0)
 
     def read(network: Trained) -> tuple[BlockFeatures, BlockFeatures]:
@@ -129,13 +129,13 @@ def compare_features(
 def untrained(
     trained: Trained, clips: ClipSet, runtime: Runtime, *, shots: int = 0
 ) -> tuple[Trained, list[Skipped]]:
-    """Return the same network with fresh weights, its BatchNorm statistics measured on middle clips.
+    """Return the network randomly initialised, with BatchNorm statistics measured on the middle clips.
 
-    Without them a random network's activations would grow from block to block, and the comparison
-    would be with a straw man. Also return the videos that cannot be read.
+    Without these statistics, the activations of a random network would grow from block to block, and the
+    comparison would be unfair. Also returns the unreadable videos.
 
     Raises:
-        FastrotError: more videos cannot be read than data.broken_share tolerates.
+        FastrotError: More videos are unreadable than ``data.broken_share`` tolerates.
     """
     torch.manual_seed(trained.config.seed)
     network = trained.task.network(trained.config.model)

@@ -14,7 +14,7 @@ from pipelines.errors import FastrotError
 
 @dataclass(frozen=True)
 class FusionInput:
-    """One of the networks: its file of scores, its top-1 per video in 0..1, its protocol in words."""
+    """One of the networks: its score file, its top-1 per video in 0..1, and its protocol as text."""
 
     scores: str
     video_top1: float
@@ -23,7 +23,7 @@ class FusionInput:
 
 @dataclass(frozen=True)
 class FusionResult:
-    """Accuracies in 0..1 per video, of each network by itself and of both together."""
+    """Accuracies in 0..1 per video, of each network alone and of their fusion."""
 
     inputs: list[FusionInput]
     video_top1: float
@@ -32,7 +32,7 @@ class FusionResult:
     protocol: str
 
     def lines(self) -> list[str]:
-        """Return what to print, the protocols included."""
+        """Return the lines to print, including the protocols."""
         return [
             *(
                 f"alone   top-1 {100 * each.video_top1:.2f} %  {each.scores} ({each.protocol})"
@@ -44,10 +44,10 @@ class FusionResult:
 
 
 def geometric_mean(scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return the geometric mean of probabilities, each (N, C), renormalised to sum 1 a row.
+    """Return the geometric mean of probabilities, each (N, C), with rows renormalised to sum to 1.
 
-    A probability that underflowed to 0 counts as float32's smallest normal number, so that networks
-    which are sure of different classes leave a row that can be normalised.
+    A probability that underflowed to 0 counts as the smallest normal float32 number, so that a row can be
+    normalised even if the networks are certain of different classes.
     """
     smallest = np.finfo(np.float32).tiny
     logs = [np.log(np.maximum(each, smallest, dtype=np.float64)) for each in scores]
@@ -58,10 +58,10 @@ def geometric_mean(scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]
 
 
 def fuse(first: Path, second: Path) -> tuple[FusionResult, Scores]:
-    """Fuse two files of scores; the order of the videos may differ, and is the first one's.
+    """Fuse two score files, whose order of videos may differ; the result has the order of the first.
 
     Raises:
-        FastrotError: a file cannot be read, or they differ in classes, videos or labels.
+        FastrotError: A file cannot be read, or the files differ in classes, videos or labels.
     """
     mine, theirs = Scores.load(first), Scores.load(second)
     _require_same_classes(mine.classes, theirs.classes, first, second)
@@ -70,7 +70,7 @@ def fuse(first: Path, second: Path) -> tuple[FusionResult, Scores]:
     if len(differ):
         at = int(differ[0])
         raise FastrotError(
-            f"{len(differ)} of {len(mine.names)} videos have other labels in {second} than in {first}, "
+            f"{len(differ)} of {len(mine.names)} videos have different labels in {second} and {first}, "
             f"such as {mine.names[at]}: {mine.classes[theirs.labels[order][at]]}, not "
             f"{mine.classes[mine.labels[at]]}"
         )
@@ -95,7 +95,7 @@ def fuse(first: Path, second: Path) -> tuple[FusionResult, Scores]:
 
 
 def label_of(scores: Path) -> str:
-    """Return a short name for a file of scores: the run and the evaluation that it is of."""
+    """Return a short name for a score file: its run and its evaluation."""
     scores = scores.resolve()
     if scores.name != FILE:
         return scores.stem
@@ -113,11 +113,11 @@ def _require_same_classes(mine: list[str], theirs: list[str], first: Path, secon
             raise FastrotError(f"{counts}; class {at} is {one} in the first, {other} in the second")
     longer = mine if len(mine) > len(theirs) else theirs
     extra = longer[min(len(mine), len(theirs))]
-    raise FastrotError(f"{counts}; {extra} is in one only")
+    raise FastrotError(f"{counts}; {extra} is in only one of them")
 
 
 def _places(mine: list[str], theirs: list[str], first: Path, second: Path) -> Ints:
-    """Return where each of the first one's videos stands in the second."""
+    """Return the index in the second file of each video of the first."""
     place = {name: at for at, name in enumerate(theirs)}
     known = set(mine)
     only = (
@@ -126,12 +126,12 @@ def _places(mine: list[str], theirs: list[str], first: Path, second: Path) -> In
     )
     if not any(only):
         return np.array([place[name] for name in mine], dtype=np.int64)
-    told = [
-        f"{len(names)} only in the {which}, the first of them {names[0]}"
+    parts = [
+        f"{len(names)} only in the {which}, such as {names[0]}"
         for which, names in zip(("first", "second"), only, strict=True)
         if names
     ]
     raise FastrotError(
-        f"{first} has {len(mine)} videos, {second} {len(theirs)}, and they are not the same: "
-        f"{'; '.join(told)}. Evaluate both networks on the same split"
+        f"the videos differ: {first} has {len(mine)}, {second} has {len(theirs)}; {'; '.join(parts)}. "
+        "Evaluate both networks on the same split."
     )

@@ -1,4 +1,4 @@
-"""How well does a pretext network answer on unseen videos? By the measure of its task."""
+"""Evaluation of a pretext network on unseen videos, by the measure of its task."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,10 @@ from pipelines.errors import UsageError
 
 @dataclass(frozen=True)
 class PretextResult(Result):
-    """The accuracy (0..1) of any pretext task: the share of answers that its ``correct`` counts as right.
+    """The accuracy (0..1) of any pretext task: the share of predictions that are right by its ``correct``.
 
-    ``task`` is the config's name of it, ``answer`` what the network is asked for, and ``answers`` how many
-    it gave.
+    ``task`` is the name of the task in the config, ``answer`` describes what the network predicts, and
+    ``answers`` is the number of predictions.
     """
 
     task: str
@@ -31,18 +31,18 @@ class PretextResult(Result):
         """Return the accuracy and the protocol as lines to print."""
         return [
             f"pretext accuracy {100 * self.accuracy:.2f} % ({self.task}, {self.answer})",
-            f"protocol: {self.protocol}; {self.answers} answers",
+            f"protocol: {self.protocol}; {self.answers} predictions",
         ]
 
 
 def evaluate_pretext(
     trained: Trained, clips: ClipSet, runtime: Runtime
 ) -> RotationResult | AngleResult | PretextResult:
-    """Measure a pretext network by the measure of its task, BatchNorm in eval mode.
+    """Evaluate a pretext network by the measure of its task, with BatchNorm in eval mode.
 
     Raises:
-        UsageError: the network recognises actions, or the store lacks the split.
-        FastrotError: more videos cannot be read than data.broken_share tolerates.
+        UsageError: The network recognises actions, or the store lacks the split.
+        FastrotError: More videos are unreadable than ``data.broken_share`` tolerates.
     """
     task = trained.task
     if isinstance(task, ActionTask):
@@ -55,7 +55,7 @@ def evaluate_pretext(
 
 
 def _accuracy(trained: Trained, clips: ClipSet, runtime: Runtime) -> PretextResult:
-    """Count the right answers of a task that has no measure of its own."""
+    """Count the correct predictions of a task without a specific measure."""
     task = trained.task
     reading = Reading(trained, clips, runtime)
     sums = reading.zeros(2, dtype=torch.int64)

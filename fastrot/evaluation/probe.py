@@ -1,4 +1,4 @@
-"""Linear probes: what frozen features tell of actions, block by block, beside a random network's."""
+"""Linear probes: action accuracy of frozen features per block, compared with a random network."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from fastrot.evaluation.trained import Trained
 class ProbeResult(Result):
     """Top-1 accuracies in 0..1 per video, one for each of the paper's five convolution blocks.
 
-    ``trained`` are the network's, ``random`` those of the same network before any training.
+    ``trained`` are those of the network, ``random`` those of the same network untrained.
     """
 
     blocks: list[str]
@@ -40,17 +40,17 @@ class ProbeResult(Result):
 def linear_probe(
     train: Tensor, train_labels: Tensor, test: Tensor, *, classes: int, c: float = 1.0
 ) -> Tensor:
-    """Fit a multinomial logistic regression on standardised features; return the test scores.
+    """Fit a multinomial logistic regression on standardised features and return the test scores.
 
-    The objective is scikit-learn's: c * sum of cross entropies + |weights|^2 / 2, minimised by L-BFGS
+    The objective is that of scikit-learn: c * sum of cross entropies + |weights|^2 / 2, minimised by L-BFGS
     in float64.
 
     Args:
         train: (N, D) features.
         train_labels: (N,) int64.
-        test: (M, D) features, standardised by the training features' mean and deviation.
-        classes: how many there are.
-        c: the inverse of the regularisation's strength.
+        test: (M, D) features, standardised by the mean and deviation of the training features.
+        classes: Number of classes.
+        c: Inverse of the regularisation strength.
 
     Returns:
         (M, classes) float64 logits.
@@ -82,18 +82,18 @@ def probe_blocks(
 ) -> ProbeResult:
     """Probe every block of a frozen network, and of the same network untrained (section 4.5).
 
-    A video's features are a block's activations, averaged over space, time and its clips.
+    The features of a video are the activations of a block, averaged over space, time and clips.
 
     Args:
-        trained: a network of any task.
-        clips: those of the split that tests the probes.
-        train_split: the split that fits them.
-        runtime: the processes share the extraction.
-        shots: training videos of each class; 0 for all.
+        trained: A network of any task.
+        clips: The clips of the test split.
+        train_split: The split that the probes are fitted on.
+        runtime: The processes, which share the extraction.
+        shots: Training videos per class; 0 for all.
 
     Raises:
-        UsageError: the store lacks a split or a label, or a class has too few videos.
-        FastrotError: more videos cannot be read than data.broken_share tolerates.
+        UsageError: The store lacks a split or a label, or a class has too few videos.
+        FastrotError: More videos are unreadable than ``data.broken_share`` tolerates.
     """
 
     def accuracies(fitted: BlockFeatures, tested: BlockFeatures) -> list[float]:

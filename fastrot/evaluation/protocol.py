@@ -1,4 +1,4 @@
-"""How a result was measured, and what all results have in common."""
+"""The protocol of a result, and the base class of all results."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ from fastrot.evaluation.unreadable import Skipped, skipped_lines
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a result was measured, without which it means little.
+    """How a result was measured.
 
-    ``clips_per_video`` uniform clips were cropped at the centre, ``crop`` pixels of ``size``; ``weights``
-    says which of the network's weights the training on this task moved.
+    ``clips_per_video`` uniformly spaced clips were cropped at the centre, ``crop`` of ``size`` pixels.
+    ``weights`` describes which weights of the network were trained on this task.
     """
 
     store: str
@@ -29,7 +29,7 @@ class Protocol:
 
     @property
     def input(self) -> str:
-        """What the network saw, such as "DIF, camera motion removed"."""
+        """The input of the network, such as "DIF, camera motion removed"."""
         name = self.modality.upper()
         if self.camera_motion == "remove":
             name += ", camera motion removed"
@@ -39,18 +39,18 @@ class Protocol:
         clips = "clip" if self.clips_per_video == 1 else "clips"
         return (
             f"{self.store}, split {self.split}, {self.videos} videos, {self.clips_per_video} uniform "
-            f"{clips} a video, {self.frames} {self.input} frames at stride {self.stride}, "
+            f"{clips} per video, {self.frames} {self.input} frames at stride {self.stride}, "
             f"centre crop {self.crop} of {self.size}, {self.weights}"
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result(ABC):
-    """What an evaluation of a network found.
+    """The result of an evaluation.
 
     Attributes:
-        protocol: how it was measured.
-        skipped: the videos that cannot be read; they count nowhere.
+        protocol: How it was measured.
+        skipped: The unreadable videos, which are not counted in any number.
     """
 
     protocol: Protocol
@@ -61,5 +61,5 @@ class Result(ABC):
         """Return the numbers and the protocol as lines to print."""
 
     def lines(self) -> list[str]:
-        """Return all that there is to print: the findings, then the skipped videos."""
+        """Return all lines to print: the findings, then the skipped videos."""
         return [*self.findings(), *skipped_lines(self.skipped)]

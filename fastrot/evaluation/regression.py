@@ -1,4 +1,4 @@
-"""Regression of the rotation: how far off is the network, around the circle? (eq. 1, section 4.6)"""
+"""Evaluation of rotation regression by the angular error (eq. 1, section 4.6)."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ from pipelines.errors import UsageError
 
 @dataclass(frozen=True)
 class AngleResult(Result):
-    """Errors around the circle, 0 to 180 degrees; an answer at random is 90 off on average.
+    """Angular errors, 0 to 180 degrees; the mean error of a random prediction is 90.
 
-    ``accuracy`` is the share of answers within 22.5 degrees, 0..1 (at random: 0.125).
+    ``accuracy`` is the share of predictions within 22.5 degrees, 0..1 (at random: 0.125).
     """
 
     mean_error_degrees: float
@@ -30,20 +30,22 @@ class AngleResult(Result):
             f"mean angular error {self.mean_error_degrees:.2f} degrees around the circle (at random 90); "
             f"{100 * self.accuracy:.2f} % within 22.5 degrees (at random 12.5 %)",
             f"protocol: {self.protocol}; {self.clips} clips in {self.views} rotations each, by whole "
-            "degrees drawn by the clip's number",
+            "degrees drawn from the index of the clip",
         ]
 
 
 def evaluate_angles(trained: Trained, clips: ClipSet, runtime: Runtime) -> AngleResult:
-    """Measure a regression of the rotation, BatchNorm in eval mode; every process gets the whole result.
+    """Evaluate rotation regression with BatchNorm in eval mode; every process gets the whole result.
 
     Raises:
-        UsageError: the network is of another task, or the store lacks the split.
-        FastrotError: more videos cannot be read than data.broken_share tolerates.
+        UsageError: The network has another task, or the store lacks the split.
+        FastrotError: More videos are unreadable than ``data.broken_share`` tolerates.
     """
     task = trained.task
     if not isinstance(task, RegressionTask):
-        raise UsageError(f"this network predicts no angle: use `fastrot evaluate {task.measure}`")
+        raise UsageError(
+            f"this network does not predict angles: use `fastrot evaluate {task.measure}`"
+        )
     reading = Reading(trained, clips, runtime)
     sums = reading.zeros(2, dtype=torch.float64)
     with evaluating(trained.network):

@@ -1,4 +1,4 @@
-"""The file of an evaluation's numbers: what was measured, of what, how, and where."""
+"""The file of evaluation results, with the settings, the protocol and the environment."""
 
 import json
 from collections.abc import Mapping
@@ -20,17 +20,17 @@ def write_results(
     result: Result | FusionResult,
     runtime: Runtime,
 ) -> None:
-    """Write ``results.json`` into the folder ``out``, made if absent.
+    """Write ``results.json`` into the folder ``out``, which is created if missing.
 
     Args:
-        out: the folder.
-        measure: the kind of evaluation.
-        of: what was evaluated and with which settings, plain values.
-        result: the evaluation's result, its protocol included.
-        runtime: where it was measured.
+        out: The folder.
+        measure: The kind of evaluation.
+        of: What was evaluated and with which settings, as plain values.
+        result: The result of the evaluation, including its protocol.
+        runtime: The processes and their device.
 
     Raises:
-        FastrotError: it cannot be written.
+        FastrotError: The file cannot be written.
     """
     values = {
         "measure": measure,

@@ -1,4 +1,4 @@
-"""Nearest-neighbour retrieval: do videos of an action lie close together in feature space?"""
+"""Nearest-neighbour retrieval: whether videos of the same action are close in feature space."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from fastrot.evaluation.trained import Trained
 from pipelines.errors import UsageError
 
 K = (1, 5, 10, 20, 50)
-QUERIES_AT_ONCE = 1024  # bounds the memory of their similarities to every training video
+QUERIES_AT_ONCE = 1024  # limits the memory of the similarities to all training videos
 
 
 @dataclass(frozen=True)
 class RetrievalResult(Result):
-    """Hits at each k in 0..1: queries with a video of their class among their k nearest.
+    """Hits at each k in 0..1: the share of queries with a video of their class among the k nearest.
 
-    ``trained`` are the network's, ``random`` those of the same network before any training.
+    ``trained`` are those of the network, ``random`` those of the same network untrained.
     """
 
     k: list[int]
@@ -52,14 +52,14 @@ def hits_at(
     query_labels: Tensor,
     ks: Sequence[int],
 ) -> list[float]:
-    """Return the share of queries with one of their class among their k most similar, for each k.
+    """Return, for each k, the share of queries with a video of their class among the k most similar.
 
     Args:
         gallery: (N, D) features.
         gallery_labels: (N,) int64.
         queries: (M, D) features, compared by cosine similarity in float64.
         query_labels: (M,) int64.
-        ks: neighbours; more than N count as N.
+        ks: Numbers of neighbours; more than N count as N.
     """
     among = F.normalize(gallery.double(), dim=1)
     most = min(max(ks), len(gallery))
@@ -82,21 +82,21 @@ def retrieve(
     block: str = "layer4",
     ks: Sequence[int] = K,
 ) -> RetrievalResult:
-    """Look up each test video's nearest training videos, by a frozen network and by it untrained.
+    """Find the nearest training videos of each test video, with a frozen network and with it untrained.
 
-    A video's features are a block's activations, averaged over space, time and its clips.
+    The features of a video are the activations of a block, averaged over space, time and clips.
 
     Args:
-        trained: a network of any task.
-        clips: those of the split whose videos query.
-        train_split: the split whose videos are found.
-        runtime: the processes share the extraction, and each gets the whole result.
-        block: one of the five convolution blocks.
-        ks: how many neighbours to look at.
+        trained: A network of any task.
+        clips: The clips of the split with the queries.
+        train_split: The split to search.
+        runtime: The processes, which share the extraction; each gets the whole result.
+        block: One of the five convolution blocks.
+        ks: Numbers of neighbours to evaluate.
 
     Raises:
-        UsageError: there is no such block, the store lacks a split or labels, or a video is in both splits.
-        FastrotError: more videos cannot be read than data.broken_share tolerates.
+        UsageError: There is no such block, the store lacks a split or labels, or a video is in both splits.
+        FastrotError: More videos are unreadable than ``data.broken_share`` tolerates.
     """
     index = block_index(block)
     store = clips.store
@@ -104,7 +104,7 @@ def retrieve(
     if len(both):
         raise UsageError(
             f"{len(both)} videos are in both splits, {train_split!r} and {clips.split!r}, such as "
-            f"{store.name(int(both[0]))}: each would find itself. Choose two without common videos"
+            f"{store.name(int(both[0]))}, and would retrieve themselves. Choose two disjoint splits."
         )
 
     def hits(gallery: BlockFeatures, queries: BlockFeatures) -> list[float]:

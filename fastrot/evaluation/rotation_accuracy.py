@@ -1,4 +1,4 @@
-"""Rotation accuracy: how well does the network recognise the rotations of unseen videos? (section 4.3)"""
+"""Rotation accuracy on unseen videos (section 4.3)."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from pipelines.errors import UsageError
 class RotationResult(Result):
     """Accuracies in 0..1 over every rotation of every clip.
 
-    ``confusion[i][j]`` counts clips of rotation ``degrees[i]`` taken for ``degrees[j]``.
+    ``confusion[i][j]`` counts clips of rotation ``degrees[i]`` classified as ``degrees[j]``.
     """
 
     accuracy: float
@@ -38,18 +38,20 @@ class RotationResult(Result):
 
 
 def evaluate_rotation(trained: Trained, clips: ClipSet, runtime: Runtime) -> RotationResult:
-    """Classify all rotations of a clip set, BatchNorm in eval mode; every process gets the whole result.
+    """Classify all rotations of a clip set with BatchNorm in eval mode; every process gets the whole result.
 
     Raises:
-        UsageError: the network is of another task, or the store lacks the split.
-        FastrotError: more videos cannot be read than data.broken_share tolerates.
+        UsageError: The network has another task, or the store lacks the split.
+        FastrotError: More videos are unreadable than ``data.broken_share`` tolerates.
     """
     task = trained.task
     if not isinstance(task, RotationTask):
-        raise UsageError(f"this network tells no rotations: use `fastrot evaluate {task.measure}`")
+        raise UsageError(
+            f"this network does not classify rotations: use `fastrot evaluate {task.measure}`"
+        )
     reading = Reading(trained, clips, runtime)
     classes = len(task.rotations)
-    # A matrix for each video, since one that cannot be read to its end must not count.
+    # One matrix per video, because videos that are not completely readable must not count.
     cells = reading.zeros(classes, classes, dtype=torch.int64)
     with evaluating(trained.network):
         for rows, outputs, targets in reading.outputs("evaluate rotation"):

@@ -1,4 +1,4 @@
-"""A network's scores of a split's videos, and the file that keeps them so that networks can be fused."""
+"""The scores of a network for the videos of a split, and the file that stores them for fusion."""
 
 import io
 import zipfile
@@ -21,7 +21,7 @@ FILE = "scores.npz"
 def in_top(scores: Tensor, labels: Tensor, k: int) -> Tensor:
     """Return whether each row's label is among its ``k`` highest scores: (N,) bool from (N, C), (N,).
 
-    Of equal scores the class that comes first counts as higher, as in ``argmax``, on every device.
+    Ties go to the class with the lower index, as in ``argmax``, on every device.
     """
     best = scores.argsort(dim=1, descending=True, stable=True)[:, :k]
     return (best == labels[:, None]).any(dim=1)
@@ -32,11 +32,11 @@ class Scores:
     """The class probabilities of N videos.
 
     Attributes:
-        names: of the videos, each once.
+        names: Unique names of the videos.
         labels: (N,) int64 true classes.
-        softmax: (N, C) float32, each row's sum 1.
-        classes: the names of the C classes.
-        protocol: how the scores were measured, in words.
+        softmax: (N, C) float32 with rows that sum to 1.
+        classes: Names of the C classes.
+        protocol: How the scores were measured, as text.
     """
 
     names: list[str]
@@ -51,14 +51,14 @@ class Scores:
         return hits.float().mean().item()
 
     def confusion(self) -> Ints:
-        """Return the (C, C) counts of videos by true class (rows) and class of the highest score."""
+        """Return the (C, C) counts of videos by true class (rows) and predicted class (columns)."""
         return confusion_counts(self.labels, self.softmax.argmax(axis=1), len(self.classes))
 
     def save(self, path: Path) -> None:
-        """Write the scores as a NumPy archive that holds no pickled objects.
+        """Write the scores as a NumPy archive without pickled objects.
 
         Raises:
-            FastrotError: it cannot be written.
+            FastrotError: The file cannot be written.
         """
         content = io.BytesIO()
         np.savez_compressed(
@@ -73,10 +73,10 @@ class Scores:
 
     @classmethod
     def load(cls, path: Path) -> "Scores":
-        """Read scores; an archive of other tools may lack the protocol.
+        """Read scores; an archive written by another tool may lack the protocol.
 
         Raises:
-            FastrotError: the file cannot be read, or holds something else.
+            FastrotError: The file cannot be read or is not a score file.
         """
         try:
             with np.load(path, allow_pickle=False) as archive:
@@ -89,13 +89,13 @@ class Scores:
                     protocol=protocol,
                 )
         except KeyError as error:
-            raise FastrotError(f"{path} is no file of scores: {error.args[0]}") from None
-        # A plain .npy is no context manager (TypeError); a torn archive fails in any of the others.
+            raise FastrotError(f"{path} is not a score file: {error.args[0]}") from None
+        # A plain .npy is not a context manager (TypeError); a truncated archive raises one of the others.
         except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-            raise FastrotError(f"{path} cannot be read as scores: {error}") from None
+            raise FastrotError(f"{path} cannot be read as a score file: {error}") from None
         wrong = loaded._fault()
         if wrong:
-            raise FastrotError(f"{path} is no file of scores: {wrong}")
+            raise FastrotError(f"{path} is not a score file: {wrong}")
         return loaded
 
     def _fault(self) -> str | None:
@@ -103,12 +103,12 @@ class Scores:
         if self.softmax.shape != (videos, classes) or self.labels.shape != (videos,):
             return (
                 f"{videos} names, {classes} classes, labels of shape {self.labels.shape} and softmax "
-                f"of shape {self.softmax.shape} do not fit together"
+                f"of shape {self.softmax.shape} are inconsistent"
             )
         if videos == 0:
-            return "it has no videos"
+            return "it contains no videos"
         if len(set(self.names)) != videos:
-            return "a video's name is in it twice"
+            return "it contains a video name twice"
         if self.labels.min() < 0 or self.labels.max() >= classes:
             return f"a label is not in 0..{classes - 1}"
         if not (np.isfinite(self.softmax).all() and self.softmax.min() >= 0):
@@ -117,22 +117,22 @@ class Scores:
 
 
 def find_scores(path: Path) -> Path:
-    """Return the file of scores that is meant: itself, or the one in an evaluation's or a run's folder.
+    """Find a score file: the path itself, or the file in the folder of an evaluation or a run.
 
     Raises:
-        FastrotError: there is none, or a run has several.
+        FastrotError: There is none, or a run has several.
     """
     if not path.is_dir():
-        return path  # whether it is there and fit is for reading it to tell
+        return path  # reading it reports if it is missing or invalid
     if (path / FILE).exists():
         return path / FILE
     found = sorted(path.glob(f"evaluation/*/{FILE}"))
     if not found:
         raise FastrotError(
-            f"{path} holds no {FILE}: make it by `fastrot evaluate action`, which needs the run's "
-            "checkpoint"
+            f"{path} contains no {FILE}: create it from the checkpoint of the run with "
+            "`fastrot evaluate action`"
         )
     if len(found) > 1:
         folders = ", ".join(str(file.parent) for file in found)
-        raise FastrotError(f"{path} has several evaluations, name one of them: {folders}")
+        raise FastrotError(f"{path} has several evaluations, choose one of them: {folders}")
     return found[0]

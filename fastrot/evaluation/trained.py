@@ -1,4 +1,4 @@
-"""A network together with what it takes to feed it: all that an evaluation needs."""
+"""A network with its task and config, which is all that an evaluation needs."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from pipelines.errors import FastrotError
 
 @dataclass(frozen=True)
 class Trained:
-    """A network on its device, its task and its config, in training or from a checkpoint."""
+    """A network on its device with its task and config, during training or from a checkpoint."""
 
     network: Network
     task: Task
@@ -26,27 +26,30 @@ class Trained:
 
 
 def load_trained(path: Path | str, runtime: Runtime) -> Trained:
-    """Load a checkpoint's network, ready to be evaluated.
+    """Load the network of a checkpoint for evaluation.
 
     Raises:
-        FastrotError: the file is no checkpoint, or of another version of fastrot.
+        FastrotError: The file is not a checkpoint, or is from another version of fastrot.
     """
     return trained_of(load_checkpoint(path), path, runtime)
 
 
 def trained_of(values: Mapping[str, Any], path: Path | str, runtime: Runtime) -> Trained:
-    """Return the network of a checkpoint's ``values``, ready to be evaluated; ``path`` is for the message.
+    """Return the network from the ``values`` of a checkpoint for evaluation; ``path`` is for messages.
 
-    A checkpoint of a task of the user's own names its class, which is imported: see docs/extending.md.
+    The checkpoint of a user-defined task contains the name of its class, which is imported; see
+    docs/extending.md.
 
     Raises:
-        FastrotError: they are of another version of fastrot, or their task cannot be imported.
+        FastrotError: The checkpoint is from another version of fastrot, or its task cannot be imported.
     """
     try:
         config = from_mapping(values["config"])
         classes = values["classes"]
     except (KeyError, TypeError, FastrotError) as error:
-        raise FastrotError(f"{path} does not fit this version of fastrot: {error}") from None
+        raise FastrotError(
+            f"{path} is not compatible with this version of fastrot: {error}"
+        ) from None
     try:
         task = make_task(config, classes)
     except FastrotError as error:
@@ -55,14 +58,16 @@ def trained_of(values: Mapping[str, Any], path: Path | str, runtime: Runtime) ->
         network = task.network(config.model)
         network.load_state_dict(values["model"])
     except (KeyError, TypeError, RuntimeError) as error:
-        raise FastrotError(f"{path} does not fit this version of fastrot: {error}") from None
+        raise FastrotError(
+            f"{path} is not compatible with this version of fastrot: {error}"
+        ) from None
     runtime.place(network)
     return Trained(network, task, config)
 
 
 @contextmanager
 def evaluating(network: torch.nn.Module) -> Iterator[None]:
-    """Put the network (its BatchNorm too) in eval mode, without gradients, and back after it."""
+    """Put the network, including BatchNorm, in eval mode without gradients; restore its mode afterwards."""
     was_training = network.training
     network.eval()
     try:

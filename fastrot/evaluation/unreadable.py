@@ -1,4 +1,4 @@
-"""Videos that an evaluation cannot read: skipped, named, and tolerated up to data.broken_share."""
+"""Unreadable videos of an evaluation: skipped, reported, and tolerated up to data.broken_share."""
 
 import json
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from pipelines.loading.replacement import Replaced, VideoTolerance
 
 @dataclass(frozen=True)
 class Skipped:
-    """A video that a result does not cover, because a clip of it cannot be read; ``reason`` names it too."""
+    """A video left out of a result because one of its clips is unreadable; ``reason`` contains its name."""
 
     video: str
     reason: str
 
 
 def of_all_processes(unread: Sequence[Replaced], runtime: Runtime) -> list[Replaced]:
-    """Return the clips that any process could not read, by sample; the processes call this together."""
+    """Return the clips that any process could not read, sorted by sample; all processes must call this."""
     mine = json.dumps([asdict(clip) for clip in unread]).encode()
     clips = [Replaced(**clip) for each in runtime.all_bytes(mine) for clip in json.loads(each)]
     return sorted(clips, key=lambda clip: clip.sample)
@@ -34,20 +34,20 @@ def settle(
     videos: int,
     clips_per_video: int,
 ) -> tuple[Ints, list[Skipped]]:
-    """Agree with all processes on the videos that count: those of which every clip was read.
+    """Agree with all processes on the videos that count, which are those with all clips readable.
 
     Args:
-        unread: the clips that this process could not read.
-        runtime: all of its processes call this together.
-        share: of clips that may be unreadable, ``data.broken_share``.
-        videos: how many were to be read.
-        clips_per_video: uniform clips of each.
+        unread: The clips that this process could not read.
+        runtime: All of its processes must call this function.
+        share: Share of clips that may be unreadable, ``data.broken_share``.
+        videos: Number of videos to read.
+        clips_per_video: Uniform clips per video.
 
     Returns:
-        The places of the videos that count, ascending int64, and the others by name.
+        The positions of the videos that count, ascending int64, and the skipped videos.
 
     Raises:
-        FastrotError: too many cannot be read.
+        FastrotError: Too many videos are unreadable.
     """
     found: dict[int, Skipped] = {}
     for clip in of_all_processes(unread, runtime):
@@ -60,7 +60,7 @@ def settle(
 
 
 def skipped_lines(skipped: Sequence[Skipped]) -> list[str]:
-    """Return what to print about the videos that a result does not cover."""
+    """Return the lines to print about skipped videos."""
     if not skipped:
         return []
     count = "1 video" if len(skipped) == 1 else f"{len(skipped)} videos"
@@ -68,5 +68,5 @@ def skipped_lines(skipped: Sequence[Skipped]) -> list[str]:
 
 
 def merged(*lists: Sequence[Skipped]) -> list[Skipped]:
-    """Return the videos of several readings, each once."""
+    """Return the skipped videos of several passes without duplicates."""
     return list({each.video: each for several in lists for each in several}.values())

@@ -1,4 +1,4 @@
-"""Backbones for people who want features: loading one from any file, and writing one for other tools."""
+"""Backbones for feature extraction: loading one from any weight file, and exporting one for other tools."""
 
 import io
 import json
@@ -24,16 +24,16 @@ _CLIPS = (
     *("modality", "frames", "stride", "crop", "camera_motion", "dead_zone"),
     *("mean", "std"),
 )
-"""What a user of features must know of the clips that the weights were trained on."""
+"""The keys of ``data`` that describe the clips a backbone was trained on."""
 
 
 class Backbone(ResNet3D):
-    """A pre-trained backbone that knows how its clips are to look; in eval mode when loaded.
+    """A pre-trained backbone with the format of its input clips; in eval mode when loaded.
 
     Attributes:
-        model: depth, width and shortcut.
-        data: modality, frames, stride, crop, mean and std of the clips that it was trained on; for a
-            file that does not tell, those of the defaults.
+        model: Depth, width and shortcut.
+        data: Modality, frames, stride, crop, mean and std of the clips that it was trained on; the defaults
+            if the file does not contain them.
     """
 
     def __init__(self, model: ModelConfig, data: DataConfig) -> None:
@@ -43,17 +43,17 @@ class Backbone(ResNet3D):
 
     @torch.inference_mode()
     def embed_clips(self, clips: Tensor) -> Tensor:
-        """Turn clips as the loader gives them into feature vectors.
+        """Compute the feature vectors of clips as the loader returns them.
 
         Args:
-            clips: (B, T, H, W, 3) uint8 RGB, or int16 differences of frames for ``dif``; on the
-                backbone's device. Any T, H and W; those of ``data`` are what it was trained on.
+            clips: (B, T, H, W, 3) uint8 RGB, or int16 frame differences for ``dif``, on the backbone's
+                device. T, H and W may differ from those in ``data``, which it was trained on.
 
         Returns:
-            (B, 8 * width) float32; 512 values a clip for the standard network.
+            (B, 8 * width) float32; 512 values per clip for the standard network.
 
         Raises:
-            ValueError: the shape or dtype is another.
+            ValueError: The shape or dtype is wrong.
         """
         pixels = Pixels(*self.data.statistics, self.conv1.weight.dtype)
         return self.embed(normalize(clips, pixels)).float()
@@ -61,7 +61,7 @@ class Backbone(ResNet3D):
 
 @dataclass(frozen=True)
 class Conversion:
-    """What came of converting a file: tensors written, those not used, and those left untrained."""
+    """The result of converting a file: tensors written, those not used, and those not in the file."""
 
     path: Path
     form: str
@@ -80,22 +80,22 @@ class Conversion:
         if self.unused:
             lines.append(f"not used: {', '.join(self.unused)}")
         if self.untrained:
-            lines.append(f"not in the file, so untrained: {', '.join(self.untrained)}")
+            lines.append(f"not in the file, randomly initialised: {', '.join(self.untrained)}")
         return lines
 
 
 def load_backbone(path: Path | str, device: torch.device | str = "cpu") -> Backbone:
-    """Load the backbone of a file, ready for features: ``load_backbone("last.pt").embed_clips(clips)``.
+    """Load a backbone to compute features: ``load_backbone("last.pt").embed_clips(clips)``.
 
     Args:
-        path: a run's checkpoint, an export, Hara's or torchvision's form, or ``.safetensors``.
-        device: where it is to run.
+        path: A checkpoint, an export, a file in Hara's or torchvision's format, or a ``.safetensors`` file.
+        device: The device to load it to.
 
     Returns:
-        The backbone in eval mode, its weights in channels_last_3d memory.
+        The backbone in eval mode, with its weights in channels_last_3d memory.
 
     Raises:
-        FastrotError: the file cannot be read, or is no 3D ResNet of basic blocks.
+        FastrotError: The file cannot be read, or is not a 3D ResNet with basic blocks.
     """
     backbone, _ = _backbone_of(path, read_weights(path))
     backbone.to(device)
@@ -104,25 +104,26 @@ def load_backbone(path: Path | str, device: torch.device | str = "cpu") -> Backb
 
 
 def convert(source: Path, out: Path, *, partial: bool = False) -> Conversion:
-    """Write a file's backbone (no head) for other tools and for ``init=``.
+    """Export the backbone of a file, without its head, for other tools and for ``init=``.
 
-    Names are those of Hara's code. A ``.safetensors`` file has what it was trained on as metadata; a
-    ``.pt`` or ``.pth`` has the tensors under ``state_dict``, as Hara's files do.
+    Tensor names are those of Hara's code. A ``.safetensors`` file stores the training format as metadata;
+    a ``.pt`` or ``.pth`` file stores the tensors under ``state_dict``, like Hara's files.
 
     Args:
-        source: as in ``load_backbone``.
-        out: the file to write; its suffix says in which form.
-        partial: write also what ``source`` lacks or has in another shape, untrained.
+        source: As in ``load_backbone``.
+        out: The file to write; its suffix selects the format.
+        partial: Randomly initialise the tensors that ``source`` lacks or has in another shape, instead of
+            raising an error.
 
     Raises:
-        UsageError: the suffix is another.
-        FastrotError: the source cannot be read or does not fit, or ``out`` cannot be written.
+        UsageError: The suffix is not supported.
+        FastrotError: The source cannot be read or does not fit, or ``out`` cannot be written.
     """
     if out.suffix not in SUFFIXES:
-        raise UsageError(f"{out}: name it with one of {', '.join(SUFFIXES)}")
+        raise UsageError(f"{out}: unsupported suffix, use one of {', '.join(SUFFIXES)}")
     weights = read_weights(source)
     if partial:
-        torch.manual_seed(0)  # of what stays untrained
+        torch.manual_seed(0)  # for the tensors that are not in the file
     backbone, untrained = _backbone_of(source, weights, partial=partial)
     tensors = {name: value.contiguous() for name, value in backbone.state_dict().items()}
     write_file(out, _serialize(out, tensors, _about(backbone)))
@@ -131,19 +132,17 @@ def convert(source: Path, out: Path, *, partial: bool = False) -> Conversion:
 
 
 def find_model(tensors: Mapping[str, Tensor]) -> ModelConfig:
-    """Tell depth, width and shortcut from the tensors themselves.
+    """Infer depth, width and shortcut from the names and shapes of the tensors.
 
     Raises:
-        FastrotError: they are of another network.
+        FastrotError: They belong to another architecture.
     """
     stem = tensors.get("conv1.weight")
     if stem is None or stem.ndim != 5:
-        raise FastrotError(
-            "there is no convolution conv1.weight of five axes: this is no 3D ResNet"
-        )
+        raise FastrotError("not a 3D ResNet: it has no five-dimensional weight conv1.weight")
     if any(".conv3." in name for name in tensors):
         raise FastrotError(
-            "its blocks are bottlenecks (ResNet-50 and deeper): only 10, 18 and 34 are supported"
+            "it has bottleneck blocks (ResNet-50 and deeper); only depths 10, 18 and 34 are supported"
         )
     blocks = tuple(
         len({name.split(".")[1] for name in tensors if name.startswith(f"layer{stage}.")})
@@ -151,7 +150,7 @@ def find_model(tensors: Mapping[str, Tensor]) -> ModelConfig:
     )
     depths = [depth for depth, known in BLOCKS.items() if known == blocks]
     if not depths:
-        raise FastrotError(f"{blocks} blocks in its four stages are no ResNet-10, 18 or 34")
+        raise FastrotError(f"its stages have {blocks} blocks, which is not a ResNet-10, 18 or 34")
     shortcut: Shortcut = "B" if any(".downsample." in name for name in tensors) else "A"
     return ModelConfig(depth=cast(Any, depths[0]), width=len(stem), shortcut=shortcut)
 
@@ -159,7 +158,7 @@ def find_model(tensors: Mapping[str, Tensor]) -> ModelConfig:
 def _backbone_of(
     path: Path | str, weights: Weights, *, partial: bool = False
 ) -> tuple[Backbone, list[str]]:
-    """Return the backbone of a file, and the names of its weights that the file lacks."""
+    """Return the backbone of a file, and the names of the weights that are missing in the file."""
     try:
         model = find_model(weights.tensors)
     except FastrotError as error:
@@ -173,7 +172,7 @@ def _clips_of(path: Path | str, about: Mapping[str, Any]) -> DataConfig:
     try:
         config: Config = from_mapping({"data": {key: data[key] for key in _CLIPS if key in data}})
     except (UsageError, TypeError) as error:
-        raise FastrotError(f"{path} says odd things of its clips: {error}") from None
+        raise FastrotError(f"{path}: invalid clip metadata: {error}") from None
     return config.data
 
 
@@ -193,7 +192,9 @@ def _serialize(out: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> 
         try:
             from safetensors.torch import save
         except ImportError:
-            raise FastrotError(f"{out} needs safetensors: pip install safetensors") from None
+            raise FastrotError(
+                f"writing {out} needs safetensors: pip install safetensors"
+            ) from None
         return save(tensors, metadata={ABOUT: json.dumps(about)})
     buffer = io.BytesIO()
     torch.save({"state_dict": tensors, ABOUT: about}, buffer)

@@ -1,6 +1,6 @@
-"""How many floating-point operations a clip costs, by arithmetic: 2 for each multiply-add.
+"""Floating-point operations per clip, computed from the layer shapes: 2 for each multiply-add.
 
-Only the backbone's convolutions count. The heads, BatchNorm, ReLU and pooling are well under 1 %.
+Only the convolutions of the backbone are counted. The heads, BatchNorm, ReLU and pooling are well under 1 %.
 """
 
 from fastrot.models.resnet3d import BLOCKS, STRIDES, Shortcut
@@ -9,14 +9,14 @@ from fastrot.models.resnet3d import BLOCKS, STRIDES, Shortcut
 def forward_flops(
     depth: int = 18, width: int = 64, frames: int = 16, size: int = 112, shortcut: Shortcut = "A"
 ) -> int:
-    """Count the forward pass of one clip.
+    """Count the operations of the forward pass of one clip.
 
     Args:
         depth: 10, 18 or 34.
         width: Kernels of the stem.
         frames: Frames of the clip.
         size: Height and width in pixels.
-        shortcut: "A", which costs nothing, or "B".
+        shortcut: "A", which needs no operations, or "B".
 
     Returns:
         FLOP per clip.
@@ -33,11 +33,11 @@ def train_flops(
     *,
     frozen: int = 0,
 ) -> int:
-    """Count the forward and backward pass of one clip; what is not said here is `forward_flops`'s.
+    """Count the operations of the forward and backward pass of one clip.
 
-    Backward costs each convolution its forward twice, once for the input's gradient and once for the
-    weight's. Nobody needs the clip's own gradient, so the stem pays once. Frozen blocks pay nothing, and
-    behind them the convolutions that read their output pay once.
+    The backward pass of a convolution costs twice its forward pass, once for the gradient of the input and
+    once for that of the weight. The gradient of the clip is not needed, so the stem costs it only once.
+    Frozen blocks have no backward pass, and the convolutions that read their output cost it only once.
 
     Args:
         depth: 10, 18 or 34.
@@ -45,7 +45,7 @@ def train_flops(
         frames: Frames of the clip.
         size: Height and width in pixels.
         shortcut: "A" or "B".
-        frozen: How many of the five convolution blocks are not trained.
+        frozen: Number of the five convolution blocks that are frozen.
 
     Returns:
         FLOP per clip.
@@ -60,9 +60,9 @@ def train_flops(
 def _blocks(
     depth: int, width: int, frames: int, size: int, shortcut: Shortcut
 ) -> list[tuple[int, int]]:
-    """Count the forward pass of the five convolution blocks.
+    """Count the operations of the forward pass of the five convolution blocks.
 
-    Each is told in two parts: the convolutions that read the block's input, and the others.
+    Each block has two counts: the convolutions that read the input of the block, and all others.
     """
     blocks = [(stem_flops(width, frames, size), 0)]
     frames, size = _halve(frames), _halve(_halve(size))
@@ -80,7 +80,7 @@ def _blocks(
 
 
 def stem_flops(width: int, frames: int, size: int) -> int:
-    """Count the forward pass of the 7x7x7 stem, 40 % of the standard network's."""
+    """Count the operations of the forward pass of the 7x7x7 stem, 40 % of the standard network."""
     return _conv(frames * _halve(size) ** 2, 3, width, kernel=343)
 
 
@@ -89,5 +89,5 @@ def _conv(positions: int, channels_in: int, channels: int, *, kernel: int) -> in
 
 
 def _halve(length: int) -> int:
-    """Give the output length of every strided layer of the network: half, rounded up."""
+    """Return the output length of a strided layer: half, rounded up."""
     return (length + 1) // 2

@@ -1,4 +1,4 @@
-"""Backbone and head (section 3.3): the pretext network, the transfer network, and weights between them."""
+"""Backbone and head (section 3.3): the pretext and transfer networks, and copying weights between them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,14 +12,14 @@ PRETEXT_HIDDEN = 64
 
 
 class Network(ResNet3D):
-    """A backbone with its head `fc`, side by side as in Hara's files; the arguments are ResNet3D's.
+    """A backbone with a head ``fc`` at the same level, as in Hara's files.
 
     Args:
         head: Maps feature vectors (N, 8 * width) to logits (N, classes).
         depth: 10, 18 or 34.
         width: Kernels of the stem.
         shortcut: "A" or "B".
-        dropout: Probability with which a feature is dropped before the head, while training.
+        dropout: Dropout probability of the features before the head, in training.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class Network(ResNet3D):
     def freeze(self, blocks: int) -> None:
         """Freeze the first ``blocks`` of the five convolution blocks (figure 4a: ">Cn" is n - 1 of them).
 
-        Their weights get no gradient, and their BatchNorm stays in eval mode whatever ``train`` says, so
-        that its statistics stay as they are too.
+        Their weights get no gradient. Their BatchNorm stays in eval mode even after ``train()``, so that
+        its statistics do not change.
         """
         self._frozen_blocks = blocks
         for part in self._frozen():
@@ -52,7 +52,7 @@ class Network(ResNet3D):
         return [part for block in blocks[: self._frozen_blocks] for part in block]
 
     def train(self, mode: bool = True) -> "Network":
-        """Set the mode of all but the frozen blocks."""
+        """Set the mode of all modules except the frozen blocks."""
         super().train(mode)
         for part in self._frozen():
             part.eval()
@@ -62,16 +62,16 @@ class Network(ResNet3D):
 def pretext_network(
     classes: int, *, depth: int = 18, width: int = 64, shortcut: Shortcut = "A"
 ) -> Network:
-    """Make the network that predicts rotations: two layers follow the backbone (the paper's section 3.3).
+    """Build the network that predicts rotations: two layers after the backbone (the paper's section 3.3).
 
     Args:
-        classes: Rotations to tell apart.
+        classes: Number of rotations.
         depth: As in ResNet3D.
         width: As in ResNet3D.
         shortcut: As in ResNet3D.
 
     Returns:
-        The network, freshly initialised.
+        The network, randomly initialised.
     """
     head = nn.Sequential(
         nn.Linear(8 * width, PRETEXT_HIDDEN),
@@ -89,17 +89,17 @@ def transfer_network(
     shortcut: Shortcut = "A",
     dropout: float = 0.0,
 ) -> Network:
-    """Make the network that recognises actions: one linear layer follows the backbone.
+    """Build the network that recognises actions: one linear layer after the backbone.
 
     Args:
-        classes: Actions to tell apart.
+        classes: Number of actions.
         depth: As in ResNet3D.
         width: As in ResNet3D.
         shortcut: As in ResNet3D.
-        dropout: Probability with which a feature is dropped before that layer, while training.
+        dropout: Dropout probability of the features before that layer, in training.
 
     Returns:
-        The network, freshly initialised.
+        The network, randomly initialised.
     """
     return Network(nn.Linear(8 * width, classes), depth, width, shortcut, dropout)
 
@@ -107,28 +107,29 @@ def transfer_network(
 def copy_backbone(
     network: ResNet3D, state: Mapping[str, Tensor], *, partial: bool = False
 ) -> tuple[list[str], list[str]]:
-    """Copy everything but the head ``fc`` from a state dict into a network.
+    """Copy everything except the head ``fc`` from a state dict into a network.
 
     Args:
-        network: Receives the weights; its head stays as it is.
-        state: Names and tensors, as ``Network.state_dict`` gives them.
-        partial: Copy what has the same name and shape, instead of refusing weights that do not all fit.
+        network: Receives the weights; its head does not change.
+        state: Names and tensors, as returned by ``Network.state_dict``.
+        partial: Copy the tensors with the same name and shape, instead of rejecting weights that do not
+            all fit.
 
     Returns:
-        The names that were copied, and, sorted, those of the network's weights that were not.
+        The names that were copied, and the sorted names of the network's weights that were not.
 
     Raises:
         FastrotError: A name is missing or unknown, or a shape differs (the message names the first); or,
-            if ``partial``, nothing fits. The network is then as it was.
+            with ``partial``, nothing fits. The network is left unchanged.
     """
     given, wanted = _backbone(state), _backbone(network.state_dict())
-    # Files from before PyTorch 0.4.1 have no such counters, and with a fixed momentum none is read.
+    # Files from before PyTorch 0.4.1 lack these counters, and they are not used with a fixed momentum.
     required = [name for name in wanted if not name.endswith(".num_batches_tracked")]
     if partial:
         fitting = [name for name in required if name in given]
         given = {n: given[n] for n in fitting if given[n].shape == wanted[n].shape}
         if not given:
-            raise FastrotError("nothing in it has the name and shape of the network's weights")
+            raise FastrotError("no tensor has the name and shape of a weight of the network")
     else:
         _require_fit(given, wanted, required)
     with torch.no_grad():
@@ -141,13 +142,13 @@ def _require_fit(
     given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], required: Sequence[str]
 ) -> None:
     if missing := [name for name in required if name not in given]:
-        raise _misfit(f"have no {missing[0]}", len(missing))
+        raise _misfit(f"{missing[0]} is missing", len(missing))
     if unknown := [name for name in given if name not in wanted]:
-        raise _misfit(f"have {unknown[0]}, which the network lacks", len(unknown))
+        raise _misfit(f"{unknown[0]} is not part of the network", len(unknown))
     if differing := [name for name in given if given[name].shape != wanted[name].shape]:
         name = differing[0]
-        shapes = f"{tuple(given[name].shape)}, not {tuple(wanted[name].shape)}"
-        raise _misfit(f"have {name} of shape {shapes}", len(differing))
+        shapes = f"{tuple(given[name].shape)}, expected {tuple(wanted[name].shape)}"
+        raise _misfit(f"{name} has shape {shapes}", len(differing))
 
 
 def _backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -157,6 +158,5 @@ def _backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _misfit(what: str, count: int) -> FastrotError:
     more = f" (and {count - 1} more like it)" if count > 1 else ""
     return FastrotError(
-        f"The weights do not fit the network: they {what}{more}. "
-        "Are they of another depth, width or shortcut?"
+        f"the weights do not fit the network: {what}{more}. Check depth, width and shortcut."
     )

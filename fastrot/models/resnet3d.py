@@ -2,7 +2,7 @@
 
 "Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and ImageNet?"
 
-CVPR 2018. Parameters carry the names of the authors' released code, so that their files load as they are.
+CVPR 2018. Parameters have the names of the authors' released code, so that their files load unchanged.
 """
 
 from typing import Literal
@@ -17,18 +17,18 @@ BLOCKS: dict[int, tuple[int, int, int, int]] = {
     18: (2, 2, 2, 2),
     34: (3, 4, 6, 3),
 }
-"""Basic blocks in each of the four stages, by depth."""
+"""Number of basic blocks in each of the four stages, by depth."""
 
 STRIDES = (1, 2, 2, 2)
-"""Stride of each stage's first block, in time, height and width alike."""
+"""Stride of the first block of each stage, the same in time, height and width."""
 
 
 class Stem(nn.Conv3d):
-    """The 7x7x7 convolution of 3 colours; of clips that were padded to more channels too.
+    """The 7x7x7 convolution on 3 colour channels, which also accepts clips padded to more channels.
 
-    GPU kernels want channels in fours or eights. Clips are padded where they are rotated, which costs
-    nothing; here the weights get zeros for the same channels, on their way to the kernel only, so that
-    what is trained and saved stays 3 channels wide.
+    GPU kernels are faster with 4 or 8 channels. The rotation op pads clips at no cost. Here the weights are
+    padded with zeros in the forward pass only, so that the parameters that are trained and saved have 3
+    channels.
     """
 
     def __init__(self, width: int) -> None:
@@ -44,10 +44,10 @@ class Stem(nn.Conv3d):
 
 
 class ShortcutA(nn.Module):
-    """The parameter-free shortcut: take every `stride`-th position, append channels of zeros.
+    """The parameter-free shortcut: take every ``stride``-th position and append zero channels.
 
-    The output is channels_last_3d. The original code appends the zeros to the tensor's `.data`,
-    which cuts the gradient. Here it flows.
+    The output is channels_last_3d. The original code appends the zeros to the tensor's ``.data``, which
+    cuts off the gradient. This implementation keeps it.
     """
 
     def __init__(self, channels: int, stride: int) -> None:
@@ -58,14 +58,14 @@ class ShortcutA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, T, H, W) to (N, channels, T/stride, H/stride, W/stride), rounded up."""
         s = self.stride
-        # With the channels last by name too, all is in channels_last_3d: slicing makes its gradient
-        # in the default format, and pad mistakes the format where an axis of length 1 was strided.
+        # Permuting the channels last keeps everything in channels_last_3d: the gradient of slicing comes in
+        # the default format, and pad misdetects the format where an axis of length 1 was strided.
         out = x.permute(0, 2, 3, 4, 1)[:, ::s, ::s, ::s]
         return F.pad(out, (0, self.channels - x.shape[1])).permute(0, 4, 1, 2, 3)
 
 
 def shortcut_b(channels_in: int, channels: int, stride: int) -> nn.Sequential:
-    """Make the projection shortcut: a strided 1x1x1 convolution and BatchNorm."""
+    """Build the projection shortcut: a strided 1x1x1 convolution and BatchNorm."""
     return nn.Sequential(
         nn.Conv3d(channels_in, channels, kernel_size=1, stride=stride, bias=False),
         nn.BatchNorm3d(channels),
@@ -73,7 +73,7 @@ def shortcut_b(channels_in: int, channels: int, stride: int) -> nn.Sequential:
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3x3 convolutions beside a shortcut."""
+    """Two 3x3x3 convolutions with a shortcut."""
 
     def __init__(self, channels_in: int, channels: int, stride: int, shortcut: Shortcut) -> None:
         super().__init__()
@@ -101,30 +101,28 @@ class BasicBlock(nn.Module):
 
 
 class ResNet3D(nn.Module):
-    """The backbone: clips in, one feature vector each out (the paper's section 3.3).
+    """The backbone, which maps each clip to a feature vector (the paper's section 3.3).
 
     Args:
         depth: 10, 18 or 34.
         width: Kernels of the stem and the first stage; the other stages have 2, 4 and 8 times as many.
-        shortcut: Where a block changes its shape, "A" subsamples and appends zeros, "B" projects.
+        shortcut: For blocks that change the shape: "A" subsamples and appends zeros, "B" projects.
 
     Attributes:
         features: Length of the feature vector, 8 * width.
 
     Raises:
-        ValueError: Where depth, width or shortcut is another.
+        ValueError: Depth, width or shortcut is not supported.
     """
 
     def __init__(self, depth: int = 18, width: int = 64, shortcut: Shortcut = "A") -> None:
         super().__init__()
         if depth not in BLOCKS:
-            raise ValueError(
-                f"Depth {depth} is not supported. Depths are {', '.join(map(str, BLOCKS))}."
-            )
+            raise ValueError(f"depth must be one of {', '.join(map(str, BLOCKS))}, got {depth}")
         if width < 1:
-            raise ValueError(f"Width must be at least 1, got {width}.")
+            raise ValueError(f"width must be at least 1, got {width}")
         if shortcut not in ("A", "B"):
-            raise ValueError(f"Shortcut {shortcut!r} is not supported. Shortcuts are A, B.")
+            raise ValueError(f"shortcut must be A or B, got {shortcut!r}")
         self.features = 8 * width
         self.conv1 = Stem(width)
         self.bn1 = nn.BatchNorm3d(width)
@@ -153,15 +151,15 @@ class ResNet3D(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
     def layers(self) -> tuple[nn.Sequential, ...]:
-        """Return the four residual blocks: the paper's convolution blocks 2 to 5."""
+        """Return the four residual stages, which are the paper's convolution blocks 2 to 5."""
         return self.layer1, self.layer2, self.layer3, self.layer4
 
     def stages(self, x: Tensor) -> list[Tensor]:
-        """Give the outputs of the paper's five convolution blocks, the first one after its max-pool.
+        """Return the outputs of the paper's five convolution blocks, the first one after its max-pool.
 
         Args:
-            x: (N, 3, T, H, W), or more channels that are zero. Memory stays channels_last_3d throughout
-                where x is.
+            x: (N, 3, T, H, W), or with more channels that are zero. If it is in channels_last_3d memory, so
+                are all outputs.
 
         Returns:
             Five tensors with width * (1, 1, 2, 4, 8) channels.
@@ -172,8 +170,8 @@ class ResNet3D(nn.Module):
         return outputs
 
     def embed(self, x: Tensor) -> Tensor:
-        """Average the last block's output: (N, 3, T, H, W) to (N, 8 * width)."""
-        # Of a view with the channels last by name, so that the gradient comes in channels_last_3d.
+        """Average the output of the last block: (N, 3, T, H, W) to (N, 8 * width)."""
+        # Averaging a view with the channels last keeps the gradient in channels_last_3d.
         return self.stages(x)[-1].permute(0, 2, 3, 4, 1).flatten(1, 3).mean(dim=1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Reading weights, and starting a network from them: fastrot's own, or in Hara's or torchvision's form."""
+"""Reading weight files and initialising a network from them: fastrot's, Hara's or torchvision's format."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from fastrot.models.resnet3d import ResNet3D
 from fastrot.runs.checkpoint import FORMAT, load_plain
 from pipelines.errors import FastrotError
 
-# torchvision's r3d_18 wraps each convolution with its BatchNorm: layer1.0.conv1.0 and layer1.0.conv1.1.
+# torchvision's r3d_18 groups each convolution with its BatchNorm: layer1.0.conv1.0 and layer1.0.conv1.1.
 _TORCHVISION = (
     (re.compile(r"^stem\.0\."), "conv1."),
     (re.compile(r"^stem\.1\."), "bn1."),
@@ -23,18 +23,17 @@ _TORCHVISION = (
 )
 
 ABOUT = "fastrot"
-"""Where an exported file says what its weights are of."""
+"""The key under which an exported file describes its weights."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What a file holds.
+    """The contents of a weight file.
 
     Attributes:
-        tensors: by our names, the head's (``fc.``) among them.
-        form: the file's form, for messages.
-        about: the sections ``model`` and ``data`` of the config that they were trained with, as far as
-            the file tells.
+        tensors: By fastrot's names, including those of the head (``fc.``).
+        form: Format of the file, for messages.
+        about: The sections ``model`` and ``data`` of the training config, as far as the file contains them.
     """
 
     tensors: dict[str, Tensor]
@@ -44,7 +43,7 @@ class Weights:
     def copy_into(
         self, network: ResNet3D, name: Path | str, *, partial: bool = False
     ) -> tuple[list[str], list[str]]:
-        """Copy the backbone as ``copy_backbone`` does; messages call the file ``name``."""
+        """Copy the backbone with ``copy_backbone``; ``name`` is the file's name in messages."""
         try:
             return copy_backbone(network, self.tensors, partial=partial)
         except FastrotError as error:
@@ -53,24 +52,24 @@ class Weights:
 
 
 def start_from(path: Path | str, network: Network, *, partial: bool = False) -> str:
-    """Copy a file's backbone into ``network`` and return a line about what matched.
+    """Copy the backbone of a file into ``network`` and return a line that reports what matched.
 
     Args:
-        path: A fastrot checkpoint or export; Hara's form (``state_dict`` with names such as
+        path: A fastrot checkpoint or export; Hara's format (``state_dict`` with names such as
             ``module.layer1.0.conv1.weight``); torchvision's ``r3d_18`` (``stem.0.weight``); or any of
             these names in a ``.safetensors`` file.
-        network: Receives everything but its head.
-        partial: Load what has the same name and shape and leave the rest as it is, instead of
-            refusing a file that does not fit whole.
+        network: Receives everything except its head.
+        partial: Load the tensors with the same name and shape and leave the others unchanged, instead of
+            rejecting a file that does not fit completely.
 
     Raises:
-        FastrotError: the file cannot be read, or does not fit; the network is then as it was.
+        FastrotError: The file cannot be read or does not fit. The network is left unchanged.
     """
     weights = read_weights(path)
     loaded, left = weights.copy_into(network, f"init={path}", partial=partial)
     if partial:
         total = len(loaded) + len(left)
-        what = f"{len(loaded)} of {total} tensors loaded, left as they were: {_some(left)}"
+        what = f"{len(loaded)} of {total} tensors loaded, not loaded: {_some(left)}"
     else:
         unused = sorted(set(weights.tensors) - set(loaded))
         what = f"{len(loaded)} tensors loaded, not used: {_some(unused)}"
@@ -78,10 +77,10 @@ def start_from(path: Path | str, network: Network, *, partial: bool = False) -> 
 
 
 def read_weights(path: Path | str) -> Weights:
-    """Read a file's tensors, in whichever form.
+    """Read the tensors of a file in any supported format.
 
     Raises:
-        FastrotError: the file cannot be read, or holds no weights.
+        FastrotError: The file cannot be read or contains no weights.
     """
     state: Any
     about: Mapping[str, Any] = {}
@@ -91,12 +90,12 @@ def read_weights(path: Path | str) -> Weights:
     else:
         state, about, form = _read_torch(path)
     if not isinstance(state, Mapping) or not state:
-        raise FastrotError(f"{path} holds no network's weights")
+        raise FastrotError(f"{path} contains no network weights")
     tensors = {str(name).removeprefix("module."): value for name, value in state.items()}
     if not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise FastrotError(f"{path} holds other things than tensors where weights are expected")
+        raise FastrotError(f"{path} contains values that are not tensors in place of weights")
     if "stem.0.weight" in tensors:
-        form = "torchvision's form"
+        form = "torchvision's format"
         tensors = {_our_name(name): value for name, value in tensors.items()}
     return Weights(tensors, form, about)
 
@@ -110,7 +109,7 @@ def _read_torch(path: Path | str) -> tuple[Any, Mapping[str, Any], str]:
     if ABOUT in values:
         return values.get("state_dict"), values[ABOUT], "a fastrot export"
     if "state_dict" in values:
-        return values["state_dict"], {}, "Hara's form"
+        return values["state_dict"], {}, "Hara's format"
     return values, {}, "a bare state dict"
 
 
@@ -118,15 +117,15 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError:
-        raise FastrotError(f"{path} needs safetensors: pip install safetensors") from None
+        raise FastrotError(f"reading {path} needs safetensors: pip install safetensors") from None
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {}).get(ABOUT, "{}"))
             return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
     except FileNotFoundError:
-        raise FastrotError(f"there is no file {path}") from None
+        raise FastrotError(f"file not found: {path}") from None
     except (OSError, ValueError, SafetensorError) as error:
-        raise FastrotError(f"{path} is damaged, or no safetensors file: {error}") from None
+        raise FastrotError(f"{path} is damaged or not a safetensors file: {error}") from None
 
 
 def _our_name(name: str) -> str:
@@ -136,15 +135,15 @@ def _our_name(name: str) -> str:
 
 
 def _stem_note(state: Mapping[str, Tensor], network: ResNet3D) -> str:
-    """Return what to add to a message where the first convolution is another one."""
+    """Return an addition to the message if the kernel size of the first convolution differs."""
     theirs, ours = state.get("conv1.weight"), network.conv1.weight
     if theirs is None or theirs.ndim != 5 or theirs.shape[2:] == ours.shape[2:]:
         return ""
     kernel, own = ("x".join(map(str, weight.shape[2:])) for weight in (theirs, ours))
     return (
-        f" Its stem is {kernel}, ours {own} with max-pooling behind it, so its blocks were trained on other "
-        "features. A partial load (init_partial=true, or --partial) takes what fits all the same, and leaves "
-        "the stem untrained."
+        f" Its stem kernel is {kernel}, the network's is {own} with max-pooling, so its blocks were trained "
+        "on other features. A partial load (init_partial=true or --partial) loads the tensors that fit and "
+        "leaves the stem randomly initialised."
     )
 
 

@@ -1,1 +1,1 @@
-"""One self-contained HTML page about runs and reproduced tables."""
+"""A self-contained HTML page about runs and reproduced tables."""

@@ -1,4 +1,4 @@
-"""A table of results, and every form in which it is shown: terminal, Markdown, HTML."""
+"""A table of results, rendered for the terminal, in Markdown or in HTML."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ class Grid:
     """A table of text.
 
     Attributes:
-        title: What the table shows.
-        header: The columns' names; the first column names the rows.
-        rows: A list of cells for each row, as long as ``header``.
-        notes: Remarks to print below the table.
+        title: Title of the table.
+        header: Names of the columns; the first column contains the names of the rows.
+        rows: The cells of each row, as many as in ``header``.
+        notes: Remarks below the table.
     """
 
     title: str
@@ -37,7 +37,7 @@ class Grid:
         return Group(table, *map(Text, self.notes))
 
     def to_markdown(self, heading: str = "") -> str:
-        """Return the table and its notes in Markdown, with the title behind ``heading``, such as "##"."""
+        """Return the table and its notes in Markdown, with the title after ``heading``, such as "##"."""
         lines = [self.header, ["---"] + ["---:"] * (len(self.header) - 1)]
         lines += [
             [cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in self.rows
@@ -48,7 +48,7 @@ class Grid:
         return title + table + notes
 
     def to_html(self) -> str:
-        """Return title, table and notes in HTML; the table scrolls by itself where the page is narrow."""
+        """Return title, table and notes in HTML; the table scrolls horizontally if the page is narrow."""
         head = "".join(element("th", text(name), scope="col") for name in self.header)
         body = "".join(
             element(
@@ -69,7 +69,7 @@ class Grid:
 
 
 def environment_grid(values: Mapping[str, Any]) -> Grid:
-    """Return an environment, as a run's ``env.json`` has it, as a table of names and values."""
+    """Return an environment, as stored in ``env.json`` of a run, as a table of names and values."""
     rows = []
     for key, value in values.items():
         if isinstance(value, dict):

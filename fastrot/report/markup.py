@@ -1,23 +1,23 @@
-"""HTML by small functions: whatever comes from outside is escaped here, and nowhere else."""
+"""Functions that build HTML. External text is escaped here and only here."""
 
 import base64
 from html import escape
 
 
 def text(value: object) -> str:
-    """Return a value as text that is safe in HTML, in attributes too."""
+    """Escape a value for HTML text and attributes."""
     return escape(str(value), quote=True)
 
 
 def element(tag: str, content: str, **attributes: object) -> str:
-    """Return ``<tag a="b">content</tag>``; ``content`` is HTML, attributes are escaped, ``a_b`` is a-b."""
+    """Return ``<tag a="b">content</tag>``; ``content`` is HTML, attributes are escaped, ``a_b`` means a-b."""
     names = {name.strip("_").replace("_", "-"): value for name, value in attributes.items()}
     extra = "".join(f' {name}="{text(value)}"' for name, value in names.items())
     return f"<{tag}{extra}>{content}</{tag}>"
 
 
 def details(title: object, content: str) -> str:
-    """Return a part that opens on a click."""
+    """Return a collapsible section."""
     return element("details", element("summary", text(title)) + content)
 
 
@@ -27,7 +27,7 @@ def code(content: object) -> str:
 
 
 def png(content: bytes, caption: object, *, pixels: bool = False) -> str:
-    """Return a picture that is part of the page, with what it shows; ``pixels`` keeps them square."""
+    """Return an embedded picture with its caption; ``pixels`` disables smoothing."""
     source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
     kind = 'class="pixels" ' if pixels else ""
     image = f'<img {kind}src="{source}" alt="{text(caption)}">'
@@ -35,5 +35,5 @@ def png(content: bytes, caption: object, *, pixels: bool = False) -> str:
 
 
 def anchor(name: str) -> str:
-    """Return a name as an id within the page."""
+    """Convert a name to an id within the page."""
     return "".join(char if char.isalnum() else "-" for char in name)

@@ -1,4 +1,4 @@
-"""The page itself: one file that needs nothing else, and asks the network for nothing."""
+"""The HTML page: a single file without external resources."""
 
 from collections.abc import Sequence
 from importlib import resources
@@ -8,16 +8,16 @@ from fastrot.report.markup import anchor, element, text
 from fastrot.report.sections import section
 from fastrot.version import __version__
 
-# The browser itself refuses whatever the page does not hold.
+# Makes the browser block all external resources.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def make_page(paths: Sequence[Path], title: str) -> str:
-    """Return the HTML about runs and folders of reproduced tables.
+    """Return the HTML page about runs and folders of reproduced tables.
 
     Raises:
-        UsageError: a path is neither.
-        FastrotError: a file is damaged or cannot be read.
+        UsageError: A path is neither.
+        FastrotError: A file is damaged or cannot be read.
     """
     sections = [section(path) for path in paths]
     links = "".join(

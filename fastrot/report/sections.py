@@ -1,4 +1,4 @@
-"""The parts of the page: a training run, and a folder of `fastrot reproduce`."""
+"""The sections of the page: a training run, or a folder written by ``fastrot reproduce``."""
 
 import json
 from pathlib import Path
@@ -15,24 +15,24 @@ METRICS = "metrics.jsonl"
 
 
 def section(path: Path) -> tuple[str, str]:
-    """Return the part about one folder, as (its title, HTML).
+    """Return the title and the HTML of the section about one folder.
 
     Raises:
-        UsageError: it is neither a run nor a folder of reproduced tables.
-        FastrotError: a file of it is damaged.
+        UsageError: It is neither a run nor a folder of reproduced tables.
+        FastrotError: One of its files is damaged.
     """
-    name = path.resolve().name  # also of "." and of paths that end in a slash
+    name = path.resolve().name  # also for "." and paths that end in a slash
     if (path / METRICS).exists():
         return name, run_section(path)
     if (path / INDEX).exists() and "tables" in _read_json(path / INDEX):
         return name, reproduced_section(path)
     raise UsageError(
-        f"{path} is neither a run (it has no {METRICS}) nor the folder of `fastrot reproduce`"
+        f"{path} is neither a run (it contains no {METRICS}) nor a folder of `fastrot reproduce`"
     )
 
 
 def reproduced_section(path: Path) -> str:
-    """Return tables, figures, environment, and every run's curves."""
+    """Return the tables, the figures, the environment, and the curves of every run."""
     index = _read_json(path / INDEX)
     tables = [_read_json(path / "tables" / f"{key}.json") for key in index["tables"]]
     shared = (table[key] for table in tables for key in ("about", "legend"))
@@ -55,7 +55,7 @@ def reproduced_section(path: Path) -> str:
 
 
 def run_section(path: Path) -> str:
-    """Return a run's curves, evaluations, first kernels, environment and config."""
+    """Return the curves, evaluations, first-layer kernels, environment and config of a run."""
     parts = [_state(path), curves_of(path), _evaluations(path), _kernels(path)]
     if (path / "env.json").exists():
         parts.append(environment_grid(_read_json(path / "env.json")).to_html())
@@ -65,7 +65,7 @@ def run_section(path: Path) -> str:
 
 
 def curves_of(path: Path) -> str:
-    """Return the charts of a run's metrics."""
+    """Return the charts of the metrics of a run."""
     lines = _read_metrics(path / METRICS)
 
     def points(key: str, factor: float = 1.0) -> list[tuple[float, float]]:
@@ -97,10 +97,10 @@ def _state(path: Path) -> str:
     state = read_state(path)
     if state is None:
         return ""
-    said = f"State: {state['state']}, last checkpoint at step {state.get('step')}"
+    line = f"State: {state['state']}, last checkpoint at step {state.get('step')}"
     if state.get("reason"):
-        said += f" ({state['reason']})"
-    return element("p", text(f"{said}; {state.get('time')} on {state.get('host')}."))
+        line += f" ({state['reason']})"
+    return element("p", text(f"{line}; {state.get('time')} on {state.get('host')}."))
 
 
 def _evaluations(path: Path) -> str:
@@ -146,12 +146,12 @@ def _read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise FastrotError(f"{path} is damaged: {error}") from None
     if not isinstance(values, dict):
-        raise FastrotError(f"{path} is damaged: it holds no keys")
+        raise FastrotError(f"{path} is damaged: expected a JSON object")
     return values
 
 
 def _read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a file that may still be written: a last line cut short is passed over."""
+    """Return the lines of a file that may still be written; an incomplete last line is ignored."""
     lines = []
     for line in _read_bytes(path).splitlines(keepends=True):
         if line.endswith(b"\n"):

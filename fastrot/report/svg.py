@@ -1,4 +1,4 @@
-"""Curves as SVG within the page: no script, no file beside it."""
+"""Curves as inline SVG, without scripts or other files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from fastrot.report.markup import element, text
 
 WIDTH, HEIGHT = 420, 220  # units of the viewBox
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 26, 30
-POINTS = 200  # of a curve; more cannot be told apart at this width
+POINTS = 200  # per curve; more are indistinguishable at this width
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Curve:
 
 
 def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return at most ``POINTS`` of the points, evenly chosen, the first and the last among them."""
+    """Return at most ``POINTS`` of the points, evenly spaced, including the first and the last."""
     if len(points) <= POINTS:
         return list(points)
     last = len(points) - 1
@@ -27,7 +27,7 @@ def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def chart(title: str, unit: str, curves: Sequence[Curve]) -> str:
-    """Draw curves over one x axis, the steps. Returns an ``<svg>``, or nothing where there are no points."""
+    """Draw curves over the steps. Return an ``<svg>``, or an empty string if there are no points."""
     curves = [curve for curve in curves if curve.points]
     if not curves:
         return ""

@@ -1,1 +1,1 @@
-"""The rotation op: sets, labels, and the op itself."""
+"""The rotation op, the sets of rotations and their labels."""

@@ -1,14 +1,14 @@
-"""Rotations that are no quarter turns: by 45 degree steps, and by any angle (section 4.6).
+"""Rotations other than quarter turns: in 45 degree steps, and by any angle (section 4.6).
 
-Such a rotation resamples, and resampling leaves traces that a network could read instead of the
-picture. So every angle, 0 included, passes through the same steps: an isotropic Gaussian, read at
-the rotated positions, then rounding to whole grey levels.
+Such a rotation resamples the frame, and resampling leaves artefacts from which a network could predict
+the angle. Every angle, including 0, therefore takes the same steps: an isotropic Gaussian is sampled at
+the rotated positions, and the result is rounded to whole grey levels.
 
-The Gaussian removes the corners of the spectrum, which would turn with the picture. What is left of
-the pixels' grid is strongest at half the sampling frequency, where the spectrum meets its own copy
-(at 0 degrees in step, at 45 out of step). There the Gaussian leaves exp(-pi^2 sigma^2 / 2) = 0.0008 of
-the amplitude, and rounding, which adds the same white noise to every angle, drowns it. Bilinear
-reading does nothing of the kind: it leaves 0 degrees sharp and blurs 45.
+The Gaussian removes the corners of the spectrum, which would rotate with the frame. The remaining trace of
+the pixel grid is strongest at half the sampling frequency, where the spectrum meets its alias (in phase
+at 0 degrees, out of phase at 45). There the Gaussian leaves exp(-pi^2 sigma^2 / 2) = 0.0008 of the
+amplitude, which is below the white noise that rounding adds equally to every angle. Bilinear
+interpolation would not hide it: it keeps 0 degrees sharp and blurs 45.
 """
 
 import functools
@@ -22,24 +22,24 @@ from torch import Tensor
 from fastrot.rotation.pixels import Pixels
 
 SIGMA = 1.2
-"""Of the Gaussian, in pixels."""
+"""Standard deviation of the Gaussian, in pixels."""
 
 RADIUS = 5
-"""Pixels that the Gaussian reaches on either side; beyond, it is below 0.0002 of its peak."""
+"""Radius in pixels at which the Gaussian is truncated; beyond it, it is below 0.0002 of its peak."""
 
 
 def inscribed_size(size: int) -> int:
-    """Return the side of the centre patch that no rotation takes beyond a frame of ``size`` pixels.
+    """Return the side of the centre patch that stays within a frame of ``size`` pixels at every angle.
 
     That is (size - 2 * RADIUS) / sqrt(2), rounded down: 72 of 112. The patch is cut from every
-    rotation, so that there are no empty corners (the paper does so too and does not say its size).
+    rotation, so that there are no empty corners (the paper does the same without stating the size).
 
     Raises:
-        ValueError: nothing of so small a frame is left.
+        ValueError: The frame is too small.
     """
     patch = math.floor((size - 2 * RADIUS) / math.sqrt(2))
     if patch < 1:
-        raise ValueError(f"frames of {size} pixels are too small to be rotated by any angle")
+        raise ValueError(f"frames of {size} pixels are too small for rotations by any angle")
     return patch
 
 
@@ -55,7 +55,7 @@ def rotate_all(clips: Tensor, degrees: Sequence[float], pixels: Pixels) -> Tenso
         (R*B, C, T, P, P) in channels_last_3d memory, rotation-major; P is ``inscribed_size(S)``.
 
     Raises:
-        ValueError: the frames are not square.
+        ValueError: The frames are not square.
     """
     columns, shape = _pixels_first(clips)
     turned = [_weights(float(angle), shape[2], clips.device) @ columns for angle in degrees]
@@ -63,18 +63,18 @@ def rotate_all(clips: Tensor, degrees: Sequence[float], pixels: Pixels) -> Tenso
 
 
 def rotate_each(clips: Tensor, degrees: Tensor, pixels: Pixels) -> Tensor:
-    """Rotate every clip by angles of its own, counter-clockwise, and normalise.
+    """Rotate each clip by its own angles, counter-clockwise, and normalise.
 
     Args:
         clips: (B, T, S, S, 3) uint8 or int16.
-        degrees: (V, B), V views of each clip.
+        degrees: (V, B), the angles of V views of each clip.
         pixels: The normalisation, and C of the result.
 
     Returns:
         (V*B, C, T, P, P) in channels_last_3d memory, view-major.
 
     Raises:
-        ValueError: the frames are not square.
+        ValueError: The frames are not square.
     """
     _, shape = _pixels_first(clips[:1])
     turned = []
@@ -86,27 +86,27 @@ def rotate_each(clips: Tensor, degrees: Tensor, pixels: Pixels) -> Tensor:
 
 
 def _pixels_first(clips: Tensor) -> tuple[Tensor, torch.Size]:
-    """Return (S*S, B*T*3) float32: a column for each picture and channel."""
+    """Return (S*S, B*T*3) float32, one column for each frame and channel."""
     if clips.shape[2] != clips.shape[3]:
-        raise ValueError(f"frames must be square, these are {clips.shape[2]}x{clips.shape[3]}")
+        raise ValueError(f"frames must be square, got {clips.shape[2]}x{clips.shape[3]}")
     return clips.float().permute(2, 3, 0, 1, 4).flatten(2).flatten(0, 1).contiguous(), clips.shape
 
 
 def _finish(turned: Tensor, count: int, shape: torch.Size, pixels: Pixels) -> Tensor:
-    """Take (groups, P*P, columns) to (count, channels, T, P, P), normalised."""
+    """Reshape (groups, P*P, columns) to (count, channels, T, P, P) and normalise."""
     patch = inscribed_size(shape[2])
     frames = turned.view(len(turned), patch, patch, -1, shape[1], 3)
     frames = frames.permute(0, 3, 4, 1, 2, 5).reshape(count, shape[1], patch, patch, 3)
     offset, scale = pixels.offset_and_scale(turned.device)
     values = ((frames.round() - offset) * scale).to(pixels.dtype)
-    # Of a single clip all this is but a view of its columns, which padding copies in any case.
+    # For a single clip, the result so far is a view of its columns. Padding copies it in any case.
     padding = pixels.channels - 3
     values = F.pad(values, (0, padding)) if padding else values.contiguous()
     return values.permute(0, 4, 1, 2, 3)
 
 
 def _make_weights(degrees: float, size: int, device: torch.device) -> Tensor:
-    """Return the (P*P, S*S) sparse matrix that rotates a flattened picture, float32."""
+    """Return the (P*P, S*S) float32 sparse matrix that rotates a flattened frame."""
     patch, angle = inscribed_size(size), math.radians(degrees)
     offset = torch.arange(patch, device=device, dtype=torch.float64) - (patch - 1) / 2
     y, x = torch.meshgrid(offset, offset, indexing="ij")
@@ -122,11 +122,12 @@ def _make_weights(degrees: float, size: int, device: torch.device) -> Tensor:
 
 
 def _taps(position: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the pixels along one axis that each position reads, and their weights: (P*P, 2 RADIUS) each."""
+    """Return the pixels that each position reads along one axis and their weights, (P*P, 2 RADIUS) each."""
     around = torch.arange(1 - RADIUS, RADIUS + 1, device=position.device)
     taps = position.flatten().floor().long()[:, None] + around
     distance = (position.flatten()[:, None] - taps).abs()
-    # On a pixel, the tap at RADIUS on one side has no partner on the other: without it all is symmetric.
+    # At an exact pixel position, the tap at RADIUS has no counterpart on the other side: drop it to keep
+    # the taps symmetric.
     weight = torch.exp(-(distance**2) / (2 * SIGMA**2)) * (distance < RADIUS - 1e-9)
     return taps, weight / weight.sum(dim=1, keepdim=True)
 

@@ -1,7 +1,7 @@
-"""The rotation op as one Triton kernel: each pixel of a clip crosses the memory bus once.
+"""The rotation op as one Triton kernel that reads each pixel of a clip from memory once.
 
-Importing this needs Triton; `op` does so where clips on a GPU are first rotated. With
-TRITON_INTERPRET=1 set before the import, Triton's interpreter runs the kernel on the CPU.
+Importing this module needs Triton. ``op`` imports it when clips on a GPU are first rotated. With
+``TRITON_INTERPRET=1`` set before the import, Triton's interpreter runs the kernel on the CPU.
 """
 
 from collections.abc import Sequence
@@ -18,21 +18,19 @@ _INT32_LIMIT = 2**31
 
 
 def rotate(clips: Tensor, degrees: Sequence[int], pixels: Pixels) -> Tensor:
-    """Normalise clips and write each of their rotations; `op.rotate` says what goes in and out.
+    """Normalise clips and write each of their rotations; see ``op.rotate`` for inputs and outputs.
 
-    Strides of batch, time and rows are free. Where the pixels of a row, or the channels of a pixel,
-    do not follow one another in memory, the clips are copied first.
+    Batch, time and rows may have any strides. The clips are copied first if the pixels of a row or the
+    channels of a pixel are not contiguous.
 
     Raises:
-        ValueError: Where a frame has 2**31 output values or more.
+        ValueError: A frame has 2**31 output values or more.
     """
     batch, frames, height, width, _ = clips.shape
     channels = pixels.channels
-    # Offsets within a frame are int32 in the kernel, those of frames int64.
+    # In the kernel, offsets within a frame are int32 and offsets of frames are int64.
     if height * width * channels >= _INT32_LIMIT:
-        raise ValueError(
-            f"Frames of {height}x{width} pixels are too large for the rotation kernel."
-        )
+        raise ValueError(f"frames of {height}x{width} pixels are too large for the rotation kernel")
     if clips.stride()[3:] != (3, 1) or height * clips.stride(2) >= _INT32_LIMIT:
         clips = clips.contiguous()
     rotations = len(degrees)
@@ -64,11 +62,11 @@ def rotate(clips: Tensor, degrees: Sequence[int], pixels: Pixels) -> Tensor:
     return out.permute(0, 4, 1, 2, 3)
 
 
-# One program turns one square tile of `depth` successive frames into all rotations. Stores go along
-# the rows of the output: a row of a tile, tile * channels values, is written in `channels` pieces of
-# `tile` values, because blocks are powers of two and 3 * tile is not. Loads go wherever the pixel of
-# each value lies, one or two bytes each; for the quarter turns that is down a column. All of them fall
-# into the same tile, which the first one brings into the L1 cache: memory is read once.
+# One program writes all rotations of one square tile of `depth` consecutive frames. Stores follow the
+# rows of the output: a row of a tile, tile * channels values, is written in `channels` pieces of
+# `tile` values, because block sizes must be powers of two and 3 * tile is not. Loads are scattered, one or
+# two bytes each; for quarter turns they go down a column. All loads fall into the same tile, which the
+# first one brings into the L1 cache, so memory is read once.
 def _rotate_tile(
     clips: tl.tensor,
     out: tl.tensor,
@@ -130,8 +128,8 @@ def _rotate_tile(
                     j0 = height - tile - top
                     source_i = i * 3
                     source_j = (height - 1 - j0 - pixel) * stride_h + channel
-                # Bounds are tested in values, not pixels: only so the compiler sees that 16 bytes are
-                # inside or outside together, and stores them at once.
+                # Bounds are tested in values, not pixels, so that the compiler can prove that 16 bytes are
+                # all inside or all outside, and use one vector store.
                 target_j = j0 * channels + element
                 inside_i = (i >= 0) & (i < height)
                 inside_j = (target_j >= 0) & (target_j < width * channels)
@@ -161,10 +159,10 @@ def _config(tile: int, depth: int, warps: int) -> triton.Config:
     return triton.Config({"tile": tile, "depth": depth}, num_warps=warps)
 
 
-# No GPU has timed these: the first batch of each frame size picks among them on the card it meets.
-# Each gives a thread 16 bytes to store in half precision (8 values). 16 divides the paper's 112 pixels,
-# 32 wastes a quarter of the lanes on them but writes longer rows. Deeper programs spread the index
-# arithmetic over more frames; too deep, and a tile's frames no longer fit into L1.
+# None of these was tuned by hand: the autotuner picks one on the first batch of each frame size. In each,
+# a thread stores 16 bytes in half precision (8 values). Tiles of 16 divide the paper's 112 pixels; tiles
+# of 32 waste a quarter of the lanes there but write longer rows. A higher depth spreads the index
+# arithmetic over more frames, until the frames of a tile no longer fit into L1.
 _CONFIGS = [
     _config(16, 4, 1),
     _config(16, 8, 1),
@@ -175,7 +173,7 @@ _CONFIGS = [
     _config(64, 2, 16),
 ]
 
-# The interpreter has no clock to tune by.
+# The interpreter cannot time configurations.
 _launch = triton.autotune(
     _CONFIGS[:1] if triton.knobs.runtime.interpret else _CONFIGS,
     key=["height", "width", "turns", "channels"],

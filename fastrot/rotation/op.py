@@ -1,4 +1,4 @@
-"""The rotation op (section 3.2): a batch of clips in, all its rotations out, normalised."""
+"""The rotation op (section 3.2): normalises a batch of clips and returns all its rotations."""
 
 import warnings
 from collections.abc import Sequence
@@ -25,9 +25,10 @@ def rotate(
 ) -> Tensor:
     """Normalise clips and rotate them by every angle of a set (the paper's section 3).
 
-    A rotation is counter-clockwise as the viewer sees it, rows down and columns right. Values are
-    `(clip - 255 * mean) / (255 * std)`, computed in float32 and rounded once to `dtype`. On a GPU one
-    Triton kernel does it; `torch.compile` sees a single op. Pixels are integers: there is no gradient.
+    Rotations are counter-clockwise as seen by the viewer, with rows down and columns right. Values are
+    ``(clip - 255 * mean) / (255 * std)``, computed in float32 and rounded once to ``dtype``. On a GPU, one
+    Triton kernel computes everything; ``torch.compile`` sees a single op. There is no gradient, because
+    pixels are integers.
 
     Args:
         clips: (B, T, H, W, 3) uint8 RGB or int16 frame differences; any strides.
@@ -35,34 +36,32 @@ def rotate(
         mean: Per channel, in units where 255 is 1.
         std: Per channel, in the same units.
         dtype: float32, bfloat16 or float16.
-        channels: C of the result, 3, 4 or 8: those beyond the colours are zero.
+        channels: C of the result, 3, 4 or 8; channels after the three colours are zero.
 
     Returns:
         (R*B, C, T, H, W) in channels_last_3d memory, rotation-major: row r*B + b is rotation r of
         clip b.
 
     Raises:
-        ValueError: Where a shape or dtype is another, or where a quarter turn is asked of frames
-            that are not square.
+        ValueError: A shape or dtype is wrong, or frames for a quarter turn are not square.
     """
     return quarter_turns(clips, rotations.degrees, Pixels(mean, std, dtype, channels))
 
 
 def quarter_turns(clips: Tensor, degrees: Sequence[int], pixels: Pixels) -> Tensor:
-    """Normalise clips and rotate them by each of the angles, multiples of 90: `rotate` says more.
+    """Normalise clips and rotate them by each of the angles, multiples of 90; see ``rotate``.
 
     Raises:
-        ValueError: Where a shape or dtype is another, or where a quarter turn is asked of frames
-            that are not square.
+        ValueError: A shape or dtype is wrong, or frames for a quarter turn are not square.
     """
     shape = tuple(clips.shape)
     if clips.ndim != 5 or shape[4] != 3:
-        raise ValueError(f"Clips must be (B, T, H, W, 3), these are {shape}.")
+        raise ValueError(f"clips must have shape (B, T, H, W, 3), got {shape}")
     if clips.dtype not in (torch.uint8, torch.int16):
-        raise ValueError(f"Clips must be uint8 or int16, these are {clips.dtype}.")
+        raise ValueError(f"clips must be uint8 or int16, got {clips.dtype}")
     if shape[2] != shape[3] and any(turn % 180 for turn in degrees):
-        raise ValueError(f"Quarter turns need square frames, these are {shape[2]}x{shape[3]}.")
-    # torch's ops take numbers and lists of them, no dataclass.
+        raise ValueError(f"quarter turns need square frames, got {shape[2]}x{shape[3]}")
+    # Custom ops of torch cannot take a dataclass.
     rotated: Tensor = _rotate(
         clips, degrees, pixels.mean, pixels.std, pixels.dtype, pixels.channels
     )
@@ -72,8 +71,8 @@ def quarter_turns(clips: Tensor, degrees: Sequence[int], pixels: Pixels) -> Tens
 def normalize(clips: Tensor, pixels: Pixels) -> Tensor:
     """Normalise clips without rotating them, for transfer learning.
 
-    The (B, C, T, H, W) channels_last_3d result and what is raised are those of `rotate` for the one
-    rotation by 0 degrees.
+    Returns and raises the same as ``rotate`` with 0 degrees as the only rotation: the result is
+    (B, C, T, H, W) in channels_last_3d memory.
     """
     return quarter_turns(clips, (0,), pixels)
 
@@ -91,17 +90,17 @@ def _rotate_by_triton(clips: Tensor, degrees: Sequence[int], *pixels: Any) -> Te
 
 @cache
 def _kernel() -> ModuleType | None:
-    """Import the kernel where a GPU first needs it; without Triton say so, once, and return None.
+    """Import the kernel when a GPU first needs it. Without Triton, warn once and return None.
 
-    torch has no Triton on some systems (Windows). The result is the same without it, only later, so
-    a run that would otherwise work goes on.
+    Triton is not available on some systems (Windows). The fallback is slower but gives the same result,
+    so this is not an error.
     """
     try:
         from fastrot.rotation import kernel
     except ImportError as error:
         warnings.warn(
-            f"The rotation op runs as many small torch operations, which is slow on a GPU: {error}. "
-            "Install the triton version that your torch asks for.",
+            f"the Triton rotation kernel is unavailable ({error}); falling back to plain torch, which is "
+            "slow on a GPU. Install the triton version that your torch requires",
             stacklevel=2,
         )
         return None

@@ -1,4 +1,4 @@
-"""How pixels become a network's inputs."""
+"""Normalisation of pixels to network inputs."""
 
 import functools
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ class Pixels:
     """The normalisation ``(pixel - 255 * mean) / (255 * std)``, computed in float32 and rounded once.
 
     Attributes:
-        mean: per colour, in units where 255 is 1.
-        std: per colour, in the same units.
-        dtype: of the result: float32, bfloat16 or float16.
-        channels: of the result, 3, 4 or 8: those beyond the colours are zero.
+        mean: Per colour, in units where 255 is 1.
+        std: Per colour, in the same units.
+        dtype: Of the result: float32, bfloat16 or float16.
+        channels: Of the result, 3, 4 or 8; channels after the three colours are zero.
 
     Raises:
-        ValueError: one of them has another value.
+        ValueError: A value is not supported.
     """
 
     mean: Sequence[float]
@@ -32,14 +32,14 @@ class Pixels:
 
     def __post_init__(self) -> None:
         if self.dtype not in _DTYPES:
-            raise ValueError(f"The output must be float32, bfloat16 or float16, not {self.dtype}.")
+            raise ValueError(f"dtype must be float32, bfloat16 or float16, got {self.dtype}")
         if self.channels not in _CHANNELS:
-            raise ValueError(f"The output may have 3, 4 or 8 channels, not {self.channels}.")
+            raise ValueError(f"channels must be 3, 4 or 8, got {self.channels}")
         if len(self.mean) != 3 or len(self.std) != 3:
             counts = f"{len(self.mean)} and {len(self.std)}"
-            raise ValueError(f"mean and std need 3 values each, got {counts}.")
+            raise ValueError(f"mean and std need 3 values each, got {counts}")
         if min(self.std) <= 0:
-            raise ValueError(f"std must be positive, got {tuple(self.std)}.")
+            raise ValueError(f"std must be positive, got {tuple(self.std)}")
 
     def offset_and_scale(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return 255 * mean and 1 / (255 * std), (3,) float32 each."""
@@ -50,6 +50,6 @@ class Pixels:
 def _offset_and_scale(
     mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Make both tensors once, since the host waits for their copy to a GPU."""
+    """Return both tensors, cached because the host waits for their copy to a GPU."""
     offset = torch.tensor([255.0 * m for m in mean], device=device)
     return offset, torch.tensor([1 / (255 * s) for s in std], device=device)

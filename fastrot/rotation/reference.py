@@ -1,4 +1,4 @@
-"""The rotation op in plain torch: what runs on a CPU, and what the kernel is held against."""
+"""The rotation op in plain torch: the CPU implementation, and the reference for the Triton kernel."""
 
 from collections.abc import Sequence
 
@@ -8,22 +8,22 @@ from torch import Tensor
 
 from fastrot.rotation.pixels import Pixels
 
-# A quarter turn is the transposed picture with its rows or its columns reversed; these are the axes
-# of (B, T, H, W, 3) to reverse.
+# Axes of (B, T, H, W, 3) to reverse. A quarter turn is the transposed frame with its rows or columns
+# reversed.
 _FLIPS = {90: (2,), 180: (2, 3), 270: (3,)}
 
-_TOGETHER = 2  # clips that turn at once
+_TOGETHER = 2  # clips rotated at a time
 
 
 def rotate(clips: Tensor, degrees: Sequence[int], pixels: Pixels) -> Tensor:
-    """Normalise clips and write each of their rotations; `op.rotate` says what goes in and out.
+    """Normalise clips and write each of their rotations; see ``op.rotate`` for inputs and outputs.
 
-    Multiples of 90 degrees are permutations of the pixels. Nothing is interpolated, so nothing
-    at the border or in the sharpness tells a network which rotation it sees.
+    Multiples of 90 degrees permute the pixels. Nothing is interpolated, so neither the border nor the
+    sharpness reveals the rotation to a network.
 
-    Four things make it fast on a CPU, where torch's inner loops want long runs: pixels turn as bytes
-    before they are normalised, a pair of clips at a time so that they stay in the cache; a row of all its
-    channels is normalised at once, and in one pass.
+    Four things make it fast on a CPU, where torch's inner loops need long contiguous runs: pixels are
+    rotated as bytes before normalisation; two clips are rotated at a time, so that they stay in the cache;
+    a row is normalised with all its channels at once; and normalisation takes a single pass.
     """
     batch, frames, height, width, _ = clips.shape
     shape = (len(degrees), batch, frames, height, 3 * width)
@@ -37,7 +37,7 @@ def rotate(clips: Tensor, degrees: Sequence[int], pixels: Pixels) -> Tensor:
         group = clips[first : first + _TOGETHER]
         transposed = memory[: len(group)]
         if any(turn % 180 for turn in degrees):
-            # Colour by colour this is twice as fast as pixel by pixel.
+            # Transposing colour by colour is twice as fast as pixel by pixel.
             for c in range(3):
                 transposed[..., c] = group[..., c].transpose(2, 3)
         for turn, rotations in zip(degrees, out, strict=True):
@@ -47,12 +47,12 @@ def rotate(clips: Tensor, degrees: Sequence[int], pixels: Pixels) -> Tensor:
             for clip, rotated in zip(turned.flatten(3), rotations[first:], strict=False):
                 scratch.copy_(clip)
                 normalized = rotated if pixels.dtype == torch.float32 else scratch
-                # 2 * (x - mean) * half: (x - mean) * scale to the bit, in one pass instead of two.
+                # 2 * (x - mean) * half equals (x - mean) * scale bit for bit, in one pass instead of two.
                 torch.ops.aten.mse_loss_backward(half, scratch, mean255, 0, grad_input=normalized)
                 if normalized is scratch:
                     rotated.copy_(scratch)
 
-    # Channels stay innermost in memory, which is channels_last_3d seen as (N, C, T, H, W).
+    # Channels stay innermost in memory: as (N, C, T, H, W) this is channels_last_3d.
     rows = out.view(len(degrees) * batch, frames, height, width, 3)
     if pixels.channels > 3:
         rows = F.pad(rows, (0, pixels.channels - 3))

@@ -1,4 +1,4 @@
-"""The sets of rotations that the pretext task classifies (section 3.2), and their labels."""
+"""Sets of rotations that the pretext task classifies (section 3.2), and their labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class RotationSet:
     The paper's sets are (0, 90), (0, 90, 180), (90, 180, 270), (0, 90, 180, 270), and the eight steps.
 
     Attributes:
-        degrees: Counter-clockwise angles in ascending order. A rotation's index is its class label.
+        degrees: Counter-clockwise angles in ascending order. The index of a rotation is its class label.
     """
 
     degrees: tuple[int, ...]
@@ -29,15 +29,15 @@ class RotationSet:
 
     @property
     def exact(self) -> bool:
-        """Whether every rotation is a permutation of the pixels; if not, all are resampled alike."""
+        """Whether every rotation is a permutation of the pixels; if not, all are resampled the same way."""
         return all(turn in QUARTER_TURNS for turn in self.degrees)
 
     def labels(self, clips: int, device: torch.device | str = "cpu") -> Tensor:
-        """Give the labels of a rotated batch, rotation-major: every clip's first rotation comes first.
+        """Return the labels of a rotated batch, rotation-major: the first rotation of every clip comes first.
 
         Args:
             clips: Clips in the batch before rotation, B.
-            device: Where the labels are to lie.
+            device: Device of the labels.
 
         Returns:
             (R*B,) int64: B times 0, then B times 1, and so on.
@@ -46,23 +46,19 @@ class RotationSet:
 
 
 def rotation_set(degrees: Sequence[int]) -> RotationSet:
-    """Check the angles of a pretext task.
+    """Check the angles of a pretext task and return them as a set.
 
     Args:
-        degrees: At least two of 0, 90, 180 and 270, or 0, 45, ... 315, in ascending order.
-
-    Returns:
-        The set.
+        degrees: At least two of 0, 90, 180 and 270, or all of 0, 45, ... 315, in ascending order.
 
     Raises:
-        UsageError: Where the angles are others, repeated, too few or out of order.
+        UsageError: The angles are not supported, repeated, too few or out of order.
     """
     chosen = tuple(degrees)
     quarters = tuple(turn for turn in QUARTER_TURNS if turn in chosen)
     if chosen != EIGHTH_TURNS and (len(chosen) < 2 or chosen != quarters):
         raise UsageError(
-            f"The rotations {list(chosen)} are not a set of quarter turns. "
-            f"Give at least two of {list(QUARTER_TURNS)} in ascending order, "
-            f"or all of {list(EIGHTH_TURNS)}."
+            f"invalid rotations {list(chosen)}: give at least two of {list(QUARTER_TURNS)} in ascending "
+            f"order, or all of {list(EIGHTH_TURNS)}"
         )
     return RotationSet(chosen)

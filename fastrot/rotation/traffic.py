@@ -1,4 +1,4 @@
-"""What the rotation op must move at least, and how long that takes: the limit it is measured against."""
+"""The least memory traffic of the rotation op and the time it takes, as a lower bound for benchmarks."""
 
 import torch
 from torch import Tensor
@@ -9,12 +9,12 @@ def bytes_moved(clips: Tensor, rotations: int, dtype: torch.dtype, channels: int
 
     Args:
         clips: (B, T, H, W, 3) uint8 or int16.
-        rotations: R, how many rotations are written.
+        rotations: R, the number of rotations written.
         dtype: Of the output.
         channels: Of the output, padding included.
 
     Returns:
-        Bytes read and written together.
+        Total bytes read and written.
     """
     pixels = clips.numel() // 3
     read = 3 * pixels * clips.element_size()
@@ -23,5 +23,5 @@ def bytes_moved(clips: Tensor, rotations: int, dtype: torch.dtype, channels: int
 
 
 def floor_seconds(moved: int, bandwidth: float) -> float:
-    """Return the least time for moving `moved` bytes at `bandwidth` bytes a second."""
+    """Return the least time for moving ``moved`` bytes at ``bandwidth`` bytes per second."""
     return moved / bandwidth

@@ -1,1 +1,1 @@
-"""The training loop shared by pretext and transfer (section 4.2)."""
+"""The training loop shared by pretext and transfer tasks (section 4.2)."""

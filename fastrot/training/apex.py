@@ -1,7 +1,7 @@
-"""NVIDIA apex's fused SGD: is it installed, does it work here, and making one. Importing this needs no torch.
+"""Detection, test and construction of NVIDIA apex's fused SGD. Importing this module does not need torch.
 
-NVIDIA's apex is built from source. The package of that name on PyPI is an unrelated web toolkit, and a
-build without ``APEX_CUDA_EXT=1`` lacks the kernels: both are recognised.
+NVIDIA's apex is built from source. The package apex on PyPI is an unrelated web toolkit, and a build
+without ``APEX_CUDA_EXT=1`` lacks the kernels. Both cases are detected.
 """
 
 import importlib
@@ -24,28 +24,28 @@ BUILD = (
 
 
 class ApexKind(Enum):
-    """What the name apex stands for in this Python."""
+    """What is installed under the name apex."""
 
     NVIDIA = "NVIDIA apex is installed, with its CUDA extensions"
     WITHOUT_EXTENSIONS = (
-        "NVIDIA apex is installed, but its CUDA extension amp_C cannot be imported: build it "
-        f"again for this torch ({BUILD})"
+        "NVIDIA apex is installed, but its CUDA extension amp_C cannot be imported: rebuild it "
+        f"for this version of torch ({BUILD})"
     )
     UNRELATED = (
-        "the installed package apex is not NVIDIA's but an unrelated one of that name, such as "
-        f"PyPI's web toolkit: pip uninstall apex; NVIDIA's is built from source ({BUILD})"
+        "the installed package apex is not NVIDIA's but an unrelated package of the same name, such as "
+        f"the web toolkit on PyPI: run pip uninstall apex, then build NVIDIA's from source ({BUILD})"
     )
-    NONE = f"NVIDIA apex is not installed; it is built from source ({BUILD})"
+    NONE = f"NVIDIA apex is not installed: build it from source ({BUILD})"
 
 
 def find_apex() -> ApexKind:
-    """Look for apex, importing nothing of an unrelated package.
+    """Detect which apex is installed, without importing an unrelated package.
 
-    NVIDIA's extension links to torch: import that first.
+    NVIDIA's extension links to torch, so torch must be imported first.
     """
     try:
         spec = importlib.util.find_spec("apex")
-    except (ImportError, ValueError):  # put into sys.modules by hand, without a spec
+    except (ImportError, ValueError):  # inserted into sys.modules without a spec
         spec = None
     if spec is None:
         return ApexKind.NONE
@@ -60,20 +60,19 @@ def find_apex() -> ApexKind:
 
 
 def fused_sgd(params: Iterable[Any], **options: float) -> "Optimizer":
-    """Return apex's FusedSGD; the arguments are those of torch's SGD.
+    """Return apex's FusedSGD, which takes the arguments of torch's SGD.
 
-    Its state is ``momentum_buffer``, like that of torch's SGD, so either resumes from the other's
-    checkpoint.
+    Both keep their state in ``momentum_buffer``, so each can resume from a checkpoint of the other.
     """
     optimizer: Optimizer = importlib.import_module("apex.optimizers").FusedSGD(params, **options)
     return optimizer
 
 
 def trial(device: "torch.device") -> str | None:
-    """Make a step of FusedSGD on a weight like the network's; return why it fails, None where it works.
+    """Try a step of FusedSGD on a weight like the network's; return why it fails, or None if it works.
 
-    A build for another GPU or torch imports, and fails on first use; older ones refuse weights in
-    channels_last_3d.
+    A build for another GPU or torch version imports, but fails on first use; older builds reject weights
+    in channels_last_3d.
     """
     import torch
 

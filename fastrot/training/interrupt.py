@@ -1,4 +1,4 @@
-"""Signals that end a run: they wait for the end of a step, on which all processes agree."""
+"""Signals that end a run after a step on which all processes agree."""
 
 import faulthandler
 import os
@@ -8,7 +8,7 @@ import threading
 from types import FrameType, TracebackType
 
 PREEMPTED, INTERRUPTED = 1, 2
-"""How a stop was asked for: by the machine's keeper, or by a person. The higher one wins."""
+"""A stop requested by the scheduler (SIGTERM, SIGUSR1) or by the user (Ctrl-C). The higher value wins."""
 
 _NOW_S = 2.0
 _INTERRUPTED_CODE, _QUIT_CODE = 130, 131
@@ -16,13 +16,14 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal
 
 
 class Interrupt:
-    """While entered, notes the first SIGINT, SIGTERM, SIGUSR1, SIGHUP or SIGQUIT in ``asked``.
+    """A context that records SIGINT, SIGTERM, SIGUSR1, SIGHUP and SIGQUIT in ``asked``.
 
-    A second SIGINT acts at once; a second SIGQUIT prints what every thread is doing and ends the process.
-    A SIGHUP that is ignored already, as under nohup, stays ignored.
-    torchrun passes Ctrl-C on as a SIGTERM besides the terminal's SIGINT, which is one request, not two.
-    At once means at once: a process that waits in a library, for a device or for another process,
-    does not run Python's handlers, and is ended by a thread after two seconds.
+    A second SIGINT ends the process immediately; a second SIGQUIT prints the stack of every thread and ends
+    the process. A SIGHUP that is already ignored, for example under nohup, stays ignored. torchrun forwards
+    Ctrl-C as a SIGTERM in addition to the terminal's SIGINT, which counts as one request.
+
+    A process that is blocked in a library, on a device or on another process does not run Python's signal
+    handlers. A thread therefore ends it two seconds after the second SIGINT.
 
     Attributes:
         asked: 0, PREEMPTED or INTERRUPTED.
@@ -39,24 +40,24 @@ class Interrupt:
         self.asked = max(self.asked, INTERRUPTED if number == signal.SIGINT else PREEMPTED)
 
     def __enter__(self) -> "Interrupt":
-        # Python lets only the main thread set handlers; in others, who interrupts decides what happens.
+        # Only the main thread can set handlers. In other threads, the caller's handlers stay in place.
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
                     continue
                 self._before[number] = signal.signal(number, self._note)
-            self._told, self._tell = socket.socketpair()
-            self._tell.setblocking(False)
-            self._woken = signal.set_wakeup_fd(self._tell.fileno(), warn_on_full_buffer=False)
+            self._receiver, self._sender = socket.socketpair()
+            self._sender.setblocking(False)
+            self._woken = signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
             threading.Thread(target=self._watch, name="fastrot-interrupt", daemon=True).start()
         return self
 
     def _watch(self) -> None:
-        """Read the numbers of signals, which the interpreter writes whatever the main thread does."""
+        """Read signal numbers, which the interpreter writes even while the main thread is blocked."""
         interrupts = quits = 0
-        with self._told:
+        with self._receiver:
             while interrupts < 2:
-                numbers = self._told.recv(64)
+                numbers = self._receiver.recv(64)
                 if not numbers:
                     return
                 interrupts += numbers.count(signal.SIGINT)
@@ -76,6 +77,6 @@ class Interrupt:
         self._left.set()
         if self._before:
             signal.set_wakeup_fd(self._woken)
-            self._tell.close()
+            self._sender.close()
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]

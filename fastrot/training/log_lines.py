@@ -1,4 +1,4 @@
-"""What a run's log says: how it starts, its averages, and the clips that were replaced."""
+"""The log lines of a run: its start, its averages, and the clips that were replaced."""
 
 from dataclasses import asdict
 
@@ -11,25 +11,25 @@ from pipelines.loading.batches import BatchLoader
 
 
 def opening_lines(start: Start) -> list[str]:
-    """Return the lines about where, on what and from which step a run trains."""
+    """Return the first lines of the log: device, data, schedule and start step."""
     config, runtime, task, step = start.config, start.runtime, start.task, start.trainer.step
     optim, batch = config.optim, config.train.batch
     lines = [
         runtime.describe(),
         f"{config.task}, {task.answer}, {start.data.videos} videos of {config.data.store} "
-        f"(split {config.data.split}), batch {batch} videos = {batch * task.views} clips a step, "
+        f"(split {config.data.split}), batch {batch} videos = {batch * task.views} clips per step, "
         f"{start.steps} steps, init {config.init}",
     ]
     if optim.lr_batch:
         lines.append(
             f"learning rate {scaled_lr(optim, batch):g} = optim.lr {optim.lr:g} x batch {batch} / "
-            f"optim.lr_batch {optim.lr_batch}, a batch of {batch // runtime.world} a process"
+            f"optim.lr_batch {optim.lr_batch}, {batch // runtime.world} videos per process"
         )
     lines += [start.trainer.optimizer_note, start.folder.note, *start.notes]
     if step:
         lines.append(f"resuming after step {step}")
     if start.evaluation_owed:
-        lines.append(f"step {step} has not been evaluated yet: doing that first")
+        lines.append(f"step {step} has not been evaluated yet: evaluating it first")
     if runtime.is_main:
         clips = (start.steps - step) * batch * task.views
         lines.append(cpu_note(clips * start.flops, runtime) or "")
@@ -37,10 +37,10 @@ def opening_lines(start: Start) -> list[str]:
 
 
 def log_window(start: Start, loader: BatchLoader, clock: Clock) -> None:
-    """Record the averages since the last call. Clips count as the network sees them: rotated.
+    """Record the averages since the last call. Every rotation counts as a clip.
 
     Raises:
-        FastrotError: the loss is not finite any more.
+        FastrotError: The loss is no longer finite.
     """
     trainer, folder, standing = start.trainer, start.folder, start.standing
     batch, views = start.config.train.batch, start.task.views
@@ -60,7 +60,7 @@ def log_window(start: Start, loader: BatchLoader, clock: Clock) -> None:
         "clips": window.clips,
         "clips_per_s": videos_per_s * views,
         "videos_per_s": videos_per_s,
-        # Of all processes; padded channels and recomputation do not count.
+        # Of all processes, without padded channels and recomputation.
         "useful_tflop_per_s": videos_per_s * views * start.flops / 1e12,
         "data_wait_share": lap.waited / lap.seconds,
         "clips_replaced": standing.replaced,
@@ -77,9 +77,9 @@ def log_window(start: Start, loader: BatchLoader, clock: Clock) -> None:
 
 
 def log_replaced(start: Start, loader: BatchLoader) -> None:
-    """Count the clips that were replaced in any process, and name them in the log and the metrics.
+    """Count the clips that were replaced in any process, and list them in the log and the metrics.
 
-    All processes call this together.
+    This is a collective operation: all processes must call it.
     """
     folder, step, replaced = start.folder, start.trainer.step, loader.take_replaced()
     clips = of_all_processes(replaced, start.runtime)

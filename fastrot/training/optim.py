@@ -1,4 +1,4 @@
-"""SGD and the learning rate's schedules (section 4.2)."""
+"""SGD and the learning rate schedules (section 4.2)."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -13,15 +13,15 @@ from fastrot.config.schema import Precision
 from fastrot.training.apex import ApexKind, find_apex, fused_sgd, trial
 from pipelines.errors import UsageError
 
-# Of a parameter group's entries, those that say how the step is computed, not what: they are this
-# machine's, whatever a checkpoint says.
+# The entries of a parameter group that select the implementation of the step, not its result. They depend on
+# the machine, so the values in a checkpoint are ignored.
 _HOW = ("foreach", "fused", "differentiable", "maximize")
 
 _WAITS = "apex's FusedSGD makes the host wait for the GPU at every step"
 
 
 def count_steps(train: TrainConfig, videos: int) -> int:
-    """Return the run's iterations; epochs are rounded up to whole iterations."""
+    """Return the number of iterations of the run; epochs are rounded up to whole iterations."""
     if train.iterations is not None:
         return train.iterations
     assert train.epochs is not None
@@ -29,22 +29,22 @@ def count_steps(train: TrainConfig, videos: int) -> int:
 
 
 def scaled_lr(optim: OptimConfig, batch: int) -> float:
-    """Return the learning rate for a global batch: linear in it from ``optim.lr_batch`` on, where given."""
+    """Return the learning rate for a global batch, scaled linearly from ``optim.lr_batch`` if that is set."""
     return optim.lr * batch / optim.lr_batch if optim.lr_batch else optim.lr
 
 
 def choose_backend(
     config: OptimConfig, device: torch.device, precision: Precision
 ) -> tuple[Literal["torch", "apex"], str]:
-    """Return whose SGD ``optim.backend`` means on this device, and a line for the log that says why.
+    """Return which SGD ``optim.backend`` selects on this device, and a log line with the reason.
 
-    With fp16 auto means torch's: apex's leaves it to the host to ask at every step whether the gradients
-    are finite, and the host waits for the answer.
+    With fp16, auto selects torch's: with apex's, the host checks at every step whether the gradients are
+    finite, and has to wait for the GPU.
 
     Raises:
-        UsageError: apex is asked for, and is not NVIDIA's, lacks its extensions, or does not work here.
+        UsageError: apex is requested, but it is not NVIDIA's, lacks its extensions, or does not work here.
     """
-    fused = "fused" if device.type == "cuda" else "plain, for a CPU gains nothing by fusing"
+    fused = "fused" if device.type == "cuda" else "not fused, which is no faster on a CPU"
     if config.backend == "torch":
         return "torch", f"optimizer: torch SGD ({fused})"
     if config.backend == "auto" and precision == "fp16":
@@ -57,7 +57,7 @@ def choose_backend(
         waits = f"; with fp16 {_WAITS}" if precision == "fp16" else ""
         return "apex", f"optimizer: NVIDIA apex FusedSGD{waits}"
     if config.backend == "apex":
-        raise UsageError(f"optim.backend is apex, but {fault}; optim.backend=torch needs no apex")
+        raise UsageError(f"optim.backend is apex, but {fault}; or set optim.backend=torch")
     return "torch", f"optimizer: torch SGD ({fused}); {fault}"
 
 
@@ -68,10 +68,10 @@ def make_optimizer(
     *,
     backend: Literal["torch", "apex"] = "torch",
 ) -> Optimizer:
-    """Return SGD over the network's trained weights, fused where they are on a GPU.
+    """Return SGD over the trainable weights of the network, fused if they are on a GPU.
 
-    BatchNorm's weights and all biases are a group of their own, without decay, where
-    ``config.decay_norms`` says so. One-dimensional weights are exactly these.
+    If ``config.decay_norms`` is false, BatchNorm weights and all biases form a separate group without weight
+    decay. These are exactly the one-dimensional weights.
     """
     trained = [weight for weight in network.parameters() if weight.requires_grad]
     groups: list[dict[str, Any]] = [{"params": trained}]
@@ -88,7 +88,7 @@ def make_optimizer(
     }
     if backend == "apex":
         return fused_sgd(groups, **options)
-    # Fused, the step under fp16's scaler does not ask the GPU whether the gradients are finite.
+    # With the fused step, the fp16 scaler does not wait for the GPU to check that the gradients are finite.
     optimizer = SGD(groups, **options, fused=all(weight.is_cuda for weight in trained) or None)
     if optimizer.defaults["fused"]:
         start_momenta(optimizer)
@@ -96,10 +96,10 @@ def make_optimizer(
 
 
 def start_momenta(optimizer: SGD) -> None:
-    """Let momenta begin as zeros, which is what SGD's first step comes to.
+    """Initialise the momenta to zero, which is equivalent to SGD's own first step.
 
-    torch's fused SGD leaves them uninitialised where the scaler skips the first step, as it does
-    whenever its first scale is too high (torch 2.13), and goes on from what lay in memory.
+    torch's fused SGD (torch 2.13) leaves them uninitialised if the scaler skips the first step, which
+    happens whenever its initial scale is too high, and then continues from arbitrary memory contents.
     """
     for group in optimizer.param_groups:
         for weight in group["params"] if group["momentum"] else ():
@@ -107,9 +107,9 @@ def start_momenta(optimizer: SGD) -> None:
 
 
 def load_optimizer(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
-    """Load momenta and rates, of torch's SGD or of apex's alike, and step as this optimizer does.
+    """Load momenta and hyperparameters of torch's or apex's SGD, but keep this optimizer's implementation.
 
-    A checkpoint also says whether the step was fused, which the next machine may not be able to.
+    A checkpoint also stores whether the step was fused, which may not be possible on this machine.
     """
     ours = [{key: group[key] for key in _HOW if key in group} for group in optimizer.param_groups]
     optimizer.load_state_dict(dict(state))
@@ -122,17 +122,17 @@ def load_optimizer(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
 def learning_rate(
     config: OptimConfig, lr: float, *, steps: int, steps_per_epoch: float
 ) -> Callable[[int], float]:
-    """Return the schedule: the learning rate of a step, counted from 0.
+    """Return the schedule: a function from the step, counted from 0, to the learning rate.
 
-    It depends on nothing but the step's number, so that a resumed run needs no state of it. Warm-up is a
-    factor on the schedule, (step + 1) / (warmup + 1) up to 1: the drops of ``step`` stay at the multiples
-    of ``step_size``. A cosine is that of the steps after the warm-up, and ``onecycle`` is torch's.
+    The rate depends only on the step, so resuming needs no scheduler state. Warm-up multiplies the schedule
+    by (step + 1) / (warmup + 1), at most 1, so the drops of ``step`` stay at multiples of ``step_size``. The
+    cosine covers the steps after the warm-up. ``onecycle`` is the same as torch's.
 
     Args:
-        config: which schedule.
-        lr: its highest rate.
-        steps: iterations of the run.
-        steps_per_epoch: iterations of an epoch, for ``step_unit`` epochs.
+        config: The schedule and its settings.
+        lr: The highest rate.
+        steps: Iterations of the run.
+        steps_per_epoch: Iterations per epoch, for ``step_unit`` epochs.
     """
     if config.schedule == "onecycle":
         return lambda step: _one_cycle(step, lr, steps)
@@ -151,7 +151,7 @@ def learning_rate(
 
 
 def _one_cycle(step: int, lr: float, steps: int) -> float:
-    """Rise from lr / 25 to ``lr`` in the first 30 % of the steps, and fall to lr / 250,000 by the last."""
+    """Return the rate, which rises from lr / 25 to ``lr`` in 30 % of the steps and falls to lr / 250,000."""
     low, top, last = lr / 25, 0.3 * steps - 1, steps - 1
     if step <= top:
         return _fall(low, lr, step / top)
@@ -166,6 +166,6 @@ def _fall(start: float, end: float, share: float) -> float:
 def clip_gradients(
     network: torch.nn.Module, scaler: torch.amp.GradScaler, optimizer: Optimizer, most: float
 ) -> None:
-    """Scale all gradients down so that their norm is at most ``most``."""
+    """Clip the gradients to a total norm of at most ``most``."""
     scaler.unscale_(optimizer)
     nn.utils.clip_grad_norm_(network.parameters(), most)

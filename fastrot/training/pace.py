@@ -1,4 +1,4 @@
-"""How long a run takes: by arithmetic before the first step on a CPU, then by the first steps themselves."""
+"""Estimates of how long a run takes: on a CPU before the first step, then from the first steps."""
 
 import time
 
@@ -9,21 +9,21 @@ from fastrot.distributed.runtime import MEMORY_FORMAT, Runtime
 from fastrot.terminal.console import duration, rate_text
 
 FIRST_STEPS = (1, 2, 5, 10)
-"""Steps after which a process says how fast it is, however rarely it logs."""
+"""Steps after which a process reports its rate, regardless of ``train.log_every``."""
 
 LONG_S = 24 * 3600.0
-"""Seconds above which a run on a CPU is likely a mistake."""
+"""Seconds above which a run on a CPU is probably a mistake."""
 
 _WORTH_MEASURING = 1e15
-"""FLOP that any CPU gets through within a day."""
+"""FLOP that any CPU completes within a day."""
 
 
 class Pace:
-    """The rate over a process's first steps.
+    """The rate over the first steps of a process.
 
     Args:
-        step: where training starts.
-        steps: iterations of the run.
+        step: The step at which training starts.
+        steps: Iterations of the run.
     """
 
     def __init__(self, step: int, steps: int):
@@ -32,16 +32,16 @@ class Pace:
         self._first_s = 0.0
 
     def due(self, step: int) -> bool:
-        """Return whether this step's rate is to be told."""
+        """Return whether to report the rate after this step."""
         return step - self._start in FIRST_STEPS
 
     def line(self, step: int, seconds: float) -> str:
-        """Return the line for a step that is due.
+        """Return the log line for a step that is due.
 
         Args:
-            step: the one just done.
-            seconds: of training since the start. The first step, which waits for the first batch and
-                sets much up, does not count from the second on.
+            step: The step just done.
+            seconds: Seconds of training since the start. From the second step on, the first one is left out,
+                because it includes the wait for the first batch and other setup.
         """
         done = step - self._start
         if done == 1:
@@ -54,11 +54,11 @@ class Pace:
 
 
 def cpu_note(flop: float, runtime: Runtime) -> str | None:
-    """Return what to say at once about a run that would take a CPU days; None for all others.
+    """Return a warning for a run that would take days on a CPU; None for all others.
 
     Args:
-        flop: of the steps that are left, over all processes.
-        runtime: where they run.
+        flop: Operations of the remaining steps, over all processes.
+        runtime: The processes and their device.
     """
     if runtime.device.type != "cpu" or flop < _WORTH_MEASURING:
         return None
@@ -67,14 +67,14 @@ def cpu_note(flop: float, runtime: Runtime) -> str | None:
         return None
     return (
         f"on this CPU the run would take about {duration(flop / rate)}: {flop / 1e15:,.0f} PFLOP, at "
-        f"{rate / 1e12:.2g} TFLOP/s in a convolution like its own. Its config is meant for GPUs. On a CPU, "
-        "use `fastrot demo --source VIDEOS`, or the configs demo/pretrain.yaml and demo/finetune.yaml"
+        f"{rate / 1e12:.2g} TFLOP/s measured in a similar convolution. This config is meant for GPUs. On a "
+        "CPU, use `fastrot demo --source VIDEOS`, or the configs demo/pretrain.yaml and demo/finetune.yaml."
     )
 
 
 def measured_rate() -> float:
-    """Return this process's FLOP/s in training a convolution of the first stage; takes a moment."""
-    # Ones instead of random numbers: the run's generators must not notice.
+    """Measure this process's FLOP/s in training a convolution of the first stage."""
+    # Ones instead of random numbers, so that the state of the random generators does not change.
     clips, channels, size = 4, 64, (8, 28, 28)
     inputs = torch.ones(clips, channels, *size).contiguous(memory_format=MEMORY_FORMAT)
     weight = torch.ones(channels, channels, 3, 3, 3).contiguous(memory_format=MEMORY_FORMAT)

@@ -1,4 +1,4 @@
-"""Where a step's time goes: named ranges for NVIDIA's profilers, and a window of torch's own profiler."""
+"""Profiling of training steps: named ranges for NVIDIA's profilers, and traces of torch's profiler."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from pipelines.files import replacing
 
 @contextmanager
 def span(name: str) -> Iterator[None]:
-    """Name what happens within: an NVTX range where there is a GPU, and one in torch's profiler."""
+    """Mark the context as a named range in torch's profiler and, with a GPU, in NVTX."""
     nvtx = _has_cuda()
     if nvtx:
         torch.cuda.nvtx.range_push(name)  # type: ignore[no-untyped-call]
@@ -33,7 +33,7 @@ def span(name: str) -> Iterator[None]:
 
 @functools.cache
 def _has_cuda() -> bool:
-    """Builds of torch without CUDA raise on NVTX."""
+    """Return whether NVTX can be used: builds of torch without CUDA raise an error."""
     return torch.cuda.is_available()
 
 
@@ -41,18 +41,18 @@ def _has_cuda() -> bool:
 def profiled(
     config: ProfileConfig, path: Path, *, done: Callable[[str], None]
 ) -> Iterator[Callable[[], None]]:
-    """Profile the steps that the config says, and write their Chrome trace.
+    """Profile the steps that the config selects, and write a Chrome trace.
 
     Args:
-        config: which steps after this one.
-        path: of the trace, a JSON file.
-        done: called with a line about the trace: how many steps are in it, or that there is none.
+        config: The steps to profile, counted from the current one.
+        path: Path of the trace, a JSON file.
+        done: Called with a line that reports how many steps were profiled.
 
     Yields:
-        What to call after each step.
+        A function to call after each step.
 
     Raises:
-        FastrotError: the trace cannot be written.
+        FastrotError: The trace cannot be written.
     """
     if not config.steps:
         yield lambda: None
@@ -65,9 +65,7 @@ def profiled(
             return
         with replacing(path) as temporary:
             profiler.export_chrome_trace(str(temporary))
-        done(
-            f"profiled {ended - before} steps: {path} opens in chrome://tracing or ui.perfetto.dev"
-        )
+        done(f"profiled {ended - before} steps: open {path} in chrome://tracing or ui.perfetto.dev")
 
     activities = [ProfilerActivity.CPU]
     if _has_cuda():
@@ -86,6 +84,6 @@ def profiled(
         yield step
     if ended <= before:
         done(
-            f"profiled no step: the run ended after {ended}, and profile.wait and profile.warmup are "
-            f"{before} together"
+            f"no step was profiled: the run ended after {ended} steps, but profile.wait + profile.warmup "
+            f"is {before}"
         )

@@ -1,4 +1,4 @@
-"""What a training run comes to."""
+"""The results of a training run."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,12 +8,12 @@ from fastrot.runs.run_folder import RunFolder
 
 @dataclass
 class Standing:
-    """What a run has come to so far; part of its checkpoints.
+    """The results of a run so far, stored in its checkpoints.
 
-    ``loss`` and ``accuracy`` (0..1) are averages over the last logged window of training;
-    ``eval_accuracy`` is the last one and ``best_accuracy`` the best one on ``data.eval_split``, None
-    where nothing was evaluated; ``seconds`` counts training only; ``replaced`` counts clips that could not
-    be read or decoded, and gave way to others.
+    ``loss`` and ``accuracy`` (0..1) are averages over the last logged window of training.
+    ``eval_accuracy`` is the last and ``best_accuracy`` the best accuracy on ``data.eval_split``, or None if
+    nothing was evaluated. ``seconds`` counts training only. ``replaced`` counts unreadable clips that were
+    replaced by others.
     """
 
     loss: float = float("nan")
@@ -26,7 +26,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A finished run: its folder, its checkpoints (``best`` is None where nothing was evaluated)."""
+    """The results of a finished run; ``best`` is None if nothing was evaluated."""
 
     folder: Path
     last: Path
@@ -41,7 +41,7 @@ class TrainResult:
 
     @classmethod
     def of(cls, folder: RunFolder, steps: int, standing: Standing) -> "TrainResult":
-        """Return what a run has come to after ``steps``."""
+        """Return the results of a run after ``steps``."""
         return cls(
             folder=folder.path,
             last=folder.last,

@@ -1,4 +1,4 @@
-"""May this run go on from that checkpoint? Only where what it computes has not changed."""
+"""Checks whether a run can resume from a checkpoint: what it computes must not have changed."""
 
 import hashlib
 import json
@@ -14,10 +14,10 @@ from fastrot.runs.run_folder import RunFolder
 from fastrot.training.result import Standing
 from pipelines.errors import FastrotError, UnreadableError, UsageError
 
-# What may differ between a run and its continuation, for it does not change what is computed (whose
-# kernels do it changes the rounding, as another machine does). The store may have moved (its videos
-# are compared instead), and micro-batches may be shared out otherwise (their number is compared). A
-# run may be made longer where no schedule depends on its length.
+# Keys that may differ when a run is resumed, because they do not change what is computed (different kernels
+# change the rounding, as does another machine). The store may have moved (its videos are compared
+# instead), and micro-batches may be distributed differently (their number is compared). The length of a run
+# may change if no schedule depends on it.
 FREE = frozenset(
     [
         "name",
@@ -50,7 +50,7 @@ LENGTH = frozenset(["train.iterations", "train.epochs"])
 
 
 def config_hash(config: Config) -> str:
-    """Return the SHA-256 of a config's values, in hexadecimal digits."""
+    """Return the SHA-256 of a config's values in hexadecimal."""
     return hashlib.sha256(json.dumps(to_mapping(config), sort_keys=True).encode()).hexdigest()
 
 
@@ -62,56 +62,55 @@ def check_resumable(
     *,
     anyway: bool = False,
 ) -> list[str]:
-    """Compare a checkpoint with the run that would go on from it; return what differs and matters.
+    """Compare a checkpoint with the run that resumes from it, and return the relevant differences.
 
     Args:
-        path: the checkpoint's, for the message.
-        values: what was loaded from it.
-        config: the run's.
-        now: ``videos`` (digest of the chosen videos), ``slots`` (micro-batches a step over all
+        path: Path of the checkpoint, for the message.
+        values: The contents of the checkpoint.
+        config: The config of the run.
+        now: ``videos`` (digest of the selected videos), ``slots`` (micro-batches per step over all
             processes) and ``short_clips`` (see ``TrainingData``) of the run.
-        anyway: allow differences.
+        anyway: Allow differences.
 
     Raises:
-        UsageError: something that matters differs; the message names every key.
+        UsageError: There is a relevant difference; the message lists every key.
     """
     by_length = config.optim.schedule in ("onecycle", "cosine")
     free = FREE if by_length else FREE | LENGTH
     before, after = _flat(values["config"]), _flat(to_mapping(config))
     differing = [
-        f"{key}: {before.get(key)!r} then, {after.get(key)!r} now"
+        f"{key} was {before.get(key)!r}, is now {after.get(key)!r}"
         for key in sorted(before.keys() | after.keys())
         if key not in free and before.get(key) != after.get(key)
     ]
     if values["videos"] != now["videos"]:
-        differing.append("the videos of data.split are others than then")
+        differing.append("data.split selects different videos")
     if values["slots"] != now["slots"]:
         differing.append(
-            f"processes x train.accumulate: {values['slots']} then, {now['slots']} now"
+            f"processes x train.accumulate was {values['slots']}, is now {now['slots']}"
         )
-    # Checkpoints of an earlier version hold torch's schedulers: where there was a warm-up, a sequence of two.
+    # Checkpoints of an earlier version contain torch's schedulers: with a warm-up, a sequence of two.
     if config.optim.schedule == "step" and "_schedulers" in values.get("scheduler", {}):
         differing.append(
-            "the learning rate's drops were counted from the end of the warm-up then, and are counted "
-            "from the first step now"
+            "an earlier version counted the drops of the learning rate from the end of the warm-up, this "
+            "one counts them from the first step"
         )
-    if now["short_clips"] and "short_clips" not in values:  # of a version in which they looped
+    if now["short_clips"] and "short_clips" not in values:  # a version that looped them
         differing.append(
-            "some videos are shorter than a clip: their clips jumped to the start then, and turn back at "
-            "the end now"
+            "some videos are shorter than a clip: an earlier version repeated them from the start, this one "
+            "plays them backwards at the end"
         )
     if differing and not anyway:
         raise UsageError(
-            f"{path} cannot be resumed, because the run has changed ({'; '.join(differing)}): "
-            "undo the change, start a new run with another name=..., or resume with the new values by "
-            "--resume-anyway"
+            f"cannot resume from {path}: the run has changed ({'; '.join(differing)}). Undo the change, "
+            "start a new run with another name=..., or use the new values with --resume-anyway."
         )
     return differing
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint to resume from: its values, how the run stood, and lines for the log."""
+    """A checkpoint to resume from: its contents, the results of the run so far, and log lines."""
 
     values: dict[str, Any]
     standing: Standing
@@ -131,18 +130,18 @@ def find_saved(
     *,
     anyway: bool,
 ) -> Saved | None:
-    """Return the newest good checkpoint of a run, checked against its config; None where there is none.
+    """Return the newest readable checkpoint of a run, checked against its config; None if there is none.
 
     Args:
-        folder: the run's.
-        runtime: all of its processes call this together.
-        config: the run's.
-        now: as in ``check_resumable``.
-        anyway: allow differences.
+        folder: Folder of the run.
+        runtime: All of its processes must call this function.
+        config: Config of the run.
+        now: As in ``check_resumable``.
+        anyway: Allow differences.
 
     Raises:
-        UsageError: something that matters differs.
-        FastrotError: no checkpoint can be read, or it is of another version.
+        UsageError: There is a relevant difference.
+        FastrotError: No checkpoint can be read, or it is from another version.
     """
     values: dict[str, Any] | None = None
 
@@ -154,7 +153,7 @@ def find_saved(
     path, notes = runtime.on_main(find)
     if path is None:
         return None
-    if values is None:  # the first process has read it already
+    if values is None:  # not the first process, which has already loaded it
         values = load_checkpoint(path)
     try:
         changes = check_resumable(path, values, config, now, anyway=anyway)
@@ -163,7 +162,7 @@ def find_saved(
         if missing or not isinstance(values["rng"], list):
             raise KeyError(*sorted(missing or ["rng"]))
     except (KeyError, TypeError) as error:
-        raise FastrotError(f"{path} is of another version of fastrot: {error}") from None
+        raise FastrotError(f"{path} is from another version of fastrot: {error}") from None
     if changes:
         notes.append(f"resuming with changes: {'; '.join(changes)}")
     return Saved(values, standing, notes)
@@ -172,14 +171,15 @@ def find_saved(
 def newest_good(
     candidates: Sequence[Path],
 ) -> tuple[Path | None, dict[str, Any] | None, list[str]]:
-    """Return the first checkpoint that is whole, what is in it, and a sentence about each one before it.
+    """Return the first intact checkpoint, its contents, and a line about each damaged one before it.
 
     Args:
-        candidates: of one run, the newest first; none make the answer None.
+        candidates: Checkpoints of one run, newest first. If empty, the path and contents are None.
 
     Raises:
-        UnreadableError: the system refuses to read one, which may be whole: an older one would lose steps.
-        FastrotError: there are some, and none can be read.
+        UnreadableError: The system cannot read a checkpoint that may be intact. Falling back to an older one
+            would lose steps.
+        FastrotError: There are checkpoints, but none is intact.
     """
     errors = []
     for path in candidates:
@@ -193,7 +193,7 @@ def newest_good(
         return path, values, [f"{error}; using {path} instead" for error in errors]
     if errors:
         raise FastrotError(
-            f"no checkpoint of the run can be read: {'; '.join(errors)}. Remove its folder to begin again"
+            f"no checkpoint of the run can be read: {'; '.join(errors)}. Remove its folder to start again."
         )
     return None, None, []
 

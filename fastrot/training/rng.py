@@ -1,4 +1,4 @@
-"""The state of every random generator of a process, as bytes of tensors and plain values."""
+"""The state of all random generators of a process, serialised as tensors and plain values."""
 
 import io
 import random
@@ -16,7 +16,7 @@ def seed_rngs(seed: int) -> None:
 
 
 def rng_state(device: torch.device) -> bytes:
-    """Return the states of torch's, numpy's and Python's generators, and of the device's if it is a GPU."""
+    """Return the states of torch's, numpy's and Python's generators, and of the device if it is a GPU."""
     drawn = np.random.get_state(legacy=False)
     assert isinstance(drawn, dict)
     states: dict[str, Any] = {
@@ -32,7 +32,7 @@ def rng_state(device: torch.device) -> bytes:
 
 
 def set_rng_state(data: bytes, device: torch.device) -> None:
-    """Set all generators as they were; a GPU's only where one was saved."""
+    """Restore all generators; that of the GPU only if one was saved."""
     states = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     torch.set_rng_state(states["cpu"])
     np.random.set_state(states["numpy"])
@@ -42,5 +42,5 @@ def set_rng_state(data: bytes, device: torch.device) -> None:
 
 
 def _plain(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the generator's words as plain numbers: arrays are not what a checkpoint may hold."""
+    """Return the generator state as plain numbers, because a checkpoint cannot contain numpy arrays."""
     return {key: np.asarray(value).tolist() for key, value in state.items()}

@@ -41,31 +41,30 @@ def train(
     quiet: bool = False,
     what: str | None = None,
 ) -> TrainResult:
-    """Train as the config says, alone or as one of torchrun's processes.
+    """Train according to a config, in a single process or under torchrun.
 
-    The first Ctrl-C, or a SIGTERM, SIGUSR1, SIGHUP or SIGQUIT, ends the run after the current step (on
-    several GPUs the one after it), with a checkpoint, in all processes. A second Ctrl-C ends it at once,
-    a second SIGQUIT with every thread's stack.
+    The first Ctrl-C, or a SIGTERM, SIGUSR1, SIGHUP or SIGQUIT, ends the run in all processes after the
+    current step (on several GPUs, the step after it) and saves a checkpoint. A second Ctrl-C ends it
+    immediately; a second SIGQUIT also prints the stack of every thread.
 
     Args:
-        config: what to do.
-        resume: continue from the run's last checkpoint, or begin if there is none yet. A run that is
-            done already is left as it is, unless its last evaluation is missing. torchrun's restarts
-            resume in any case.
-        anyway: resume a run whose config has changed, with the new values.
-        quiet: print no log lines, only progress; train.log has them all the same.
-        what: the name on the progress display, instead of the run's.
+        config: The config of the run.
+        resume: Resume from the last checkpoint of the run, or start if there is none yet. A finished run is
+            left unchanged, unless its last evaluation is missing. Restarts by torchrun always resume.
+        anyway: Resume a run whose config has changed, with the new values.
+        quiet: Print only progress and no log lines; ``train.log`` contains them in any case.
+        what: Name in the progress display; the name of the run by default.
 
     Raises:
-        UsageError: the config does not fit the store or the processes; the run exists already; a
-            resumed run has changed.
-        FastrotError: a file is missing, damaged or cannot be written; another process trains this run.
-        KeyboardInterrupt: Ctrl-C, after the checkpoint was written.
-        PreemptedError: one of the other signals, after the checkpoint was written.
+        UsageError: The config does not fit the store or the processes, the run already exists, or a resumed
+            run has changed.
+        FastrotError: A file is missing, damaged or cannot be written, or another process trains this run.
+        KeyboardInterrupt: Ctrl-C was pressed; the checkpoint has been written.
+        PreemptedError: One of the other signals was received; the checkpoint has been written.
     """
     config.check_runnable()
     if config.task == "rotation":
-        make_task(config, ())  # refuses wrong angles before any data is read
+        make_task(config, ())  # rejects invalid angles before any data is read
     resume = resume or anyway or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
     train_config = config.train
     with (
@@ -80,21 +79,21 @@ def train(
     ):
         folder = RunFolder(config, writes=runtime.is_main, quiet=quiet)
         data = training_data(config)
-        # Explained within too, so that the folder's state says what was wrong.
+        # Also explained inside the context, so that the state in the folder contains the explanation.
         with folder.owned(runtime, new=not resume), runtime.explaining():
             start = begin(config, runtime, folder, data, resume=resume, anyway=anyway)
             if start.done:
                 folder.step = start.trainer.step
-                folder.log(f"{folder.path} is done already: {folder.step} steps")
+                folder.log(f"{folder.path} is already complete: {folder.step} steps")
             else:
                 _run(start, quiet=quiet, what=what or config.name)
             return TrainResult.of(folder, start.trainer.step, start.standing)
 
 
 def _run(start: Start, *, quiet: bool, what: str) -> None:
-    """Open the data and the folder, and train while watching for signals, showing progress and profiling."""
+    """Open the data and the folder, and train with signal handling, progress display and profiling."""
     config, runtime, folder, first = start.config, start.runtime, start.folder, start.trainer.step
-    # Made before the folder, so that a batch or crop that does not fit leaves nothing behind.
+    # Created before the folder, so that an invalid batch or crop leaves no folder behind.
     loader = start.data.loader(
         runtime, start_step=first, steps=start.steps, positions=start.positions
     )
@@ -152,8 +151,8 @@ def _loop(
                 _save_last(start, loader, evaluation_owed=evaluating and bool(stop))
         if stop:
             folder.log(
-                f"interrupted after step {step}, saved in {folder.last}: "
-                "the same command with --resume continues"
+                f"interrupted after step {step}, checkpoint saved in {folder.last}: "
+                "run the same command with --resume to continue"
             )
             raise KeyboardInterrupt if stop == INTERRUPTED else PreemptedError
 
@@ -161,7 +160,7 @@ def _loop(
 def _evaluate(start: Start, loader: BatchLoader) -> None:
     """Measure the accuracy on data.eval_split, and keep the best network.
 
-    A checkpoint goes before: whatever ends the evaluation, a resumed run begins with it.
+    A checkpoint is saved first, so that a run interrupted during the evaluation resumes with it.
     """
     config, runtime, folder, standing = start.config, start.runtime, start.folder, start.standing
     network, step = start.trainer.network, start.trainer.step
@@ -189,7 +188,7 @@ def _evaluate(start: Start, loader: BatchLoader) -> None:
 
 
 def _save_last(start: Start, loader: BatchLoader, *, evaluation_owed: bool = False) -> None:
-    """Save, and keep the checkpoint under its step's number too."""
+    """Save the last checkpoint, and also keep it under the number of its step."""
     _save(start, loader, start.folder.last, evaluation_owed=evaluation_owed)
     if start.runtime.is_main and start.config.train.keep:
         start.folder.keep(start.trainer.step, start.config.train.keep)
@@ -200,7 +199,7 @@ def _save(start: Start, loader: BatchLoader, path: Path, *, evaluation_owed: boo
     trainer.require_finite(folder.last)
     log_replaced(start, loader)
     positions = runtime.all_bytes(loader.position())
-    state = trainer.state()  # by every process: they exchange their totals
+    state = trainer.state()  # collective: the processes exchange their totals
     if runtime.is_main:
         save_checkpoint(
             path,

@@ -1,4 +1,4 @@
-"""Where a training run starts: its data, its network, and the checkpoint that it resumes from."""
+"""The start of a training run: its data, its network, and the checkpoint that it resumes from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,18 +24,18 @@ class Start:
     """A run before its first step in this process.
 
     Attributes:
-        config: what to do.
-        runtime: where.
-        folder: the run's, not yet opened.
-        data: what to train on.
-        task: what to learn.
-        trainer: the network and its optimizer, at the step from which to train.
-        steps: iterations of the whole run.
-        standing: the run's results up to the trainer's step; kept up to date while it trains.
-        identity: what a resumed run must find unchanged.
-        positions: each process's position in its data, where the run resumes.
-        evaluation_owed: the trainer's step has not been evaluated yet.
-        notes: lines for the log about the weights and the checkpoint.
+        config: The config of the run.
+        runtime: The processes and their device.
+        folder: Folder of the run, not yet opened.
+        data: The training data.
+        task: The task to train.
+        trainer: The network and its optimizer, at the current step.
+        steps: Iterations of the whole run.
+        standing: The results of the run so far; updated during training.
+        identity: Values that must not change when the run is resumed.
+        positions: The position of each process in its data, for a resumed run.
+        evaluation_owed: Whether the current step still has to be evaluated.
+        notes: Log lines about the weights and the checkpoint.
     """
 
     config: Config
@@ -53,12 +53,12 @@ class Start:
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether the run is complete."""
         return self.trainer.step >= self.steps and not self.evaluation_owed
 
     @property
     def flops(self) -> int:
-        """Floating-point operations of training on one clip."""
+        """Floating-point operations of training per clip."""
         model, data = self.config.model, self.config.data
         size = self.task.input_size(data.crop)
         return train_flops(
@@ -75,19 +75,19 @@ def begin(
     resume: bool,
     anyway: bool,
 ) -> Start:
-    """Find the checkpoint to resume from, if any, and make the trainer.
+    """Find the checkpoint to resume from, if any, and create the trainer.
 
     Args:
-        config: what to do.
-        runtime: all of its processes call this together.
-        folder: the run's.
-        data: what to train on.
-        resume: continue from the newest good checkpoint, where there is one.
-        anyway: allow the config to differ from the checkpoint's, and use the new values.
+        config: The config of the run.
+        runtime: All of its processes must call this function.
+        folder: Folder of the run.
+        data: The training data.
+        resume: Resume from the newest intact checkpoint, if there is one.
+        anyway: Allow the config to differ from that of the checkpoint, and use the new values.
 
     Raises:
-        UsageError: a resumed run has changed.
-        FastrotError: a checkpoint or the initial weights are missing, damaged or do not fit.
+        UsageError: A resumed run has changed.
+        FastrotError: A checkpoint or the initial weights are missing, damaged or do not fit.
     """
     task = make_task(config, data.classes)
     steps = count_steps(config.train, data.videos)

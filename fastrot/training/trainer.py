@@ -1,4 +1,4 @@
-"""What a training run holds, one step of it, and its state in and out of a checkpoint."""
+"""The trainer: network and optimiser, a training step, and saving and loading their state."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
@@ -32,9 +32,9 @@ _NEVER = 2**62
 
 @dataclass(frozen=True)
 class Window:
-    """Averages over the steps since the last window, all processes and micro-batches alike.
+    """Averages over the steps since the last window, of all processes and micro-batches.
 
-    ``lr`` is the learning rate of the last of these steps, ``clips`` how many the network saw in them.
+    ``lr`` is the learning rate of the last of these steps, ``clips`` the number of clips in them.
     """
 
     loss: float
@@ -44,12 +44,12 @@ class Window:
 
 
 class Trainer:
-    """Network, optimiser, schedule and scaler, and the step that moves them.
+    """Network, optimiser, schedule and gradient scaler, and the training step.
 
     Attributes:
-        network: the bare network, for evaluation and checkpoints.
-        step: iterations done.
-        optimizer_note: a line for the log about whose optimiser this is.
+        network: The network without wrappers, for evaluation and checkpoints.
+        step: Number of iterations done.
+        optimizer_note: A log line about the optimiser in use.
     """
 
     def __init__(
@@ -84,13 +84,13 @@ class Trainer:
         self._rate = learning_rate(config.optim, lr, steps=steps, steps_per_epoch=steps_per_epoch)
         self._scaler = runtime.grad_scaler()
         self._lr = lr
-        # Loss, right answers, clips and micro-batches since the last window: on the device, so that
-        # the host waits for it only when a window is closed.
+        # Loss, correct answers, clips and micro-batches since the last window. They stay on the device, so
+        # that the host waits for it only when a window is closed.
         self._totals = torch.zeros(4, dtype=torch.float64, device=runtime.device)
         self._broken = torch.full((), _NEVER, dtype=torch.int64, device=runtime.device)
 
     def advance(self, batches: Iterator[Batch]) -> None:
-        """Make one step of ``accumulate`` micro-batches."""
+        """Train one step of ``accumulate`` micro-batches."""
         for micro in range(self._accumulate):
             with span("data"):
                 batch = next(batches)
@@ -124,25 +124,25 @@ class Trainer:
         self._broken = torch.minimum(self._broken, broken)
 
     def close_window(self) -> Window:
-        """Return the averages since the last call. The host waits for the device here."""
+        """Return the averages since the last call. This makes the host wait for the device."""
         loss, correct, clips, micros = self._runtime.all_sum(self._totals).tolist()
         self._totals.zero_()
         return Window(loss / micros, correct / clips, float(self._lr), int(clips))
 
     @property
     def broken_step(self) -> int | None:
-        """The first step whose loss was not finite, in any process. The host waits for the device here."""
+        """The first step with a non-finite loss in any process. This makes the host wait for the device."""
         step = int(self._runtime.all_rows(self._broken).min())
         return None if step == _NEVER else step
 
     def require_finite(self, last: Path) -> None:
-        """Refuse to log, evaluate or save a network whose loss is not finite any more.
+        """Check the loss before a network is logged, evaluated or saved.
 
         Args:
-            last: the run's last checkpoint, if there is one, for the message.
+            last: The last checkpoint of the run, which may not exist, for the message.
 
         Raises:
-            FastrotError: it is not, in any process.
+            FastrotError: The loss was not finite in some process.
         """
         step = self.broken_step
         if step is None:
@@ -151,12 +151,12 @@ class Trainer:
             f"the last good checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
         )
         raise FastrotError(
-            f"the loss was not finite at step {step}: {kept}. A lower optim.lr, optim.clip_norm, or "
-            "train.precision=bf16 or fp32 instead of fp16 may help"
+            f"the loss was not finite at step {step}: {kept}. Try a lower optim.lr, optim.clip_norm, or "
+            "train.precision=bf16 or fp32 instead of fp16."
         )
 
     def state(self) -> dict[str, Any]:
-        """Return everything that going on needs, as tensors and plain values; called by every process."""
+        """Return all state needed to resume, as tensors and plain values; every process must call this."""
         return {
             "model": self.network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -167,20 +167,20 @@ class Trainer:
         }
 
     def load(self, state: Mapping[str, Any], *, changed: bool = False) -> None:
-        """Go on from a state: bit-identical on a CPU.
+        """Resume from a state; bit-identical on a CPU.
 
         Args:
-            state: what ``state`` returned.
-            changed: take momentum and decay from this run's config, instead of from the state. The
-                learning rate follows from the config and the step in any case.
+            state: As returned by ``state``.
+            changed: Take momentum and weight decay from the config of this run, instead of from the state.
+                The learning rate always follows from the config and the step.
 
         Raises:
-            FastrotError: the state is of another network.
+            FastrotError: The state belongs to another network.
         """
         try:
             self.network.load_state_dict(state["model"])
         except RuntimeError as error:
-            raise FastrotError(f"the checkpoint is of another network: {error}") from None
+            raise FastrotError(f"the checkpoint belongs to another network: {error}") from None
         if changed:
             self._load_momenta(state["optimizer"])
         else:
@@ -190,7 +190,7 @@ class Trainer:
         rows, runtime = state["totals"], self._runtime
         if len(rows) == runtime.world:
             self._totals.copy_(rows[runtime.rank])
-        elif runtime.is_main:  # other processes share the work now: the sum is what counts
+        elif runtime.is_main:  # the number of processes has changed: only the sum matters
             self._totals.copy_(rows.sum(dim=0))
         saved = state["rng"]
         set_rng_state(saved[runtime.rank if len(saved) == runtime.world else 0], runtime.device)
@@ -200,8 +200,8 @@ class Trainer:
         groups = [[group["params"] for group in each["param_groups"]] for each in (own, saved)]
         if groups[0] != groups[1]:
             raise FastrotError(
-                "the checkpoint's optimiser has other groups of weights: optim.decay_norms and "
-                "model.freeze cannot change within a run"
+                "the optimiser in the checkpoint has other parameter groups: optim.decay_norms and "
+                "model.freeze cannot be changed when resuming"
             )
         self._optimizer.load_state_dict(
             {"state": saved["state"], "param_groups": own["param_groups"]}

@@ -49,7 +49,7 @@ def test_features_of_a_checkpoint_and_of_its_export_are_those_of_the_block(
     ("options", "message"),
     [
         (["--out", "f.txt"], "the name must end in .npz"),
-        (["--out", "f.npz", "--block", "fc"], "no block 'fc'"),
+        (["--out", "f.npz", "--block", "fc"], "unknown block 'fc'"),
         (["--out", "f.npz", "--split", "dev"], "no split 'dev'"),
     ],
 )

@@ -69,7 +69,7 @@ def test_a_cpu_build_without_a_gpu_stops_nothing():
             "apex",
             "warning",
             False,
-            "build it again for this torch",
+            "rebuild it for this version of torch",
         ),
         ({"apex": ApexKind.NONE}, [GPU], "apex", "missing", False, "little"),
     ],

@@ -73,7 +73,7 @@ def test_rotation_accuracy_is_that_of_every_rotation_by_itself(
     assert result.per_class == pytest.approx(expected.diagonal() / expected.sum(axis=1))
     assert result.clips == 12
     assert "rotation accuracy" in result.lines()[0]
-    assert "2 uniform clips a video, 4 RGB frames at stride 1, centre crop 32 of 40" in str(
+    assert "2 uniform clips per video, 4 RGB frames at stride 1, centre crop 32 of 40" in str(
         result.protocol
     )
 

@@ -92,13 +92,13 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
     for other, says in (
         (
             renamed,
-            r"a\.npz has 5 videos, .*b\.npz 5.*: 2 only in the first, the first of them v2\.avi; "
-            r"2 only in the second, the first of them w\.avi",
+            r"a\.npz has 5, .*b\.npz has 5; 2 only in the first, such as v2\.avi; "
+            r"2 only in the second, such as w\.avi",
         ),
-        (four, r"5 videos, .*b\.npz 4.*: 1 only in the first, the first of them v4\.avi\."),
-        (relabelled, r"2 of 5 videos have other labels in .*b\.npz .*such as v2\.avi: class"),
+        (four, r"has 5, .*b\.npz has 4; 1 only in the first, such as v4\.avi\."),
+        (relabelled, r"2 of 5 videos have different labels in .*b\.npz .*such as v2\.avi: class"),
         (regrouped, "11 classes, .* 11; class 3 is class 3 in the first, other in the second"),
-        (wider, r"a\.npz has 11 classes, .*b\.npz 12; more is in one only"),
+        (wider, r"a\.npz has 11 classes, .*b\.npz 12; more is in only one of them"),
     ):
         other.save(second)
         with pytest.raises(FastrotError, match=says):

@@ -81,7 +81,7 @@ def test_test_videos_query_the_training_videos(
 def test_what_cannot_be_retrieved_is_refused(pretext_checkpoint: Path, runtime: Runtime) -> None:
     trained = load_trained(pretext_checkpoint, runtime)
     store = Store.open(trained.config.data.store)
-    with pytest.raises(UsageError, match=r"no block 'fc': the blocks are conv1, .*layer4"):
+    with pytest.raises(UsageError, match=r"unknown block 'fc': choose one of conv1, .*layer4"):
         retrieve(trained, ClipSet(store, "test1"), "train1", runtime, block="fc")
     with pytest.raises(UsageError, match="2 videos are in both splits, 'all' and 'test1'"):
         retrieve(trained, ClipSet(store, "test1"), "all", runtime)

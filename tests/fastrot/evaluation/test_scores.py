@@ -65,17 +65,17 @@ def test_scores_of_another_tool_need_no_protocol(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"names": np.array(["a", "a"])}, "a video's name is in it twice"),
-        ({"names": np.array(["a", "b", "c"])}, "3 names, 2 classes, .* do not fit together"),
+        ({"names": np.array(["a", "a"])}, "it contains a video name twice"),
+        ({"names": np.array(["a", "b", "c"])}, "3 names, 2 classes, .* are inconsistent"),
         ({"labels": np.array([0, 2])}, r"a label is not in 0\.\.1"),
         ({"labels": np.array([0, -1])}, r"a label is not in 0\.\.1"),
         ({"softmax": np.array([[0.5, np.nan], [0.1, 0.9]])}, "a score is not a probability"),
         ({"softmax": np.array([[0.5, -2.0], [0.1, 0.9]])}, "a score is not a probability"),
-        ({"names": np.array([["a"], None], dtype=object)}, "cannot be read as scores"),
-        ({"softmax": None}, "no file of scores: .*softmax"),
+        ({"names": np.array([["a"], None], dtype=object)}, "cannot be read as a score file"),
+        ({"softmax": None}, "not a score file: .*softmax"),
         (
             {"names": np.array([], str), "labels": np.zeros(0), "softmax": np.zeros((0, 2))},
-            "it has no videos",
+            "it contains no videos",
         ),
     ],
 )
@@ -96,11 +96,11 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for content in (whole[: len(whole) // 2], b"", b"text"):
         path.write_bytes(content)
-        with pytest.raises(FastrotError, match="cannot be read as scores"):
+        with pytest.raises(FastrotError, match="cannot be read as a score file"):
             Scores.load(path)
     np.save(tmp_path / "plain.npy", np.zeros(3))
     for name in ("plain.npy", "absent.npz"):
-        with pytest.raises(FastrotError, match="cannot be read as scores"):
+        with pytest.raises(FastrotError, match="cannot be read as a score file"):
             Scores.load(tmp_path / name)
 
 

@@ -75,7 +75,7 @@ def test_haras_file_is_imported_with_a_report(tmp_path):
     tensors = {f"module.{name}": value for name, value in state("B").items()}
     torch.save({"arch": "resnet-10", "state_dict": tensors}, tmp_path / "hara.pth")
     report = convert(tmp_path / "hara.pth", tmp_path / "in.pt").lines()
-    assert "shortcut B, from Hara's form" in report[0]
+    assert "shortcut B, from Hara's format" in report[0]
     assert report[1] == "not used: fc.bias, fc.weight"
     assert torch.equal(load_backbone(tmp_path / "in.pt").conv1.weight, state("B")["conv1.weight"])
 
@@ -84,12 +84,12 @@ def test_another_stem_is_refused_but_for_a_partial_import(tmp_path):
     tensors = state("B")
     tensors["conv1.weight"] = torch.randn(4, 3, 3, 7, 7)
     torch.save(tensors, tmp_path / "r3d.pth")
-    with pytest.raises(FastrotError, match=r"r3d\.pth.*Its stem is 3x7x7.*--partial"):
+    with pytest.raises(FastrotError, match=r"r3d\.pth.*Its stem kernel is 3x7x7.*--partial"):
         convert(tmp_path / "r3d.pth", tmp_path / "in.pt")
     assert not (tmp_path / "in.pt").exists()
     report = convert(tmp_path / "r3d.pth", tmp_path / "in.pt", partial=True)
     assert report.untrained == ["conv1.weight"]
-    assert report.lines()[-1] == "not in the file, so untrained: conv1.weight"
+    assert report.lines()[-1] == "not in the file, randomly initialised: conv1.weight"
 
 
 @pytest.mark.parametrize(("depth", "shortcut"), [(10, "A"), (18, "B"), (34, "A")])
@@ -101,8 +101,8 @@ def test_the_tensors_tell_the_model(depth, shortcut):
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ({"conv1.weight": torch.zeros(4, 3, 7, 7)}, "no 3D ResNet"),
-        ({**state(), "layer1.0.conv3.weight": torch.zeros(1)}, "bottlenecks"),
+        ({"conv1.weight": torch.zeros(4, 3, 7, 7)}, "not a 3D ResNet"),
+        ({**state(), "layer1.0.conv3.weight": torch.zeros(1)}, "bottleneck blocks"),
         ({**state(), "layer1.1.conv1.weight": torch.zeros(1)}, r"\(2, 1, 1, 1\) blocks"),
     ],
 )
@@ -135,7 +135,7 @@ def test_a_torn_file_is_damaged(tmp_path):
 def test_what_a_file_says_of_its_clips_must_make_sense(tmp_path):
     about = {"data": {"modality": "sound"}}
     torch.save({"state_dict": state(), "fastrot": about}, tmp_path / "odd.pt")
-    with pytest.raises(FastrotError, match="says odd things of its clips"):
+    with pytest.raises(FastrotError, match="invalid clip metadata"):
         load_backbone(tmp_path / "odd.pt")
 
 

@@ -128,10 +128,10 @@ def test_files_without_batch_counters_load() -> None:
     [
         (
             lambda: pretext_network(4, depth=10, width=3),
-            r"conv1.weight of shape \(3, 3, 7, 7, 7\), not \(2, ",
+            r"conv1.weight has shape \(3, 3, 7, 7, 7\), expected \(2, ",
         ),
-        (lambda: tiny(depth=18), "have layer1.1.conv1.weight, which the network lacks"),
-        (lambda: tiny(shortcut="B"), r"have layer2.0.downsample.0.weight, which .* \(and 17 more"),
+        (lambda: tiny(depth=18), "layer1.1.conv1.weight is not part of the network"),
+        (lambda: tiny(shortcut="B"), r"layer2.0.downsample.0.weight is not .* \(and 17 more"),
     ],
 )
 def test_weights_of_another_network_are_refused(
@@ -147,5 +147,5 @@ def test_weights_of_another_network_are_refused(
 def test_missing_weights_are_named() -> None:
     state = tiny().state_dict()
     del state["layer3.0.bn1.bias"]
-    with pytest.raises(FastrotError, match=r"they have no layer3.0.bn1.bias\. Are they of another"):
+    with pytest.raises(FastrotError, match=r"layer3.0.bn1.bias is missing\. Check depth"):
         copy_backbone(tiny(), state)

@@ -45,7 +45,7 @@ def test_haras_form(tmp_path):
     assert_same(backbone(mine.state_dict()), backbone(other.state_dict()))
     assert torch.equal(mine.fc.weight, head)
     loaded = len(backbone(mine.state_dict()))
-    assert f"(Hara's form): {loaded} tensors loaded, not used: fc.bias, fc.weight" in report
+    assert f"(Hara's format): {loaded} tensors loaded, not used: fc.bias, fc.weight" in report
 
 
 def test_torchvisions_form_with_our_stem(tmp_path):
@@ -54,7 +54,7 @@ def test_torchvisions_form_with_our_stem(tmp_path):
     assert {"stem.0.weight", "layer1.0.conv1.0.weight", "layer2.0.downsample.1.bias"} < set(state)
     torch.save(state, tmp_path / "r3d.pth")
     mine = network()
-    assert "(torchvision's form)" in start_from(tmp_path / "r3d.pth", mine)
+    assert "(torchvision's format)" in start_from(tmp_path / "r3d.pth", mine)
     assert_same(backbone(mine.state_dict()), backbone(other.state_dict()))
 
 
@@ -71,7 +71,9 @@ def test_another_stem_is_refused_with_the_reason_and_nothing_changes(tmp_path):
     torchvision_file(tmp_path / "r3d.pth")
     mine = network()
     before = {name: value.clone() for name, value in mine.state_dict().items()}
-    with pytest.raises(FastrotError, match=r"Its stem is 3x7x7, ours 7x7x7.*init_partial=true"):
+    with pytest.raises(
+        FastrotError, match=r"kernel is 3x7x7, the network's is 7x7x7.*init_partial=true"
+    ):
         start_from(tmp_path / "r3d.pth", mine)
     assert_same(dict(mine.state_dict()), before)
 
@@ -83,7 +85,7 @@ def test_partial_takes_what_fits_and_says_what_is_left(tmp_path):
     report = start_from(tmp_path / "r3d.pth", mine, partial=True)
     counters = ".num_batches_tracked"
     total = sum(not name.endswith(counters) for name in backbone(mine.state_dict()))
-    assert f"{total - 1} of {total} tensors loaded, left as they were: conv1.weight" in report
+    assert f"{total - 1} of {total} tensors loaded, not loaded: conv1.weight" in report
     assert torch.equal(mine.conv1.weight, stem)
     assert torch.equal(mine.layer3[0].conv2.weight, other.layer3[0].conv2.weight)
 
@@ -98,14 +100,14 @@ def test_weights_of_another_width_are_refused(tmp_path, partial):
 
 def test_shortcut_b_does_not_fit_a(tmp_path):
     torch.save(network("B").state_dict(), tmp_path / "b.pth")
-    with pytest.raises(FastrotError, match=r"layer2\.0\.downsample.*which the network lacks"):
+    with pytest.raises(FastrotError, match=r"layer2\.0\.downsample.*not part of the network"):
         start_from(tmp_path / "b.pth", network("A"))
 
 
 @pytest.mark.parametrize("content", [{}, {"state_dict": {}}, {"weights": 3}, [1, 2]])
 def test_files_without_weights_are_named(tmp_path, content):
     torch.save(content, tmp_path / "odd.pth")
-    with pytest.raises(FastrotError, match=r"odd\.pth holds"):
+    with pytest.raises(FastrotError, match=r"odd\.pth contains"):
         start_from(tmp_path / "odd.pth", network())
 
 

@@ -143,18 +143,18 @@ def test_half_turns_take_oblong_frames() -> None:
     oblong = noise()[:, :, :3]
     out = pixels(oblong, rotation_set([0, 180]))
     assert torch.equal(out[2:], out[:2].flip(3, 4))
-    with pytest.raises(ValueError, match="square frames, these are 3x5"):
+    with pytest.raises(ValueError, match="square frames, got 3x5"):
         pixels(oblong, ALL)
 
 
 @pytest.mark.parametrize(
     ("clips", "mean", "std", "dtype", "message"),
     [
-        (noise()[0], MEAN, STD, torch.float32, r"\(B, T, H, W, 3\), these are \(3, 5, 5, 3\)"),
+        (noise()[0], MEAN, STD, torch.float32, r"\(B, T, H, W, 3\), got \(3, 5, 5, 3\)"),
         (noise()[..., :2], MEAN, STD, torch.float32, "B, T, H, W, 3"),
         (noise().permute(0, 4, 1, 2, 3), MEAN, STD, torch.float32, "B, T, H, W, 3"),
-        (noise().float(), MEAN, STD, torch.float32, "uint8 or int16, these are torch.float32"),
-        (noise(), MEAN, STD, torch.float64, "not torch.float64"),
+        (noise().float(), MEAN, STD, torch.float32, "uint8 or int16, got torch.float32"),
+        (noise(), MEAN, STD, torch.float64, "got torch.float64"),
         (noise(), MEAN[:1], STD, torch.float32, "3 values each, got 1 and 3"),
         (noise(), MEAN, (0.1, 0.0, 0.1), torch.float32, "std must be positive"),
     ],

@@ -27,7 +27,9 @@ def state_of(config):
 def saved_step(config):
     folder = Path(config.out) / config.name
     step = load_checkpoint(folder / "checkpoints" / "last.pt")["step"]
-    assert f"interrupted after step {step}, saved in" in (folder / "train.log").read_text()
+    assert (
+        f"interrupted after step {step}, checkpoint saved in" in (folder / "train.log").read_text()
+    )
     return step
 
 

@@ -122,16 +122,16 @@ def test_a_changed_run_goes_on_anyway_with_the_new_values(tiny_config):
     changed = tiny_config(optim={"lr": 0.5, "step_size": 5, "momentum": 0.5})
     file = Path(config.out) / "changed.yaml"
     file.write_text(to_yaml(changed))
-    with pytest.raises(UsageError, match=r"optim\.lr: 0\.05 then, 0\.5 now.*--resume-anyway"):
+    with pytest.raises(UsageError, match=r"optim\.lr was 0\.05, is now 0\.5.*--resume-anyway"):
         train(changed, resume=True, quiet=True)
     assert main(["pretrain", str(file), "--resume-anyway"]) == 0
-    assert "resuming with changes: optim.lr: 0.05 then, 0.5 now; optim.momentum" in log(changed)
+    assert "resuming with changes: optim.lr was 0.05, is now 0.5; optim.momentum" in log(changed)
     rates = {line["step"]: line["lr"] for line in records(changed)}
     assert [rates[step] for step in (3, 4, 5, 6)] == pytest.approx([0.05, 0.5, 0.5, 0.05])
     saved = load_checkpoint(checkpoints(changed) / "last.pt")
     assert saved["optimizer"]["param_groups"][0]["momentum"] == 0.5
     other = tiny_config(model={"width": 8}, train={"iterations": 9})
-    with pytest.raises(FastrotError, match="of another network"):
+    with pytest.raises(FastrotError, match="belongs to another network"):
         train(other, anyway=True, quiet=True)
 
 
@@ -203,7 +203,7 @@ def test_a_checkpoint_of_the_old_warmup_is_refused(tiny_config):
     values = load_checkpoint(last)
     old = {"_schedulers": [{"last_epoch": 2}, {"last_epoch": 0}], "last_epoch": 2}
     save_checkpoint(last, {**values, "scheduler": old})
-    with pytest.raises(UsageError, match="drops were counted from the end of the warm-up"):
+    with pytest.raises(UsageError, match="drops of the learning rate from the end of the warm-up"):
         train(longer, resume=True, quiet=True)
     assert train(longer, resume=True, anyway=True, quiet=True).steps == 4
 
@@ -222,5 +222,5 @@ def test_a_run_whose_rate_depends_on_its_length_is_not_made_longer(tiny_config, 
     config = tiny_config(optim={"schedule": schedule}, train={"iterations": 2})
     train(config, quiet=True)
     longer = replace(config, train=replace(config.train, iterations=3))
-    with pytest.raises(UsageError, match=r"train\.iterations: 2 then, 3 now"):
+    with pytest.raises(UsageError, match=r"train\.iterations was 2, is now 3"):
         train(longer, resume=True, quiet=True)

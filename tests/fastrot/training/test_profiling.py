@@ -35,7 +35,7 @@ def test_a_run_writes_a_trace_of_the_steps_asked_for(
         )
     )
     path = result.folder / "profile.json"
-    assert f"profiled 2 steps: {path}" in capsys.readouterr().out
+    assert f"profiled 2 steps: open {path}" in capsys.readouterr().out
     found = events(path)
     named = {
         name: [
@@ -83,7 +83,7 @@ def test_a_run_that_ends_before_the_window_says_so(tmp_path: Path, made: int) ->
         for _ in range(made):
             step()
     assert said == [
-        f"profiled no step: the run ended after {made}, and profile.wait and profile.warmup are 3 together"
+        f"no step was profiled: the run ended after {made} steps, but profile.wait + profile.warmup is 3"
     ]
     assert not list(tmp_path.iterdir())
 

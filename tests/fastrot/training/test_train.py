@@ -195,12 +195,17 @@ def test_a_changed_run_is_not_resumed(tiny_config: TinyConfig) -> None:
     changed = tiny_config(seed=1, optim={"lr": 0.5}, train={"accumulate": 2}, data={"split": "all"})
     with pytest.raises(UsageError) as caught:
         train(changed, resume=True)
-    for part in ("optim.lr: 0.05 then, 0.5 now", "seed: 0 then, 1 now", "data.split: ", "videos"):
+    for part in (
+        "optim.lr was 0.05, is now 0.5",
+        "seed was 0, is now 1",
+        "data.split was ",
+        "videos",
+    ):
         assert part in str(caught.value)
-    assert "processes x train.accumulate: 1 then, 2 now" in str(caught.value)
+    assert "processes x train.accumulate was 1, is now 2" in str(caught.value)
     onecycle = tiny_config(name="cycle", optim={"schedule": "onecycle"}, train={"iterations": 2})
     train(onecycle)
-    with pytest.raises(UsageError, match=r"train\.iterations: 2 then, 4 now"):
+    with pytest.raises(UsageError, match=r"train\.iterations was 2, is now 4"):
         train(replace(onecycle, train=replace(onecycle.train, iterations=4)), resume=True)
 
 
@@ -215,7 +220,9 @@ def test_a_run_made_when_short_videos_looped_is_not_resumed_where_one_is_short(
         save_checkpoint(result.last, values)
         longer = replace(config, train=replace(config.train, iterations=2))
         if short:
-            with pytest.raises(UsageError, match=r"shorter than a clip.*turn back at the end now"):
+            with pytest.raises(
+                UsageError, match=r"shorter than a clip.*plays them backwards at the end"
+            ):
                 train(longer, resume=True)
         assert train(longer, resume=True, anyway=short).steps == 2
         assert train(longer, resume=True).steps == 2  # what it wrote is of this version
