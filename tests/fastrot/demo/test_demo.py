@@ -128,7 +128,7 @@ def test_of_too_few_videos_a_sentence_stands_for_the_tables(own, tmp_path, capsy
     assert main(["demo", "--source", "own", "--out", "o u t", *options]) == 0
     printed = capsys.readouterr().out
     assert (
-        "Too few videos to measure accuracies: 2 to test on (at least 20 are needed) and 3 steps"
+        "Too few videos to measure accuracies: 2 test videos (at least 20 are needed) and 3 steps"
         in printed
     )
     assert "+-" not in printed
