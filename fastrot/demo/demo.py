@@ -34,7 +34,7 @@ LEAST_TEST_VIDEOS = 20
 """With 20 videos, the standard error of an accuracy is up to 11 points: sqrt(0.25 / 20)."""
 
 LEAST_STEPS = 30
-"""Steps of pre-training. The smallest user set with that many test videos yields 47 videos x 10 epochs / 16."""
+"""Steps of pre-training. The smallest user set with 20 test videos yields 47 videos x 10 epochs / 16."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,10 @@ def _shortage(data: DemoData, config: Config) -> str | None:
     if tests >= LEAST_TEST_VIDEOS and steps >= LEAST_STEPS:
         return None
     return (
-        f"Too few videos to measure accuracies: {tests} test videos (at least {LEAST_TEST_VIDEOS} are needed) "
-        f"and {steps} steps of pre-training (at least {LEAST_STEPS}). The network is pre-trained, but "
-        "nothing is measured. About 70 videos are enough."
+        f"Too few videos to measure accuracies: {tests} test videos "
+        f"(at least {LEAST_TEST_VIDEOS} are needed) and {steps} steps of pre-training "
+        f"(at least {LEAST_STEPS}). The network is pre-trained, but nothing is measured. "
+        "About 70 videos are enough."
     )
 
 
