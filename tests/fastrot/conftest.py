@@ -10,7 +10,7 @@ import torch.distributed as dist
 from fastrot.config import Config, from_mapping
 from fastrot.distributed import runtime as runtime_module
 from fastrot.distributed.runtime import Runtime
-from fastrot.training import train
+from fastrot.training.run import train
 from pipelines.store.reading import Store
 
 TinyConfig = Callable[..., Config]
