@@ -46,7 +46,7 @@ class DemoSizes:
     noise: int = 480
 
     def look(self, second: bool) -> DemoSpec:
-        """Return the spec of the first or second look; the second has other people and scenes, and a horizon."""
+        """Return the spec of the first or second look; the second has new subjects, scenes and a horizon."""
         return DemoSpec(
             unlabelled=self.unlabelled,
             groups=self.groups,
