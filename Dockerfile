@@ -1,18 +1,18 @@
-# fastrot on NVIDIA's PyTorch image, whose torch, CUDA and cuDNN stay as they are.
+# fastrot on NVIDIA's PyTorch image. The image's torch, CUDA and cuDNN are kept.
 #   docker build -t fastrot .
-#   docker build -t fastrot --build-arg BASE=IMAGE --build-arg DALI=cuda12 .       for a driver before 580,
-#       IMAGE with torch 2.10 or newer for CUDA 12
+#   docker build -t fastrot --build-arg BASE=IMAGE --build-arg DALI=cuda12 .       for drivers older than 580;
+#       IMAGE needs torch 2.10 or newer for CUDA 12
 #   docker run --rm --gpus all --ipc host -v /data:/data fastrot fastrot doctor
 #   docker run --rm --gpus all --ipc host -v /data:/data -v "$PWD":/workspace fastrot fastrot pretrain ...
 ARG BASE=nvcr.io/nvidia/pytorch:25.12-py3
 FROM ${BASE}
 
-# DALI's build, by the image's CUDA: cuda12 or cuda13. Only one may be installed.
+# The DALI build that matches the image's CUDA: cuda12 or cuda13. Only one can be installed.
 ARG DALI=cuda13
-# A commit or tag of NVIDIA's apex to build for FusedSGD; empty: what the image has, if anything.
+# A commit or tag of NVIDIA's apex to build for FusedSGD. If empty, the image's apex is used, if it has one.
 ARG APEX=
 
-# video: NVDEC, for stores in h264 and vp9.
+# video enables NVDEC, for stores in h264 and vp9.
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility,video \
     OMP_WAIT_POLICY=PASSIVE
 
@@ -30,14 +30,14 @@ COPY pipelines /opt/fastrot/pipelines
 COPY benchmarks /opt/fastrot/benchmarks
 COPY fastrot /opt/fastrot/fastrot
 
-# The image's torch is the constraint: pip would otherwise replace NVIDIA's build by the index's.
-# PIP_CONSTRAINT is the image's own list, which may hold back DALI.
+# Constrain torch to the image's version: pip would otherwise replace NVIDIA's build with the one from PyPI.
+# PIP_CONSTRAINT is the image's own list, which may pin an older DALI.
 RUN python -c "import torch; print('torch==' + torch.__version__)" > /tmp/keep.txt \
     && PIP_CONSTRAINT= pip install --no-cache-dir -c /tmp/keep.txt \
         "/opt/fastrot[${DALI},safetensors,tensorboard]" \
     && python -c "import torch; print('torch==' + torch.__version__)" | diff - /tmp/keep.txt \
     && fastrot --version
 
-# Mount a folder here: a run's own (runs/) would otherwise be deleted with the container.
+# Mount a folder here: otherwise the runs (in runs/) are deleted with the container.
 WORKDIR /workspace
 CMD ["fastrot", "--help"]

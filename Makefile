@@ -1,12 +1,13 @@
-# Two commands on a fresh machine: `make demo` and `make test`. Both install into .venv first.
+# Start with `make demo` and `make test`. Both install into .venv first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Two workers, as on two cores: DALI and the training runs of the tests start threads and processes of their own.
+# Two workers suit two cores: DALI and the tests' training runs start their own threads and processes.
 WORKERS ?= 2
-# A hang fails with the stacks of all threads. The limit is far above what any test takes on a busy machine. A signal
-# would not interrupt native code, so a thread watches: it ends the worker, which is replaced.
+# A test that hangs fails and prints the stacks of all threads. The limit is far above the duration of any test, even
+# on a busy machine. A signal cannot interrupt native code, so the timeout uses a thread: it ends the worker, which
+# is replaced.
 LIMIT_S := 600
 PYTEST := $(BIN)/pytest --timeout $(LIMIT_S) --timeout-method thread
 PARALLEL := -n $(WORKERS) --dist loadfile
@@ -16,15 +17,15 @@ PARALLEL := -n $(WORKERS) --dist loadfile
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(STAMP) ## Make .venv with all that development needs.
+install: $(STAMP) ## Create .venv with everything needed for development.
 
 $(STAMP): setup.cfg pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else "fastrot needs Python 3.11 to 3.13, this is %d.%d: make PYTHON=python3.12 ..." % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else "fastrot needs Python 3.11 to 3.13, but this is %d.%d: use make PYTHON=python3.12 ..." % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: install ## Show the whole method on generated videos.
+demo: install ## Run the whole method on generated videos.
 	$(BIN)/fastrot demo
 
 lint: install ## Check style and types.
@@ -32,32 +33,32 @@ lint: install ## Check style and types.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint ## Lint, then run all tests but the slow ones.
+test: lint ## Run lint, then all tests except the slow ones.
 	$(PYTEST) $(PARALLEL) -m "not slow"
 
-test-slow: install ## Run the tests that are slow by nature.
+test-slow: install ## Run the slow tests.
 	$(PYTEST) $(PARALLEL) -m slow
 
-test-gpu: install ## Run the tests that need a GPU; they fail where there is none.
+test-gpu: install ## Run the tests that need a GPU; they fail without one.
 	FASTROT_REQUIRE_GPU=1 $(PYTEST) -m gpu
 
-coverage: install ## Run all tests and report which lines and branches they reach.
+coverage: install ## Run all tests and report line and branch coverage.
 	$(PYTEST) $(PARALLEL) --cov --cov-report term:skip-covered
 
-soak: install ## Interrupt training at random for ten minutes (SECONDS=60 for one).
+soak: install ## Interrupt training at random times for ten minutes (SECONDS=60 for one minute).
 	$(BIN)/python -m benchmarks.soak --seconds $(or $(SECONDS),600)
 
-soak-memory: install ## Watch memory and handles for thirty minutes (SECONDS=60 for one).
+soak-memory: install ## Check memory and handles for leaks for thirty minutes (SECONDS=60 for one minute).
 	$(BIN)/python -m benchmarks.soak --memory --seconds $(or $(SECONDS),1800)
 
 format: install ## Fix what ruff can fix.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lines: ## Count the lines of product code, without comments, docstrings and blanks.
+lines: ## Count lines of code, without tests, comments, docstrings and blank lines.
 	@$(PYTHON) scripts/count_lines.py
 
-docs: install ## Build the documentation site in site/; a warning is an error.
+docs: install ## Build the documentation site in site/; warnings are errors.
 	$(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 

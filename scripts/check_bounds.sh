@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Do the lower bounds of setup.cfg and pyproject.toml hold? Makes an environment with exactly those versions
-# (of torch, which has many builds, the one that constraints.txt pins), then prepares videos in every codec,
-# trains a few steps and extracts features. Needs the network, and some minutes.
-#   scripts/check_bounds.sh [EXTRA=cuda12] [PACKAGE==VERSION ...]      versions to try instead of the bounds
+# Test the lower bounds in setup.cfg and pyproject.toml. Creates an environment with exactly those versions
+# (for torch, which has many builds, the version pinned in constraints.txt), then prepares videos in the codecs
+# raw, mjpeg and vp9, trains a few steps and extracts features. Needs network access and takes some minutes.
+#   scripts/check_bounds.sh [EXTRA=cuda12] [PACKAGE==VERSION ...]      versions to test instead of the bounds
 set -euo pipefail
-unset PYTHONPATH # the environment sees nothing of the checkout
+unset PYTHONPATH # hide the checkout from the environment
 cd "$(dirname "$0")/.."
 extra="${1:-cuda12}"
 work="$(mktemp -d)"
@@ -25,7 +25,7 @@ lowest = {}
 for line in filter(None, map(str.strip, lines)):
     name, bound, version = line.partition(">=")
     if not bound:
-        sys.exit(f"setup.cfg: {line} has no lower bound to try")
+        sys.exit(f"setup.cfg or pyproject.toml: {line} has no lower bound to test")
     lowest[name] = line.replace(">=", "==")
 pins = Path("constraints.txt").read_text().splitlines()
 lowest["torch"] = next(pin for pin in pins if pin.startswith("torch=="))
@@ -35,7 +35,7 @@ PYTHON
 cat "$work/lowest.txt"
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet -r "$work/lowest.txt"
-# A copy, so that nothing of the build is left in the checkout.
+# Build from a copy, so that no build files are left in the checkout.
 mkdir "$work/source"
 cp -r fastrot pipelines benchmarks configs setup.cfg pyproject.toml README.md LICENSE "$work/source"
 "$work/venv/bin/pip" install --quiet --no-deps --no-build-isolation "$work/source"
@@ -55,4 +55,4 @@ for codec in raw mjpeg vp9; do
 done
 bin/fastrot features runs/mjpeg/checkpoints/last.pt --store store-mjpeg --out features.npz --clips 1
 bin/fastrot report runs/mjpeg
-echo "the lower bounds hold"
+echo "the lower bounds work"

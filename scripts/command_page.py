@@ -1,4 +1,4 @@
-"""Write the page of all commands from their parsers.
+"""Generate the command reference from the parsers.
 
 Run: python scripts/command_page.py > docs/reference/commands.md
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from fastrot.cli import build_parser
 
 OF_THE_MACHINE = {"workers": "one per usable core"}
-"""Defaults that differ from machine to machine, in words."""
+"""Defaults that depend on the machine, in words."""
 
 HEAD = """# Commands
 
@@ -20,7 +20,7 @@ Every command with its arguments. `scripts/command_page.py` generates this page 
 
 
 def page() -> str:
-    """Return the page in Markdown: a section for each command, one below it for each subcommand."""
+    """Return the page in Markdown: a section for each command, with a subsection for each subcommand."""
     return "\n".join([HEAD, *_sections(build_parser(), 1)])
 
 

@@ -1,4 +1,4 @@
-"""The reference of all keys, written from the schema.
+"""Generate the reference of all config keys from the schema.
 
 Run: python scripts/config_page.py > docs/reference/configuration.md
 """
@@ -16,21 +16,21 @@ from fastrot.config.values import Range
 
 HEAD = """# Configuration
 
-Every key of a run, its values and its default. A config is a YAML file; any key can be given on the command
-line as `section.key=value`, which wins. An unknown key is an error that names the nearest known one, and
-`--print-config` shows what results.
+Every key of a run, its values and its default. A config is a YAML file. Any key can be given on the command
+line as `section.key=value`, which overrides the file. An unknown key is an error, and the message names the
+most similar known key. `--print-config` shows the resulting config.
 
-The configs that come with fastrot are in `configs/`, each number with its source. They are found from any
-folder, by `configs/pretrain/kinetics_rgb_16.yaml` or `pretrain/kinetics_rgb_16.yaml`. A config of your own
-starts from another file's values by `extends: pretrain/kinetics_rgb_16.yaml`: a file beside it, or one that
-comes with fastrot.
+The configs that come with fastrot are in `configs/`; comments give the source of each number. They can be
+named from any folder, as `configs/pretrain/kinetics_rgb_16.yaml` or `pretrain/kinetics_rgb_16.yaml`. Your own
+config can start from the values of another file with `extends: pretrain/kinetics_rgb_16.yaml`. The other file
+is in the same folder or comes with fastrot.
 
-This page is made from the schema: `python scripts/config_page.py > docs/reference/configuration.md`.
+This page is generated from the schema: `python scripts/config_page.py > docs/reference/configuration.md`.
 """
 
 
 def reference() -> str:
-    """Return the page in Markdown: the top level, then a table for each section."""
+    """Return the page in Markdown: the top-level keys, then a table for each section."""
     fields = dataclasses.fields(Config)
     sections = [field for field in fields if dataclasses.is_dataclass(field.type)]
     parts = [HEAD, _section("The top level", "", Config)]
@@ -51,7 +51,7 @@ def _section(title: str, prefix: str, schema: Any) -> str:
 
 
 def _values(kind: Any, within: Range | None = None) -> str:
-    """Say in words what a key takes, with its range."""
+    """Describe the values that a key accepts, with their range."""
     if get_origin(kind) in (Union, types.UnionType):
         inner = [_values(each, within) for each in get_args(kind) if each is not types.NoneType]
         return " or ".join([*inner, "`null`"])

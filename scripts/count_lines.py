@@ -1,4 +1,4 @@
-"""Count the lines of product code: without comments, docstrings and blank lines. Run: make lines."""
+"""Count lines of code, without tests, comments, docstrings and blank lines. Run: make lines."""
 
 import ast
 import io
@@ -17,7 +17,7 @@ IGNORED = {
 
 
 def count(source: str) -> int:
-    """Return how many lines of a module hold code. A string that stands alone documents something."""
+    """Return the number of lines of a module that contain code; a string statement counts as a docstring."""
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in IGNORED:
@@ -30,7 +30,7 @@ def count(source: str) -> int:
 
 
 def main() -> None:
-    """Print the count of each package and their sum."""
+    """Print the count of each package and the total."""
     total = 0
     for package in PACKAGES:
         found = sum(count(path.read_text()) for path in sorted(Path(package).rglob("*.py")))

@@ -1,1 +1,1 @@
-"""The built-in data set and the main job on it."""
+"""The demo: the built-in data set and the whole method applied to it."""

@@ -1,4 +1,4 @@
-"""The main job from end to end: pre-train, measure, transfer, probe, and print Table 2's shape."""
+"""The whole method from end to end: pre-train, evaluate, fine-tune, probe, and print a small Table 2."""
 
 import json
 import shlex
@@ -31,15 +31,15 @@ PROBE_SHOTS = 10
 CLIPS_PER_VIDEO = 3
 
 LEAST_TEST_VIDEOS = 20
-"""Of fewer, an accuracy's standard error is 11 points and more: sqrt(0.25 / 20)."""
+"""With 20 videos, the standard error of an accuracy is up to 11 points: sqrt(0.25 / 20)."""
 
 LEAST_STEPS = 30
-"""Of pre-training: what the least own set with so many test videos makes, 47 videos x 10 epochs / 16."""
+"""Steps of pre-training. The smallest user set with 20 test videos yields 47 videos x 10 epochs / 16."""
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """The two rows of the table: an evaluation for each seed, in the order of the seeds."""
+    """The two rows of the table: one evaluation per seed, in the order of the seeds."""
 
     shots: int
     scratch: list[ActionResult]
@@ -48,10 +48,10 @@ class Transfer:
 
 @dataclass(frozen=True)
 class DemoReport:
-    """What the demo found.
+    """The results of the demo.
 
-    ``transfer`` and ``probe`` are None where the videos have no classes. Where there are too few videos,
-    ``shortage`` says so, and nothing is measured.
+    ``transfer`` and ``probe`` are None if the videos have no classes. If there are too few videos, nothing is
+    measured and ``shortage`` is the sentence that says so.
     """
 
     rotation: RotationResult | None
@@ -64,18 +64,18 @@ class DemoReport:
 def run_demo(
     data: DemoData, out: Path, *, seeds: Sequence[int], overrides: Mapping[str, Sequence[str]]
 ) -> DemoReport:
-    """Run every stage, each resuming where an earlier run of the demo stopped, and print what it found.
+    """Run every stage and print the results; each stage resumes where an earlier demo stopped.
 
-    Of too few videos nothing is measured: the network is pre-trained, and a sentence says why.
+    With too few videos the network is pre-trained, nothing is measured, and a sentence says why.
 
     Args:
-        data: the prepared stores.
-        out: where the runs and ``results.json`` go.
-        seeds: of the fine-tunings: few-shot subset, first weights, clips.
-        overrides: ``key=value`` by stage: "pretrain" and "finetune".
+        data: The prepared stores.
+        out: Folder of the runs and of ``results.json``.
+        seeds: Seeds of the fine-tuning runs (few-shot subset, initial weights, clips).
+        overrides: ``key=value`` overrides of each stage, "pretrain" and "finetune".
 
     Raises:
-        FastrotError: a stage cannot run.
+        FastrotError: A stage cannot run.
     """
     config = _pretrain_config(data, out, overrides["pretrain"])
     shortage = _shortage(data, config)
@@ -107,20 +107,21 @@ def _pretrain_config(data: DemoData, out: Path, overrides: Sequence[str]) -> Con
 
 
 def _shortage(data: DemoData, config: Config) -> str | None:
-    """Return a sentence where the videos are too few for a figure to mean anything."""
+    """Return a sentence if there are too few videos for meaningful accuracies, else None."""
     tests = len(Store.open(data.labelled).select(data.test_split))
     steps = count_steps(config.train, training_data(config).videos)
     if tests >= LEAST_TEST_VIDEOS and steps >= LEAST_STEPS:
         return None
     return (
-        f"Too few videos to measure accuracies: {tests} to test on (at least {LEAST_TEST_VIDEOS} are needed) "
-        f"and {steps} steps of pre-training (at least {LEAST_STEPS}). The network is pre-trained, and "
-        "nothing is measured; about 70 videos are enough."
+        f"Too few videos to measure accuracies: {tests} test videos "
+        f"(at least {LEAST_TEST_VIDEOS} are needed) and {steps} steps of pre-training "
+        f"(at least {LEAST_STEPS}). The network is pre-trained, but nothing is measured. "
+        "About 70 videos are enough."
     )
 
 
 def _measure(data: DemoData, pretrained: Path) -> tuple[RotationResult, ProbeResult | None]:
-    """Measure the rotation accuracy, and probe the features where there are classes."""
+    """Measure the rotation accuracy, and probe the features if there are classes."""
     with Runtime.start() as runtime:
         network = load_trained(pretrained, runtime)
         labelled = Store.open(data.labelled)
@@ -137,7 +138,7 @@ def _measure(data: DemoData, pretrained: Path) -> tuple[RotationResult, ProbeRes
 def _transfer(
     data: DemoData, out: Path, pretrained: Path, seeds: Sequence[int], overrides: Sequence[str]
 ) -> Transfer | None:
-    """Fine-tune from scratch and from the pre-trained weights, in pairs that share seed and subset."""
+    """Fine-tune from scratch and from the pre-trained weights, in pairs with the same seed and subset."""
     if not data.has_actions:
         return None
     results: dict[str, list[ActionResult]] = {"scratch": [], "ours": []}
@@ -172,7 +173,7 @@ def _finetune_config(
 
 
 def _fewest(store: Store, split: str) -> int:
-    """Return how many videos the smallest class of a split has."""
+    """Return the number of videos in the smallest class of a split."""
     counts = np.bincount(store.labels[store.select(split)], minlength=len(store.classes))
     return int(counts[counts > 0].min())
 
@@ -185,7 +186,8 @@ def _print(report: DemoReport, data: DemoData) -> None:
     say(_rotation_line(report.rotation))
     if report.transfer is None or report.probe is None:
         say(
-            "The videos have no classes, so there is nothing to transfer to: put them in a folder each."
+            "The videos have no classes, so there is no transfer to measure. To add classes, put the "
+            "videos of each class in a folder of their own."
         )
         return
     show(_transfer_grid(report.transfer).to_rich())
@@ -193,10 +195,10 @@ def _print(report: DemoReport, data: DemoData) -> None:
 
 
 def _say_next(data: DemoData, out: Path, pretrained: Path) -> None:
-    """Print the commands that use what the demo has made."""
+    """Print commands that use the results of the demo."""
     features = ["features", pretrained, "--store", data.labelled, "--out", out / "features.npz"]
     report = ["report", pretrained.parents[1], "--out", out / "report.html"]
-    say("\nNext, the features of every video, and a page about the training:")
+    say("\nNext steps: extract the features of every video, and write a report of the training:")
     for command in (features, report):
         say(f"  {shlex.join(['fastrot', *map(str, command)])}")
 
@@ -213,7 +215,7 @@ def _rotation_line(rotation: RotationResult) -> str:
 
 
 def _transfer_grid(transfer: Transfer) -> Grid:
-    """Table 2's shape: scratch, ours and the difference, per clip and per video."""
+    """Return a table like Table 2: scratch, ours and the difference, per clip and per video."""
     protocol = transfer.ours[0].protocol
     cells: dict[str, list[list[float]]] = {
         row: [[100 * r.clip_top1 for r in results], [100 * r.video_top1 for r in results]]
@@ -224,7 +226,7 @@ def _transfer_grid(transfer: Transfer) -> Grid:
         for pair in zip(cells["scratch"], cells["ours"], strict=True)
     ]
     return Grid(
-        f"Action recognition, {transfer.shots} labelled videos a class, every weight trained",
+        f"Action recognition, {transfer.shots} labelled videos per class, all weights trained",
         ["Models", "per clip", "per video"],
         [
             ["3D ResNet (scratch)", *map(spread, cells["scratch"])],
@@ -253,7 +255,7 @@ def _probe_grid(probe: ProbeResult) -> Grid:
 
 
 def spread(values: Sequence[float], sign: str = "") -> str:
-    """Return "mean +- standard deviation" with one decimal; the mean alone of a single value."""
+    """Return "mean +- standard deviation" with one decimal, or only the mean of a single value."""
     mean = f"{statistics.fmean(values):{sign}.1f}"
     return f"{mean} +- {statistics.stdev(values):.1f}" if len(values) > 1 else mean
 

@@ -1,4 +1,4 @@
-"""The demo's data: the built-in set, or the user's own videos, as stores ready for training."""
+"""The data of the demo: the built-in set or the user's own videos, as prepared stores."""
 
 import dataclasses
 import hashlib
@@ -22,10 +22,10 @@ TEST_SHARE = 0.3
 
 @dataclass(frozen=True)
 class DemoData:
-    """Where the demo trains and tests.
+    """The stores and splits that the demo trains and tests on.
 
-    Rotation is learnt on ``pool_split`` of ``pool`` and measured on ``test_split`` of ``labelled``; actions
-    are learnt on ``train_split`` of it, if it has labels.
+    Rotation is trained on ``pool_split`` of ``pool`` and tested on ``test_split`` of ``labelled``. Actions
+    are trained on ``train_split`` of ``labelled``, if it has labels.
     """
 
     pool: Path
@@ -42,13 +42,13 @@ class DemoData:
 
 
 def builtin_data(out: Path, spec: DemoSpec) -> DemoData:
-    """Make the built-in set below ``out`` (what is there already is kept) and prepare its two stores.
+    """Generate what is missing of the built-in set below ``out``, and prepare its two stores.
 
     Raises:
-        FastrotError: ``out`` cannot be written, or holds a set of another make.
+        FastrotError: ``out`` cannot be written, or contains a set made with other settings.
     """
     workers = cores()
-    total = spec.unlabelled  # the true total comes with the first call
+    total = spec.unlabelled  # the first call gives the true total
     with progress(total, "make videos", "videos") as advance:
         paths = make_dataset(out / "videos", spec, workers=workers, progress=advance.to)
     pool, labelled = out / "store-unlabelled", out / "store-labelled"
@@ -60,15 +60,15 @@ def builtin_data(out: Path, spec: DemoSpec) -> DemoData:
         labelled=labelled,
         train_split="train1",
         test_split="test1",
-        about="the built-in set: subjects and scenes of the test videos are unseen in training",
+        about="the built-in set; subjects and scenes of the test videos are not used in training",
     )
 
 
 def own_data(source: Path, layout: str, out: Path, lists: Sequence[Path] = ()) -> DemoData:
-    """Prepare the user's own videos. Their train and test splits are used, or made where there are none.
+    """Prepare the user's own videos; train and test splits are made if the layout has none.
 
     Raises:
-        FastrotError: the source is not of the layout, or leaves no video to train on or to test on.
+        FastrotError: The source does not have this layout, or has no video to train on or none to test on.
     """
     _claim(out, source, layout)
     listing = read_layout(source, layout, lists)
@@ -78,7 +78,7 @@ def own_data(source: Path, layout: str, out: Path, lists: Sequence[Path] = ()) -
         listing = dataclasses.replace(listing, entries=_split_by_name(listing.entries))
         train, test = "train", "test"
         about = (
-            f"{source}: {TEST_SHARE:.0%} of each class set aside for testing, by a hash of the name"
+            f"{source}: {TEST_SHARE:.0%} of each class held out for testing, by a hash of the name"
         )
     listed = [split for entry in listing.entries for split in entry.splits]
     _require_both(source, listed.count(train), listed.count(test))
@@ -93,33 +93,33 @@ def _require_both(source: Path, train: int, test: int) -> None:
     if train and test:
         return
     raise FastrotError(
-        f"{source} has too few videos for the demo, which trains on some and tests on others of the same "
-        f"class: {train} to train on, {test} to test on. It needs two readable videos in one folder to run "
-        "at all, and about 70 to measure accuracies"
+        f"{source} has too few videos for the demo: {train} to train on, {test} to test on. The demo needs "
+        "at least two readable videos of one class (in one folder), and about 70 videos to measure "
+        "accuracies."
     )
 
 
 def _claim(out: Path, source: Path, layout: str) -> None:
-    """Keep one folder for one source: two would end up in one store."""
+    """Reject an output folder that was used for another source: both would end up in one store."""
     stamp = out / "source.txt"
     text = f"{source.resolve()} {layout}\n"
     if stamp.exists() and stamp.read_text() != text:
         raise FastrotError(
-            f"{out} holds the demo of {stamp.read_text().strip()}: choose another --out for {source}"
+            f"{out} contains the demo of {stamp.read_text().strip()}: choose another --out for {source}"
         )
     if (out / "videos").exists():
-        raise FastrotError(f"{out} holds the built-in demo: choose another --out for {source}")
+        raise FastrotError(f"{out} contains the built-in demo: choose another --out for {source}")
     write_file(stamp, text)
 
 
 def _prepare(listing: Listing, out: Path, layout: str, frames: int | None) -> None:
-    # raw: the demo's videos are small, and decoding would take time from training.
+    # raw: the videos are small, and decoding would slow down training.
     settings = Settings("raw", SIZE, frames, layout, tuple(listing.classes))
     fill_store(listing, out, settings)
 
 
 def _splits(listing: Listing) -> tuple[str | None, str | None]:
-    """Return the first splits whose names begin with train and test (or val)."""
+    """Return the first splits whose names start with "train" and with "test" (or "val")."""
     names = sorted({split for entry in listing.entries for split in entry.splits})
 
     def first(*kinds: str) -> str | None:
@@ -129,7 +129,7 @@ def _splits(listing: Listing) -> tuple[str | None, str | None]:
 
 
 def _split_by_name(entries: list[Entry]) -> list[Entry]:
-    """Put TEST_SHARE of each class (at least one of two or more) into test, the rest into train."""
+    """Put ``TEST_SHARE`` of each class (at least 1 video if it has 2) into test, the rest into train."""
     by_class: dict[str | None, list[Entry]] = {}
     for entry in entries:
         by_class.setdefault(entry.label, []).append(entry)

@@ -1,1 +1,1 @@
-"""The paper's tables and figures, each as a plan of runs, their measurements and a page."""
+"""The paper's tables and figures: plans of runs, measurements, and output pages."""

@@ -1,4 +1,4 @@
-"""From measurements to the numbers of a table: averages, differences and their errors."""
+"""Compute the numbers of a table from measurements: averages, differences and their errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class Cell:
     """One entry of a table with our numbers, in %.
 
     Attributes:
-        entry: What stands there.
-        ours: Our average, None where it was not run.
-        per_clip: The same per clip, where both are measured.
-        gain: Ours minus what it is compared with.
+        entry: The entry of the table.
+        ours: Our average, or None if it was not run.
+        per_clip: Our average per clip, if both are measured.
+        gain: Ours minus the number that it is compared with.
     """
 
     entry: Entry
@@ -31,7 +31,7 @@ class Cell:
 
     @property
     def difference(self) -> Estimate | None:
-        """Ours minus the paper's, whose own error is unknown."""
+        """Ours minus the paper's; the error of the paper's number is unknown."""
         if self.ours is None or self.entry.paper is None:
             return None
         return Estimate(self.ours.mean - self.entry.paper, self.ours.error, self.ours.count)
@@ -45,10 +45,10 @@ class _Value:
 
 
 def fill_in(table: Table, workshop: Workshop) -> list[Cell]:
-    """Return the table's entries with what was measured so far.
+    """Return the table's entries with all numbers measured so far.
 
     Raises:
-        FastrotError: a file of results is damaged.
+        FastrotError: A results file is damaged.
     """
     cells = []
     for entry in table.entries:
@@ -81,7 +81,7 @@ def _gain(
 
 
 def _read_all(readings: Sequence[Reading], workshop: Workshop) -> list[_Value] | None:
-    """Return the readings' values; None if there are none, or one was not measured."""
+    """Return the values of the readings, or None if there are none or one was not measured."""
     values = []
     for reading in readings:
         value = _read(reading, workshop)
@@ -113,7 +113,7 @@ def _fused(fusion: Fusion, workshop: Workshop) -> _Value | None:
 
 
 def protocols(table: Table, workshop: Workshop) -> list[str]:
-    """Return how the table's numbers were measured: each kind of clip once, with videos and weights."""
+    """Return the protocols of the table's numbers: each kind of clip once, with videos and weights."""
     found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for measurement in table.measurements:
         results = workshop.results(measurement)
@@ -133,6 +133,6 @@ def protocols(table: Table, workshop: Workshop) -> list[str]:
 def _clips(kind: str, of: dict[str, Any]) -> str:
     clips = "clip" if of["clips_per_video"] == 1 else "clips"
     return (
-        f"{kind}, {of['clips_per_video']} centre {clips} a video of {of['frames']} "
+        f"{kind}, {of['clips_per_video']} centre {clips} per video of {of['frames']} "
         f"{of['modality'].upper()} frames at stride {of['stride']}, crop {of['crop']} of {of['size']}"
     )

@@ -1,4 +1,4 @@
-"""Which clips a run or a measurement is about, by the videos' content: equal wherever the store lies."""
+"""Identify the clips of a run or a measurement by the videos' content, wherever the store is located."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from pipelines.store.reading import Store
 
 
 class ByContent:
-    """Tells videos by the checksums in the stores' manifests; every store is opened once."""
+    """Identifies videos by the checksums in the stores' manifests; opens every store once."""
 
     def __init__(self) -> None:
         self._stores: dict[str, Store] = {}
@@ -20,14 +20,14 @@ class ByContent:
         """Return an open store.
 
         Raises:
-            FastrotError: there is none.
+            FastrotError: The store does not exist or is unreadable.
         """
         if path not in self._stores:
             self._stores[path] = Store.open(path)
         return self._stores[path]
 
     def of_run(self, config: Config) -> Any:
-        """Return what stands for the clips that a run trains on."""
+        """Return a value that identifies the clips that a run trains on."""
         data = config.data
         labelled = config.task == "action"
         span = clip_spec(data).span
@@ -43,7 +43,7 @@ class ByContent:
         return self._runs[key]
 
     def of_split(self, store: str, split: str, data: DataConfig) -> Any:
-        """Return what stands for clips of a split's videos, as long as the config says."""
+        """Return a value that identifies the clips of a split, with the clip length of the config."""
         key = (store, split, clip_spec(data).span)
         if key not in self._splits:
             opened = self.store(store)
@@ -52,6 +52,6 @@ class ByContent:
 
 
 def _identity(store: Store, videos: Ints, data: DataConfig) -> Any:
-    """Return a checksum of the videos and, where one is shorter than a clip, what its clips do."""
+    """Return a checksum of the videos and, if some are shorter than a clip, how short clips are filled."""
     checksum, filled = digest(store, videos), short_clips(store, videos, clip_spec(data))
     return [checksum, filled] if filled else checksum

@@ -1,4 +1,4 @@
-"""What a plan costs: floating-point operations by arithmetic, hours by a measured rate."""
+"""The cost of a plan: computed floating-point operations, and hours at a measured rate."""
 
 import json
 from dataclasses import dataclass
@@ -11,44 +11,44 @@ from fastrot.reproduce.run_plan import Measurement, TrainRun
 from pipelines.errors import FastrotError, UsageError
 
 CPU_CLIPS_PER_S = 190.0
-"""Of the demo's network (width 8, clips of 8x56x56) in training, measured on two AVX-512 cores."""
+"""Training rate of the demo's network (width 8, clips of 8x56x56), measured on two AVX-512 cores."""
 
 OVERHEAD_S = 3.0
-"""Of starting a run or a measurement of the demo, measured on the same."""
+"""Time to start a run or a measurement of the demo, measured on the same cores."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """How fast a machine trains: TFLOP/s, and where that is known from."""
+    """Training speed of a machine in TFLOP/s, and the source of this number."""
 
     tflops: float
     source: str
 
     def hours(self, flop: float) -> float:
-        """Return the hours that so many operations take."""
+        """Return the hours that a number of operations takes."""
         return flop / (1e12 * self.tflops) / 3600
 
 
 def cpu_rate() -> Rate:
-    """Return the rate of the two cores that the demo preset is sized for."""
+    """Return the rate of two CPU cores, for which the demo preset is sized."""
     flop = CPU_CLIPS_PER_S * train_flops(18, 8, 8, 56)
     return Rate(flop / 1e12, f"{CPU_CLIPS_PER_S:.0f} clips/s of the demo's network on two cores")
 
 
 def read_rate(text: str) -> Rate:
-    """Read ``--rate``: TFLOP/s as a number, or the JSON of ``fastrot bench train`` (its fastest case).
+    """Read ``--rate``: a number of TFLOP/s, or a JSON file of ``fastrot bench train`` (its fastest case).
 
     Raises:
-        UsageError: It is neither.
-        FastrotError: The file has no rates of training.
+        UsageError: The text is neither.
+        FastrotError: The file contains no training rates.
     """
     try:
         tflops = float(text)
     except ValueError:
         return _rate_of_file(Path(text))
     if not 0 < tflops < float("inf"):
-        raise UsageError(f"--rate is {text}: it must be above 0, in TFLOP/s")
-    return Rate(tflops, "as given")
+        raise UsageError(f"--rate is {text}: it must be a number of TFLOP/s greater than 0")
+    return Rate(tflops, "from --rate")
 
 
 def _rate_of_file(path: Path) -> Rate:
@@ -58,24 +58,24 @@ def _rate_of_file(path: Path) -> Rate:
         rates = [figures["tflop_per_s"]["median"] for figures in cases if "tflop_per_s" in figures]
     except OSError as error:
         raise UsageError(
-            f"--rate is {path}: neither a number of TFLOP/s nor a readable file ({error})"
+            f"--rate is {path}: it is neither a number of TFLOP/s nor a readable file ({error})"
         ) from None
     except (ValueError, KeyError, TypeError):
         rates = []
     if not rates:
         raise FastrotError(
-            f"{path} has no rates of training: give the JSON of `fastrot bench train`"
+            f"{path} contains no training rates: give the JSON file of `fastrot bench train`"
         )
     return Rate(max(rates), str(path))
 
 
 def views(rotation: RotationConfig) -> int:
-    """Return how many clips the network sees of each clip of the batch."""
+    """Return the number of rotated views of each clip that the network processes."""
     return rotation.views if rotation.kind == "regress" else len(rotation.degrees)
 
 
 def train_flop(run: TrainRun, videos: int | None) -> float | None:
-    """Return a training's operations; None where it counts in epochs of unknown many ``videos``."""
+    """Return the operations of a run, or None if its length is in epochs and ``videos`` is None."""
     config = run.config
     if config.train.iterations is not None:
         samples = float(config.train.iterations * config.train.batch)
@@ -89,7 +89,7 @@ def train_flop(run: TrainRun, videos: int | None) -> float | None:
 
 
 def measure_flop(measurement: Measurement, videos: int | None) -> float | None:
-    """Return a measurement's operations, of known many ``videos`` (training ones of a probe included)."""
+    """Return the operations of a measurement, or None if ``videos`` (with a probe's training videos) is."""
     if videos is None:
         return None
     config = measurement.of.run.config
@@ -97,7 +97,7 @@ def measure_flop(measurement: Measurement, videos: int | None) -> float | None:
     if measurement.kind == "rotation":
         clips *= views(config.rotation)
     elif measurement.kind in ("probe", "retrieval"):
-        clips *= 2  # the random network's too
+        clips *= 2  # also the random network
     return clips * _clip_flop(config, train=False)
 
 

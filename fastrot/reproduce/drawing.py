@@ -1,4 +1,4 @@
-"""The figures: the curves of figure 4, kernels, attention sheets."""
+"""Draw the figures: the curves of figure 4, kernels, and attention maps."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from fastrot.runs.plots import new_figure
 
 
 def draw_rows(cells: Sequence[Cell], title: str) -> Any:
-    """Return figure 4a's form: a line for each column over the table's rows, with error bars."""
+    """Draw a figure like figure 4a: a line for each column over the table's rows, with error bars."""
     figure = new_figure(6, 4)
     axes = figure.add_subplot()
     rows = list(dict.fromkeys(cell.entry.row for cell in cells))
@@ -30,7 +30,7 @@ def draw_rows(cells: Sequence[Cell], title: str) -> Any:
 
 
 def draw_against(cells: Sequence[Cell], title: str) -> Any:
-    """Return figure 4b's form: the table's second column over its first, a point for each row."""
+    """Draw a figure like figure 4b: the table's second column over its first, a point for each row."""
     figure = new_figure(6, 4)
     axes = figure.add_subplot()
     first, second = dict.fromkeys(cell.entry.column for cell in cells)
@@ -63,7 +63,7 @@ def _means_and_errors(cells: Sequence[Cell]) -> tuple[list[float], list[float]]:
 
 
 def draw_kernels(sheets: Mapping[str, NDArray[np.uint8]], title: str) -> Any:
-    """Return the sheets of kernels side by side under their names."""
+    """Draw sheets of kernels side by side, with their names as titles."""
     height, width = next(iter(sheets.values())).shape[:2]
     scale = 4.5 / width
     figure = new_figure(len(sheets) * 4.8, max(1.6, height * scale + 0.9))
@@ -78,7 +78,7 @@ def draw_kernels(sheets: Mapping[str, NDArray[np.uint8]], title: str) -> Any:
 
 
 def draw_attention(views: Sequence[Rotated], names: Sequence[str], title: str) -> Any:
-    """Return one video's sheet: a row for each rotation, the frame and each network's map beside it."""
+    """Draw the sheet of one video: a row for each rotation, with the frame and each network's map."""
     columns = 1 + len(names)
     figure = new_figure(1.7 * columns, 1.75 * len(views) + 0.5)
     figure.suptitle(title, fontsize=8, parse_math=False)

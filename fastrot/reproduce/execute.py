@@ -1,9 +1,9 @@
-"""Carrying a plan out: each run and measurement once, found again by its hash, gone on with if killed.
+"""Execute a plan. Each run and measurement is done once, identified by its hash, and resumed if interrupted.
 
 ::
 
-    OUT/runs/<name>-<hash>/          a training run as `fastrot pretrain` leaves it, and finished.json
-    OUT/measurements/<name>-<hash>/  results.json as `fastrot evaluate` writes it, and scores.npz
+    OUT/runs/<name>-<hash>/          a training run as written by `fastrot pretrain`, and finished.json
+    OUT/measurements/<name>-<hash>/  results.json as written by `fastrot evaluate`, and scores.npz
 """
 
 import dataclasses
@@ -47,11 +47,11 @@ RESULTS = "results.json"
 
 
 class Workshop:
-    """The folder in which runs and measurements are made, or found.
+    """The output folder, in which runs and measurements are executed or found.
 
     Args:
-        out: the folder.
-        nproc: processes for each training; 0 trains in this process, else torchrun starts so many.
+        out: The folder.
+        nproc: Number of processes per training run, started by torchrun; 0 trains in this process.
     """
 
     def __init__(self, out: Path, *, nproc: int = 0):
@@ -60,20 +60,20 @@ class Workshop:
         self._videos = ByContent()
 
     def run_folder(self, run: TrainRun) -> Path:
-        """Return the folder of a run: an earlier one of the same hash, whatever its name, or a new one."""
+        """Return the folder of a run: an existing one with the same hash (under any name), or a new one."""
         return _found(self.out / "runs", run.name, run_id(run, self._videos))
 
     def measurement_folder(self, measurement: Measurement) -> Path:
-        """Return the folder of a measurement, by its hash."""
+        """Return the folder of a measurement, identified by its hash."""
         key = measurement_id(measurement, self._videos)
         return _found(self.out / "measurements", measurement.name, key)
 
     def is_finished(self, run: TrainRun) -> bool:
-        """Whether a run was carried out."""
+        """Return whether a run is finished."""
         return (self.run_folder(run) / FINISHED).exists()
 
     def finished_folder(self, run: TrainRun) -> Path | None:
-        """Return the folder of a finished run, None if it is not finished or its store is not there."""
+        """Return the folder of a finished run, or None if it is not finished or its store is missing."""
         try:
             folder = self.run_folder(run)
         except FastrotError:
@@ -81,18 +81,18 @@ class Workshop:
         return folder if (folder / FINISHED).exists() else None
 
     def is_measured(self, measurement: Measurement) -> bool:
-        """Whether a measurement was made."""
+        """Return whether a measurement is done."""
         return (self.measurement_folder(measurement) / RESULTS).exists()
 
     def results(self, measurement: Measurement) -> dict[str, Any] | None:
-        """Return a measurement's results, None where it was not made or its store is not there.
+        """Return the results of a measurement, or None if it is not done or its store is missing.
 
         Raises:
-            FastrotError: the file is damaged.
+            FastrotError: The file is damaged.
         """
         try:
             path = self.measurement_folder(measurement) / RESULTS
-        except FastrotError:  # no store: nothing can have run on it
+        except FastrotError:  # without the store, nothing can have run on it
             return None
         if not path.exists():
             return None
@@ -100,20 +100,20 @@ class Workshop:
             values: dict[str, Any] = json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise FastrotError(
-                f"{path} cannot be read: {error}; remove it to have it measured again"
+                f"cannot read {path}: {error}; delete the file to measure again"
             ) from None
         return values
 
     def checkpoint(self, snapshot: Snapshot) -> Path:
-        """Return the file of a network."""
+        """Return the checkpoint file of a snapshot."""
         folder = self.run_folder(snapshot.run) / "checkpoints"
         return folder / ("last.pt" if snapshot.step is None else f"step-{snapshot.step:08d}.pt")
 
     def train(self, run: TrainRun) -> None:
-        """Carry a run out, or go on with it, or find it done.
+        """Execute or resume a run, unless it is finished.
 
         Raises:
-            FastrotError: it cannot run.
+            FastrotError: The run fails.
         """
         folder = self.run_folder(run)
         if (folder / FINISHED).exists():
@@ -139,13 +139,13 @@ class Workshop:
         if code == 130:
             raise KeyboardInterrupt
         if code:
-            raise FastrotError(f"{config.name}: torchrun ended with exit code {code}")
+            raise FastrotError(f"{config.name}: torchrun failed with exit code {code}")
 
     def measure(self, measurement: Measurement) -> None:
-        """Make a measurement, or find it made.
+        """Execute a measurement, unless it is done.
 
         Raises:
-            FastrotError: it cannot be made.
+            FastrotError: The measurement fails.
         """
         folder = self.measurement_folder(measurement)
         if (folder / RESULTS).exists():
@@ -165,7 +165,7 @@ class Workshop:
 def evaluate(
     measurement: Measurement, trained: Trained, store: Store, runtime: Runtime
 ) -> tuple[Result, Scores | None]:
-    """Return a measurement's result, and the scores of actions."""
+    """Return the result of a measurement and, for kind "action", the scores."""
     clips = ClipSet(store, measurement.split, measurement.clips, quiet=True)
     train_split = measurement.train_split
     if measurement.kind == "action":
@@ -178,7 +178,7 @@ def evaluate(
 
 
 def torchrun_command(config: Config, file: Path, nproc: int) -> list[str]:
-    """Return the command that trains a config in ``nproc`` processes of this machine."""
+    """Return the command that trains a config with ``nproc`` processes on this machine."""
     command = "pretrain" if config.task == "rotation" else "finetune"
     return [
         *("torchrun", "--standalone", f"--nproc-per-node={nproc}"),
@@ -187,17 +187,17 @@ def torchrun_command(config: Config, file: Path, nproc: int) -> list[str]:
 
 
 def carry_out(plan: Plan, workshop: Workshop, share: set[str] | None = None) -> list[str]:
-    """Make everything of a plan, or a machine's share of it, that is not there yet.
+    """Execute all unfinished runs and measurements of a plan, or of a machine's share of it.
 
-    A run that fails takes along what starts from it, and the rest goes on.
+    If a run fails, the runs that start from it are skipped and all others continue.
 
     Args:
-        plan: what to do.
-        workshop: where.
-        share: run_id of the runs that are this machine's; None for all. Measurements go with their runs.
+        plan: The plan.
+        workshop: The output folder.
+        share: ``run_id`` of the runs of this machine, or None for all. Measurements belong to their runs.
 
     Returns:
-        A line for each run and measurement that failed or waits for another machine's.
+        A line for each run and measurement that failed or is waiting for a run of another machine.
     """
     left: list[str] = []
     for number, run in enumerate(plan.runs, 1):
@@ -215,7 +215,7 @@ def _carry_out_run(run: TrainRun, workshop: Workshop, place: str) -> None:
     if workshop.is_finished(run):
         return
     if run.start is not None and not workshop.is_finished(run.start.run):
-        raise _NotYetError(f"waits for {run.start.run.name}")
+        raise _NotYetError(f"waiting for {run.start.run.name}")
     say(f"{place} {run.name}")
     workshop.train(run)
 
@@ -224,18 +224,18 @@ def _carry_out_measurement(measurement: Measurement, workshop: Workshop) -> None
     if workshop.is_measured(measurement):
         return
     if not workshop.is_finished(measurement.of.run):
-        raise _NotYetError(f"waits for {measurement.of.run.name}")
+        raise _NotYetError(f"waiting for {measurement.of.run.name}")
     say(f"measure {measurement.name}")
     workshop.measure(measurement)
 
 
 class _NotYetError(FastrotError):
-    """Something else must be done first."""
+    """A run must be finished first."""
 
 
 @contextmanager
 def _noting(name: str, left: list[str]) -> Iterator[None]:
-    """Add a line to ``left`` where the body fails or must wait."""
+    """Add a line to ``left`` if the body fails or has to wait."""
     try:
         yield
     except FastrotError as error:

@@ -1,4 +1,4 @@
-"""The dry run: what a plan would do, in what order, and what it costs."""
+"""The dry run: the runs of a plan, their order and their cost."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,26 +10,24 @@ from fastrot.reproduce.output import published
 from fastrot.reproduce.run_plan import Item, Plan, Table, make_plan, measurement_id, run_id
 from fastrot.reproduce.settings import Setting
 
-NO_RATE = (
-    "no GPU rate measured: give --rate, TFLOP/s of training or the JSON of `fastrot bench train`"
-)
+NO_RATE = "the speed of the GPU is unknown: give --rate in TFLOP/s, or the JSON file of `fastrot bench train`"
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Operations of each run and measurement of a plan by its id; None where they cannot be counted."""
+    """Operations of each run and measurement of a plan, by id; None if they cannot be counted."""
 
     runs: Mapping[str, float | None]
     measurements: Mapping[str, float | None]
 
     @property
     def total(self) -> float:
-        """All that can be counted."""
+        """The sum of all operations that can be counted."""
         return sum(flop or 0 for flop in self._all)
 
     @property
     def complete(self) -> bool:
-        """Whether everything can be counted."""
+        """Whether all operations can be counted."""
         return None not in self._all
 
     @property
@@ -37,12 +35,12 @@ class Costs:
         return [*self.runs.values(), *self.measurements.values()]
 
     def weights(self) -> dict[str, float]:
-        """Return the runs' costs for dealing them out, 1 where unknown."""
+        """Return the costs of the runs for ``deal``; an unknown cost is 1."""
         return {key: 1.0 if flop is None else flop for key, flop in self.runs.items()}
 
 
 def count(plan: Plan, setting: Setting) -> Costs:
-    """Count a plan's operations."""
+    """Count the operations of a plan."""
     runs = {}
     for run in plan.runs:
         data = run.config.data
@@ -59,13 +57,13 @@ def count(plan: Plan, setting: Setting) -> Costs:
 
 
 def hours(costs: Costs, rate: Rate, *, overhead: bool) -> float:
-    """Return the hours of a plan; ``overhead`` adds what starting costs where runs are short."""
+    """Return the hours of a plan; ``overhead`` adds the start-up time, which matters for short runs."""
     starts = len(costs.runs) + len(costs.measurements)
     return rate.hours(costs.total) + (starts * OVERHEAD_S / 3600 if overhead else 0)
 
 
 def overview(plan: Plan, setting: Setting, rate: Rate | None, workshop: Workshop) -> Grid:
-    """Return the runs as a table: name, steps, batch, operations, hours and whether they are finished."""
+    """Return a table of the runs: name, start, length, operations, time, and whether each is finished."""
     costs = count(plan, setting)
     rows = []
     for run in plan.runs:
@@ -86,23 +84,23 @@ def overview(plan: Plan, setting: Setting, rate: Rate | None, workshop: Workshop
         )
     return Grid(
         f"{len(plan.runs)} training runs, {len(plan.measurements)} measurements",
-        ["run", "starts from", "steps or epochs", "computing", "time", "state"],
+        ["run", "starts from", "steps or epochs", "compute", "time", "state"],
         rows,
     )
 
 
 def amount(flop: float) -> str:
-    """Return operations with a unit."""
+    """Format a number of operations with its unit."""
     return f"{flop / 1e15:,.0f} PFLOP" if flop >= 1e15 else f"{flop / 1e12:.2g} TFLOP"
 
 
 def duration(hours: float) -> str:
-    """Return hours, or minutes of less than one."""
+    """Format a duration in hours, or in minutes if it is less than one hour."""
     return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"
 
 
 def item_lines(items: tuple[Item, ...], setting: Setting, rate: Rate | None) -> list[str]:
-    """Return a line on what each table costs by itself, what it shares with others included."""
+    """Return a line with the cost of each table on its own, including runs shared with other tables."""
     lines = []
     for item in items:
         plan = make_plan([item])
@@ -110,13 +108,13 @@ def item_lines(items: tuple[Item, ...], setting: Setting, rate: Rate | None) -> 
         line = f"{item.key}: {len(plan.runs)} runs, {len(plan.measurements)} measurements"
         if rate is not None:
             time = hours(costs, rate, overhead=setting.preset.name == "demo")
-            line += f", about {duration(time)}" + ("" if costs.complete else " and more")
+            line += f", about {duration(time)}" + ("" if costs.complete else " or more")
         lines.append(line)
     return lines
 
 
 def rows_of(items: tuple[Item, ...]) -> list[str]:
-    """Return every row of every table as "title: row: column, the paper's number"."""
+    """Return the title of each item and, below it, the rows of a table with the paper's numbers."""
     lines = []
     for item in items:
         lines.append(item.title)

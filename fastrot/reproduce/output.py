@@ -1,4 +1,4 @@
-"""A table of results on the terminal and as Markdown, CSV and JSON: paper, ours, difference."""
+"""Output of a table (paper, ours, difference) to the terminal, Markdown, CSV and JSON."""
 
 import json
 from collections.abc import Sequence
@@ -16,21 +16,21 @@ from pipelines.files import write_csv, write_file
 
 SMALL = "~"
 LEGEND = (
-    "In %, actions by top-1 per video, with the standard error: over seeds or splits where there are "
-    f"several, else that of a share of the test videos. {SMALL}: a difference smaller than twice its "
+    "All numbers in %, actions as top-1 per video, ± standard error: over seeds or splits if there are "
+    f"several, otherwise binomial over the test videos. {SMALL}: a difference smaller than twice its "
     "standard error."
 )
 
 
 @dataclass(frozen=True)
 class Page:
-    """A table with our numbers, ready to be written in any form.
+    """A table with our numbers, ready for output in any format.
 
     Attributes:
-        table: What the paper has.
+        table: The table with the paper's numbers.
         cells: The table's entries with our numbers.
-        about: What all numbers of the preset are worth.
-        protocols: How ours were measured.
+        about: How to interpret the numbers of the preset.
+        protocols: How our numbers were measured.
     """
 
     table: Table
@@ -40,7 +40,7 @@ class Page:
 
     @cached_property
     def grid(self) -> Grid:
-        """The table as text, with the notes that are its own."""
+        """The table as text, with its own notes."""
         columns = self._columns()
         by_place = {(cell.entry.row, cell.entry.column): cell for cell in self.cells}
         names = dict.fromkeys(cell.entry.row for cell in self.cells)
@@ -56,7 +56,7 @@ class Page:
                 for name in names
             ],
             [
-                *([f"In brackets: the difference to {table.against}."] if table.against else []),
+                *([f"In brackets: difference from {table.against}."] if table.against else []),
                 *table.notes,
                 *(f"{row}: {NOT_RUN}, {why}." for row, why in table.impossible.items()),
                 *_sources(self.cells),
@@ -66,11 +66,11 @@ class Page:
 
     @property
     def full_grid(self) -> Grid:
-        """The same with the notes that all tables share."""
+        """The same, with the notes that all tables share."""
         return replace(self.grid, notes=[self.about, LEGEND, *self.grid.notes])
 
     def _columns(self) -> list[tuple[str, str]]:
-        """Return the columns that are not empty, as (the table's column, kind of number)."""
+        """Return the columns that are not empty, as (column of the table, kind of number)."""
         shown = []
         for column in self.table.columns:
             mine = [cell for cell in self.cells if cell.entry.column == column]
@@ -95,16 +95,16 @@ class Page:
             gain = "" if cell.gain is None else f" ({with_error(cell.gain, sign='+')})"
             return f"{with_error(cell.ours, mark=False)}{gain}"
         if kind == "difference":
-            # Its error is ours, which stands beside it: the paper's is unknown.
+            # The error is the one in the column next to it, because the paper's is unknown.
             off = cell.difference
             return "" if off is None else f"{off.mean:+.1f}{SMALL if off.small else ''}"
         return "" if cell.per_clip is None else f"{cell.per_clip:.1f}"
 
     def write(self, folder: Path, workshop: Workshop) -> None:
-        """Write KEY.md, KEY.csv and KEY.json, the last one with every run's config and environment.
+        """Write KEY.md, KEY.csv and KEY.json; the JSON includes the config and environment of every run.
 
         Raises:
-            FastrotError: They cannot be written.
+            FastrotError: A file cannot be written.
         """
         key, grid = self.table.key, self.grid
         entries = [_plain_cell(cell) for cell in self.cells]
@@ -127,13 +127,13 @@ class Page:
 
 
 def published(value: float, sign: str = "") -> str:
-    """Return a number as the paper prints it: with one decimal, or two where it has them."""
+    """Format a number as in the paper: with one decimal, or two if needed."""
     text = f"{value:{sign}.2f}"
     return text[:-1] if text.endswith("0") else text
 
 
 def with_error(estimate: Estimate, *, sign: str = "", mark: bool = True) -> str:
-    """Return "mean ± standard error", one decimal each, a difference marked where it is small."""
+    """Format as "mean ± standard error" with one decimal; ``mark`` marks a small difference."""
     text = f"{estimate.mean:{sign}.1f}"
     if estimate.error is not None:
         text += f" ± {estimate.error:.1f}"
@@ -141,7 +141,7 @@ def with_error(estimate: Estimate, *, sign: str = "", mark: bool = True) -> str:
 
 
 def describe_runs(table: Table, workshop: Workshop) -> list[dict[str, Any]]:
-    """Return each training run behind a table: its folder's name, config and environment, if finished."""
+    """Return the folder name, config and environment of each finished training run of a table."""
     runs: dict[str, TrainRun] = {}
     for measurement in table.measurements:
         snapshot: Any = measurement.of
@@ -178,7 +178,7 @@ def _plain_cell(cell: Cell) -> dict[str, Any]:
 
 
 def _sources(cells: Sequence[Cell]) -> list[str]:
-    """Return a line on rows that are from elsewhere than the paper's table itself."""
+    """Return a line for each source other than the paper's table, with its rows."""
     rows: dict[str, list[str]] = {}
     for cell in cells:
         entry = cell.entry

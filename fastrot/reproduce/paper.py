@@ -1,6 +1,6 @@
-"""The numbers that the paper prints (arXiv 1811.11387), and where it contradicts itself.
+"""The numbers in the paper (arXiv 1811.11387), and its inconsistencies.
 
-Accuracies in %. ``GAIN`` dictionaries hold the differences as printed, slips included.
+Accuracies are in %. ``GAIN`` dictionaries contain the differences as printed, including errors.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ UCF, HMDB = "UCF101", "HMDB51"
 
 @dataclass(frozen=True)
 class Published:
-    """A row of others' numbers: UCF101 and HMDB51, None where nothing is printed."""
+    """A row of other methods' numbers on UCF101 and HMDB51; None if the source has no number."""
 
     row: str
     ucf: float | None
@@ -48,11 +48,11 @@ ROTATION_SETS: dict[tuple[int, ...], float] = {  # table 3, UCF101
 }
 ROTATION_SETS_LOSS: dict[tuple[int, ...], float] = {
     (0, 90): -11.96
-}  # section 4.6, against the four rotations
+}  # section 4.6, compared with the four rotations
 EIGHT_ROTATIONS, EIGHT_ROTATIONS_LOSS = 57.0, -5.9  # section 4.6
 REGRESSION, REGRESSION_LOSS = 60.9, -2.0  # section 4.6
 
-AMOUNT = {  # table 4, by thousands of videos; 0 none, None all
+AMOUNT = {  # table 4, by thousands of videos; 0 is none, None is all
     (0, UCF): 42.5,
     (0, HMDB): 17.0,
     (100, UCF): 56.4,
@@ -105,7 +105,7 @@ OURS = {  # table 7, three splits
     ("fusion", UCF): 76.6,
     ("fusion", HMDB): 47.0,
 }
-FUSION_GAIN = {UCF: 2.3, HMDB: 4.5}  # section 4.9, against DIF
+FUSION_GAIN = {UCF: 2.3, HMDB: 4.5}  # section 4.9, compared with DIF
 
 OTHERS = (
     Published("C3D (Sport-1M), supervised", 82.3, None),
@@ -136,7 +136,7 @@ LATER = (
 
 SLIPS = {
     "table2": "The paper prints 62.8 (+19.2) for MT on UCF101; 62.8 - 42.5 is 20.3.",
-    "table5": "The paper's text speaks of 20 labelled videos for 47.1 %; they are 20 of each class. It also "
-    "calls its study of the amount of unlabelled videos Table 5; that is Table 4.",
-    "table7": "The paper's text claims 3.7 % over the best other method on HMDB51; 37.1 - 33.7 is 3.4.",
+    "table5": "The paper's text gives 20 labelled videos for 47.1 %; it means 20 per class. The text also "
+    "calls its study of the amount of unlabelled videos Table 5; it is Table 4.",
+    "table7": "The paper's text claims 3.7 % more than the best other method on HMDB51; 37.1 - 33.7 is 3.4.",
 }

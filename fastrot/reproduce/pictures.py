@@ -1,4 +1,4 @@
-"""The figures of finished tables and networks: which is drawn from what."""
+"""Draw the figures of finished tables and networks."""
 
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,12 @@ from fastrot.terminal.console import say
 from pipelines.errors import FastrotError
 from pipelines.store.reading import Store
 
-VIDEOS = 4  # of the attention sheets, spread evenly over the split
+VIDEOS = 4  # number of attention sheets, spread evenly over the split
 CURVES = {"figure4a": drawing.draw_rows, "figure4b": drawing.draw_against}
 
 
 def draw_table(key: str, title: str, cells: list[Cell], folder: Path) -> bool:
-    """Draw a table that the paper has as a figure, and return whether there was one to draw."""
+    """Draw a table that is a figure in the paper, and return whether a figure was drawn."""
     if key not in CURVES or not has_matplotlib() or all(cell.ours is None for cell in cells):
         return False
     _save(CURVES[key](cells, title), folder / key)
@@ -45,19 +45,19 @@ def draw_gallery(
     """Draw kernels or attention sheets.
 
     Args:
-        gallery: what to draw.
-        workshop: where the networks are.
-        folder: where the pictures go.
-        supervised: a file of a supervised network in Hara's form, in place of the one trained here.
+        gallery: What to draw.
+        workshop: The folder of the networks.
+        folder: The folder of the pictures.
+        supervised: File of a supervised network in Hara's format, used instead of the one trained here.
 
     Returns:
         The names of the figures drawn.
 
     Raises:
-        FastrotError: a file cannot be read or written.
+        FastrotError: A file cannot be read or written.
     """
     if not has_matplotlib():
-        say(f"no {gallery.key}: {NO_MATPLOTLIB}")
+        say(f"{gallery.key}: not drawn: {NO_MATPLOTLIB}")
         return []
     ours = _checkpoint(gallery.ours, workshop)
     rival = supervised
@@ -85,7 +85,7 @@ def _checkpoint(snapshot: Snapshot, workshop: Workshop) -> Path | None:
 def _first_kernels(path: Path) -> Tensor:
     tensors = read_weights(path).tensors
     if "conv1.weight" not in tensors:
-        raise FastrotError(f"{path} has no conv1.weight: it is no 3D ResNet's file")
+        raise FastrotError(f"{path} contains no conv1.weight: it is not the file of a 3D ResNet")
     return tensors["conv1.weight"]
 
 
@@ -110,7 +110,7 @@ def _attention(gallery: Gallery, ours: Path, rival: Path, folder: Path) -> list[
 
 
 def _load_supervised(path: Path, ours: Trained, runtime: Runtime) -> Trained:
-    """Load a checkpoint of ours, or a file in Hara's form, which shares our network's shape and input."""
+    """Load a fastrot checkpoint, or a file in Hara's format with the shape and input of our network."""
     if read_weights(path).form == "fastrot":
         return load_trained(path, runtime)
     model = ours.config.model

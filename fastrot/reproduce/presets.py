@@ -1,4 +1,4 @@
-"""The paper's runs at its size, and at the size of the demo: how each kind of run is configured."""
+"""The configs of each kind of run, at the sizes of the paper and of the demo."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,13 +21,13 @@ STAGES = ("pretrain", "finetune")
 
 @lru_cache(maxsize=1024)
 def _read(file: str, overrides: tuple[str, ...]) -> Config:
-    """Read a config once: tables ask for the same runs again and again, and YAML is slow."""
+    """Read a config once: tables share many runs, and reading YAML is slow."""
     return load_config(find_config(file), overrides)
 
 
 @dataclass(frozen=True)
 class Changes:
-    """The user's ``key=value`` changes, by stage: "pretrain" and "finetune"."""
+    """The user's ``key=value`` changes of each stage, "pretrain" and "finetune"."""
 
     pretrain: tuple[str, ...] = ()
     finetune: tuple[str, ...] = ()
@@ -35,23 +35,24 @@ class Changes:
 
 @dataclass(frozen=True)
 class Preset:
-    """How the runs of the tables are made.
+    """The settings for the runs of the tables.
 
     Attributes:
         name: "paper" or "demo".
-        stores: The path of each store by its name: kinetics, moments, ucf101, hmdb51, and those of
-            the measurements beyond the paper.
-        seeds: Of Tables 2 and 5; elsewhere the first.
-        modality: Of all but Tables 6 and 7 (the paper: rgb).
-        clips: Uniform clips of each test video.
-        fractions: Of Kinetics, for Table 4's 100, 200 and 400 thousand videos, in videos.
-        shots: Of Table 5; 0 is all.
-        probe_shots: Training videos of each class for linear probes; 0 is all.
-        checkpoints: Where in the pre-training Figure 4b looks, in equal parts of it; the last is its end.
-        noise_codecs: Of the stores of noise.
-        gpu: Whether there is one, or the plan is for one.
-        about: What the numbers are worth.
-        changes: The user's.
+        stores: Path of each store by name: kinetics, moments, ucf101, hmdb51, and the stores of
+            measurements that are not in the paper.
+        seeds: Seeds of Tables 2 and 5; other tables use the first one.
+        modality: Modality of all tables except 6 and 7 (in the paper: rgb).
+        clips: Number of uniformly spaced clips per test video.
+        fractions: Number of videos for Table 4's 100, 200 and 400 thousand Kinetics videos.
+        shots: Shots of Table 5; 0 is all.
+        probe_shots: Training videos per class for linear probes; 0 is all.
+        checkpoints: Checkpoints of the pre-training in Figure 4b, as multiples of an equal part of the
+            run; the last one is its end.
+        noise_codecs: Codecs of the noise stores.
+        gpu: Whether a GPU is available, or the plan is for one.
+        about: How to interpret the numbers.
+        changes: The user's changes.
     """
 
     name: Literal["paper", "demo"]
@@ -70,7 +71,7 @@ class Preset:
 
     @property
     def seed(self) -> int:
-        """The seed where one is enough."""
+        """The seed of runs that use a single seed."""
         return self.seeds[0]
 
     def _load(self, stage: str, file: str, overrides: Sequence[str]) -> Config:
@@ -78,10 +79,10 @@ class Preset:
         return _read(file, ("init=scratch", *overrides, *changes))
 
     def _sized(self, frames: int) -> tuple[str, list[str]]:
-        """Return the stores' suffix and the overrides for clips of Table 6's length (0: usual)."""
+        """Return the store suffix and the overrides for a clip length of Table 6 (0: the default length)."""
         if self.name == "paper" or frames == 0:
             return "", []
-        # Smaller frames, so that 64 of them fit two cores; consecutive, as the paper has them.
+        # Smaller frames, so that clips of 64 frames are feasible on two cores. Consecutive, as in the paper.
         return "-long", [f"data.frames={frames}", "data.stride=1", "data.crop=32"]
 
     def pretrain(
@@ -94,15 +95,15 @@ class Preset:
         videos: int = 0,
         fit: Fit | None = None,
     ) -> TrainRun:
-        """Return a pre-training by rotations.
+        """Return a pre-training run on rotation prediction.
 
         Args:
-            pool: What it trains on.
-            modality: The preset's if None.
-            frames: Table 6's length of clip; 0 is the usual one.
-            rotation: Degrees joined by "+", or "360" for the regression.
-            videos: Table 4's number of videos; 0 for all.
-            fit: How frames were made square, where that is what is compared.
+            pool: The videos to train on.
+            modality: The modality, or None for the preset's.
+            frames: Clip length of Table 6; 0 is the default length.
+            rotation: Degrees joined by "+", or "360" for regression of the angle.
+            videos: Number of videos of Table 4; 0 is all.
+            fit: How frames were made square, for the comparison of ``--fit``.
         """
         modality = modality or self.modality
         suffix, overrides = self._sized(frames)
@@ -123,13 +124,13 @@ class Preset:
         return TrainRun(name, config)
 
     def _with_checkpoints(self, config: Config) -> Config:
-        """Keep what Figure 4b starts from."""
+        """Keep the checkpoints that Figure 4b starts from."""
         parts = self.checkpoints[-1]
         every = max(1, (config.train.iterations or parts) // parts)
         return replace(config, train=replace(config.train, checkpoint_every=every, keep=parts))
 
     def snapshots(self, run: TrainRun) -> list[Snapshot]:
-        """Return the networks of Figure 4b, the last one the run's end, which other tables start from."""
+        """Return the networks of Figure 4b; the last one is the final one, which other tables start from."""
         every = run.config.train.checkpoint_every
         steps = [part * every for part in self.checkpoints[:-1]]
         return [*(Snapshot(run, step) for step in steps), Snapshot(run)]
@@ -147,16 +148,16 @@ class Preset:
         if len(degrees) == 8 and self.name == "demo":
             overrides.append(
                 "train.batch=8"
-            )  # twice the views: half the videos a step keep the time
+            )  # twice as many views: half the videos per step take the same time
         return overrides
 
     def supervised(self, pool: Pool = "kinetics") -> TrainRun:
-        """Return the rival of equal length that is trained on the pool's labels."""
+        """Return the supervised baseline of equal length, trained on the labels of the pool."""
         overrides = [
             "task=action",
             f"data.modality={self.modality}",
             f"data.store={self.stores[pool]}",
-            # As many clips a step as the pretext's four rotations make.
+            # As many clips per step as in the pretext task with four rotations.
             f"train.batch={128 if self.name == 'paper' else 64}",
         ]
         if self.name == "paper":
@@ -165,7 +166,7 @@ class Preset:
         return TrainRun(f"{pool}-supervised", self._load("pretrain", file, overrides))
 
     def noise(self, store: str) -> TrainRun:
-        """Return a short pre-training on videos without content."""
+        """Return a short pre-training run on videos without content."""
         overrides = [
             f"data.store={self.stores[store]}",
             "data.split=train",
@@ -189,7 +190,7 @@ class Preset:
         frames: int = 0,
         fit: Fit | None = None,
     ) -> TrainRun:
-        """Return a transfer to actions from a pre-trained network, or from scratch (None)."""
+        """Return a fine-tuning run on actions from a pre-trained network, or from scratch (None)."""
         modality = modality or self.modality
         seed = self.seed if seed is None else seed
         suffix, overrides = self._sized(frames)
@@ -218,23 +219,23 @@ class Preset:
         return TrainRun("-".join(parts), self._load("finetune", file, overrides), snapshot)
 
     def action(self, run: TrainRun) -> Measurement:
-        """Return the measurement of a transfer on the test videos of its split."""
+        """Return the measurement of a fine-tuning run on the test videos of its split."""
         data = run.config.data
         split = data.split.replace("train", "test")
         return Measurement("action", Snapshot(run), data.store, split, self.clips)
 
     def top1(self, run: TrainRun) -> Reading:
-        """Return a transfer's top-1 per video, and per clip beside it."""
+        """Return the top-1 accuracy of a fine-tuning run per video, and also per clip."""
         return Reading(self.action(run), "video_top1", clip_key="clip_top1")
 
     def fused(self, first: TrainRun, second: TrainRun) -> Reading:
-        """Return the top-1 of two transfers' fused scores."""
+        """Return the top-1 accuracy of the fused scores of two fine-tuning runs."""
         return Reading(Fusion(self.action(first), self.action(second)), "video_top1")
 
     def rotation_accuracy(
         self, network: TrainRun | Snapshot, store: str, split: str = "all"
     ) -> Reading:
-        """Return a pretext network's accuracy on a store's split."""
+        """Return the rotation accuracy of a pre-trained network on a split of a store."""
         snapshot = Snapshot(network) if isinstance(network, TrainRun) else network
         measurement = Measurement("rotation", snapshot, self.stores[store], split, 1)
         return Reading(measurement, "accuracy")
@@ -242,7 +243,7 @@ class Preset:
     def features(
         self, kind: Literal["probe", "retrieval"], network: TrainRun, dataset: Dataset
     ) -> Measurement:
-        """Return the probe of a network's frozen features, or the retrieval by them."""
+        """Return the linear probe of a network's frozen features, or the retrieval with them."""
         shots = self.probe_shots if kind == "probe" else 0
         return Measurement(
             kind, Snapshot(network), self.stores[dataset], "test1", self.clips, "train1", shots

@@ -1,11 +1,11 @@
-"""Writing what a plan came to: tables, figures, and one index of them for the report.
+"""Write the results of a plan: tables, figures, and an index of them for the report.
 
 ::
 
     OUT/tables/KEY.{md,csv,json}   a table: paper, ours, difference
     OUT/figures/KEY.{png,svg}      a figure
     OUT/results.md                 all tables of the last call
-    OUT/results.json               which tables and figures there are, and what was computed on
+    OUT/results.json               index of the tables and figures, and the environment
 """
 
 import json
@@ -31,13 +31,13 @@ def publish(
     """Print and write every table, and draw every figure.
 
     Args:
-        items: tables and galleries.
-        workshop: where their runs are.
-        preset: for what the numbers are worth.
-        supervised: a supervised network's file in Hara's form, if the user gave one.
+        items: Tables and galleries.
+        workshop: The folder of their runs.
+        preset: The preset, which describes how to interpret the numbers.
+        supervised: File of a supervised network in Hara's format, if the user gave one.
 
     Raises:
-        FastrotError: something cannot be read or written.
+        FastrotError: A file cannot be read or written.
     """
     tables, figures = workshop.out / "tables", workshop.out / "figures"
     with Runtime.start() as runtime:
@@ -61,7 +61,7 @@ def publish(
             _register(workshop.out, "figures", {item.key: item.title}, where)
             markdown.append(f"![{item.key}](figures/{item.key}.png)\n")
     write_file(workshop.out / "results.md", "\n".join(markdown))
-    say(f"written to {workshop.out}: results.md, tables, figures")
+    say(f"wrote results.md, tables and figures to {workshop.out}")
 
 
 def _caption(gallery: Gallery) -> str:
@@ -69,14 +69,14 @@ def _caption(gallery: Gallery) -> str:
 
 
 def _place(name: str) -> tuple[int, str]:
-    """Return where a table or figure stands among all: in the paper's order."""
+    """Return the sort key of a table or figure: the paper's order."""
     order = list(BUILDERS)
     key = name.partition("-")[0]
     return (order.index(key) if key in order else len(order), name)
 
 
 def _register(out: Path, kind: str, found: dict[str, str], where: dict[str, Any]) -> None:
-    """Add tables or figures, and the environment, to OUT/results.json, which earlier calls began."""
+    """Add tables or figures and the environment to OUT/results.json, which may exist from earlier calls."""
     path = out / "results.json"
     values = json.loads(path.read_text()) if path.exists() else {"tables": {}, "figures": {}}
     known = values[kind] | found

@@ -1,4 +1,4 @@
-"""What a table needs: training runs, measurements of them, and the numbers that these make."""
+"""The parts of a table: training runs, measurements of them, and the resulting numbers."""
 
 import hashlib
 import json
@@ -15,24 +15,24 @@ HASH = 12  # hexadecimal digits
 
 
 class Videos(Protocol):
-    """Tells which videos a run trains on or a measurement tests on, in plain values that can be compared."""
+    """Identifies the videos of a run or a measurement by plain values that can be compared."""
 
     def of_run(self, config: Config) -> Any:
-        """Return what stands for the videos that a run trains on."""
+        """Return a value that identifies the videos that a run trains on."""
 
     def of_split(self, store: str, split: str, data: DataConfig) -> Any:
-        """Return what stands for the clips, as long as ``data`` says, of a store's split."""
+        """Return a value that identifies the clips of a split, with the clip length of ``data``."""
 
 
 class ByPath:
-    """Takes stores of one path for the same: enough within a plan, and no store need be there."""
+    """Identifies stores by path: sufficient within a plan, and the stores need not exist."""
 
     def of_run(self, config: Config) -> Any:
-        """Return the store's path; the split and the subset are in the config."""
+        """Return the path of the store; the split and the subset are in the config."""
         return config.data.store
 
     def of_split(self, store: str, split: str, data: DataConfig) -> Any:
-        """Return the store's path and the split; how long clips are is in the run's config."""
+        """Return the path of the store and the split; the clip length is in the run's config."""
         return [store, split]
 
 
@@ -41,12 +41,12 @@ BY_PATH = ByPath()
 
 @dataclass(frozen=True, eq=False)
 class TrainRun:
-    """One training, from the first weights or from another run's network.
+    """One training run, from random weights or from another run's network.
 
     Attributes:
-        name: For people; two names of one recipe are one run.
-        config: Without ``name``, ``out`` and ``init``, which are known when it runs.
-        start: The network that it starts from; None draws new weights.
+        name: A readable name; runs with the same recipe are one run, whatever their names.
+        config: The config. ``name``, ``out`` and ``init`` are set when it runs.
+        start: The network that it starts from; None initialises randomly.
     """
 
     name: str
@@ -54,7 +54,7 @@ class TrainRun:
     start: "Snapshot | None" = None
 
     def recipe(self, videos: Videos) -> dict[str, Any]:
-        """Return all that decides what is computed, as plain values."""
+        """Return everything that determines the result, as plain values."""
         values = to_mapping(self.config)
         flat = {
             f"{section}.{key}": value
@@ -63,8 +63,8 @@ class TrainRun:
             for key, value in part.items()
         }
         flat |= {key: value for key, value in values.items() if not isinstance(value, dict)}
-        # Where the videos lie and how work is shared out changes nothing. That more checkpoints are kept
-        # than usual does: later runs start from them.
+        # The location of the videos and the distribution of the work do not affect the result. Keeping more
+        # checkpoints than usual matters, because later runs start from them.
         more = self.config.train.keep > TrainConfig().keep
         kept = {"train.checkpoint_every", "train.keep"} if more else set()
         recipe = {key: value for key, value in flat.items() if key not in FREE - kept | {"init"}}
@@ -73,7 +73,7 @@ class TrainRun:
 
     @property
     def level(self) -> int:
-        """How many runs must be finished one after another before this one."""
+        """The number of runs that must finish one after another before this one."""
         return 0 if self.start is None else self.start.run.level + 1
 
 
@@ -85,13 +85,23 @@ class Snapshot:
     step: int | None = None
 
     def recipe(self, videos: Videos) -> dict[str, Any]:
-        """Return what decides its weights."""
+        """Return everything that determines the weights."""
         return {**self.run.recipe(videos), "step": self.step}
 
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """One evaluation of a network; ``clips`` a video, ``shots`` of ``train_split`` for a probe (0: all)."""
+    """One evaluation of a network.
+
+    Attributes:
+        kind: The kind of evaluation.
+        of: The network.
+        store: Path of the store.
+        split: The test split.
+        clips: Clips per video.
+        train_split: The training split of a probe or retrieval.
+        shots: Training videos per class of a probe; 0 is all.
+    """
 
     kind: MeasureKind
     of: Snapshot
@@ -102,7 +112,7 @@ class Measurement:
     shots: int = 0
 
     def recipe(self, videos: Videos) -> dict[str, Any]:
-        """Return what decides its outcome."""
+        """Return everything that determines the result."""
         data = self.of.run.config.data
         train = videos.of_split(self.store, self.train_split, data) if self.train_split else None
         return {
@@ -116,7 +126,7 @@ class Measurement:
 
     @property
     def name(self) -> str:
-        """A name for people."""
+        """A readable name."""
         step = "" if self.of.step is None else f"-step-{self.of.step}"
         return f"{self.kind}-{Path(self.store).name}-{self.split}-{self.of.run.name}{step}"
 
@@ -131,7 +141,7 @@ class Fusion:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """One number of a measurement: the value ``key``, or its element ``at``; 0..1 there, % in a table."""
+    """One number of a measurement (0..1; % in a table): the value ``key``, or its element ``at``."""
 
     source: Measurement | Fusion
     key: str
@@ -140,7 +150,7 @@ class Reading:
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
-        """What must be measured for it."""
+        """The measurements that it needs."""
         if isinstance(self.source, Fusion):
             return self.source.first, self.source.second
         return (self.source,)
@@ -148,16 +158,16 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One number of a table: the paper's, and what gives ours.
+    """One number of a table: the paper's number, and the readings of ours.
 
     Attributes:
-        row: Its row's name.
-        column: Its column's name, such as "UCF101".
-        paper: The published number, None where there is none.
-        ours: What is averaged; none of a row of other people's.
+        row: Name of the row.
+        column: Name of the column, such as "UCF101".
+        paper: The published number, or None if there is none.
+        ours: The readings that are averaged; empty for other methods.
         against: What ours is compared with: readings, or a number such as chance.
-        paper_gain: The difference that the paper prints for it.
-        source: Where ``paper`` is from.
+        paper_gain: The difference as printed in the paper.
+        source: The source of ``paper``.
     """
 
     row: str
@@ -171,10 +181,15 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table of the paper, or one beyond it.
+    """A table of the paper, or an additional one.
 
-    ``against`` says what the differences in brackets are to; ``notes`` stand below it; ``impossible`` are
-    rows that cannot run on this machine, with the reason.
+    Attributes:
+        key: Name of the table on the command line and of its files.
+        title: The title.
+        entries: The numbers.
+        against: What the differences in brackets compare with.
+        notes: Notes below the table.
+        impossible: Rows that cannot run on this machine, with the reason.
     """
 
     key: str
@@ -186,12 +201,12 @@ class Table:
 
     @property
     def columns(self) -> list[str]:
-        """The columns' names, in the order in which the entries first name them."""
+        """The names of the columns, in the order of their first entry."""
         return list(dict.fromkeys(entry.column for entry in self.entries))
 
     @property
     def measurements(self) -> Iterator[Measurement]:
-        """All that its numbers are read from."""
+        """All measurements that its numbers are read from."""
         for entry in self.entries:
             compared = () if isinstance(entry.against, float) else entry.against
             for reading in (*entry.ours, *compared):
@@ -200,9 +215,9 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """Pictures of two networks' first layer: kernels (figure 5), or attention maps of videos (figure 3).
+    """Pictures of the first layer of two networks: kernels (figure 5), or attention maps (figure 3).
 
-    ``supervised`` is None where the user gave that network's file.
+    ``supervised`` is None if the user gave the file of that network.
     """
 
     key: str
@@ -219,7 +234,7 @@ Item = Table | Gallery
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs and measurements of some tables and figures, each once, in an order in which they can run."""
+    """The runs and measurements of some tables and figures, each once, in an executable order."""
 
     items: tuple[Item, ...]
     runs: tuple[TrainRun, ...]
@@ -227,7 +242,7 @@ class Plan:
 
 
 def make_plan(items: Iterable[Item]) -> Plan:
-    """Collect what the items need; equal recipes are one run, named by whoever came first."""
+    """Collect the runs and measurements of the items; equal recipes are one run, with the first name."""
     items = tuple(items)
     runs: dict[str, TrainRun] = {}
     measurements: dict[str, Measurement] = {}
@@ -246,7 +261,9 @@ def make_plan(items: Iterable[Item]) -> Plan:
         for measurement in item.measurements:
             need(measurement.of)
             measurements.setdefault(measurement_id(measurement), measurement)
-    ordered = sorted(runs.values(), key=lambda run: run.level)  # stable: tables keep their order
+    ordered = sorted(
+        runs.values(), key=lambda run: run.level
+    )  # a stable sort keeps the order of the tables
     return Plan(items, tuple(ordered), tuple(measurements.values()))
 
 
@@ -261,15 +278,15 @@ def measurement_id(measurement: Measurement, videos: Videos = BY_PATH) -> str:
 
 
 def digest_of(values: Any) -> str:
-    """Return a short hash of plain values; the order of keys does not count."""
+    """Return a short hash of plain values; the order of keys does not matter."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:HASH]
 
 
 def deal(plan: Plan, costs: Mapping[str, float], parts: int) -> list[set[str]]:
-    """Share the runs out over ``parts`` machines, by run_id: each to one, levels apart, the largest first.
+    """Divide the runs among ``parts`` machines, by ``run_id``: level by level, the largest run first.
 
-    Runs of a level need nothing of each other, so the machines can work on a level at the same time.
+    Runs of one level do not depend on each other, so the machines can execute a level in parallel.
     """
     shares: list[set[str]] = [set() for _ in range(parts)]
     for level in sorted({run.level for run in plan.runs}):

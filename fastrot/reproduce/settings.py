@@ -1,4 +1,4 @@
-"""The two presets, filled: the paper's sizes, and sizes for two CPU cores."""
+"""The two presets: the paper's sizes, and sizes for two CPU cores."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,9 +13,9 @@ from pipelines.store.reading import FITS, Store
 PAPER_STORES = ("kinetics", "moments", "ucf101", "hmdb51")
 FIT_STORES = tuple(f"{name}-{fit}" for name in ("kinetics", "ucf101") for fit in FITS)
 FRACTIONS = {100: 100_000, 200: 200_000, 400: 400_000}
-ALL_VIDEOS = 480  # thousands: what these fractions are of
+ALL_VIDEOS = 480  # thousands: the total of these fractions
 
-# Of the official lists, so that a plan can be counted without the videos.
+# Sizes of the official lists, so that the cost of a plan can be computed without the videos.
 OFFICIAL_VIDEOS = {
     ("ucf101", "all"): 13_320,
     ("ucf101", "train1"): 9_537,
@@ -32,10 +32,10 @@ OFFICIAL_CLASSES = {"ucf101": 101, "hmdb51": 51}
 
 
 class Setting:
-    """A preset, and where its videos come from.
+    """A preset and the generators of its videos.
 
     Attributes:
-        preset: How its runs are configured.
+        preset: The configs of the runs.
     """
 
     def __init__(self, preset: Preset, makers: Sequence[DemoStores | NoiseStores]):
@@ -43,10 +43,10 @@ class Setting:
         self._makers = makers
 
     def make(self, paths: set[str]) -> None:
-        """Make those of these stores that the preset generates, and check that the others are there.
+        """Generate those of these stores that the preset generates, and check that the others exist.
 
         Raises:
-            FastrotError: one cannot be made, or is not there.
+            FastrotError: A store cannot be generated, or is missing.
         """
         made: set[str] = set()
         for maker in self._makers:
@@ -58,12 +58,12 @@ class Setting:
             Store.open(path)
 
     def missing(self, paths: set[str]) -> list[str]:
-        """Return which of the stores are not there and cannot be generated."""
+        """Return which of the stores are missing and cannot be generated."""
         made = {path for maker in self._makers for path in maker.paths.values()}
         return sorted(path for path in paths - made if not (Path(path) / "store.json").exists())
 
     def videos(self, store: str, split: str, shots: int = 0) -> int | None:
-        """Return how many videos a split has: counted if the store is there, else by the official lists."""
+        """Return the number of videos of a split, from the store if it exists, else the official lists."""
         if (Path(store) / "store.json").exists():
             opened = Store.open(store)
             if split in ("all", *opened.splits):
@@ -84,18 +84,18 @@ class Setting:
 def paper_setting(
     out: Path, stores: Mapping[str, str], seeds: int | None, changes: Changes
 ) -> Setting:
-    """Return the paper's preset on the user's stores.
+    """Return the paper's preset with the user's stores.
 
     Raises:
-        UsageError: a store's name is unknown.
+        UsageError: The name of a store is unknown.
     """
     known = (*PAPER_STORES, *FIT_STORES)
     for name in stores:
         if name not in known:
-            raise UsageError(f"--store {name}=...: the paper's stores are {', '.join(known)}")
+            raise UsageError(f"unknown store {name!r} in --store: choose one of {', '.join(known)}")
     noise = NoiseStores(out / "data", count=240, frames=20, size=136)
     paths = {name: f"stores/{name}" for name in known}
-    # The usual stores are stretched.
+    # The default stores are stretched.
     paths |= {
         f"{name}-stretch": stores.get(name, f"stores/{name}") for name in ("kinetics", "ucf101")
     }
@@ -111,8 +111,8 @@ def paper_setting(
         checkpoints=(1, 3, 6, 9, 13),  # of 13: after 8, 24, 48, 72 and 104 thousand iterations
         noise_codecs=tuple(CODECS),
         gpu=True,
-        about="The paper's sizes. The paper does not give its protocol of testing: ours is ten uniform "
-        "centre clips a video, whose softmax is averaged.",
+        about="The paper's sizes. The paper does not describe its test protocol. Ours averages the softmax "
+        "of ten uniformly spaced centre clips per video.",
         changes=changes,
     )
     return Setting(preset, [noise])
@@ -137,26 +137,26 @@ def demo_setting(
         noise_codecs=tuple(CODECS),
         gpu=gpu,
         about="Generated videos of figures, an eighth of the network's width, a few minutes of training: "
-        "these numbers are no claim about UCF101 or HMDB51, whose names stand for two generated sets. "
-        "Kinetics and MT (Moments in Time) stand for two generated pools of different looks. All but Tables "
-        "6 and 7 and the rows that say RGB see differences (DIF) where the paper's see RGB.",
+        "these numbers say nothing about UCF101 or HMDB51, whose names denote two generated sets here. "
+        "Kinetics and MT (Moments in Time) denote two generated pools of different appearance. Where the "
+        "paper uses RGB, frame differences (DIF) are used, except in Tables 6 and 7 and the rows named RGB.",
         changes=changes,
     )
     return Setting(preset, [demo, noise])
 
 
 def read_sizes(overrides: Mapping[str, Any]) -> DemoSizes:
-    """Return the demo's sizes with some changed.
+    """Return the demo's sizes with some of them changed.
 
     Raises:
-        UsageError: a key is unknown, or no whole number above 0.
+        UsageError: A key is unknown, or a value is not a whole number greater than 0.
     """
     known = DemoSizes.__dataclass_fields__
     values = {}
     for key, text in overrides.items():
         if key not in known:
-            raise UsageError(f"unknown key demo.{key}: the keys are {', '.join(known)}")
+            raise UsageError(f"unknown key demo.{key}: choose one of {', '.join(known)}")
         if not str(text).isdigit() or int(text) < 1:
-            raise UsageError(f"demo.{key} is {text!r}: it must be a whole number above 0")
+            raise UsageError(f"demo.{key} is {text!r}: it must be a whole number greater than 0")
         values[key] = int(text)
     return DemoSizes(**values)

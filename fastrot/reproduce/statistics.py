@@ -1,4 +1,4 @@
-"""Means, their standard errors, and whether a difference is larger than chance explains."""
+"""Means, their standard errors, and whether a difference is significant."""
 
 import math
 import statistics
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean of ``count`` values and its standard error, in the values' unit; None where unknown."""
+    """The mean of ``count`` values and its standard error (None if unknown), in the unit of the values."""
 
     mean: float
     error: float | None
@@ -16,16 +16,16 @@ class Estimate:
 
     @property
     def small(self) -> bool:
-        """Whether it lies within two standard errors of zero; of use for a difference."""
+        """Whether the mean is within two standard errors of zero; meaningful for a difference."""
         return self.error is not None and abs(self.mean) <= 2 * self.error
 
 
 def average(values: Sequence[float], videos: int) -> Estimate:
-    """Average accuracies in % of several runs, or take one run's.
+    """Average the accuracies in % of one or several runs.
 
-    Of several, the error is their standard deviation over the root of their number. Of one, it is that
-    of a share of ``videos`` independent videos (binomial). Neither knows what the other knows: the
-    choice of test videos, and the choice of seed.
+    For several runs, the error is the standard deviation divided by the square root of their number. For
+    one run, it is the binomial error over ``videos`` independent videos. The former ignores the choice of
+    test videos, and the latter ignores the choice of seed.
     """
     mean = statistics.fmean(values)
     if len(values) > 1:
@@ -39,8 +39,8 @@ def difference(
 ) -> Estimate:
     """Return ``values`` minus ``against``, in %.
 
-    Where both have several values of equal number they are pairs that share a seed or split, and the error
-    is that of the pairs' differences. Else the two errors add up as those of independent measurements.
+    If both have the same number of values, and more than one, they are pairs with the same seed or split, and
+    the error is that of the pairs' differences. Otherwise the errors are combined as independent.
     """
     if len(values) == len(against) > 1:
         pairs = [one - other for one, other in zip(values, against, strict=True)]

@@ -1,4 +1,4 @@
-"""The stores of the demo preset, and of the audit of both: each made when a table first needs it."""
+"""The stores of the demo preset and of both presets' audits, generated when a table first needs them."""
 
 import dataclasses
 import math
@@ -18,29 +18,35 @@ from pipelines.store.reading import FITS, Fit, Settings
 
 SIZE = 64
 LONG_SIZE = 40
-"""Side of the frames for Table 6 and 7, where clips are up to 64 frames long."""
+"""Side of the frames for Tables 6 and 7, where clips have up to 64 frames."""
 
 
 @dataclass(frozen=True)
 class DemoSizes:
-    """How much the demo preset generates.
+    """The amount of videos that the demo preset generates.
 
-    ``unlabelled`` videos stand for each of Kinetics and Moments in Time; each labelled set has
-    ``groups`` x ``clips_per_group`` videos of each of 12 classes; all are ``frames`` long. ``wide``
-    unlabelled 4:3 videos are for stretch against crop, ``noise`` for the audit.
+    Attributes:
+        unlabelled: Videos in each of the two sets that replace Kinetics and Moments in Time.
+        groups: Groups per class of each labelled set, which has 12 classes.
+        clips_per_group: Videos per class and group.
+        frames: Frames per video.
+        size: Height and width of the frames in pixels.
+        wide: Unlabelled 4:3 videos, for the comparison of stretch and crop.
+        wide_groups: Groups per class of the labelled 4:3 videos.
+        noise: Videos for the audit.
     """
 
     unlabelled: int = 1000
     groups: int = 18
     clips_per_group: int = 3
-    frames: int = 68  # 64 differences take 65
+    frames: int = 68  # 64 differences need 65
     size: int = 80
     wide: int = 500
     wide_groups: int = 9
     noise: int = 480
 
     def look(self, second: bool) -> DemoSpec:
-        """Return what the first or the second look is made of: other people and scenes, and a horizon."""
+        """Return the spec of the first or second look; the second has new subjects, scenes and a horizon."""
         return DemoSpec(
             unlabelled=self.unlabelled,
             groups=self.groups,
@@ -57,7 +63,7 @@ LONG = "-long"
 
 
 class DemoStores:
-    """Makes the demo preset's videos and stores below a folder, what is there already is kept."""
+    """Generates the demo preset's videos and stores below a folder; existing ones are kept."""
 
     def __init__(self, root: Path, sizes: DemoSizes):
         self._root = root
@@ -126,7 +132,7 @@ class DemoStores:
 
 
 def with_actions(listing: Listing, spec: DemoSpec) -> Listing:
-    """Return the unlabelled videos with their actions, which only the supervised rival looks at."""
+    """Return the unlabelled videos with their actions, which only the supervised baseline uses."""
     actions = unlabelled_actions(spec)
     entries = [
         dataclasses.replace(entry, label=actions[entry.path.name], splits=("train",))
@@ -136,7 +142,7 @@ def with_actions(listing: Listing, spec: DemoSpec) -> Listing:
 
 
 class NoiseStores:
-    """Makes the audit's stores of noise below a folder."""
+    """Generates the noise stores of the audit below a folder."""
 
     def __init__(self, root: Path, *, count: int, frames: int, size: int):
         self._root = root
@@ -157,7 +163,7 @@ class NoiseStores:
             FastrotError: It cannot be written, or the folder holds another.
         """
         kind = name.removeprefix("noise-")
-        # Square videos of the store's own size pass without a resize: what is left is the codec.
+        # Square videos of the store's size need no resize, so that only the codec is tested.
         wide = kind in FITS
         height = self._size * 5 // 4 // 2 * 2 if wide else self._size
         width = height * 4 // 3 // 2 * 2 if wide else height

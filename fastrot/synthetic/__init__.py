@@ -1,1 +1,1 @@
-"""The generator of videos: figures that act before scenes, and noise without content."""
+"""Generated videos: figures that perform actions in front of scenes, and noise without content."""

@@ -1,7 +1,7 @@
-"""The twelve actions of the demo set: cycles of joint angles.
+"""The twelve actions of the demo set, as cycles of joint angles.
 
-Several share their poses and differ in their motion (walking and running, squatting and jumping,
-bowing and falling forwards), so that a network must look at time.
+Several actions share poses and differ only in motion (walking and running, squatting and jumping,
+bowing and falling forwards), so that a network must use temporal information.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,11 @@ from fastrot.synthetic.figure import Array, Pose, pose
 class Action:
     """One action.
 
-    ``angles`` maps (cycles, vigour) to a pose: cycles is the (T,) number of cycles done so far,
-    vigour a factor near 1 for how far the limbs go. ``period`` is the range of frames that a cycle
-    lasts, short enough for a clip of 16 frames to show what is done.
+    Attributes:
+        angles: Maps (cycles, vigour) to a pose. Cycles is the (T,) number of cycles completed so far.
+            Vigour is a factor near 1 that scales the motion of the limbs.
+        period: The range of a cycle's length in frames, short enough to recognise the action in a
+            clip of 16 frames.
     """
 
     angles: Callable[[Array, float], Pose]
@@ -26,17 +28,17 @@ class Action:
 
 
 def _to_and_fro(cycles: Array, low: float, high: float) -> Array:
-    """A cosine from ``low`` to ``high`` and back in each cycle."""
+    """Return a cosine from ``low`` to ``high`` and back in each cycle."""
     return low + (high - low) * (0.5 - 0.5 * np.cos(2 * np.pi * cycles))
 
 
 def _pulse(cycles: Array) -> Array:
-    """0 for half of each cycle, then a smooth stroke to 1 and back."""
+    """Return 0 for half of each cycle, then a smooth stroke to 1 and back."""
     return np.maximum(0, np.sin(2 * np.pi * cycles)) ** 1.5
 
 
 def _stride(cycles: Array, swing: float, knee: tuple[float, float], arms: float) -> Pose:
-    """Legs that step in turn, arms against them."""
+    """Return a pose of alternating steps, with the arms swinging opposite to the legs."""
     phase = 2 * np.pi * cycles
     bent, lifted = knee
     return pose(
@@ -52,7 +54,7 @@ def _stride(cycles: Array, swing: float, knee: tuple[float, float], arms: float)
 
 
 def bow(cycles: Array, vigour: float) -> Pose:
-    """Bend forwards from the waist and come up again."""
+    """Bend forwards from the waist and straighten up again."""
     bend = _to_and_fro(cycles, 0.0, 1.45 * vigour)
     return pose(len(cycles), bend=bend, shoulder=0.5 * bend, shoulder_spread=0.12, elbow=0.2)
 
@@ -69,7 +71,7 @@ def cartwheel(cycles: Array, vigour: float) -> Pose:
 
 
 def crawl(cycles: Array, vigour: float) -> Pose:
-    """Go on hands and knees."""
+    """Crawl on hands and knees."""
     down, step = 1.4, 0.45 * vigour * np.sin(2 * np.pi * cycles)
     return pose(
         len(cycles),
@@ -84,7 +86,7 @@ def crawl(cycles: Array, vigour: float) -> Pose:
 
 
 def fall(cycles: Array, vigour: float) -> Pose:
-    """Fall forwards ever faster, lie a moment, and get up slowly."""
+    """Fall forwards with increasing speed, stay down for a moment, and get up slowly."""
     part = cycles % 1
     falling = np.clip(part / 0.35, 0, 1) ** 2
     rising = np.clip((part - 0.5) / 0.5, 0, 1)
@@ -102,7 +104,7 @@ def fall(cycles: Array, vigour: float) -> Pose:
 
 
 def jump(cycles: Array, vigour: float) -> Pose:
-    """Crouch, throw the arms up, and fly along a parabola."""
+    """Crouch, throw the arms up, and jump along a parabola."""
     part = cycles % 1
     crouch = np.sin(np.pi * np.clip(part / 0.55, 0, 1))
     flight = np.clip((part - 0.55) / 0.45, 0, 1)
@@ -130,7 +132,7 @@ def jumping_jack(cycles: Array, vigour: float) -> Pose:
 
 
 def kick(cycles: Array, vigour: float) -> Pose:
-    """Swing one leg up to the front, arms up in guard."""
+    """Swing one leg up to the front, with the arms raised in guard."""
     stroke = _pulse(cycles)
     chamber = _pulse(cycles + 0.12)
     return pose(
@@ -145,7 +147,7 @@ def kick(cycles: Array, vigour: float) -> Pose:
 
 
 def punch(cycles: Array, vigour: float) -> Pose:
-    """Strike out with either fist in turn, in a fencer's stance."""
+    """Punch with alternating fists, in a fencer's stance."""
     left, right = _pulse(cycles), _pulse(cycles + 0.5)
     return pose(
         len(cycles),
@@ -175,7 +177,7 @@ def run(cycles: Array, vigour: float) -> Pose:
 
 
 def squat(cycles: Array, vigour: float) -> Pose:
-    """Go down on the heels with the arms forwards, and come up."""
+    """Squat down with the arms forwards, and stand up again."""
     depth = _to_and_fro(cycles, 0.0, vigour)
     return pose(
         len(cycles),
@@ -204,7 +206,7 @@ def walk(cycles: Array, vigour: float) -> Pose:
 
 
 def wave(cycles: Array, vigour: float) -> Pose:
-    """Wave one lifted hand from side to side."""
+    """Wave one raised hand from side to side."""
     swing = 0.9 * vigour * np.sin(2 * np.pi * cycles)
     return pose(
         len(cycles),
@@ -229,4 +231,4 @@ ACTIONS = {
     "Walk": Action(walk, (17, 24)),
     "Wave": Action(wave, (9, 15)),
 }
-"""Class name, as UCF101 spells its own, to action, in the order of the class indices."""
+"""Maps class names, spelled in the style of UCF101, to actions, in the order of the class indices."""

@@ -1,4 +1,4 @@
-"""A camera held in the hand: how it moves, and what it sees of a picture larger than the frame."""
+"""A hand-held camera: its motion, and its view of a picture that is larger than the frame."""
 
 from dataclasses import dataclass
 
@@ -8,18 +8,19 @@ from fastrot.synthetic.figure import Array
 from fastrot.synthetic.scene import Image
 
 MARGIN = 0.25
-"""How far the picture must go on beyond each side of the frame, as a share of its side."""
+"""How far the picture must extend beyond each edge of the frame, as a fraction of the frame's side."""
 
-_STEADIED = 0.0125  # the farthest that a shake goes
+_STEADIED = 0.0125  # largest displacement by the shake
 
 
 @dataclass(frozen=True)
 class CameraPath:
-    """Where a camera points, frame by frame.
+    """The position and zoom of a camera in each frame. There is no parallax.
 
-    ``shift`` is (T, 2) the middle of what it sees (right, down) from the middle of the picture, as a
-    share of the frame's side; ``zoom`` is (T,) magnifications. All that is seen moves as one, as far
-    things do: there is no parallax.
+    Attributes:
+        shift: (T, 2) centre of the view relative to the centre of the picture (right, down), as a
+            fraction of the frame's side.
+        zoom: (T,) magnification.
     """
 
     shift: Array
@@ -27,12 +28,13 @@ class CameraPath:
 
 
 def hand_held(rng: np.random.Generator, frames: int) -> CameraPath:
-    """A random path: a slow pan, a slow zoom, and a shake.
+    """Return a random path: a slow pan, a slow zoom, and a shake.
 
-    The pan goes to and fro, of 80 pixels by 1 to 4 a frame at its fastest, as often to the left as to
-    the right. Like anybody's who films on a ground it is mostly horizontal: its vertical part is a
-    quarter of the horizontal one, as often up as down. So its axis, and nothing else of it, tells a
-    quarter turn. The shake, a pixel at most of such frames, has no direction.
+    The pan oscillates. In frames of 80 pixels its highest speed is 1 to 4 pixels per frame, to the left
+    as often as to the right. As in real videos, it is mostly horizontal: the vertical part is a quarter
+    of the horizontal one, up as often as down. So only its axis gives information about the rotation,
+    and only about quarter turns. The shake is at most one pixel in such frames and has no preferred
+    direction.
     """
     time = np.arange(float(frames))
     pan = rng.uniform(0.05, 0.14, 2) * np.array([1, 0.25])
@@ -45,18 +47,18 @@ def hand_held(rng: np.random.Generator, frames: int) -> CameraPath:
 
 
 def _swings(rng: np.random.Generator, time: Array, count: int) -> Array:
-    """(T, count) sines of random period and phase."""
+    """Return (T, count) sines of random period and phase."""
     period, phase = rng.uniform(18, 40, count), rng.uniform(0, 2 * np.pi, count)
     swings: Array = np.sin(2 * np.pi * time[:, None] / period + phase)
     return swings
 
 
 def seen(pictures: Image, path: CameraPath, size: int) -> Image:
-    """Sample what a camera sees of each picture, bilinearly.
+    """Sample the camera's view of each picture, with bilinear interpolation.
 
     Args:
-        pictures: (T, S, S, 3), S at least ``size`` * (1 + 2 `MARGIN`) for a path of `hand_held`.
-        path: Where the camera points.
+        pictures: (T, S, S, 3). For a path from ``hand_held``, S is at least ``size * (1 + 2 * MARGIN)``.
+        path: The path of the camera.
         size: Height and width of the frame in pixels.
 
     Returns:
@@ -74,7 +76,7 @@ def seen(pictures: Image, path: CameraPath, size: int) -> Image:
 
 
 def _interpolate(lines: Image, at: Array) -> Image:
-    """Take lines along the first axis at fractional places, all within the picture."""
+    """Sample lines along the first axis at fractional positions, all within the picture."""
     first = np.floor(at).astype(int)
     share = (at - first).astype(np.float32)[:, None, None]
     between: Image = (1 - share) * lines[first] + share * lines[first + 1]

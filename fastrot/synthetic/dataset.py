@@ -1,4 +1,4 @@
-"""The built-in demo set: generated videos, laid out on disk as UCF101 is.
+"""The built-in demo set: generated videos, stored in the layout of UCF101.
 
 ::
 
@@ -23,7 +23,7 @@ from pipelines.errors import FastrotError, UsageError
 from pipelines.files import write_file
 
 VERSION = 2
-"""Of what the generator draws: raise it when equal specs give other videos."""
+"""Version of the generator: increase it when the same spec yields different videos."""
 
 SPLITS = 3
 _CHUNK = 16
@@ -31,22 +31,22 @@ _CHUNK = 16
 
 @dataclass(frozen=True)
 class DemoSpec:
-    """What is in a demo set.
+    """The contents of a demo set.
 
     Attributes:
-        unlabelled: Videos without a label; each has a subject and a scene of its own, because
-            scenes that come again are learnt by heart.
-        groups: Groups of each class, a multiple of 3; as in UCF101, a group has a subject and
-            scenes of its own, and each split tests on other groups (a third of them).
-        clips_per_group: Labelled videos of each class and group.
-        frames: Frames of each video.
-        size: Height and width in pixels, even. The frames are square because they are resized to
-            a square later: a stretch along one side would tell the rotation without any figure.
-        fps: Frames a second.
-        seed: Decides everything that is random.
-        camera: "static", or "moving" as if held in a hand (`fastrot.synthetic.camera.hand_held`).
-        horizon: Whether the scenes are ground below and sky above, which meet level with the
-            figure's feet. Either option lets the rotation be told without a look at the figure.
+        unlabelled: Number of videos without a label. Each has its own subject and scene, because a
+            network memorises scenes that it sees repeatedly.
+        groups: Groups per class, a multiple of 3. As in UCF101, each group has its own subject and
+            scenes, and each split tests on a different third of the groups.
+        clips_per_group: Labelled videos per class and group.
+        frames: Frames per video.
+        size: Height and width in pixels, even. The frames are square because they are later resized
+            to a square: stretching one side would reveal the rotation without the figure.
+        fps: Frames per second.
+        seed: Seed of everything random.
+        camera: "static", or "moving" for a hand-held camera (``fastrot.synthetic.camera.hand_held``).
+        horizon: Whether the scenes have ground below and sky above, with the horizon at the height of
+            the figure's feet. A moving camera and a horizon both reveal the rotation without the figure.
     """
 
     unlabelled: int = 1400
@@ -69,18 +69,18 @@ class DemoSpec:
         lowest |= {"size": 16, "fps": 1, "seed": 0}
         for name, low in lowest.items():
             if getattr(self, name) < low:
-                raise UsageError(f"demo {name} is {getattr(self, name)}; the least is {low}")
+                raise UsageError(f"demo {name} is {getattr(self, name)}: it must be at least {low}")
         if self.groups % SPLITS:
-            raise UsageError(f"demo groups is {self.groups}; it must be a multiple of {SPLITS}")
+            raise UsageError(f"demo groups is {self.groups}: it must be a multiple of {SPLITS}")
         if self.size % 2:
-            raise UsageError(f"demo size is {self.size}; it must be even")
+            raise UsageError(f"demo size is {self.size}: it must be even")
         if self.camera not in get_args(CameraMotion):
-            raise UsageError(f"demo camera is {self.camera!r}; choose static or moving")
+            raise UsageError(f"demo camera is {self.camera!r}: it must be static or moving")
 
 
 @dataclass(frozen=True)
 class DemoPaths:
-    """Where a demo set lies."""
+    """The paths of a demo set."""
 
     root: Path
 
@@ -91,12 +91,12 @@ class DemoPaths:
 
     @property
     def labelled(self) -> Path:
-        """The folder that holds UCF101's ``videos`` and ``splits``."""
+        """The folder of ``videos`` and ``splits``, as in UCF101."""
         return self.root / "labelled"
 
     @property
     def videos(self) -> Path:
-        """The labelled videos, a folder per class."""
+        """The labelled videos, one folder per class."""
         return self.labelled / "videos"
 
     @property
@@ -106,7 +106,7 @@ class DemoPaths:
 
     @property
     def spec(self) -> Path:
-        """The file that says what the set was made from."""
+        """The file of the spec that the set was generated from."""
         return self.root / "demo.json"
 
 
@@ -117,19 +117,19 @@ def make_dataset(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> DemoPaths:
-    """Make the demo set, or what is missing of it.
+    """Generate the demo set, or what is missing of it.
 
-    The spec is written first and each video appears whole, so a set is finished when all its files
-    are there: a finished one is left alone, and an interrupted one is gone on with.
+    The spec is written first and each video is written atomically, so the set is complete when all its
+    files exist. A complete set is kept as it is, and an interrupted one is continued.
 
     Args:
-        root: The folder; made where it is not there.
-        spec: What to make. Every video is a pure function of the seed and its name.
-        workers: Processes that make videos; 1 makes them in this one.
-        progress: Called with (videos there, videos in all), at the start and as they are made.
+        root: The folder; created if missing.
+        spec: The contents of the set. Every video is a pure function of the seed and its name.
+        workers: Number of worker processes; 1 generates the videos in this process.
+        progress: Called with (existing videos, all videos) at the start and as videos are added.
 
     Raises:
-        FastrotError: ``root`` cannot be written, or holds something other than this set.
+        FastrotError: ``root`` cannot be written, or contains something other than this set.
     """
     paths = DemoPaths(root)
     _claim(paths, spec)
@@ -147,7 +147,7 @@ def make_dataset(
 
 
 def _claim(paths: DemoPaths, spec: DemoSpec) -> None:
-    """Write the spec into a new set, or check that the folder's set is of this spec."""
+    """Write the spec of a new set, or check that the existing set has this spec."""
     wanted = {"version": VERSION, **asdict(spec)}
     if paths.spec.exists():
         try:
@@ -156,27 +156,27 @@ def _claim(paths: DemoPaths, spec: DemoSpec) -> None:
             found = None
         if found != wanted:
             raise FastrotError(
-                f"{paths.root} holds a demo set of another make ({paths.spec} says {found}, wanted "
-                f"is {wanted}); choose another folder or delete this one"
+                f"{paths.root} contains a demo set made with other settings: {paths.spec} has {found}, "
+                f"expected {wanted}; choose another folder or delete this one"
             )
         return
     if paths.unlabelled.exists() or paths.labelled.exists():
         raise FastrotError(
-            f"{paths.root} holds videos but no {paths.spec.name}, so it is no demo set; "
+            f"{paths.root} contains videos but no {paths.spec.name}, so it is not a demo set: "
             "choose another folder"
         )
     write_file(paths.spec, json.dumps(wanted, indent=1) + "\n")
 
 
 def _group_videos(spec: DemoSpec, group: int) -> Iterator[tuple[str, str, int]]:
-    """(class, path below ``videos``, clip number) of a group's videos, classes in order."""
+    """Yield (class, path below ``videos``, clip number) of a group's videos, in the order of the classes."""
     for action in ACTIONS:
         for clip in range(1, spec.clips_per_group + 1):
             yield action, f"{action}/v_{action}_g{group:02d}_c{clip:02d}.avi", clip
 
 
 def _test_groups(spec: DemoSpec, split: int) -> range:
-    """The groups that a split (from 1) tests on, the other splits train on."""
+    """Return the test groups of a split (from 1); the other splits train on them."""
     each = spec.groups // SPLITS
     return range((split - 1) * each + 1, split * each + 1)
 
@@ -193,25 +193,25 @@ def _write_splits(paths: DemoPaths, spec: DemoSpec) -> None:
                     test.append(path)
                 else:
                     train.append(f"{path} {index[action]}")
-        # UCF101's lists go by class, and by group within it.
+        # UCF101's lists are sorted by class, then by group.
         write_file(paths.splits / f"trainlist{split:02d}.txt", "\n".join(sorted(train)) + "\n")
         write_file(paths.splits / f"testlist{split:02d}.txt", "\n".join(sorted(test)) + "\n")
 
 
 def _shots(paths: DemoPaths, spec: DemoSpec) -> Iterator[tuple[Path, Shot]]:
-    """Every video's file and what it shows."""
+    """Yield the path of every video and its shot."""
     for number in range(1, spec.unlabelled + 1):
         key = f"unlabelled {number}"
         yield paths.unlabelled / f"v_{number:05d}.avi", Shot(key, _draw_action(spec, key), key, key)
     for group in range(1, spec.groups + 1):
         for action, path, clip in _group_videos(spec, group):
-            # All classes share a group's subject and scenes: neither tells the class.
+            # All classes share the subject and scenes of a group, so neither reveals the class.
             subject, scene = f"group {group}", f"group {group} clip {clip}"
             yield paths.videos / path, Shot(path, action, subject, scene)
 
 
 def unlabelled_actions(spec: DemoSpec) -> dict[str, str]:
-    """Return what the videos without labels show, by file name: for a supervised rival alone."""
+    """Return the action of each unlabelled video by file name; only for the supervised baseline."""
     numbers = range(1, spec.unlabelled + 1)
     return {f"v_{n:05d}.avi": _draw_action(spec, f"unlabelled {n}") for n in numbers}
 
@@ -222,13 +222,13 @@ def _draw_action(spec: DemoSpec, key: str) -> str:
 
 
 def _film_all(todo: list[tuple[Path, Shot]], spec: DemoSpec, workers: int) -> Iterator[int]:
-    """Make the videos; yields how many each time some are made."""
+    """Generate the videos, and yield the number of videos of each finished chunk."""
     chunks = [todo[start : start + _CHUNK] for start in range(0, len(todo), _CHUNK)]
     if workers <= 1 or len(chunks) <= 1:
         for chunk in chunks:
             yield _film_chunk(chunk, spec)
         return
-    # Spawned, not forked: the caller may hold threads (torch's, DALI's), which a fork breaks.
+    # Spawn, because the caller may have threads (of torch or DALI), which do not survive a fork.
     with ProcessPoolExecutor(min(workers, len(chunks)), get_context("spawn")) as pool:
         pending = [pool.submit(_film_chunk, chunk, spec) for chunk in chunks]
         try:

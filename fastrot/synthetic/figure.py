@@ -1,4 +1,4 @@
-"""An articulated human figure: body proportions, joint angles, and where they put the joints."""
+"""An articulated human figure: body proportions, joint angles and joint positions."""
 
 from dataclasses import dataclass, fields
 
@@ -33,10 +33,10 @@ class Body:
 class Pose:
     """Joint angles of a figure over T frames, in radians; all zero is standing with hanging arms.
 
-    The fields that come in pairs broadcast to (2, T), left side first; the others to (T,). Swings
-    (``shoulder``, ``hip``) are positive forwards, spreads are positive away from the body, so that
-    an arm lifted overhead has either at pi. ``elbow`` adds to the swing of the forearm,
-    ``elbow_spread`` to its spread, and ``knee`` takes from the swing of the shin.
+    Paired fields broadcast to (2, T), left side first; the others to (T,). Swings (``shoulder``,
+    ``hip``) are positive forwards. Spreads are positive away from the body. For an arm raised
+    overhead, either the swing or the spread is pi. ``elbow`` is added to the swing of the forearm and
+    ``elbow_spread`` to its spread. ``knee`` is subtracted from the swing of the shin.
     """
 
     shoulder: Array
@@ -47,7 +47,7 @@ class Pose:
     hip_spread: Array
     knee: Array
     bend: Array
-    """Bending of the trunk against the pelvis, positive forwards."""
+    """Bending of the trunk relative to the pelvis, positive forwards."""
     lean: Array
     """Bending of the trunk sideways, positive to the right."""
     pitch: Array
@@ -57,25 +57,25 @@ class Pose:
     lift: Array
     """Height of the lowest joint above the ground, in standing heights."""
     forward: Array
-    """Distance gone forwards, in standing heights."""
+    """Forward displacement, in standing heights."""
     sideways: Array
-    """Distance gone to the right, in standing heights."""
+    """Displacement to the right, in standing heights."""
 
 
 PAIRED = ("shoulder", "shoulder_spread", "elbow", "elbow_spread", "hip", "hip_spread", "knee")
 
 
 def pose(frames: int, **angles: Array | float | tuple[Array | float, ...]) -> Pose:
-    """Make a pose of ``frames`` frames in which all that is not given is zero.
+    """Return a pose of ``frames`` frames; fields that are not given are zero.
 
     Args:
-        frames: The number of frames T.
-        **angles: Fields of `Pose`. A tuple for a paired field is (left, right); one value or one
-            (T,) array goes to both sides.
+        frames: Number of frames T.
+        **angles: Fields of ``Pose``. For a paired field, a tuple is (left, right), and a single value or
+            (T,) array applies to both sides.
     """
     unknown = set(angles) - {f.name for f in fields(Pose)}
     if unknown:
-        raise ValueError(f"Pose has no {', '.join(sorted(unknown))}")
+        raise ValueError(f"unknown fields of Pose: {', '.join(sorted(unknown))}")
     values: dict[str, Array] = {}
     for field in fields(Pose):
         given = angles.get(field.name, 0.0)
@@ -88,9 +88,9 @@ def pose(frames: int, **angles: Array | float | tuple[Array | float, ...]) -> Po
 
 
 def direction(swing: Array, spread: Array, side: int) -> Array:
-    """Unit vectors (T, 3) of a limb that hangs at swing 0 and spread 0.
+    """Return (T, 3) unit vectors of a limb that hangs down at swing 0 and spread 0.
 
-    The axes are forwards, up, and to the right; a spread of the left side points to the left.
+    The axes are forwards, up, and to the right. A limb of the left side spreads to the left.
     """
     outward = np.sin(spread) * (1 if side == RIGHT else -1)
     return np.stack(
@@ -107,10 +107,10 @@ def turn(vectors: Array, pitch: Array, roll: Array) -> Array:
 
 
 def joints(body: Body, pose: Pose) -> dict[str, Array]:
-    """Where each joint is: forward kinematics.
+    """Compute the position of each joint, by forward kinematics.
 
     Returns:
-        Joint name to (T, 3) positions in standing heights: forwards, up, to the right. The joints
+        Joint names and (T, 3) positions in standing heights: forwards, up, to the right. The joints
         are ``pelvis``, ``chest``, ``neck``, ``head`` (its centre), and ``left_`` and ``right_``
         ``shoulder``, ``elbow``, ``hand``, ``hip``, ``knee``, ``ankle``, ``toe``. The lowest joint of
         every frame is ``pose.lift`` above the ground, which is at height 0.

@@ -1,4 +1,4 @@
-"""One video of the demo set: who does what, where, and how it is seen."""
+"""One video of the demo set: the subject, the action, the scene and the camera."""
 
 import hashlib
 import math
@@ -19,16 +19,22 @@ NOISE = 1.5
 """Standard deviation of the sensor noise, in grey levels."""
 
 TARGETS = (0.15, 0.85), (0.35, 0.65)
-"""Where in the frame (right, down) the camera aims at a point of the figure, which may so be partly
-outside. The range across is the wider one since figures are taller than wide: so motion is spread alike."""
+"""Ranges of the position in the frame (right, down) of the figure's point at which the camera aims. The
+figure may be partly outside the frame. The horizontal range is wider because figures are taller than wide;
+this spreads motion equally in both directions."""
 
 
 @dataclass(frozen=True)
 class Shot:
-    """What a video shows.
+    """The content of a video.
 
-    ``name`` decides how the action is done and seen, ``subject`` who does it (body and clothes) and
-    ``scene`` what is behind; equal names give equal draws under the same seed.
+    With the same seed, equal names give equal random draws.
+
+    Attributes:
+        name: Determines how the action is performed and how the camera sees it.
+        action: Key of ``fastrot.synthetic.actions.ACTIONS``.
+        subject: Determines body and clothes.
+        scene: Determines the background.
     """
 
     name: str
@@ -47,16 +53,16 @@ def film(
     horizon: bool = False,
     figure: bool = True,
 ) -> Frames:
-    """Render a shot: a pure function of its arguments.
+    """Render a shot. The result is a pure function of the arguments.
 
     Args:
-        shot: What to show.
-        seed: Decides everything that is random.
-        frames: How many frames.
+        shot: The content of the video.
+        seed: Seed of everything random.
+        frames: Number of frames.
         size: Height and width in pixels.
-        camera: Whether the camera stands still or is held in a hand.
-        horizon: Whether the figure is on a ground below a sky, which meet level with its feet.
-        figure: False leaves the figure out, and all else as it is.
+        camera: "static", or "moving" for a hand-held camera.
+        horizon: Whether the scene has ground and sky, with the horizon at the height of the figure's feet.
+        figure: False leaves out the figure and changes nothing else.
 
     Returns:
         (frames, size, size, 3) uint8 RGB.
@@ -66,7 +72,7 @@ def film(
     body, clothes = _body(subject), _clothes(subject)
     found = joints(body, _perform(shot.action, frames, rng))
     if rng.integers(2):
-        # Left-handed: mirrored in the plane between left and right.
+        # Left-handed: mirror left and right.
         found = {name: position * [1, 1, -1] for name, position in found.items()}
     view = _camera(rng)
     placement = place(body, found, view, size)
@@ -86,17 +92,17 @@ def film(
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
-    """A generator of random numbers that belongs to a name alone."""
+    """Return a random number generator that depends only on the seed and a name."""
     digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))
 
 
 def _perform(name: str, frames: int, rng: np.random.Generator) -> Pose:
-    """An action from a random moment on, at a random speed, done in a manner of its own."""
+    """Return the pose of an action with a random start, speed and manner."""
     action = ACTIONS[name]
     cycles = rng.uniform() + np.arange(frames) / rng.uniform(*action.period)
     pose = action.angles(cycles, rng.uniform(0.8, 1.1))
-    # Nobody holds a joint perfectly still, nor always at the same angle.
+    # Real joints are never perfectly still, nor always at the same angle.
     angles = {
         field: getattr(pose, field) + 0.12 * rng.standard_normal((2, 1)) + _sway(rng, (2, frames))
         for field in PAIRED
@@ -105,7 +111,7 @@ def _perform(name: str, frames: int, rng: np.random.Generator) -> Pose:
         field: getattr(pose, field) + 0.05 * rng.standard_normal() + _sway(rng, (frames,))
         for field in ("bend", "lean", "pitch", "roll")
     }
-    gone = rng.uniform(0, 1)  # 0 is on the spot, as if the camera followed
+    gone = rng.uniform(0, 1)  # 0 stays in place, as if the camera followed
     angles |= {
         field: gone * getattr(pose, field) + 0.5 * _sway(rng, (frames,))
         for field in ("forward", "sideways")
@@ -114,16 +120,16 @@ def _perform(name: str, frames: int, rng: np.random.Generator) -> Pose:
 
 
 def _sway(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Slow small motion along the last axis, about 0.03 to either side."""
+    """Return slow, small motion along the last axis, with amplitude 0.03."""
     parts = (*shape[:-1], 1)
     speed, phase = rng.uniform(0.25, 0.5, parts), rng.uniform(0, 2 * np.pi, parts)
     return 0.03 * np.sin(speed * np.arange(shape[-1]) + phase)
 
 
 def _camera(rng: np.random.Generator) -> Camera:
-    """Every action is seen from the same directions, between side and front or back.
+    """Return a random camera between side view and front or back view, with the same range for every action.
 
-    Straight from the side a spread limb would not be seen, straight from the front a swing.
+    An exact side view would hide the spread of a limb, and an exact front view would hide its swing.
     """
     from_side = rng.choice([-1, 1]) * rng.uniform(0.3, 1.1)
     return Camera(
@@ -135,7 +141,7 @@ def _camera(rng: np.random.Generator) -> Camera:
 
 
 def _body(rng: np.random.Generator) -> Body:
-    """A body whose lengths vary a little and whose stoutness varies more."""
+    """Return a body with slightly varied lengths and more varied stoutness."""
     sizes = {name: size * rng.uniform(0.88, 1.12) for name, size in asdict(Body()).items()}
     stoutness = rng.uniform(0.85, 1.35)
     for name in ("torso_radius", "arm_radius", "leg_radius"):

@@ -1,4 +1,4 @@
-"""Videos without content, that look the same in all four rotations: for the audit of cheap cues."""
+"""Videos without content, statistically equal in all four rotations, for the audit of cheap cues."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -14,16 +14,16 @@ TEST_SHARE = 1 / 3
 BLURS = (
     1.0,
     4.0,
-)  # standard deviations in pixels: fine grain for the codecs, blobs for the network
+)  # standard deviations in pixels: fine grain to test the codecs, blobs for the network to see
 
 
 def noise_videos(
     root: Path, *, count: int, frames: int, height: int, width: int, seed: int = 0
 ) -> Listing:
-    """Make the videos that are missing below ``root``; a third are the split "test", the others "train".
+    """Generate the videos missing below ``root``; a third are in the split "test", the others in "train".
 
-    They are kept without loss, so that what a store adds is the store's own. Each is half a still
-    picture and half new noise in every frame.
+    They are stored losslessly, so that all artefacts come from the prepared store. Each video is half a
+    still picture and half new noise in every frame.
     """
     entries = []
     for number in range(count):
@@ -38,7 +38,7 @@ def noise_videos(
 
 
 def noise(rng: np.random.Generator, frames: int, height: int, width: int) -> NDArray[np.uint8]:
-    """Return (frames, height, width, 3) uint8: blurred white noise, blurred alike in all directions."""
+    """Return (frames, height, width, 3) uint8: white noise, blurred equally in all directions."""
     still = _grain(rng, (1, height, width, 3))
     moving = _grain(rng, (frames, height, width, 3))
     values = 127.5 + 32 * (still + moving)
@@ -46,7 +46,7 @@ def noise(rng: np.random.Generator, frames: int, height: int, width: int) -> NDA
 
 
 def _grain(rng: np.random.Generator, shape: tuple[int, int, int, int]) -> NDArray[np.float64]:
-    """Return noise of unit deviation: the average of the BLURS of white noise, around the borders."""
+    """Return noise of unit deviation: the average of white noise blurred by each of ``BLURS``, periodic."""
     total = np.zeros(shape)
     for blur in BLURS:
         white = np.fft.fft2(rng.standard_normal(shape), axes=(1, 2))

@@ -1,4 +1,4 @@
-"""From a moving figure and a scene to the frames of a video."""
+"""Render a moving figure and a scene into the frames of a video."""
 
 from dataclasses import dataclass
 
@@ -24,13 +24,14 @@ class Clothes:
 
 @dataclass(frozen=True)
 class Camera:
-    """How the figure is seen: level, without perspective.
+    """The view of the figure: level, without perspective.
 
-    ``yaw`` is the angle in radians by which the figure is turned from facing the right of the
-    picture (0) to facing away from the viewer (pi/2), the left (pi) and the viewer (3 pi/2).
-    ``height`` is the figure's standing height, as a share of the frame's. ``target`` is the place in
-    the frame (right, down), in shares of its side, of one joint at one moment. ``aim`` (0..1) picks that
-    joint and moment; it picks those that move much more often than those that move little.
+    Attributes:
+        yaw: The figure's direction in radians: it faces the right of the picture (0), away from the
+            viewer (pi/2), the left (pi) or the viewer (3 pi/2).
+        height: The figure's standing height, as a fraction of the frame's height.
+        target: Position in the frame (right, down), as a fraction of its side, of one joint at one moment.
+        aim: Selects that joint and moment (0..1); those with more motion are selected more often.
     """
 
     yaw: float
@@ -41,21 +42,23 @@ class Camera:
 
 @dataclass(frozen=True)
 class Capsule:
-    """A stretch between two points with round ends: (T, 2) pixels (right, down), and a radius."""
+    """A line segment with a radius and round ends; the ends are (T, 2) pixels (right, down)."""
 
     start: Array
     end: Array
     radius: float
     colour: Image
     depth: float
-    """How near it is to the viewer."""
+    """Nearness to the viewer; larger is nearer."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a figure is in the picture: pixels per standing height, and a point on its ground.
+    """The position and size of a figure in the picture.
 
-    ``origin`` is the place (right, down), in pixels, of what lies at height 0 where it started.
+    Attributes:
+        scale: Pixels per standing height.
+        origin: Position (right, down), in pixels, of the point on the ground where the figure started.
     """
 
     scale: float
@@ -63,16 +66,16 @@ class Placement:
 
 
 def place(body: Body, joints: dict[str, Array], camera: Camera, size: int) -> Placement:
-    """Find where a camera sees a figure in frames of ``size`` x ``size`` pixels.
+    """Compute the placement of a figure in frames of ``size`` x ``size`` pixels.
 
-    A point with much motion is aimed at more often than one with little (by the square of its speed),
-    so that where motion is and where the camera aims are distributed alike, and motion is found above
-    the target as often as below it. Figures placed as a whole, each within the frame, would tell the
-    rotation by where in the frame they move: most of them move their feet, and are taller than wide.
+    The camera aims at points in proportion to the square of their speed. So motion and aim have the same
+    distribution, and motion occurs above the target as often as below it. If each figure were placed as a
+    whole within the frame, the position of the motion would reveal the rotation: most figures move their
+    feet, and they are taller than wide.
     """
     points = np.stack([_project(at, camera.yaw)[0] for at in _crowned(body, joints).values()])
     steps = np.diff(points, axis=1, append=points[:, -1:])
-    motion = np.cumsum(np.square(steps).sum(axis=-1) + 1e-12)  # all alike where nothing moves
+    motion = np.cumsum(np.square(steps).sum(axis=-1) + 1e-12)  # uniform if nothing moves
     aimed = np.searchsorted(motion, camera.aim * motion[-1])
     scale = size * camera.height
     origin = size * np.array(camera.target) - scale * points.reshape(-1, 2)[aimed]
@@ -82,14 +85,14 @@ def place(body: Body, joints: dict[str, Array], camera: Camera, size: int) -> Pl
 def capsules(
     body: Body, joints: dict[str, Array], clothes: Clothes, yaw: float, placement: Placement
 ) -> list[Capsule]:
-    """Project a figure's limbs to the picture, the farthest first.
+    """Project a figure's limbs to the picture, farthest first.
 
     Args:
-        body: Gives the radii.
-        joints: Joint name to (T, 3) positions, as `fastrot.synthetic.figure.joints` gives them.
-        clothes: Gives the colours.
-        yaw: The camera's.
-        placement: Where the figure is in the picture.
+        body: The radii.
+        joints: Joint names and (T, 3) positions, as returned by ``fastrot.synthetic.figure.joints``.
+        clothes: The colours.
+        yaw: The yaw of the camera.
+        placement: The position and size of the figure in the picture.
     """
     arm, leg, torso = body.arm_radius, body.leg_radius, body.torso_radius
     parts = [
@@ -113,7 +116,7 @@ def capsules(
     drawn = []
     for start, end, radius, colour in parts:
         depth = float(np.mean(flat[start][1] + flat[end][1])) / 2
-        # Limbs on the far side are a little darker, so that they stand out against the near ones.
+        # Limbs on the far side are a little darker, to distinguish them from the near ones.
         shade = np.clip(0.88 + 0.9 * depth, 0.7, 1.0)
         if start in ("head", "crown"):
             depth += radius
@@ -130,7 +133,7 @@ def capsules(
 
 
 def _project(position: Array, yaw: float) -> tuple[Array, Array]:
-    """(T, 3) positions to (T, 2) positions in the picture (right, down), and (T,) nearness."""
+    """Project (T, 3) positions to (T, 2) positions in the picture (right, down) and (T,) nearness."""
     x, y, z = np.moveaxis(position, -1, 0)
     right = x * np.cos(yaw) + z * np.sin(yaw)
     return np.stack([right, -y], axis=-1), z * np.cos(yaw) - x * np.sin(yaw)
@@ -143,12 +146,12 @@ def _crowned(body: Body, joints: dict[str, Array]) -> dict[str, Array]:
 
 
 def draw(background: Image, drawn: list[Capsule], frames: int) -> Image:
-    """Draw capsules over a still background.
+    """Draw capsules on a still background.
 
     Args:
         background: (size, size, 3) RGB in 0..255.
-        drawn: The capsules, the farthest first.
-        frames: The number of frames T, that of the capsules' places.
+        drawn: The capsules, farthest first.
+        frames: Number of frames T, the same as in the capsules.
 
     Returns:
         (T, size, size, 3) float32 RGB.
@@ -160,13 +163,13 @@ def draw(background: Image, drawn: list[Capsule], frames: int) -> Image:
 
 
 def expose(pictures: Image, *, noise: float, rng: np.random.Generator) -> Frames:
-    """Turn what is seen into frames, with sensor noise; ``pictures`` is changed.
+    """Convert the camera's view to frames with sensor noise; ``pictures`` is modified in place.
 
     Args:
         pictures: (T, size, size, 3) float32 RGB.
         noise: Standard deviation of the noise on each pixel of each frame, in grey levels. Without
-            it the differences of frames would be exactly zero where nothing moves.
-        rng: Where the noise comes from.
+            noise, frame differences would be exactly zero where nothing moves.
+        rng: Random generator of the noise.
 
     Returns:
         (T, size, size, 3) RGB frames.
@@ -177,10 +180,10 @@ def expose(pictures: Image, *, noise: float, rng: np.random.Generator) -> Frames
 
 
 def _draw(canvas: Image, capsule: Capsule) -> None:
-    """Blend a capsule into (T, size, size, 3) frames, its edge smoothed over one pixel."""
+    """Blend a capsule into (T, size, size, 3) frames, with its edge smoothed over one pixel."""
     size = canvas.shape[1]
     ends = np.concatenate([capsule.start, capsule.end])
-    # One box for all frames: the arithmetic then runs over all of them at once.
+    # One box for all frames, so that the computation is vectorised over frames.
     left, top = np.clip(np.floor(ends.min(axis=0) - capsule.radius - 1), 0, size).astype(int)
     right, bottom = np.clip(np.ceil(ends.max(axis=0) + capsule.radius + 1), 0, size).astype(int)
     if left >= right or top >= bottom:
@@ -196,10 +199,10 @@ def _draw(canvas: Image, capsule: Capsule) -> None:
     share = ((from_x * along_x + from_y * along_y) / length).clip(0, 1)
     square = (from_x - share * along_x) ** 2 + (from_y - share * along_y) ** 2
     touched = square < (capsule.radius + 0.5) ** 2
-    # A limb fills little of its box: blend its own pixels only.
+    # A limb fills little of its box: blend only its own pixels.
     square = square[touched][:, None]
     cover = (capsule.radius + 0.5 - np.sqrt(square)).clip(0, 1)
-    # Darker towards the edge on all sides alike: round, but lit from nowhere.
+    # Equally darker towards all edges: the limb looks round, but no light direction reveals the rotation.
     shade = (1 - 0.3 / capsule.radius**2 * square).clip(0, 1)
     box = canvas[:, top:bottom, left:right]
     behind = box[touched]

@@ -1,4 +1,4 @@
-"""What stands behind the figure: clutter that does not tell up from down, unless it lies on a ground."""
+"""The background: clutter that does not reveal which way is up, unless a horizon is drawn."""
 
 import math
 
@@ -18,18 +18,18 @@ def background(
 ) -> Image:
     """Draw a cluttered scene.
 
-    The picture is turned by a random quarter turn and mirrored at random in the end, so that its
-    four rotations are equally likely whatever was drawn: nothing but the figure tells the rotation.
-    A horizon, drawn over all that, does tell it.
+    At the end the picture is rotated by a random number of quarter turns and mirrored at random, so that
+    its four rotations are equally likely and only the figure reveals the rotation. A horizon is drawn
+    after that and does reveal it.
 
     Args:
-        rng: Where the scene comes from.
+        rng: Random generator of the scene.
         size: Height and width in pixels.
-        shapes: Smallest and largest number of shapes in a frame.
-        frame: Height and width of the frame that looks around in the scene, the unit of the shapes'
-            sizes and number; None where it sees the whole.
-        horizon: Pixels from the upper edge to a level line, above which the scene is brightened
-            into a sky and below which it is darkened into a rough ground; it may lie outside.
+        shapes: Smallest and largest number of shapes per frame.
+        frame: Height and width of the frame that moves over the scene, the unit of the sizes and the
+            number of shapes; None if the frame shows the whole scene.
+        horizon: Distance in pixels from the upper edge to a horizontal line. The scene is brightened
+            into a sky above it and darkened into a rough ground below it. It may be outside the picture.
 
     Returns:
         (size, size, 3) RGB in 0..255.
@@ -51,7 +51,7 @@ def background(
 
 
 def _outdoors(rng: np.random.Generator, image: Image, horizon: float) -> Image:
-    """Blend a bright, even sky into what is above a row of pixels, and a dark, rough ground below."""
+    """Blend a bright, even sky into the part above a row of pixels, and a dark, rough ground below it."""
     size = len(image)
     sky = rng.uniform((150, 165, 180), (200, 215, 240)).astype(np.float32)
     ground = rng.uniform((40, 40, 20), (110, 95, 80)).astype(np.float32)
@@ -63,14 +63,14 @@ def _outdoors(rng: np.random.Generator, image: Image, horizon: float) -> Image:
 
 
 def _colour(rng: np.random.Generator) -> Image:
-    """A muted colour: 4:2:0 video would smear garish ones over their edges."""
+    """Return a muted colour: 4:2:0 video smears saturated colours over edges."""
     colour = rng.uniform(10, 245, 3).astype(np.float32)
     muted: Image = 0.5 * colour + 0.5 * colour.mean()
     return muted
 
 
 def _along(rng: np.random.Generator, x: Image, y: Image) -> Image:
-    """Coordinate of each pixel along a random direction, zero in the middle of the frame."""
+    """Return the coordinate of each pixel along a random direction, zero at the centre of the frame."""
     angle = rng.uniform(0, 2 * math.pi)
     along: Image = math.cos(angle) * (x - 0.5) + math.sin(angle) * (y - 0.5)
     return along
@@ -82,7 +82,7 @@ def _gradient(rng: np.random.Generator, x: Image, y: Image) -> Image:
 
 
 def _paint(rng: np.random.Generator, x: Image, y: Image) -> Image:
-    """The colour of a shape: plain, shaded along a direction, or striped."""
+    """Return the colour of a shape: plain, shaded along a direction, or striped."""
     kind = rng.integers(3)
     if kind == 0:
         return np.broadcast_to(_colour(rng), (*x.shape, 3))
@@ -94,14 +94,14 @@ def _paint(rng: np.random.Generator, x: Image, y: Image) -> Image:
 
 
 def _shape(rng: np.random.Generator, x: Image, y: Image, extent: float, *, soft: float) -> Image:
-    """Cover in 0..1 of a turned rectangle, an ellipse or a bar; ``soft`` is the edge's width."""
-    # Plain floats here and below: NumPy's own would make the pictures float64.
+    """Return the cover (0..1) of a rotated rectangle, ellipse or bar; ``soft`` is the width of its edge."""
+    # Python floats here and below: NumPy scalars would make the pictures float64.
     centre_x, centre_y = rng.uniform(-0.05, extent + 0.05, 2).tolist()
     angle = rng.uniform(0, math.pi)
     half_u, half_v = rng.uniform(0.03, 0.22, 2).tolist()
     kind = rng.integers(3)
     if kind == 2:
-        # As thin as a limb, so that a still limb is nothing special.
+        # As thin as a limb, so that a still limb does not stand out.
         half_u, half_v = rng.uniform(0.08, 0.3), rng.uniform(0.012, 0.04)
     cos, sin = math.cos(angle), math.sin(angle)
     u = np.abs(cos * (x - centre_x) + sin * (y - centre_y))
@@ -115,7 +115,7 @@ def _shape(rng: np.random.Generator, x: Image, y: Image, extent: float, *, soft:
 
 
 def _speckle(rng: np.random.Generator, size: int) -> Image:
-    """Random texture at two scales."""
+    """Return random texture at two scales."""
     fine = rng.normal(0, rng.uniform(1, 8), (size, size, 1))
     cells = -(-size // 4)
     coarse = rng.normal(0, rng.uniform(2, 12), (cells, cells, 1)).repeat(4, 0).repeat(4, 1)

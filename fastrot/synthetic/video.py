@@ -1,4 +1,4 @@
-"""Writing frames as a video file of UCF101's kind."""
+"""Write frames as a video file in the format of UCF101."""
 
 import io
 from fractions import Fraction
@@ -11,12 +11,12 @@ from pipelines.files import write_file
 
 
 def write_video(path: Path, frames: Frames, *, fps: int) -> None:
-    """Write a video as MPEG-4 part 2 in AVI, finely quantised; it appears whole or not at all.
+    """Write a video as MPEG-4 part 2 in AVI, finely quantised. The file is written atomically.
 
     Args:
-        path: The file; its folder exists.
+        path: The file; its folder must exist.
         frames: (T, H, W, 3) uint8 RGB, H and W even.
-        fps: Frames a second.
+        fps: Frames per second.
 
     Raises:
         FastrotError: The file cannot be written.
@@ -27,11 +27,11 @@ def write_video(path: Path, frames: Frames, *, fps: int) -> None:
 def _encode(frames: Frames, fps: int) -> bytes:
     _, height, width, _ = frames.shape
     buffer = io.BytesIO()
-    # Bit-exact: no version of the encoder in the file, so equal frames give equal bytes.
+    # Bit-exact: the file does not contain the encoder's version, so equal frames give equal bytes.
     with av.open(buffer, "w", format="avi", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("mpeg4", rate=Fraction(fps))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        # Coarser quantisers leave blocks that could tell a video, or its rotation, from others.
+        # Coarser quantisers leave block artefacts that could reveal the rotation or identify the video.
         stream.options = {"qmin": "2", "qmax": "2", "flags": "+bitexact"}
         stream.codec_context.thread_count = 1
         for image in frames:

@@ -1,4 +1,4 @@
-"""Demo videos as cameras film them, wider than high: for stretched frames against cut ones."""
+"""Demo videos that are wider than high, to compare stretched frames with cropped ones."""
 
 import shutil
 from collections.abc import Callable
@@ -19,12 +19,12 @@ def make_wide(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> DemoPaths:
-    """Make a demo set whose frames are 4:3: the square set without the top and bottom eighths.
+    """Generate a demo set with 4:3 frames: the square set without the top and bottom eighths.
 
-    Both lie below ``root``, in ``square`` and ``wide``; what is there already is kept.
+    Both sets are stored below ``root``, in ``square`` and ``wide``. Existing videos are kept.
 
     Raises:
-        FastrotError: they cannot be written, or the folder holds a set of another make.
+        FastrotError: A set cannot be written, or the folder contains a set made with other settings.
     """
     square = make_dataset(root / "square", spec, workers=workers, progress=progress)
     wide = DemoPaths(root / "wide")

@@ -147,7 +147,7 @@ def test_a_preempted_job_is_requeued_where_that_is_asked_for(
     )
     assert done.returncode == {"preempted": 75, "done": 0, "failed": 1}[how]
     assert ("scontrol requeue 123456\n" in (tmp_path / "calls").read_text()) == requeued
-    assert ("requeued 20 times already" in done.stderr) == (restarts == 20)
+    assert ("already requeued 20 times" in done.stderr) == (restarts == 20)
 
 
 def test_a_wrong_config_ends_the_job_before_anything_starts(

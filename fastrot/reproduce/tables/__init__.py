@@ -1,4 +1,4 @@
-"""Every table and figure by name, in the paper's order, and what goes beyond the paper."""
+"""All tables and figures by name, in the paper's order, followed by those that are not in the paper."""
 
 from collections.abc import Callable
 

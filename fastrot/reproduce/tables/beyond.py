@@ -1,4 +1,4 @@
-"""Beyond the paper: frozen features, the supervised upper bound, and cheap cues."""
+"""Tables that are not in the paper: frozen features, the supervised upper bound, and cheap cues."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,25 +12,25 @@ from pipelines.store.reading import FITS
 
 
 def probe(preset: Preset) -> Table:
-    """Linear probes of frozen features, block by block, beside the random network's."""
+    """Linear probes of frozen features, block by block, compared with a random network."""
     return _beside_random(
         preset,
         "probe",
         "Linear probes of frozen features",
         BLOCKS,
-        "Not in the paper. No weight of the network is trained on the labels.",
+        "Not in the paper. The network itself is not trained on the labels.",
     )
 
 
 def retrieval(preset: Preset) -> Table:
-    """Nearest neighbours by frozen features, beside the random network's."""
+    """Nearest neighbours by frozen features, compared with a random network."""
     return _beside_random(
         preset,
         "retrieval",
         "Nearest-neighbour retrieval by frozen features",
         [f"hit at {k}" for k in K],
-        "Not in the paper. Published elsewhere for rotation alone on UCF101: 14.2 at 1, against 15.3 "
-        "of a random network.",
+        "Not in the paper. Published elsewhere for rotation alone on UCF101: 14.2 at 1, compared with 15.3 "
+        "for a random network.",
     )
 
 
@@ -41,7 +41,7 @@ def _beside_random(
     results: Sequence[str],
     note: str,
 ) -> Table:
-    """Return two rows for each of a measurement's results: the random network's and ours."""
+    """Return a table with two rows for each result of a measurement: the random network's and ours."""
     pretrained = preset.pretrain("kinetics")
     entries = []
     for dataset in DATASETS:
@@ -83,7 +83,7 @@ def supervised(preset: Preset) -> Table:
                     published.get((row, COLUMNS[dataset])),
                     run,
                     scratch,
-                    source="Hara et al. in the paper's table 7",
+                    source="Hara et al., in the paper's table 7",
                 )
             )
     return Table(
@@ -92,14 +92,14 @@ def supervised(preset: Preset) -> Table:
         entries,
         against="training from scratch",
         notes=(
-            "Ours is trained on the labels of the pre-training videos for as many iterations and clips as "
-            "the rotations; the first split of each set.",
+            "Our supervised network is trained on the labels of the pre-training videos, with as many "
+            "iterations and clips as rotation prediction. First split of each set.",
         ),
     )
 
 
 def fit(preset: Preset) -> Table:
-    """Frames stretched to a square, as the paper does, against a square cut out of the middle."""
+    """Frames stretched to a square, as in the paper, compared with a square cropped from the centre."""
     entries = []
     for chosen in FITS:
         pretrained = preset.pretrain("kinetics", modality="rgb", fit=chosen)
@@ -113,25 +113,25 @@ def fit(preset: Preset) -> Table:
         ]
     return Table(
         "fit",
-        "Stretched frames against cut ones, RGB",
+        "Stretched frames compared with cropped ones, RGB",
         entries,
         against="chance (25 %), and training from scratch",
         notes=(
-            "Not in the paper, which stretches. A stretch squeezes one side more than the other, so the "
-            "rotation can be told from the texture alone: a cheap cue.",
+            "Not in the paper, which stretches frames. Stretching changes one side more than the other, so "
+            "the texture alone reveals the rotation: a cheap cue.",
         ),
     )
 
 
 def audit(preset: Preset) -> Table:
-    """The rotation accuracy reached on noise: more than chance would be read from the store itself."""
+    """The rotation accuracy on noise; more than chance shows that the store itself reveals the rotation."""
     entries, impossible = [], {}
     rows = {f"{codec} store": f"noise-{codec}" for codec in preset.noise_codecs}
     rows |= {f"4:3 noise, --fit {chosen}": f"noise-{chosen}" for chosen in FITS}
     for row, store in rows.items():
         codec = store.removeprefix("noise-")
         if codec in CODECS and not CODECS[codec].on_cpu and not preset.gpu:
-            impossible[row] = f"{codec} is decoded by GPUs only"
+            impossible[row] = f"{codec} can only be decoded by a GPU"
             entries.append(Entry(row, "Rotation accuracy"))
             continue
         accuracy = preset.rotation_accuracy(preset.noise(store), store, "test")
@@ -142,9 +142,9 @@ def audit(preset: Preset) -> Table:
         entries,
         against="chance, 25 %",
         notes=(
-            "Noise that looks the same in all four rotations, seen by a small network that was trained on "
-            "other such noise. Through a store that gives nothing away the accuracy is chance; the rows of "
-            "4:3 frames show what squaring them gives away.",
+            "Noise that looks the same in all four rotations, classified by a small network that was trained "
+            "on other such noise. If a store reveals nothing, the accuracy is chance. The rows of 4:3 frames "
+            "show how much making the frames square reveals.",
         ),
         impossible=impossible,
     )

@@ -1,4 +1,4 @@
-"""Figure 4 as tables that are also drawn, and the pictures of figures 1, 3 and 5 to 9 (section 4.5)."""
+"""Figure 4, as tables that are also drawn, and the pictures of figures 1, 3 and 5 to 9 (section 4.5)."""
 
 from fastrot.reproduce.presets import COLUMNS, DATASETS, Preset
 from fastrot.reproduce.run_plan import Entry, Gallery, Snapshot, Table
@@ -10,7 +10,7 @@ FROZEN = (
     *(f">C{n} (C1 to C{n - 1})" for n in range(3, BLOCKS + 1)),
     "all",
 )
-"""Figure 4a's labels, and in brackets what is frozen."""
+"""Labels of Figure 4a, with the frozen blocks in brackets."""
 
 
 def figure4a(preset: Preset) -> Table:
@@ -61,18 +61,18 @@ def figure4b(preset: Preset) -> Table:
 
 
 def figure5(preset: Preset) -> Gallery:
-    """The kernels of the first convolution, ours and a supervised network's."""
+    """Kernels of the first convolution, of our network and a supervised one."""
     return Gallery(
         "figure5",
         "Figure 5: kernels of the first convolution",
         Snapshot(preset.pretrain("kinetics")),
         Snapshot(preset.supervised()),
-        notes=("Each kernel is a strip of its slices in time, on one scale of its own.",),
+        notes=("Each kernel is a strip of its slices in time, scaled individually.",),
     )
 
 
 def attention(preset: Preset) -> Gallery:
-    """Attention maps in each rotation, ours and a supervised network's."""
+    """Attention maps in each rotation, of our network and a supervised one."""
     return Gallery(
         "attention",
         "Figures 1, 3 and 6 to 9: attention maps of the first convolution",
@@ -82,6 +82,6 @@ def attention(preset: Preset) -> Gallery:
         split="test1",
         notes=(
             "The mean of the first convolution's activations (after BatchNorm and ReLU) over its kernels and "
-            "the clip's frames; boxed is the square, a third of the side wide, where it is highest.",
+            "the clip's frames. The box marks the square, a third of the side wide, with the highest mean.",
         ),
     )

@@ -1,4 +1,4 @@
-"""Table 6, the length of clips, and Table 7, other methods (sections 4.8 and 4.9)."""
+"""Table 6, the clip length, and Table 7, other methods (sections 4.8 and 4.9)."""
 
 from fastrot.config.schema import Modality
 from fastrot.reproduce import paper
@@ -17,7 +17,7 @@ def _transfer(
 
 
 def table6(preset: Preset) -> Table:
-    """Clips of 16, 32 and 64 frames, RGB and DIF; the pre-training sees the same kind of clip."""
+    """Clips of 16, 32 and 64 frames, RGB and DIF; pre-training uses the same kind of clip."""
     entries: list[Entry] = []
     rows: tuple[tuple[int, Modality], ...] = (
         (16, "rgb"), (32, "rgb"), (64, "rgb"), (16, "dif"), (64, "dif"),
@@ -38,14 +38,14 @@ def table6(preset: Preset) -> Table:
             )
     return Table(
         "table6",
-        "Table 6: length of clips, RGB and differences of frames (DIF)",
+        "Table 6: clip length, RGB and frame differences (DIF)",
         entries,
         against="16 frames of the same kind",
     )
 
 
 def table7(preset: Preset) -> Table:
-    """Means over three splits of RGB, DIF and both fused, beside other methods."""
+    """Means over three splits of RGB, DIF and their fusion, compared with other methods."""
     entries = []
     for published in (*paper.OTHERS, *paper.LATER):
         for column, value in ((paper.UCF, published.ucf), (paper.HMDB, published.hmdb)):
@@ -80,8 +80,8 @@ def table7(preset: Preset) -> Table:
         against="DIF alone",
         notes=(
             paper.SLIPS["table7"],
-            "Ours are means over three splits, of clips of 64 frames: the paper does not say so, but its "
-            "numbers lie near those of Table 6's longest clips. Fusion is the geometric mean of both "
-            "networks' scores per video.",
+            "Ours are means over three splits with clips of 64 frames. The paper does not give the clip "
+            "length, but its numbers are close to those of the longest clips in Table 6. Fusion is the "
+            "geometric mean of both networks' scores per video.",
         ),
     )

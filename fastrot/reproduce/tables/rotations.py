@@ -1,4 +1,4 @@
-"""Table 1, rotation accuracy, and Table 3, which rotations teach most (sections 4.3 and 4.6)."""
+"""Table 1, rotation accuracy, and Table 3, sets of rotations (sections 4.3 and 4.6)."""
 
 from fastrot.reproduce import paper
 from fastrot.reproduce.presets import COLUMNS, DATASETS, ROTATIONS, Preset
@@ -24,7 +24,7 @@ def table1(preset: Preset) -> Table:
         "Table 1: accuracy of recognising four rotations",
         entries,
         against="chance, 25 %",
-        notes=("All videos of each set, none of them trained on; one centre clip of each.",),
+        notes=("All videos of each set, not used in training; one centre clip per video.",),
     )
 
 
@@ -56,11 +56,11 @@ def table3(preset: Preset) -> Table:
         )
     return Table(
         "table3",
-        "Table 3: which rotations the pretext tells apart",
+        "Table 3: sets of rotations in the pretext task",
         entries,
         against="the four rotations",
         notes=(
-            "Degrees. The last two rows are from the paper's text (section 4.6). Equally many iterations "
-            "each, so sets of fewer rotations see fewer clips.",
+            "Rotations in degrees. The last two rows are from the paper's text (section 4.6). All runs have "
+            "the same number of iterations, so smaller sets of rotations see fewer clips.",
         ),
     )

@@ -1,4 +1,4 @@
-"""Tables 2, 4 and 5: what pre-training gains over training from scratch (sections 4.5 and 4.7)."""
+"""Tables 2, 4 and 5: the gain of pre-training over training from scratch (sections 4.5 and 4.7)."""
 
 from fastrot.reproduce import paper
 from fastrot.reproduce.presets import COLUMNS, DATASETS, Dataset, Preset
@@ -8,7 +8,7 @@ AGAINST_SCRATCH = "training from scratch"
 
 
 def table2(preset: Preset) -> Table:
-    """Scratch against transfer from Kinetics and from Moments in Time, on both sets."""
+    """Training from scratch and transfer from Kinetics and Moments in Time, on both sets."""
     starts = {
         "3DResNet (scratch)": ("scratch", None),
         "Ours (Kinetics)": ("Kinetics", preset.pretrain("kinetics")),
@@ -33,12 +33,12 @@ def table2(preset: Preset) -> Table:
         "Table 2: transfer to action recognition",
         entries,
         against=AGAINST_SCRATCH,
-        notes=(paper.SLIPS["table2"], "First split of each set; every weight is trained."),
+        notes=(paper.SLIPS["table2"], "First split of each set; all weights are trained."),
     )
 
 
 def table4(preset: Preset) -> Table:
-    """The amount of unlabelled videos, each smaller set within the larger one."""
+    """The amount of unlabelled videos; a smaller set is part of a larger one."""
     amounts: dict[int | None, TrainRun | None] = {0: None, None: preset.pretrain("kinetics")}
     for amount, videos in preset.fractions.items():
         amounts[amount] = preset.pretrain("kinetics", videos=videos)
@@ -68,14 +68,14 @@ def table4(preset: Preset) -> Table:
         entries,
         against=AGAINST_SCRATCH,
         notes=(
-            "Equally many iterations each. Smaller sets of videos are drawn by a seed and lie within the "
-            f"larger ones; All is about {paper.KINETICS_VIDEOS:,} in the paper.",
+            "All runs have the same number of iterations. Subsets are drawn with the seed and are nested: a "
+            f"smaller one is part of a larger one. All is about {paper.KINETICS_VIDEOS:,} in the paper.",
         ),
     )
 
 
 def table5(preset: Preset) -> Table:
-    """Few labelled videos of each class, UCF101: scratch against transfer."""
+    """Few labelled videos per class on UCF101: training from scratch and transfer."""
     pretrained = preset.pretrain("kinetics")
     entries = []
     for shots in preset.shots:
@@ -92,7 +92,7 @@ def table5(preset: Preset) -> Table:
         against=AGAINST_SCRATCH,
         notes=(
             paper.SLIPS["table5"],
-            "Shots are labelled videos of each class, drawn by the seed; fewer lie within more.",
+            "Shots are labelled videos per class. Subsets are drawn with the seed and are nested.",
         ),
     )
 

@@ -100,7 +100,7 @@ def test_own_videos_without_splits_get_some(own, tmp_path, capsys, any_number):
         assert sorted(labels.tolist()) == [0] * each + [1] * each
     report = run_demo(data, tmp_path / "out", seeds=(0,), overrides=SMALL)
     assert report.transfer.shots == 1
-    assert "own: 30% of each class set aside" in capsys.readouterr().out
+    assert "own: 30% of each class held out" in capsys.readouterr().out
 
 
 def test_own_videos_with_splits_keep_them(own, tmp_path):
@@ -119,7 +119,7 @@ def test_own_videos_without_classes_stop_at_the_rotations(own, tmp_path, capsys,
     assert not data.has_actions
     report = run_demo(data, tmp_path / "out", seeds=(0,), overrides=SMALL)
     assert report.transfer is None
-    assert "nothing to transfer to" in capsys.readouterr().out
+    assert "no transfer to measure" in capsys.readouterr().out
 
 
 def test_of_too_few_videos_a_sentence_stands_for_the_tables(own, tmp_path, capsys, monkeypatch):
@@ -128,7 +128,7 @@ def test_of_too_few_videos_a_sentence_stands_for_the_tables(own, tmp_path, capsy
     assert main(["demo", "--source", "own", "--out", "o u t", *options]) == 0
     printed = capsys.readouterr().out
     assert (
-        "Too few videos to measure accuracies: 2 to test on (at least 20 are needed) and 3 steps"
+        "Too few videos to measure accuracies: 2 test videos (at least 20 are needed) and 3 steps"
         in printed
     )
     assert "+-" not in printed
@@ -161,7 +161,7 @@ def test_one_video_is_refused_with_what_is_needed(own, tmp_path):
             link.parent.mkdir(parents=True, exist_ok=True)
             if not link.exists():
                 link.symlink_to(own / label / "0.avi")
-        with pytest.raises(FastrotError, match="needs two readable videos in one folder") as caught:
+        with pytest.raises(FastrotError, match="needs at least two readable videos") as caught:
             own_data(source, "folder", tmp_path / f"out-{source.name}")
         assert "split" not in str(caught.value)
         assert not (tmp_path / f"out-{source.name}" / "store").exists()

@@ -153,14 +153,14 @@ def test_a_failed_run_takes_along_what_starts_from_it(bench, plan, trained, monk
     left = carry_out(plan, bench.workshop)
     assert trained == ["third"]
     assert left[0] == "run-0: no luck"
-    assert "waits for run-0" in left[1]
+    assert "waiting for run-0" in left[1]
 
 
 def test_a_share_does_its_own_and_waits_for_others(bench, plan, trained):
     first, third, second = plan.runs
     left = carry_out(plan, bench.workshop, share={run_id(second)})
     assert trained == []
-    assert "waits for run-0" in left[0]
+    assert "waiting for run-0" in left[0]
     assert carry_out(plan, bench.workshop, share={run_id(first), run_id(third)}) == []
     assert carry_out(plan, bench.workshop, share={run_id(second)}) == []
     assert trained == ["run-0", "third", "second"]

@@ -201,7 +201,7 @@ def test_finished_set_is_left_alone_and_an_interrupted_one_gone_on_with(made, tm
 
 def test_set_of_another_spec_is_not_touched(made):
     before = files(made)
-    with pytest.raises(FastrotError, match="another make"):
+    with pytest.raises(FastrotError, match="other settings"):
         make_dataset(made.root, replace(SPEC, seed=9))
     assert files(made) == before
 
