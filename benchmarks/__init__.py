@@ -1,1 +1,1 @@
-"""Throughput benchmarks, each figure beside its limit and its peers."""
+"""Throughput benchmarks, each figure compared with its limit and its peers."""

@@ -1,1 +1,1 @@
-"""The cases, peers and limits of the loader's benchmark."""
+"""Cases, peers and limits of the loader benchmark."""

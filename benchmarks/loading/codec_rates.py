@@ -1,4 +1,4 @@
-"""Clips a second that the loader gives from each codec, alone: the short form of `benchmarks.loader`."""
+"""Clips per second of the loader alone, for each codec: a short version of `benchmarks.loader`."""
 
 import time
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from pipelines.store.codecs import CODECS
 
 FRAMES = 16
 MODALITIES: tuple[Modality, ...] = ("rgb", "dif")
-SHARES = (0.0, 1.0)  # of JPEGs for the hardware decoder: none and all
+SHARES = (0.0, 1.0)  # of JPEGs sent to the hardware decoder: none and all
 NOISE = 0.03
 
 
 def run(options: Options, *, budget_s: float) -> Result:
-    """Measure clips of 16 frames in RGB and DIF from each codec."""
+    """Measure RGB and DIF clips of 16 frames for each codec."""
     ends = time.monotonic() + budget_s
     codecs = ("raw", "mjpeg") if options.quick else tuple(CODECS)
     sizes = Sizes((FRAMES,), 4 if options.quick else 32, 0.05 if options.quick else 1.0, REPEATS, 0)
@@ -38,11 +38,11 @@ def run(options: Options, *, budget_s: float) -> Result:
 
 
 def hardware_notes(outcomes: Mapping[str, Outcome]) -> list[str]:
-    """Return a line where the share of the hardware JPEG decoder makes no difference."""
+    """Return a note if the load of the hardware JPEG decoder makes no difference."""
     found = [each for name, each in outcomes.items() if "hw_decoder_load" in name]
     rates = [each.figures["clips_per_s"].median for each in found if each.figures]
     if len(rates) < len(SHARES) or max(rates) > (1 + NOISE) * min(rates):
         return []
     return [
-        "mjpeg: no difference between hw_decoder_load 0 and 1: is the hardware engine not used?"
+        "mjpeg: no difference between hw_decoder_load 0 and 1: the hardware decoder may be unused"
     ]

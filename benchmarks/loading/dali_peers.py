@@ -1,4 +1,4 @@
-"""DALI's own readers as peers: what one would write with DALI alone, without a store."""
+"""Peers built from DALI's own readers, without a store."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,8 +17,8 @@ def numpy_reader(
 ) -> Iterator[torch.Tensor]:
     """Yield batches of a plan by ``readers.numpy`` with a region of interest, (B, T, crop, crop, 3) uint8.
 
-    The reader takes the files in the order of its list, so the list is the plan's: a file a clip. The
-    same batch size throughout.
+    The reader follows the order of its file list, so the list follows the plan: one file per clip.
+    All batches have the same size.
     """
     dali = import_dali()
     fn = dali.fn
@@ -60,13 +60,13 @@ def video_reader(
 ) -> Iterator[torch.Tensor]:
     """Yield batches by ``readers.video`` on a GPU: shuffled windows, random crop and flip.
 
-    It chooses the windows itself, every 8 frames one, so its clips are not the plan's, only alike.
+    DALI chooses the windows (one every 8 frames), so its clips are similar to the plan's but not the same.
 
     Raises:
-        NotHere: there is no GPU.
+        NotHere: There is no GPU.
     """
     if not torch.cuda.is_available():
-        raise NotHere("DALI's readers.video decodes by NVDEC, and there is no GPU")
+        raise NotHere("DALI's readers.video needs a GPU (it decodes with NVDEC)")
     dali = import_dali()
     fn = dali.fn
     spec = plan.spec

@@ -1,9 +1,9 @@
-"""FFmpeg's shared libraries for torchcodec, where the machine has none: those inside PyAV's wheel.
+"""FFmpeg's shared libraries for torchcodec, taken from PyAV's wheel if the machine has none.
 
 Run: LD_LIBRARY_PATH=$(python -m benchmarks.loading.ffmpeg) fastrot bench loader
 
-PyAV's wheel keeps them under names of its own; this makes links of the usual names in a folder of the
-user's cache, and prints what belongs into LD_LIBRARY_PATH. It must be set before Python starts.
+PyAV's wheel stores them under mangled names. This creates links with the usual names in the user's cache
+folder and prints the value for LD_LIBRARY_PATH, which must be set before Python starts.
 """
 
 import os
@@ -17,7 +17,7 @@ LIBRARY = re.compile(r"(lib(?:av|sw)\w+)-[0-9a-f]+\.so\.(\d+)\..*")
 
 
 def link_libraries(source: Path, folder: Path) -> list[Path]:
-    """Make links in ``folder``, such as libavcodec.so.62, to the libraries of FFmpeg in ``source``."""
+    """Create links in ``folder``, such as libavcodec.so.62, to the FFmpeg libraries in ``source``."""
     folder.mkdir(parents=True, exist_ok=True)
     links = []
     for path in sorted(source.iterdir()):
@@ -31,10 +31,10 @@ def link_libraries(source: Path, folder: Path) -> list[Path]:
 
 
 def main() -> None:
-    """Link and print."""
+    """Create the links and print their folder."""
     source = Path(av.__file__).parent.parent / "av.libs"
     if not source.is_dir():
-        raise SystemExit(f"no {source}: PyAV was not installed from a wheel for Linux")
+        raise SystemExit(f"{source} does not exist: install PyAV from a Linux wheel")
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     folder = cache / "fastrot" / f"ffmpeg-av-{av.__version__}"
     link_libraries(source, folder)

@@ -1,4 +1,4 @@
-"""What the loader should reach, as ratios of figures of one run."""
+"""Goals of the loader, as ratios of figures from one run."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ from benchmarks.harness.measure import Goal, Outcome
 from benchmarks.loading.loader_cases import Sizes
 
 OURS = "fastrot"
-GROWTH_MB = 32.0  # of the several hundred that a process with torch and DALI has
+GROWTH_MB = 32.0  # a process with torch and DALI has several hundred MB
 
 
 def goals(
@@ -16,13 +16,13 @@ def goals(
     watched: Sequence[Outcome],
     sizes: Sizes,
 ) -> list[Goal]:
-    """Return the goals that the measured codecs have, for clips of the first length.
+    """Return the goals of the measured codecs, for clips of the first length.
 
     Args:
-        cases: our cases and the peers', with their facts.
-        found: the limits, by name.
-        watched: the memory over many clips; fewer than ``sizes.watched_clips`` judge nothing.
-        sizes: of the run.
+        cases: Our cases and the peers' cases, with their facts.
+        found: The limits, by name.
+        watched: Memory over many clips; ignored if fewer than ``sizes.watched_clips`` were loaded.
+        sizes: Sizes of the run.
     """
     rated = [case for case in cases if case.facts["frames"] == sizes.frames[0]]
 

@@ -1,4 +1,4 @@
-"""The cases of the loader's benchmark: ours, the peers', and the limits, over one set of inputs."""
+"""Cases of the loader benchmark: ours, the peers' and the limits, on one set of inputs."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -24,12 +24,12 @@ from pipelines.plan import ClipSpec, Modality, TrainPlan
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import Store
 
-MOST_STEPS = 5000  # batches that a repeat could take, were it that fast
+MOST_STEPS = 5000  # upper bound on the batches of one repeat
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is done: clips of each length in ``frames``, ``batch`` at a time, ``seconds`` a repeat."""
+    """Sizes of a run: clip lengths (``frames``), clips per batch, and seconds per repeat."""
 
     frames: tuple[int, ...]
     batch: int
@@ -39,7 +39,7 @@ class Sizes:
 
 
 class LoaderCases:
-    """Makes the cases over one set of inputs."""
+    """Creates the cases for one set of inputs."""
 
     def __init__(self, options: Options, inputs: Inputs, sizes: Sizes):
         self.sizes = sizes
@@ -49,7 +49,7 @@ class LoaderCases:
         self.crop = min(112, *(store.size for store in inputs.stores.values()))
 
     def settings(self) -> dict[str, object]:
-        """Return what the run was made with."""
+        """Return the settings of the run."""
         return {
             "input": self._inputs.about,
             "frames": list(self.sizes.frames),
@@ -63,7 +63,7 @@ class LoaderCases:
         }
 
     def cases(self) -> list[Case]:
-        """Return our cases and the peers', codec by codec."""
+        """Return our cases and the peers' cases, grouped by codec."""
         cases = []
         first = self.sizes.frames[0]
         for codec in self._inputs.stores:
@@ -114,7 +114,7 @@ class LoaderCases:
     def _decode_sequentially(self, codec: str) -> Mapping[str, float]:
         return limits.decode_sequentially(
             self._inputs.stores[codec],
-            # One copy of each clip of the footage: they are alike.
+            # One copy of each clip is enough: the copies are identical.
             dict(list(self._files(codec).items())[::COPIES]),
             self.sizes.frames[0],
             self._threads,
@@ -122,7 +122,7 @@ class LoaderCases:
         )
 
     def ours(self, codec: str, frames: int, modality: Modality, **changed: bool | float) -> Case:
-        """Return our loader; ``changed`` are options of `Loader`, such as ``check``, and part of the name."""
+        """Return our loader's case; ``changed`` are `Loader` options such as ``check`` and part of the name."""
         spec = ClipSpec(frames, crop=self.crop, modality=modality)
 
         def measure() -> Mapping[str, float]:
@@ -138,15 +138,15 @@ class LoaderCases:
         return replace(case, name=", ".join([case.name, *names]))
 
     def videos(self, codec: str, spec: ClipSpec) -> tuple[Store, NDArray[np.int64]]:
-        """Return a codec's store, and those of its videos that have a clip's frames."""
+        """Return a codec's store and the indices of its videos that are long enough for a clip."""
         store, videos = self._inputs.stores[codec], self._inputs.videos
         kept = videos[store.frames[videos] >= spec.decoded_frames]
         if not len(kept):
-            raise NotHere(f"no video has {spec.decoded_frames} frames")
+            raise NotHere(f"no video has at least {spec.decoded_frames} frames")
         return store, kept
 
     def loader(self, codec: str, spec: ClipSpec, **changed: Any) -> Batches:
-        """Return what makes our loader over a codec's store."""
+        """Return a factory of our loader for a codec's store."""
 
         @contextmanager
         def make() -> Iterator[Iterator[torch.Tensor]]:

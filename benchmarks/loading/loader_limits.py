@@ -1,4 +1,4 @@
-"""What no loader can pass: the memory's copy, decoding without seeking, the disk."""
+"""Upper limits for any loader: memory copy, sequential decoding, and disk reads."""
 
 import contextlib
 import os
@@ -16,16 +16,16 @@ from pipelines.store.reading import Store
 from pipelines.store.shard_files import ShardFiles
 from pipelines.store.stored_frames import read_packets
 
-RING_BYTES = 512 << 20  # more than caches hold, on both sides of the copy
-AT_ONCE = 16  # times that each video is in a batch at the most: decoded, it may take 20 MB
+RING_BYTES = 512 << 20  # source and target each exceed the CPU caches
+AT_ONCE = 16  # at most this many copies of each video per batch: a decoded video may take 20 MB
 
 
 def copy_clips(spec: ClipSpec, batch: int, threads: int, seconds: float) -> dict[str, float]:
-    """Copy the bytes of clips, and nothing else, from memory to memory, into a batch at a time."""
+    """Copy only the clips' bytes from memory to memory, one batch at a time."""
     clip_bytes = spec.frames * spec.crop**2 * 3
     batches = max(2, RING_BYTES // 2 // (batch * clip_bytes))
     source = np.ones((batches, batch, clip_bytes), dtype=np.uint8)
-    target = np.ones_like(source)  # written to once, so that no page is new when the clock runs
+    target = np.ones_like(source)  # touch every page now, so that no page faults are timed
     copied = 0
     with ThreadPoolExecutor(threads) as pool:
         began = time.perf_counter()
@@ -43,21 +43,21 @@ def copy_clips(spec: ClipSpec, batch: int, threads: int, seconds: float) -> dict
 def decode_sequentially(
     store: Store, files: Mapping[int, Path], frames: int, threads: int, seconds: float
 ) -> dict[str, float]:
-    """Decode whole videos from their first frame on: no seeking, no reading (the bytes lie in memory).
+    """Decode whole videos from the first frame, without seeking or disk reads (the bytes are in memory).
 
-    By DALI where it decodes the codec here, otherwise by PyAV, a thread a video. Counted in clips of
-    ``frames`` frames. All of ``files``, by their number in the store, are decoded, whatever the codec.
+    Uses DALI if it can decode the codec on this machine, otherwise PyAV with one thread per video. The
+    rate is in clips of ``frames`` frames. All of ``files`` (keyed by store index) are decoded for every codec.
 
     Raises:
-        NotHere: the store's frames are not encoded.
+        NotHere: The store's frames are not encoded.
     """
     if store.codec == "raw":
-        raise NotHere("raw is not decoded")
+        raise NotHere("raw frames need no decoding")
     decoders = {"mjpeg": _decode_jpegs, "vp9": _decode_videos}
     decode = decoders.get(store.codec, _decode_with_pyav)
     done = 0
     with contextlib.closing(decode(store, files, threads)) as decoded:
-        next(decoded)  # the first batch comes with the making of the pipeline
+        next(decoded)  # building the pipeline includes the first batch
         began = time.perf_counter()
         while time.perf_counter() - began < seconds:
             done += next(decoded)
@@ -78,7 +78,7 @@ def _decode_jpegs(
 
 def _decode_videos(_: Store, files: Mapping[int, Path], threads: int) -> Generator[int, None, None]:
     data = [np.fromfile(file, dtype=np.uint8) for file in files.values()]
-    # As often as there are threads, so that all of them have as much to do.
+    # Repeat the videos once per thread, so that every thread has the same amount of work.
     yield from _endless([data * min(threads, AT_ONCE)], threads, "video")
 
 
@@ -103,7 +103,7 @@ def _endless(
             shapes = output.shape()
             yield len(shapes) if kind == "image" else sum(shape[0] for shape in shapes)
     finally:
-        del pipeline  # before `batches`, which its threads may still be reading
+        del pipeline  # must go before `batches`, which its threads may still be reading
 
 
 def _decode_with_pyav(
@@ -124,7 +124,7 @@ def _decode_with_pyav(
 
 
 def read_from_end_to_end(store: Store, *, cold: bool) -> dict[str, float]:
-    """Read every shard on one thread: cold, after the kernel forgot it, or warm, for the second time."""
+    """Read every shard on one thread: cold (dropped from the page cache) or warm (a second read)."""
     if cold:
         drop_from_cache(store)
     else:
@@ -133,7 +133,7 @@ def read_from_end_to_end(store: Store, *, cold: bool) -> dict[str, float]:
 
 
 def drop_from_cache(store: Store) -> None:
-    """Ask the kernel to forget the shards' pages, which needs no privileges."""
+    """Drop the shards from the page cache; this needs no privileges."""
     for path in (store.path / "shards").iterdir():
         descriptor = os.open(path, os.O_RDONLY)
         os.fsync(descriptor)
@@ -142,7 +142,7 @@ def drop_from_cache(store: Store) -> None:
 
 
 def read_through(store: Store, at_most: int = 4 << 30) -> dict[str, float]:
-    """Read the shards one after another, ``at_most`` bytes, and return megabytes a second."""
+    """Read up to ``at_most`` bytes of the shards in order and return MB/s."""
     buffer = bytearray(1 << 22)
     total = 0
     began = time.perf_counter()

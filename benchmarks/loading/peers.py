@@ -1,8 +1,8 @@
-"""Other ways to the same clips: decoders and a memory map under torch's DataLoader.
+"""Other ways to load the same clips: decoders and a memory map with torch's DataLoader.
 
-Every peer gets the clips of one plan: the same videos, starts, crops and flips as our loader, so that what
-they give can be compared pixel by pixel. Each opens the file anew for every clip, as anything must
-whose data set has more files than a process may hold open.
+Every peer loads the clips of one plan: the same videos, starts, crops and flips as our loader, so the
+results can be compared pixel by pixel. Each peer reopens the file for every clip, because a real data set
+has more files than a process may keep open.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ TIMEOUT_S = 60.0
 
 
 def decode_with_pyav(path: Path, start: int, count: int) -> Frames:
-    """Seek to the key frame before ``start``, decode from there, keep ``count`` frames."""
+    """Seek to the key frame before ``start``, decode from there, and keep ``count`` frames."""
     import av
 
     with av.open(str(path)) as container:
@@ -49,7 +49,7 @@ def decode_with_pyav(path: Path, start: int, count: int) -> Frames:
 
 
 def decode_with_torchcodec(path: Path, start: int, count: int, device: str = "cpu") -> Any:
-    """Decode ``count`` frames; "approximate" seeking saves a scan of the whole file, and is exact here."""
+    """Decode ``count`` frames; "approximate" seeking avoids a full scan of the file and is exact here."""
     from torchcodec.decoders import VideoDecoder
 
     decoder = VideoDecoder(
@@ -60,7 +60,7 @@ def decode_with_torchcodec(path: Path, start: int, count: int, device: str = "cp
 
 
 def decode_with_decord(path: Path, start: int, count: int) -> Frames:
-    """Decode ``count`` frames with decord2, one thread a process."""
+    """Decode ``count`` frames with decord2, one thread per process."""
     import decord
 
     reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
@@ -69,7 +69,7 @@ def decode_with_decord(path: Path, start: int, count: int) -> Frames:
 
 
 def slice_of_map(path: Path, start: int, count: int) -> Frames:
-    """Return frames of a ``.npy`` file that is mapped into memory: nothing is read before the crop."""
+    """Return frames of a memory-mapped ``.npy`` file: only the crop is read."""
     frames: Frames = np.load(path, mmap_mode="r")[start : start + count]
     return frames
 
@@ -85,7 +85,7 @@ def require(peer: str) -> None:
     """Check that a peer's package works on this machine.
 
     Raises:
-        NotHere: it is not installed, or lacks a library.
+        NotHere: It is not installed, or one of its libraries is missing.
     """
     module = {"torchcodec": "torchcodec.decoders", "decord2": "decord", "PyAV": "av"}[peer]
     try:
@@ -94,14 +94,14 @@ def require(peer: str) -> None:
         raise NotHere(f"{peer} is not installed: pip install -e '.[peers]'") from None
     except (OSError, RuntimeError):
         raise NotHere(
-            f"{peer} finds no shared libraries of FFmpeg; install FFmpeg, or lend it PyAV's: "
+            f"{peer} cannot find FFmpeg's shared libraries; install FFmpeg or use those of PyAV: "
             "LD_LIBRARY_PATH=$(python -m benchmarks.loading.ffmpeg) fastrot bench ..."
         ) from None
 
 
 @dataclass(frozen=True)
 class PlannedBatches(Dataset[torch.Tensor]):
-    """Batch i of a plan: (B, T, crop, crop, 3) uint8; ``files`` by the store's index of the video."""
+    """Batches of a plan, (B, T, crop, crop, 3) uint8; ``files`` is keyed by the video's index in the store."""
 
     files: dict[int, Path]
     plan: Plan
@@ -125,21 +125,21 @@ class PlannedBatches(Dataset[torch.Tensor]):
 
 @contextlib.contextmanager
 def data_loader(batches: PlannedBatches, workers: int) -> Iterator[Iterator[torch.Tensor]]:
-    """Give an iterator over the batches, made in ``workers`` processes of a DataLoader."""
+    """Provide an iterator over the batches, loaded by ``workers`` DataLoader processes."""
     loader = DataLoader(
         batches,
-        batch_size=None,  # an item is a batch: made in one piece, in shared memory, without a collate
+        batch_size=None,  # an item is a whole batch in shared memory: no collate
         num_workers=workers,
         prefetch_factor=2,
         timeout=TIMEOUT_S,
         pin_memory=torch.cuda.is_available(),
-        multiprocessing_context="fork",  # the quickest start; nothing of CUDA or DALI runs in a worker
+        multiprocessing_context="fork",  # fastest start; safe because workers use neither CUDA nor DALI
     )
     iterator = iter(loader)
     try:
         yield iterator
     finally:
-        del iterator  # ends the workers
+        del iterator  # stops the workers
 
 
 def decoded_on_the_gpu(batches: PlannedBatches, threads: int) -> Iterator[torch.Tensor]:

@@ -1,1 +1,1 @@
-"""Random faults and hours of running: python -m benchmarks.soak"""
+"""Soak tests with random faults, and memory over hours: python -m benchmarks.soak"""

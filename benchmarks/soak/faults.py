@@ -1,4 +1,4 @@
-"""What happens to a run while it soaks, and the run that it happens to."""
+"""Faults that a soak test injects, and the run that they are injected into."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from pipelines.plan import Clips, TrainPlan
 from pipelines.store.reading import Store
 
 HUNG = -1000
-"""In place of the exit code of a process that has none."""
+"""Used as the exit code of a process that had to be killed."""
 
 
 class Job:
@@ -60,21 +60,21 @@ class Job:
 
     @property
     def alive(self) -> bool:
-        """Whether all processes run."""
+        """Whether all processes are running."""
         return all(process.is_alive() for process in self.processes)
 
     def steps(self) -> int:
-        """Return the number of whole lines of measurements."""
+        """Return the number of complete lines of metrics."""
         try:
             return Path(self.folder, "metrics.jsonl").read_bytes().count(b"\n")
         except FileNotFoundError:
             return 0
 
     def await_steps(self, count: int) -> bool:
-        """Wait until about ``count`` steps more are done; False if the run ended before."""
+        """Wait until about ``count`` more steps are done; return False if the run ended first."""
         before = self.steps()
         while self.alive:
-            # A resumed run first forgets what it measures again.
+            # A resumed run first removes the lines of the steps that it repeats.
             before = min(before, self.steps())
             if self.steps() >= before + count:
                 return True
@@ -82,7 +82,7 @@ class Job:
         return False
 
     def wait(self, timeout: float) -> list[int]:
-        """Return the exit codes, HUNG for those that outlast the timeout, which are killed."""
+        """Return the exit codes; processes that exceed the timeout are killed and count as HUNG."""
         deadline = time.monotonic() + timeout
         codes = []
         for process in self.processes:
@@ -100,13 +100,13 @@ class Job:
         return "\n".join(path.read_text() for path in self._outputs)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return the measurements."""
+        """Return the lines of metrics."""
         return [json.loads(line) for line in (self.folder / "metrics.jsonl").open()]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that happens to a running job: ``inject`` returns whether it did; ``codes`` are its ends."""
+    """A fault of a running job: ``inject`` returns whether it took effect; ``codes`` are the expected exit codes."""
 
     inject: Callable[[Job, random.Random], bool]
     codes: frozenset[int] = frozenset()
@@ -196,7 +196,7 @@ def _has_store(job: Job) -> bool:
     return bool(job.config["data"]["source"] == "store")
 
 
-# A run that is just ending does not catch signals any more: it has saved all it had.
+# A run that is about to exit no longer handles signals: everything is already saved.
 _LOST = frozenset({-signal.SIGKILL, 1})
 WHILE_RUNNING = {
     "SIGKILL of one process": Fault(_signal_one(signal.SIGKILL), _LOST),
@@ -214,7 +214,7 @@ WHILE_RUNNING = {
 
 
 def _damage_checkpoint(job: Job, chance: random.Random | None) -> bool:
-    """Damage the newest checkpoint, where there is an older one; only say so if not given a chance."""
+    """Damage the newest checkpoint if there is an older one; return whether this was possible."""
     kept = sorted(job.last.parent.glob("step-*.pt"))
     if len(kept) < 2 or not job.last.exists():
         return False
@@ -226,13 +226,13 @@ def _damage_checkpoint(job: Job, chance: random.Random | None) -> bool:
             data = data[: chance.randrange(len(data))]
         else:
             data[len(data) // 2] ^= 1
-        path.unlink()  # the two are one file
+        path.unlink()  # both names may be links to one file
         path.write_bytes(data)
     return True
 
 
 def _leave_half_a_write(job: Job, chance: random.Random | None) -> bool:
-    """Leave what a crash leaves: a temporary file, and half a line of measurements."""
+    """Leave the traces of a crash: a temporary file and half a line of metrics."""
     if not job.last.exists():
         return False
     if chance is not None:
@@ -249,7 +249,7 @@ BEFORE_START: dict[str, Callable[[Job, random.Random | None], bool]] = {
 
 
 def substitute(by: dict[int, int]) -> None:
-    """Let the clip plan give sample ``by[g]`` in place of g: what a disturbed run says that it did."""
+    """Make the clip plan return sample ``by[g]`` instead of g, as a disturbed run reported it."""
     clips = TrainPlan.clips
 
     def substituted(self: TrainPlan, first: int, count: int) -> Clips:

@@ -1,6 +1,6 @@
-"""Commands in processes of their own that may be killed, forked from a server that has imported everything.
+"""Commands in separate processes, forked from a server that has already imported everything.
 
-A start takes tenths of a second instead of several: what kills training runs by the hundred needs that.
+A start takes tenths of a second instead of several seconds: the soak test starts hundreds of runs.
 """
 
 import multiprocessing
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
-# torch imports some of these at its first optimiser or DALI at its first pipeline: seconds each time.
+# torch (first optimiser) and DALI (first pipeline) import some of these late, which takes seconds.
 _PRELOADED = [
     "fastrot.training.run",
     "fastrot.cli",
@@ -36,13 +36,13 @@ def fork(
     output: Path,
     prepare: Callable[[], None] | None = None,
 ) -> ForkServerProcess:
-    """Start ``fastrot`` with these arguments on one thread of the CPU.
+    """Start ``fastrot`` with these arguments on one CPU thread.
 
     Args:
-        arguments: of the command line.
-        environment: variables to set, such as torchrun's.
-        output: the file that takes what it prints.
-        prepare: called in the process before the command; must be picklable.
+        arguments: Command-line arguments.
+        environment: Variables to set, such as torchrun's.
+        output: File for its output.
+        prepare: Called in the process before the command; must be picklable.
     """
     output.write_text("")
     process = context().Process(
@@ -69,7 +69,7 @@ def _run(
     from fastrot.terminal import console
 
     console._console.file = sys.stdout
-    # Equal threads, equal bits, however many cores the machine has.
+    # The same number of threads gives bit-identical results on any machine.
     os.environ.pop("OMP_NUM_THREADS", None)
     runtime.cores = lambda: 1  # type: ignore[attr-defined]
     if prepare is not None:

@@ -1,4 +1,4 @@
-"""Are memory and handles flat over hours of loaders, rebuilt pipelines and training runs in one process?"""
+"""Check that memory and handles stay flat over hours of loading, pipeline rebuilds and training."""
 
 import shutil
 import statistics
@@ -21,12 +21,12 @@ from pipelines.store.reading import Store
 
 BATCHES = 24
 ALLOWED_MB = 16.0
-"""How much more the last quarter may take than the second one: the allocator's own ups and downs."""
+"""Allowed growth from the second to the last quarter, for fluctuations of the allocator."""
 
 
 @dataclass
 class Flatness:
-    """What was measured after each cycle: minutes, resident MB, handles, threads; and rebuilds in all."""
+    """Measurements after each cycle (minutes, resident MB, handles, threads) and the total of rebuilds."""
 
     minutes: list[float] = field(default_factory=list)
     resident_mb: list[float] = field(default_factory=list)
@@ -36,20 +36,20 @@ class Flatness:
 
     @property
     def growth_mb(self) -> float:
-        """Resident memory of the last quarter above that of the second one, medians, in MB."""
+        """Growth of the median resident memory from the second to the last quarter, in MB."""
         quarter = max(1, len(self.resident_mb) // 4)
         second = self.resident_mb[quarter : 2 * quarter] or self.resident_mb
         return statistics.median(self.resident_mb[-quarter:]) - statistics.median(second)
 
     @property
     def flat(self) -> bool:
-        """Whether memory grew by no more than ALLOWED_MB, and handles and threads not at all."""
+        """Whether memory grew by at most ALLOWED_MB and handles and threads did not grow."""
         warm = len(self.handles) // 4
         steady = max(self.handles[warm:]) == min(self.handles[warm:])
         return self.growth_mb <= ALLOWED_MB and steady and self.threads[-1] <= self.threads[warm]
 
     def lines(self) -> list[str]:
-        """Return what was found, for people."""
+        """Return a readable summary."""
         warm = len(self.handles) // 4
         return [
             f"cycles                    {len(self.minutes)} in {self.minutes[-1]:.1f} minutes",
@@ -66,11 +66,11 @@ class Flatness:
 
 
 def measure(seconds: float, *, folder: Path, cycles: float = float("inf")) -> Flatness:
-    """Load, rebuild and train over and over, until ``seconds`` have passed or ``cycles`` are done."""
+    """Load, rebuild and train repeatedly until ``seconds`` have passed or ``cycles`` are done."""
     store = Store.open(make_store(folder / "store", "mjpeg", 12))
     _break_pictures(store, 5)
     found = Flatness()
-    began = told = time.monotonic()
+    began = reported = time.monotonic()
     while time.monotonic() - began < seconds and len(found.minutes) < cycles:
         found.rebuilds += _load(store, len(found.minutes))
         _train(store, folder)
@@ -78,8 +78,8 @@ def measure(seconds: float, *, folder: Path, cycles: float = float("inf")) -> Fl
         found.resident_mb.append(resident_now_mb())
         found.handles.append(len(list(Path("/proc/self/fd").iterdir())))
         found.threads.append(len(list(Path("/proc/self/task").iterdir())))
-        if time.monotonic() - told > 60:
-            told = time.monotonic()
+        if time.monotonic() - reported > 60:
+            reported = time.monotonic()
             say(
                 f"{found.minutes[-1]:5.1f} min  {found.resident_mb[-1]:.0f} MB  "
                 f"{found.handles[-1]} handles  {found.rebuilds} rebuilds"
@@ -88,7 +88,7 @@ def measure(seconds: float, *, folder: Path, cycles: float = float("inf")) -> Fl
 
 
 def _load(store: Store, seed: int) -> int:
-    """Go through a loader whose decoder fails; return how often it was rebuilt."""
+    """Iterate over a loader whose decoder fails; return the number of pipeline rebuilds."""
     plan = TrainPlan(store, store.select("all"), ClipSpec(frames=4, crop=SIZE - 8), seed=seed)
     ranges = [(4 * step, 4) for step in range(BATCHES)]
     with Loader(
@@ -120,7 +120,7 @@ def _train(store: Store, folder: Path) -> None:
 
 
 def _break_pictures(store: Store, video: int) -> None:
-    """Leave each picture of a video its first and last bytes, and nothing between: DALI fails on it."""
+    """Overwrite all but the first and last bytes of each picture of a video, so that DALI fails on it."""
     with store.shard_path(video).open("r+b") as file:
         file.seek(int(store.offset[video]))
         data = bytearray(file.read(int(store.bytes[video])))

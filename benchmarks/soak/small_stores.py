@@ -1,4 +1,4 @@
-"""Small stores and films for soaking: drifting colours, encoded on the spot."""
+"""Small stores and videos for soak tests: generated drifting colours."""
 
 from pathlib import Path
 from unittest import mock
@@ -16,7 +16,7 @@ FRAMES, SIZE = 24, 40
 
 
 def drifting(count: int, size: int, seed: int) -> list[Frame]:
-    """Return frames of smooth colour that moves, (size, size, 3) uint8 each."""
+    """Return frames of smooth moving colours, each (size, size, 3) uint8."""
     random = np.random.default_rng(seed)
     phase = random.uniform(0, 6, 3)
     y, x = np.indices((size, size))[..., None] / size * random.uniform(3, 9, (2, 1, 1, 1))
@@ -25,7 +25,7 @@ def drifting(count: int, size: int, seed: int) -> list[Frame]:
 
 
 def make_store(path: Path, codec: str, videos: int) -> Path:
-    """Write a store of two classes over several small shards."""
+    """Write a store with two classes and several small shards."""
     settings = Settings(codec, SIZE, FRAMES, "folder", ("a", "b"), quality=CODECS[codec].quality)
     encoded = [
         encode(drifting(FRAMES, SIZE, number), codec, settings.quality, 25.0)
@@ -41,7 +41,7 @@ def make_store(path: Path, codec: str, videos: int) -> Path:
 
 
 def make_films(path: Path, count: int) -> Path:
-    """Write VP9 files, which DALI's reader takes on a CPU."""
+    """Write VP9 files, which DALI's reader can decode on a CPU."""
     path.mkdir()
     for number in range(count):
         video = encode(drifting(30, 128, number), "vp9", 20, 25.0)

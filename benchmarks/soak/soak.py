@@ -1,9 +1,9 @@
-"""Does a run survive whatever happens to it? Run: python -m benchmarks.soak --seconds 600
+"""Check that training runs survive faults. Run: python -m benchmarks.soak --seconds 600
 
-Small training runs are killed, stopped, signalled, and their stores and checkpoints damaged, at random
-times, until the time is up. Each is resumed until it is done, and then compared with a run to which
-nothing happened: on a whole store, with the same clips in place of the damaged ones, it must have the
-same losses and the same weights to the last bit.
+Until the time is up, small training runs are killed, stopped and signalled at random times, and their
+stores and checkpoints are damaged. Each run is resumed until it is done and then compared with an
+undisturbed run on an intact store that uses the same replacement clips. Losses and weights must be
+bit-identical.
 """
 
 import argparse
@@ -31,15 +31,15 @@ STEPS = 40
 BATCH = 4
 VIDEOS = 40
 PATIENCE_S = 300.0
-"""A run that lasts longer hangs."""
+"""A run that takes longer counts as hung."""
 
 
 class Soak:
-    """Runs under faults, and what became of them.
+    """Runs with injected faults, and their results.
 
     Attributes:
-        counts: of everything, by name; ``differences`` and ``clips lost`` are to be 0.
-        failures: sentences about what should not have happened.
+        counts: All counts, by name; ``differences`` and ``clips lost`` must be 0.
+        failures: Descriptions of unexpected behaviour.
     """
 
     def __init__(self, folder: Path, seed: int):
@@ -53,7 +53,7 @@ class Soak:
         self.failures: list[str] = []
 
     def round(self, number: int, deadline: float) -> None:
-        """Take one run through faults to its end, and compare it."""
+        """Run one job with faults until it is done, and compare it with an undisturbed run."""
         config = self._config(number)
         folder = Path(config["out"])
         folder.mkdir()
@@ -80,7 +80,7 @@ class Soak:
             "name": "soak",
             "seed": number,
             "out": str(self._folder / f"round{number}"),
-            # A store of forty videos loses a good share by one fault; a thousand clips bear it.
+            # One fault damages a large share of only forty videos: tolerate up to a thousand bad clips.
             "data": {**data, "broken_share": 0.5},
             "model": {"depth": 10, "width": 4, "dropout": 0.3 if task == "action" else 0.0},
             "optim": {"lr": 0.05, "schedule": "cosine"},
@@ -94,7 +94,7 @@ class Soak:
         }
 
     def _launch(self, config: dict[str, Any], world: int, *, faults: bool) -> bool:
-        """Start or resume a run, let something happen to it, and return whether it is done."""
+        """Start or resume a run, inject a fault, and return whether the run is done."""
         job = Job(config, world)
         kinds = [name for name in BEFORE_START if faults and BEFORE_START[name](job, None)]
         if kinds and self._random.random() < 0.5:
@@ -126,7 +126,7 @@ class Soak:
         self.counts["faults injected"] += 1
 
     def _compare(self, config: dict[str, Any], world: int) -> None:
-        """Count what is missing, and what differs from an undisturbed run over a whole store."""
+        """Count missing clips and differences from an undisturbed run on an intact store."""
         job = Job(config, world)
         rows = [row for line in job.metrics() for row in line.get("replaced", [])]
         lines = [line for line in job.metrics() if "loss" in line]
@@ -163,7 +163,7 @@ class Soak:
             self.failures.append(f"{differing} losses or tensors differ: {config}, {rows}")
 
     def report(self) -> list[str]:
-        """Return the counts, a line each."""
+        """Return the counts, one per line."""
         self.counts["survived"] = self.counts["faults injected"] - self.counts["not survived"]
         kinds = sorted(name for name in self.counts if name.startswith(("injected: ", "runs of")))
         names = [*kinds, "restarts", "clips trained on", "clips replaced"]
@@ -172,9 +172,9 @@ class Soak:
 
 
 def soak(seconds: float, *, seed: int, folder: Path, rounds: float = float("inf")) -> Soak:
-    """Take run after run through faults, until something goes wrong or no time or rounds are left.
+    """Run jobs with faults until a check fails or the time or the rounds are used up.
 
-    A run that has begun is finished, without further faults after ``seconds``.
+    A run that has started is finished, but gets no further faults after ``seconds``.
     """
     found = Soak(folder, seed)
     began = time.monotonic()
@@ -190,11 +190,17 @@ def soak(seconds: float, *, seed: int, folder: Path, rounds: float = float("inf"
 
 
 def main() -> int:
-    """Soak, print the counts, and exit with 1 if anything was lost or differs."""
+    """Run the soak test, print the counts, and exit with 1 if clips were lost or results differ."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--seed", type=int, default=None, help="of the faults (default: the clock)")
-    parser.add_argument("--memory", action="store_true", help="measure memory and handles instead")
+    parser.add_argument(
+        "--seed", type=int, default=None, help="seed of the faults (default: from the clock)"
+    )
+    parser.add_argument(
+        "--memory",
+        action="store_true",
+        help="measure memory and open handles instead of injecting faults",
+    )
     args = parser.parse_args()
     seed = int(time.time()) if args.seed is None else args.seed
     say(
