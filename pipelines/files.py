@@ -32,7 +32,7 @@ def replacing(path: Path) -> Iterator[Path]:
     # torch reports a full disk as a RuntimeError.
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise FastrotError(f"cannot write {path}: {reason}") from None
+        raise FastrotError(f"{path} cannot be written: {reason}") from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()

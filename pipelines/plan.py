@@ -61,8 +61,8 @@ class ClipSpec:
 class Clips:
     """Planned clips, one per row. Every array is (B,).
 
-    ``sample`` is the global sample index, ``video`` the video's index in the store, ``start`` the first frame,
-    ``y`` and ``x`` the crop's top left corner in pixels, ``flip`` whether to mirror the clip horizontally.
+    ``sample`` is the global sample index, ``video`` the video's index in the store, ``start`` the first
+    frame, ``y`` and ``x`` the crop's top left corner in pixels, ``flip`` whether to mirror horizontally.
     """
 
     sample: Ints
@@ -178,7 +178,7 @@ class TrainPlan:
         )
 
     def _order(self, epoch: int) -> Ints:
-        """Return the epoch's permutation. Sorting hashes gives the same order on every platform and version."""
+        """Return the epoch's permutation, made by sorting hashes: the same on every platform and version."""
         if self._order_of_epoch is None or self._order_of_epoch[0] != epoch:
             index = np.arange(len(self.videos), dtype=np.int64)
             bits = hash_bits(self._seed, _ORDER, np.full_like(index, epoch), index)
@@ -192,7 +192,7 @@ class EvalPlan:
     With K clips per video, sample g is clip g % K of ``videos[g // K]``. A single clip is the middle one.
     """
 
-    __test__ = False  # pytest would collect it (see python_classes)
+    __test__ = False  # pytest must not collect it
 
     def __init__(self, store: Footage, videos: Ints, spec: ClipSpec, *, clips_per_video: int):
         if clips_per_video < 1:
@@ -276,7 +276,7 @@ class Share:
     accumulate: int = 1
 
     def micro_batch(self, batch: int) -> int:
-        """Return the number of clips in a micro-batch when all processes together use ``batch`` clips per step.
+        """Return the clips per micro-batch when all processes together use ``batch`` clips per step.
 
         Raises:
             UsageError: ``batch`` does not divide into world * accumulate equal micro-batches.

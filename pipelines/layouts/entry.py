@@ -44,7 +44,7 @@ class Passed:
             names.append(name)
 
     def __str__(self) -> str:
-        """Return a summary such as "hidden folders: 2 (.git, .cache); .jpg files: 1 (a.jpg)", most frequent first."""
+        """Return such as "hidden folders: 2 (.git, .cache); .jpg files: 1 (a.jpg)", most frequent first."""
         return "; ".join(
             f"{kind}: {count:,} ({some(self.names[kind])})"
             for kind, count in self.counts.most_common()

@@ -50,7 +50,7 @@ def match(listed: Mapping[str, Listed], found: Found, classes: list[str]) -> Lis
 
 
 def find_listed(names: Collection[str], tree: Tree, name_of: Callable[[File], str]) -> Found:
-    """Find listed videos on disk by name, or else by name without suffixes, as they may have been converted.
+    """Find listed videos on disk by name, or else by name without suffixes, for converted files.
 
     Args:
         names: names in the lists, such as "Archery/v_Archery_g01_c01.avi".
@@ -84,8 +84,8 @@ def find_listed(names: Collection[str], tree: Tree, name_of: Callable[[File], st
     if converted_names:
         name = converted_names[0]
         found.warnings.append(
-            f"{counted(len(converted_names), 'video')} matched by name without the suffix, which differs from "
-            f"the lists ({found.on_disk[name].name} for {name})"
+            f"{counted(len(converted_names), 'video')} matched by name without the suffix, which differs "
+            f"from the lists ({found.on_disk[name].name} for {name})"
         )
     found.warnings += doubles_warning(doubles) + _near_misses(missing, map(name_of, left))
     return found
@@ -111,8 +111,8 @@ def doubles_warning(doubles: list[tuple[File, File]]) -> list[str]:
         return []
     shown = some([f"{taken.path} instead of {other.path}" for taken, other in doubles], "; ")
     return [
-        f"{counted(len(doubles), 'file')} skipped as duplicates of a listed video (using {shown}): "
-        "remove the files you do not want"
+        f"{counted(len(doubles), 'file')} skipped, because another file of the same video is used "
+        f"({shown}): remove the files you do not want"
     ]
 
 
@@ -141,7 +141,7 @@ def _near_misses(missing: list[str], left: Iterable[str]) -> list[str]:
             renamed[folders if folders[0] != folders[1] else (near, name)] += 1
     warnings = [
         f"{near!r} on disk is spelt differently from {name!r} in the lists: rename it "
-        f"(concerns {counted(count, 'missing video')})"
+        f"({count:,} of the missing videos)"
         for (near, name), count in renamed.most_common(SHOWN)
     ]
     if len(renamed) > SHOWN:

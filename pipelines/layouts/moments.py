@@ -39,8 +39,8 @@ def read(source: Path) -> Listing:
     files = {name: only_copy(source, paths) for name, paths in copies.items()}
     if _CATEGORIES not in files or not files.keys() & _SETS.keys():
         raise FastrotError(
-            f"{source} must contain {_CATEGORIES} and trainingSet.csv or validationSet.csv, "
-            "as in the archive of Moments in Time"
+            f"{source} must contain {_CATEGORIES} and trainingSet.csv or validationSet.csv, in it or "
+            "below it, as in the archive of Moments in Time"
         )
     classes = _read_categories(files[_CATEGORIES])
     listed: dict[str, Listed] = {}

@@ -40,7 +40,7 @@ def read(source: Path) -> Listing:
             video.splits.append(path.stem.replace("list0", ""))
     if not listed:
         raise FastrotError(
-            f"{lists} contains no lists such as trainlist01.txt and testlist01.txt: put them next to {_CLASSES}"
+            f"{lists} contains neither trainlist0k.txt nor testlist0k.txt: put the lists next to {_CLASSES}"
         )
     listing = match(listed, find_listed(listed, tree, lambda video: video.tail), classes)
     listing.warnings += warnings
