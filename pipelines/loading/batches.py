@@ -34,8 +34,9 @@ class LoaderStats:
     """Statistics of a loader so far.
 
     ``seconds`` is the time from the request for the first batch to the delivery of the last, and ``waited_s``
-    the part of it in which the consumer waited. ``bytes_read`` counts bytes read from the store, slightly ahead
-    of the batches. ``queue_depth`` is the mean number of batches that were ready when DALI requested one.
+    the part of it in which the consumer waited. ``bytes_read`` counts bytes read from the store, slightly
+    ahead of the batches. ``queue_depth`` is the mean number of batches that were ready when DALI requested
+    one.
     """
 
     batches: int = 0

@@ -31,10 +31,11 @@ class ReadBatch:
 class ClipReader:
     """Reads the clips of ``ranges`` in order, ``options.prefetch`` batches ahead.
 
-    A batch's memory may be reused once ``options.prefetch`` + 1 more batches have been requested. ``finished``
-    is passed to ``make_source``. A clip that cannot be read raises an error. With a ``tolerance``, a clip whose
-    bytes are lost is replaced by the plan's next readable clip instead. The replacement depends only on the
-    plan and the stored bytes, so it is the same in a resumed run and with another number of processes.
+    A batch's memory may be reused once ``options.prefetch`` + 1 more batches have been requested.
+    ``finished`` is passed to ``make_source``. A clip that cannot be read raises an error. With a
+    ``tolerance``, a clip whose bytes are lost is replaced by the plan's next readable clip instead. The
+    replacement depends only on the plan and the stored bytes, so it is the same in a resumed run and with
+    another number of processes.
 
     Attributes:
         bytes_read: bytes of the batches returned so far.

@@ -1,7 +1,8 @@
 """Crop, flip and frame difference (DIF, section 4.8) on the CPU.
 
-On a GPU, DALI's operators do the same. Their CPU versions are several times slower than these: the slice alone
-takes as long as reading, cropping and flipping here, and a difference takes five passes over int16 copies.
+On a GPU, DALI's operators do the same. Their CPU versions are several times slower than these: the slice
+alone takes as long as reading, cropping and flipping here, and a difference takes five passes over int16
+copies.
 """
 
 from concurrent.futures import Executor

@@ -15,9 +15,9 @@ class Handover:
     """Converts DALI's batches to torch tensors, and holds each until torch has finished with it.
 
     With DLPack, DALI may reuse a batch's memory as soon as the host drops the tensor, although kernels that
-    read it may still be queued on the GPU. Torch's own allocator orders reuse by stream, but DALI does not know
-    torch's stream. A batch is therefore held until an event completes that is recorded when the next batch is
-    requested, after all work that the consumer queued on it.
+    read it may still be queued on the GPU. Torch's own allocator orders reuse by stream, but DALI does not
+    know torch's stream. A batch is therefore held until an event completes that is recorded when the next
+    batch is requested, after all work that the consumer queued on it.
 
     Args:
         device: the consumer's device; on a CPU nothing is held.
@@ -45,9 +45,10 @@ class Handover:
         self._last = tensor
 
     def close(self) -> None:
-        """Wait until the GPU has finished with all batches, and release them. Call before DALI frees their memory.
+        """Wait until the GPU has finished with all batches, and release them.
 
-        Batches that the consumer still references are the consumer's responsibility.
+        Call this before DALI frees their memory. Batches that the consumer still references are the
+        consumer's responsibility.
         """
         if self._gpu is not None and self._last is not None:
             torch.cuda.current_stream(self._gpu).synchronize()

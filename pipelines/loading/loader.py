@@ -35,8 +35,8 @@ class Loader(BatchLoader):
         batch: The maximum number of clips in a batch.
         device: The device of the tensors. A CUDA device runs DALI's GPU operators.
         options: Threads, prefetch and checks.
-        tolerance: How many unreadable clips may be replaced by the plan's next ones. With None, any unreadable
-            clip is an error.
+        tolerance: How many unreadable clips may be replaced by the plan's next ones. With None, any
+            unreadable clip is an error.
 
     Attributes:
         stats: The loader's statistics so far.
@@ -80,7 +80,8 @@ class Loader(BatchLoader):
     def _start(self) -> None:
         """Create the reader and DALI's pipeline, starting at the first undelivered batch."""
         options = self._options
-        # Raw clips need no decoder: the reader's threads crop them, and on a CPU also flip and difference them.
+        # Raw clips need no decoder: the reader's threads crop them, and on a CPU also flip and difference
+        # them.
         raw = self._store.codec == "raw"
         finished = raw and not self._gpu
         self._reader = ClipReader(

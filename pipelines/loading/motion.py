@@ -1,8 +1,8 @@
 """Frame differences with the camera's motion compensated.
 
 A moving camera turns a static scene into differences that reveal its orientation without any moving subject:
-pans are mostly horizontal, and the ground has more texture than the sky. So each frame is aligned with the next
-one before it is subtracted, using the dominant shift, zoom and rotation of the picture.
+pans are mostly horizontal, and the ground has more texture than the sky. So each frame is aligned with the
+next one before it is subtracted, using the dominant shift, zoom and rotation of the picture.
 """
 
 import functools
@@ -17,8 +17,9 @@ from pipelines.loading.batches import Batch, BatchLoader, WrappedLoader
 _STEPS = 3  # Gauss-Newton steps at each resolution
 _SMALLEST = 14  # pixels of the side at the coarsest resolution
 _FARTHEST = 0.15  # largest motion of a corner between two frames, as a share of the side
-# A motion is accepted if its residual is below this share of the residual without motion. On the demo set, cuts
-# gave 0.96 and more, hand-held pans 0.93 and less. Capping differences at 20 levels limits subjects' influence.
+# A motion is accepted if its residual is below this share of the residual without motion. On the demo set,
+# cuts gave 0.96 and more, hand-held pans 0.93 and less. Capping differences at 20 levels limits subjects'
+# influence.
 _BETTER, _CAP = 0.94, 20
 _ROUNDING = 0.05  # pixels
 

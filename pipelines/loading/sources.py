@@ -1,7 +1,7 @@
 """Reads each codec's clips from the shards, and verifies their checksums.
 
-Reads use ``pread`` instead of a memory map: if a shard is truncated while a job runs, the error names the video
-instead of being a bus error. The system calls release the GIL, so threads read in parallel.
+Reads use ``pread`` instead of a memory map: if a shard is truncated while a job runs, the error names the
+video instead of being a bus error. The system calls release the GIL, so threads read in parallel.
 """
 
 import itertools
@@ -164,8 +164,8 @@ def make_source(
 ) -> Source:
     """Return the store's source for clips of ``spec``, in batches of at most ``batch``.
 
-    With ``finished``, raw clips are already flipped and differenced. With ``check``, the bytes read are compared
-    with the store's checksums.
+    With ``finished``, raw clips are already flipped and differenced. With ``check``, the bytes read are
+    compared with the store's checksums.
     """
     if store.codec == "raw":
         frames = FrameReader(store, check=check)

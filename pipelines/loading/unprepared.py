@@ -28,9 +28,10 @@ class ReaderLoader(BatchLoader):
     """Iterates endlessly over shuffled windows of video files. A context manager.
 
     A window of T frames at stride s begins every ``plan.step`` frames of a video, as long as T * s frames
-    are left (DALI's rule: a video with fewer frames has no window). Frames are stretched to ``plan.size``, then
-    cropped and flipped at random by a hash of (seed, sample). DALI shuffles the windows with the seed. A damaged
-    video ends the run: DALI's reader replaces no clips. It reports neither bytes read nor queue depth.
+    are left (DALI's rule: a video with fewer frames has no window). Frames are stretched to ``plan.size``,
+    then cropped and flipped at random by a hash of (seed, sample). DALI shuffles the windows with the seed. A
+    damaged video ends the run: DALI's reader replaces no clips. It reports neither bytes read nor queue
+    depth.
 
     Args:
         videos: Video files.
@@ -141,8 +142,8 @@ def define_windows(
     """Define the graph that reads shuffled windows of the files endlessly. Call within ``new_pipeline``.
 
     Its outputs are the clips, (B, T, crop, crop, 3), and the index of each clip's file, (B, 1) int32.
-    ``feed`` returns (corner, flip), (B, 2) int32 and (B,) int32. DALI must be able to decode the files' codecs
-    on the device (on a CPU: VP8, VP9 and MJPEG).
+    ``feed`` returns (corner, flip), (B, 2) int32 and (B,) int32. DALI must be able to decode the files'
+    codecs on the device (on a CPU: VP8, VP9 and MJPEG).
     """
     from nvidia.dali import fn, types
 
