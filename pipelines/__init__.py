@@ -1,1 +1,1 @@
-"""The data path: a video file in, an augmented clip tensor out."""
+"""The data path: from a video file to an augmented clip tensor."""

@@ -1,10 +1,10 @@
-"""What this process may use of the machine."""
+"""The CPU cores available to this process."""
 
 import os
 
 
 def cores() -> int:
-    """Return the CPU cores that this process may run on: a container may be pinned to a few of many."""
+    """Return the number of CPU cores this process may run on, which a container may limit."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS

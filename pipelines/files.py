@@ -1,4 +1,4 @@
-"""Writing files so that each is there whole or not at all."""
+"""Atomic file writing."""
 
 import contextlib
 import csv
@@ -13,21 +13,21 @@ from pipelines.errors import FastrotError
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write to, then sync that file and rename it to ``path``.
+    """Yield a temporary path to write to, then sync that file and rename it to ``path``.
 
-    Readers find the old file or the new one, never half, also after a crash or with several writers. The
-    folder is made if absent.
+    Readers see either the old file or the new one, never a partial one, even after a crash or with several
+    writers. The folder is created if it does not exist.
 
     Raises:
-        FastrotError: The file cannot be written; an older one of that name is still there.
+        FastrotError: The file cannot be written. An existing file of that name is kept.
     """
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")  # unique over nodes
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")  # unique across nodes
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _sync(temporary)
         temporary.replace(path)
-        with contextlib.suppress(OSError):  # not every file system syncs folders
+        with contextlib.suppress(OSError):  # some file systems cannot sync folders
             _sync(path.parent)
     # torch reports a full disk as a RuntimeError.
     except (OSError, RuntimeError) as error:
@@ -39,16 +39,16 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_file(path: Path, content: bytes | str) -> None:
-    """Write a file as ``replacing`` does, text in UTF-8."""
+    """Write a file atomically (see ``replacing``). Text is encoded as UTF-8."""
     if isinstance(content, str):
-        # Names of files may be bytes that are no text.
+        # File names may contain bytes that are not valid UTF-8.
         content = content.encode(errors="surrogateescape")
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table as ``write_file`` does."""
+    """Write a CSV table atomically."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(header)

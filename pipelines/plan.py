@@ -1,7 +1,7 @@
-"""The clip plan (section 4.2): a pure function from a sample's number to its clip, so that runs resume.
+"""The clip plan (section 4.2): a pure function from a sample's index to its clip, so that runs can resume.
 
-Every random choice is a hash of (seed, stream, epoch, sample), never a step of a generator: any
-position is reached directly, and N ranks see what M ranks see.
+Every random choice is a hash of (seed, stream, epoch, sample) instead of the next number of a generator. Any
+position can be computed directly, and N ranks see the same clips as M ranks.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from pipelines.errors import UsageError
 Ints = NDArray[np.int64]
 Modality = Literal["rgb", "dif"]
 
-# Streams keep the choices of one sample independent of each other.
+# Streams make the random choices of one sample independent.
 _ORDER, _START, _CROP_Y, _CROP_X, _FLIP = range(5)
 _CHOICES = np.array([[_START], [_CROP_Y], [_CROP_X], [_FLIP]])
 
@@ -28,9 +28,9 @@ _FACTORS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """What a clip looks like: ``frames`` frames, ``stride`` apart, cropped to ``crop`` x ``crop`` pixels.
+    """The shape of a clip: ``frames`` frames, ``stride`` apart, cropped to ``crop`` x ``crop`` pixels.
 
-    ``dif`` clips are differences of successive sampled frames: T of them need T + 1 decoded frames.
+    ``dif`` clips are differences of successive sampled frames, so T frames need T + 1 decoded frames.
     """
 
     frames: int = 16
@@ -48,21 +48,21 @@ class ClipSpec:
 
     @property
     def decoded_frames(self) -> int:
-        """Frames to decode for one clip."""
+        """The number of frames to decode for one clip."""
         return self.frames + (self.modality == "dif")
 
     @property
     def span(self) -> int:
-        """Frames of the video from the clip's first to its last one, both counted: (T - 1) * s + 1."""
+        """The number of video frames from the clip's first to its last, inclusive: (T - 1) * s + 1."""
         return (self.decoded_frames - 1) * self.stride + 1
 
 
 @dataclass(frozen=True)
 class Clips:
-    """Planned clips, one a row; every array is (B,).
+    """Planned clips, one per row. Every array is (B,).
 
-    ``sample`` is the global sample index, ``video`` the store's index, ``start`` the first frame,
-    ``y`` and ``x`` the crop's top left corner in pixels, ``flip`` whether to mirror left and right.
+    ``sample`` is the global sample index, ``video`` the video's index in the store, ``start`` the first
+    frame, ``y`` and ``x`` the crop's top left corner in pixels, ``flip`` whether to mirror horizontally.
     """
 
     sample: Ints
@@ -77,11 +77,11 @@ class Clips:
 
 
 class Footage(Protocol):
-    """What a plan needs to know of a store: frames a video, and the frames' side in pixels."""
+    """The part of a store that a plan uses: the frames per video and the frame size in pixels."""
 
     @property
     def frames(self) -> NDArray[np.int32]:
-        """Frames of each video, (N,)."""
+        """Number of frames of each video, (N,)."""
 
     @property
     def size(self) -> int:
@@ -89,20 +89,20 @@ class Footage(Protocol):
 
 
 class Plan(Protocol):
-    """Anything that knows the clips of a range of samples."""
+    """An object that returns the clips of a range of samples."""
 
     @property
     def spec(self) -> ClipSpec:
-        """What each clip looks like."""
+        """The shape of each clip."""
 
     def clips(self, first: int, count: int) -> Clips:
         """Return samples ``first`` to ``first + count - 1``."""
 
 
 def hash_bits(seed: int, stream: int | Ints, epoch: Ints, index: Ints) -> NDArray[np.uint64]:
-    """Return 64 random bits for each (epoch, index), by SplitMix64's finaliser over the chained counters.
+    """Return 64 random bits for each (epoch, index), from SplitMix64's finaliser over the chained counters.
 
-    Of several streams, (S, 1), the bits are (S, B): a batch's choices cost the calls of one.
+    For an array of streams, (S, 1), the result is (S, B): one call makes all choices of a batch.
     """
     bits = np.asarray(seed % 2**64, dtype=np.uint64)
     with np.errstate(over="ignore"):
@@ -115,7 +115,7 @@ def hash_bits(seed: int, stream: int | Ints, epoch: Ints, index: Ints) -> NDArra
 
 
 def hash_uniform(seed: int, stream: int | Ints, epoch: Ints, index: Ints) -> NDArray[np.float64]:
-    """Return a uniform number in [0, 1) for each (epoch, index), and for each stream as ``hash_bits``."""
+    """Return a uniform number in [0, 1) for each (epoch, index), with streams as in ``hash_bits``."""
     bits = hash_bits(seed, stream, epoch, index) >> np.uint64(11)
     return bits.astype(np.float64) * 2.0**-53
 
@@ -126,23 +126,22 @@ def hash_below(seed: int, stream: int, epoch: Ints, index: Ints, below: Ints) ->
 
 
 def frame_numbers(clips: Clips, spec: ClipSpec, frames: NDArray[np.int32]) -> Ints:
-    """Return the frames that each clip decodes, (B, decoded_frames).
+    """Return the frame numbers that each clip decodes, (B, decoded_frames).
 
-    A clip that reaches the end of its video turns back there, and again at the first frame: of four
-    frames it takes 0 1 2 3 2 1 0 1. So frames that follow each other in a clip are never further apart
-    than ``stride``.
+    A clip longer than its video is reflected at the last frame and again at the first: a video of four frames
+    gives 0 1 2 3 2 1 0 1. Successive frames of a clip are therefore never more than ``stride`` apart.
     """
     steps = spec.stride * np.arange(spec.decoded_frames, dtype=np.int64)
     last = frames[clips.video].astype(np.int64)[:, None] - 1
-    there_and_back = np.maximum(2 * last, 1)  # of a single frame, every number is 0
+    there_and_back = np.maximum(2 * last, 1)  # for a single frame, every number is 0
     return last - np.abs(last - (clips.start[:, None] + steps) % there_and_back)
 
 
 class TrainPlan:
-    """One random clip per video and epoch (section 4.2), as an endless stream of samples.
+    """One random clip per video and epoch (section 4.2), as an infinite stream of samples.
 
-    Sample g belongs to epoch g // N; each epoch is a permutation of the N videos. A clip starts
-    anywhere it fits, is cropped anywhere in the frame, and flipped with probability ``flip``.
+    Sample g belongs to epoch g // N. Each epoch is a permutation of the N videos. A clip starts at a random
+    frame from which it fits, is cropped at a random position, and is flipped with probability ``flip``.
     """
 
     def __init__(
@@ -166,7 +165,7 @@ class TrainPlan:
         for number in np.unique(epoch):
             of_epoch = epoch == number
             video[of_epoch] = self.videos[self._order(int(number))[position[of_epoch]]]
-        # Draws belong to (epoch, video), not to the position, so they survive a change of the order.
+        # Hashed by (epoch, video) rather than by position, so they do not depend on the order.
         starts = np.maximum(self._frames[video].astype(np.int64) - self.spec.span + 1, 1)
         start, y, x, flip = hash_uniform(self._seed, _CHOICES, epoch, video)
         return Clips(
@@ -179,7 +178,7 @@ class TrainPlan:
         )
 
     def _order(self, epoch: int) -> Ints:
-        """Return the epoch's permutation, by sorting hashes: the same on every platform and version."""
+        """Return the epoch's permutation, made by sorting hashes: the same on every platform and version."""
         if self._order_of_epoch is None or self._order_of_epoch[0] != epoch:
             index = np.arange(len(self.videos), dtype=np.int64)
             bits = hash_bits(self._seed, _ORDER, np.full_like(index, epoch), index)
@@ -188,12 +187,12 @@ class TrainPlan:
 
 
 class EvalPlan:
-    """``clips_per_video`` clips evenly spread over each video, centre crop, no flip.
+    """``clips_per_video`` evenly spaced clips of each video, centre crop, no flip.
 
-    Sample g is clip g % K of video ``videos[g // K]``; a single clip is the middle one.
+    With K clips per video, sample g is clip g % K of ``videos[g // K]``. A single clip is the middle one.
     """
 
-    __test__ = False  # not a test class, whatever pytest makes of the name
+    __test__ = False  # pytest must not collect it
 
     def __init__(self, store: Footage, videos: Ints, spec: ClipSpec, *, clips_per_video: int):
         if clips_per_video < 1:
@@ -208,9 +207,11 @@ class EvalPlan:
         return len(self.videos) * self.clips_per_video
 
     def clips(self, first: int, count: int) -> Clips:
-        """Return samples ``first`` to ``first + count - 1``; they must lie below ``len(self)``."""
+        """Return samples ``first`` to ``first + count - 1``; all must be below ``len(self)``."""
         if first < 0 or first + count > len(self):
-            raise ValueError(f"samples {first} to {first + count - 1} of a plan of {len(self)}")
+            raise ValueError(
+                f"samples {first} to {first + count - 1} are outside the plan's {len(self)} samples"
+            )
         sample = np.arange(first, first + count, dtype=np.int64)
         which, k = np.divmod(sample, self.clips_per_video)
         video = self.videos[which]
@@ -229,13 +230,13 @@ class EvalPlan:
 
 @dataclass(frozen=True)
 class WindowPlan:
-    """Shuffled windows of unprepared videos, of which only crops and flips are planned here.
+    """Crops and flips for shuffled windows of unprepared videos. DALI plans the windows.
 
     Attributes:
-        spec: What a clip looks like.
-        size: Side in pixels to which frames are stretched before the crop.
-        step: Frames from one window's start to the next one's.
-        seed: Of the order, the crops and the flips.
+        spec: The shape of a clip.
+        size: Height and width in pixels that frames are stretched to before the crop.
+        step: Frames from the start of one window to the start of the next.
+        seed: Seed of the order, the crops and the flips.
         flip: Probability of mirroring a clip.
     """
 
@@ -253,7 +254,11 @@ class WindowPlan:
 
 
 def crop_margin(size: int, spec: ClipSpec) -> int:
-    """Return how many pixels a crop can move in a frame of ``size``; UsageError if it does not fit."""
+    """Return how many pixels a crop can move within a frame of ``size`` pixels.
+
+    Raises:
+        UsageError: The crop is larger than the frame.
+    """
     if spec.crop > size:
         raise UsageError(
             f"data.crop is {spec.crop}, but the store's frames are {size}x{size}: "
@@ -264,14 +269,14 @@ def crop_margin(size: int, spec: ClipSpec) -> int:
 
 @dataclass(frozen=True)
 class Share:
-    """What one process loads: that of ``rank`` among ``world``, in ``accumulate`` micro-batches a step."""
+    """The share of process ``rank`` of ``world``, in ``accumulate`` micro-batches per step."""
 
     rank: int = 0
     world: int = 1
     accumulate: int = 1
 
     def micro_batch(self, batch: int) -> int:
-        """Return the clips of a micro-batch, where all processes together take ``batch`` a step.
+        """Return the clips per micro-batch when all processes together use ``batch`` clips per step.
 
         Raises:
             UsageError: ``batch`` does not divide into world * accumulate equal micro-batches.
@@ -279,22 +284,22 @@ class Share:
         slots = self.world * self.accumulate
         if batch < 1 or batch % slots:
             raise UsageError(
-                f"train.batch is {batch}, which does not divide by {self.world} ranks x "
+                f"train.batch is {batch}, which is not divisible by {self.world} ranks x "
                 f"{self.accumulate} micro-batches: choose a multiple of {slots}"
             )
         return batch // slots
 
 
 ALONE = Share()
-"""The share of a single process, which is everything."""
+"""The share of a single process: everything."""
 
 
 def train_ranges(
     *, batch: int, start_step: int, steps: int, share: Share = ALONE
 ) -> Iterator[tuple[int, int]]:
-    """Yield (first sample, count) of each micro-batch of a process, ``share.accumulate`` of them a step.
+    """Yield (first sample, count) of each micro-batch of a process, ``share.accumulate`` of them per step.
 
-    Micro-batch m of rank r reads slot m * world + r of the step's global batch: two ranks see in one
+    Micro-batch m of rank r reads slot m * world + r of the step's global batch. Two ranks see in one
     micro-batch what one rank sees in two.
 
     Raises:
@@ -314,4 +319,4 @@ def eval_ranges(*, total: int, batch: int, share: Share) -> Iterator[tuple[int, 
     return ((first, min(batch, end - first)) for first in range(begin, end, batch))
 
 
-eval_ranges.__test__ = False  # type: ignore[attr-defined]  # the same as for EvalPlan
+eval_ranges.__test__ = False  # type: ignore[attr-defined]  # not a pytest function, see EvalPlan

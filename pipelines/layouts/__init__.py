@@ -1,4 +1,4 @@
-"""How data sets lie on disk: a folder in, entries (path, label, splits) out."""
+"""Data set layouts: from a folder to entries (path, label, splits)."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,32 +18,32 @@ LAYOUTS: dict[str, Callable[[Path], Listing]] = {
     "moments": moments.read,
     LIST: own_lists.read,
 }
-"""By name: lists the videos of a folder; FastrotError where its official files are absent or broken."""
+"""Readers by layout name. Each raises FastrotError if the official lists are missing or malformed."""
 
 
 def read_layout(source: Path, layout: str, lists: Sequence[Path] = ()) -> Listing:
-    """List the videos of ``source`` as the named layout (a key of ``LAYOUTS``) sees them.
+    """List the videos of ``source`` in the given layout.
 
     Args:
-        source: the folder that holds the videos, or one video.
-        layout: how it lies.
-        lists: the files of the layout "list".
+        source: the folder that contains the videos, or one video.
+        layout: a key of ``LAYOUTS``.
+        lists: the files for the layout "list".
 
     Raises:
-        FastrotError: the source does not exist, or is not of this layout, or has no videos.
-        UsageError: lists are given to another layout, or the official lists below ``source`` are ambiguous.
+        FastrotError: the source does not exist, does not have this layout, or has no videos.
+        UsageError: lists are given for another layout, or the official lists below ``source`` are ambiguous.
     """
     if not source.exists():
-        raise FastrotError(f"{source} does not exist: give the folder that holds the videos")
+        raise FastrotError(f"{source} does not exist: give the folder that contains the videos")
     if lists and layout != LIST:
-        raise UsageError(f"--list is for --layout {LIST}, not {layout}")
+        raise UsageError(f"--list needs --layout {LIST}, not --layout {layout}")
     listing = own_lists.read(source, lists) if lists else LAYOUTS[layout](source)
     listing.source = source.resolve().parent if source.is_file() else source.resolve()
     listing.warnings += near_classes(listing.classes)
     if not listing.entries:
-        about = [f"layout {layout}", f"{len(listing.missing)} listed videos are not on disk"]
+        about = [f"layout {layout}", f"{len(listing.missing)} listed videos are missing on disk"]
         if listing.passed.counts:
-            about.append(f"passed over: {listing.passed}")
+            about.append(f"skipped: {listing.passed}")
         raise FastrotError(
             f"no videos found in {source} ({'; '.join([*about, *listing.warnings])})"
         )

@@ -1,4 +1,4 @@
-"""Which lists are meant where several lie below one source; never the first by chance."""
+"""Chooses between several copies or versions of lists below one source."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from pipelines.errors import FastrotError, UsageError
 
 
 def only_copy(source: Path, paths: Sequence[Path]) -> Path:
-    """Return the first of ``paths``, lists of one name, which must all be the same.
+    """Return the first of ``paths``, files of the same name that must have the same content.
 
     Raises:
         UsageError: they differ.
@@ -22,20 +22,20 @@ def only_copy(source: Path, paths: Sequence[Path]) -> Path:
 def only_folder(
     source: Path, folders: Mapping[Path, set[str]], lists: Mapping[Path, Sequence[Path]]
 ) -> tuple[Path, list[str]]:
-    """Return the folder whose lists are meant, and warnings that name those that were not taken.
+    """Return the folder whose lists to use, and warnings that name the lists that are not used.
 
-    A folder whose lists cover all classes of the others', and more, is meant: detection lists of 24
-    classes of UCF101 lie beside the recognition lists of all 101. Copies are as good as each other.
+    This is the folder whose lists cover all classes of the others and more: UCF101's recognition lists of 101
+    classes are often found next to its detection lists of 24. Of identical copies, any is used.
 
     Args:
         source: the data set.
-        folders: the classes that each folder's lists cover.
-        lists: each folder's lists.
+        folders: the classes covered by each folder's lists.
+        lists: the lists in each folder.
 
     Raises:
-        UsageError: it cannot be told.
+        UsageError: the choice is ambiguous.
     """
-    # The first of several with as many classes; it is compared with every other one.
+    # On a tie this is the first one. It is compared with every other folder.
     best = max(folders, key=lambda folder: len(folders[folder]))
     warnings = []
     for folder, classes in folders.items():
@@ -44,17 +44,17 @@ def only_folder(
         if not classes < folders[best]:
             raise two_choices(source, best, folder)
         warnings.append(
-            f"the lists of {best} ({_classes(folders[best])}) were taken, "
-            f"not those of {folder} ({_classes(classes)})"
+            f"using the lists in {best} ({_classes(folders[best])}), "
+            f"not those in {folder} ({_classes(classes)})"
         )
     return best, warnings
 
 
 def two_choices(source: Path, first: Path, second: Path) -> UsageError:
-    """Return the error that asks for one of two."""
+    """Return the error that asks the user to choose one of two lists."""
     return UsageError(
-        f"{first} and {second} differ, and only one can be meant: move the other one out of {source}, "
-        "or give a folder that holds the videos and the right lists only"
+        f"{first} and {second} differ, and only one can be used: move the other one out of {source}, "
+        "or give a folder that contains the videos and only the right lists"
     )
 
 

@@ -1,4 +1,4 @@
-"""A plain folder of videos, with or without a folder per class."""
+"""A plain folder of videos, with or without one folder per class."""
 
 from pathlib import Path
 
@@ -11,15 +11,15 @@ SPLIT_FOLDERS = frozenset({"train", "training", "val", "valid", "validation", "t
 def read(source: Path) -> Listing:
     """List every video below ``source`` (which may be one file).
 
-    Folders named train, val or test at the top give the splits, if every video lies in one of them.
-    Where every video lies in exactly one further folder, and there are two or more of them, these are
-    the classes; else the videos are unlabelled. Warnings name the videos that stand in the way.
+    Top-level folders named train, val or test give the splits if every video is in one of them.
+    If every video is exactly one folder further down, and there are two or more such folders, these are
+    the classes. Otherwise the videos are unlabelled. Warnings name the videos that prevent this.
     """
     root = source.parent if source.is_file() else source
     tree = walk(source)
     for path in tree.lists:
         tree.passed.add(f"{path.suffix.lower()} files", path.relative_to(root).as_posix())
-    # The order of Path itself, at a fraction of its time.
+    # The same order as sorting Paths, but much faster.
     names = sorted(
         (video.path.relative_to(root) for video in tree.videos), key=lambda path: path.parts
     )
@@ -27,7 +27,7 @@ def read(source: Path) -> Listing:
     depth = 1 if has_splits else 0
     classes, more = _classes(names, depth)
     if not has_splits and len(_split_folders(names)) > 1:
-        classes, more = [], []  # train, val and a third folder: these are no classes
+        classes, more = [], []  # train, val and a third folder are not classes
     entries = [
         Entry(
             path=root / name,
@@ -41,25 +41,25 @@ def read(source: Path) -> Listing:
 
 
 def _split_folders(names: list[Path]) -> list[str]:
-    """Return the top folders that are called like splits."""
+    """Return the top-level folders that have the name of a split."""
     tops = {name.parts[0] for name in names if len(name.parts) > 1}
     return sorted(top for top in tops if top.lower() in SPLIT_FOLDERS)
 
 
 def _splits(names: list[Path]) -> tuple[bool, list[str]]:
-    """Return whether the top folders are splits, and a warning where they nearly are."""
+    """Return whether the top-level folders are splits, and a warning if only some videos are in them."""
     folders = _split_folders(names)
     outside = [name for name in names if len(name.parts) == 1 or name.parts[0] not in folders]
     if folders and outside:
         return False, [
-            f"no splits were taken from the folders {', '.join(folders)}: {_some(outside)} outside "
-            "them; move such videos into one of them or out of the data set, or name splits by --list"
+            f"the folders {', '.join(folders)} are not used as splits, because {_some(outside)} outside "
+            "them: move these videos into one of them or out of the data set, or define splits with --list"
         ]
     return bool(folders), []
 
 
 def _classes(names: list[Path], depth: int) -> tuple[list[str], list[str]]:
-    """Return the classes, below ``depth`` folders for the splits, and a warning where some are near."""
+    """Return the classes, below ``depth`` folders for the splits, and a warning if only some videos fit."""
     folders = sorted({name.parts[depth] for name in names if len(name.parts) == depth + 2})
     elsewhere = [name for name in names if len(name.parts) != depth + 2]
     if folders and not elsewhere and len(folders) == 1:
@@ -67,11 +67,11 @@ def _classes(names: list[Path], depth: int) -> tuple[list[str], list[str]]:
     if not elsewhere:
         return folders, []
     if not folders and all(len(name.parts) == depth + 1 for name in names):
-        return [], []  # no folders, no classes: nothing was meant
+        return [], []  # all videos are in the top folder: no classes intended
     where = f"the folders {some(folders)}" if folders else "one folder for each class"
     return [], [
-        f"no classes were found: {_some(elsewhere)} not directly in {where}; move such videos into a "
-        "class folder or out of the data set, or name classes by --list"
+        f"no classes were found, because {_some(elsewhere)} not directly in {where}: move these videos into "
+        "a class folder or out of the data set, or define classes with --list"
     ]
 
 

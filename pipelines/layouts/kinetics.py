@@ -1,9 +1,9 @@
 """Kinetics-400, -600 and -700 (Kay et al., 2017; section 4.1): official CSV lists, videos in any folders.
 
-A list has a header with ``youtube_id``, ``time_start`` and ``time_end`` (whole seconds), and mostly
-``label`` and ``split``. A clip is the file ``<youtube_id>_<start>_<end>`` with the seconds in six
-digits, or plain ``<youtube_id>``, in whatever folder and container: the folders for the classes
-differ between tools (spaces or underscores), and the public archives have none.
+A list has a header with ``youtube_id``, ``time_start`` and ``time_end`` (whole seconds), and usually
+``label`` and ``split``. A clip's file is named ``<youtube_id>_<start>_<end>`` with six-digit seconds, or just
+``<youtube_id>``, in any folder and container: download tools name the class folders differently (spaces or
+underscores), and the public archives have none.
 """
 
 from collections import Counter
@@ -15,17 +15,17 @@ from pipelines.layouts.kinetics_lists import read_lists
 from pipelines.layouts.matching import Found, Listed, bare, doubles_warning, match
 from pipelines.layouts.walk import File, Tree, walk
 
-# The public Kinetics-400 archives have broken files and, in this folder, their replacements.
+# The public Kinetics-400 archives contain damaged files and, in this folder, their replacements.
 _REPLACEMENTS = "replacement_for_corrupted_k400"
 
 
 def read(source: Path) -> Listing:
-    """List the clips of every official list at or below ``source``.
+    """List the clips of every official list in or below ``source``.
 
-    Splits are train, val and test (and holdout, of Kinetics-600's second test set). A clip's name
-    is "label/<youtube_id>_<start>_<end>.mp4" however its file lies on disk, without the folder where
-    no list gives a label. A file named by its id alone counts only where the lists have one clip of
-    that id. Classes are the lists' labels in alphabetical order.
+    Splits are train, val and test (and holdout, Kinetics-600's second test set). A clip's name is
+    "label/<youtube_id>_<start>_<end>.mp4", wherever its file is on disk, and has no folder if no list gives a
+    label. A file named by its id alone is used only if the lists have exactly one clip with that id. Classes
+    are the lists' labels in alphabetical order.
 
     Raises:
         FastrotError: there is no official list, or one is malformed.
@@ -50,9 +50,9 @@ def read(source: Path) -> Listing:
 
 
 def _find_clips(tree: Tree, clips: set[str]) -> Found:
-    """Find the clips' videos, by their whole names, else by their ids alone."""
+    """Find the clips' files by full name, or else by id."""
     clips_of_id = Counter(map(_id_of, clips))
-    # Each name that a clip's file may have, and the clip.
+    # Maps each name that a clip's file may have to the clip.
     clip_of = {_id_of(clip): clip for clip in clips if clips_of_id[_id_of(clip)] == 1}
     clip_of |= {clip: clip for clip in clips}
     files: dict[str, list[File]] = {}
@@ -60,12 +60,12 @@ def _find_clips(tree: Tree, clips: set[str]) -> Found:
     for video in tree.videos:
         clip = clip_of.get(bare(video.name))
         if clip is None:
-            found.passed.add("videos that no list names", video.tail)
+            found.passed.add("unlisted videos", video.tail)
         else:
             files.setdefault(clip, []).append(video)
     doubles: list[tuple[File, File]] = []
     for clip, videos in files.items():
-        # A stable sort: replacements first, then whole names, else the order of the walk.
+        # A stable sort: replacements first, then full names, then the order of the walk.
         videos.sort(key=lambda video: (not _replaces(video), bare(video.name) not in clips))
         found.on_disk[clip] = videos[0]
         if not _replaces(videos[0]):
@@ -79,5 +79,5 @@ def _replaces(video: File) -> bool:
 
 
 def _id_of(clip: str) -> str:
-    """Return the YouTube id, which may have underscores, of "<youtube_id>_<start>_<end>"."""
+    """Return the YouTube id, which may contain underscores, of "<youtube_id>_<start>_<end>"."""
     return clip.rsplit("_", 2)[0]

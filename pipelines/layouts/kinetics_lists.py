@@ -1,4 +1,4 @@
-"""The CSV lists of Kinetics: which there are, what they say, and whether they belong together."""
+"""Finds and reads the CSV lists of Kinetics, and checks whether they belong together."""
 
 import functools
 import itertools
@@ -18,7 +18,7 @@ _SPLITS = {
 }
 
 Rows = dict[tuple[str, str], list[str]]
-"""(clip "<youtube_id>_<start>_<end>", label or "" for none): the splits that it is in."""
+"""Splits by (clip "<youtube_id>_<start>_<end>", label or "" if it has none)."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class _SplitList:
 
 
 def read_lists(source: Path, paths: Sequence[Path]) -> tuple[Rows, list[str]]:
-    """Read those of ``paths`` that are official lists; return their rows, and warnings.
+    """Read the official lists among ``paths``, and return their rows and warnings.
 
-    Lists of one split may be parts, copies, or one without labels beside one with them.
+    Several lists of one split may be parts of it, copies, or versions with and without labels.
 
     Raises:
         FastrotError: a list is malformed.
@@ -48,7 +48,7 @@ def read_lists(source: Path, paths: Sequence[Path]) -> tuple[Rows, list[str]]:
         for split, found in own.items():
             by_split.setdefault(split, []).append(found)
     warnings = [
-        f"the split {split} is made of {len(lists)} lists, which were all taken: "
+        f"the split {split} combines {len(lists)} lists: "
         + ", ".join(str(found.path) for found in lists)
         for split, lists in by_split.items()
         if _are_parts(source, lists)
@@ -57,7 +57,7 @@ def read_lists(source: Path, paths: Sequence[Path]) -> tuple[Rows, list[str]]:
 
 
 def _are_parts(source: Path, lists: list[_SplitList]) -> bool:
-    """Return whether lists of one split add to each other; UsageError where they are two versions."""
+    """Return whether lists of one split are parts of it. Raise UsageError if they are different versions."""
     parts = False
     for first, second in itertools.combinations(lists, 2):
         common = first.labels.keys() & second.labels.keys()
@@ -71,14 +71,14 @@ def _are_parts(source: Path, lists: list[_SplitList]) -> bool:
 
 
 def _agree(first: set[str], second: set[str]) -> bool:
-    """Return whether two lists give a clip the same labels, or one of them gives none."""
+    """Return whether two lists give a clip the same labels, or one list gives none."""
     return first == second or {""} in (first, second)
 
 
 def _fill_labels(rows: Rows) -> Rows:
-    """Fold the rows without a label into those that have one for the same clip.
+    """Merge the rows without a label into the labelled rows of the same clip.
 
-    The test lists were published first without labels, then with them.
+    The test lists were first published without labels, later with labels.
     """
     unlabelled = {clip: splits for (clip, label), splits in rows.items() if not label}
     labelled = {clip for clip, label in rows if label and clip in unlabelled}
@@ -90,7 +90,7 @@ def _fill_labels(rows: Rows) -> Rows:
 
 
 def _open_list(path: Path) -> Iterator[tuple[str, str, str]] | None:
-    """Return the rows of a list; None where the file is something else."""
+    """Return the rows of a list, or None if the file is not a Kinetics list."""
     if path.suffix.lower() != ".csv":
         return None
     header = read_header(path)
@@ -103,27 +103,31 @@ def _open_list(path: Path) -> Iterator[tuple[str, str, str]] | None:
 
 
 def _read_list(path: Path, named: str | None) -> Iterator[tuple[str, str, str]]:
-    """Yield (clip, label, split) of each row; ``named`` is the split that the file's name tells."""
+    """Yield (clip, label, split) for each row. ``named`` is the split in the file's name."""
     rows = read_rows(path)
     _, header = next(rows)
     column = {name: index for index, name in enumerate(header)}
     for number, row in rows:
         if len(row) < len(header):
-            raise malformed(path, number, f"{len(row)} fields where the header has {len(header)}")
+            raise malformed(
+                path, number, f"the row has {len(row)} fields, the header has {len(header)}"
+            )
         start, end = row[column["time_start"]], row[column["time_end"]]
         if not row[column["youtube_id"]] or not start.isdecimal() or not end.isdecimal():
-            raise malformed(path, number, "youtube_id, time_start or time_end is no id or number")
+            raise malformed(
+                path, number, "youtube_id is empty, or time_start or time_end is not a whole number"
+            )
         split = named
         if "split" in column and row[column["split"]]:
             split = _split_of(row[column["split"]])
         if split is None:
-            raise malformed(path, number, "the split is not one of train, val or validate, test")
+            raise malformed(path, number, "the split is not train, val, validate or test")
         clip = f"{row[column['youtube_id']]}_{int(start):06d}_{int(end):06d}"
         yield clip, row[column["label"]] if "label" in column else "", split
 
 
 @functools.cache
 def _split_of(text: str) -> str | None:
-    """Return the first split that a text such as "kinetics-400_train" names."""
+    """Return the first split named in a text such as "kinetics-400_train"."""
     words = re.findall("[a-z]+", text.lower())
     return next((_SPLITS[word] for word in words if word in _SPLITS), None)

@@ -1,4 +1,4 @@
-"""Reads the lists that data sets publish; errors name the file and the line."""
+"""Reads the lists published with data sets. Errors name the file and the line."""
 
 import csv
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from pipelines.errors import FastrotError
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the number (from 1) and the text of each line that is not blank, without outer spaces.
+    """Yield the number (from 1) and the stripped text of each non-blank line.
 
     Raises:
         FastrotError: the file cannot be read, or is not UTF-8.
@@ -22,7 +22,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number (from 1) and the fields, without outer spaces, of each row that is not blank.
+    """Yield the line number (from 1) and the stripped fields of each non-blank row.
 
     Raises:
         FastrotError: the file cannot be read, or is neither UTF-8 nor CSV.
@@ -39,7 +39,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def read_header(path: Path) -> list[str]:
-    """Return the first line's fields, of any file: what it holds is yet to be known.
+    """Return the fields of the first line of any file, which need not be a CSV file.
 
     Raises:
         FastrotError: the file cannot be read.
@@ -49,17 +49,17 @@ def read_header(path: Path) -> list[str]:
 
 
 def malformed(path: Path, number: int, problem: str) -> FastrotError:
-    """Return the error for line ``number`` (from 1) of a list."""
+    """Return the error for a malformed line ``number`` (from 1) of a list."""
     return FastrotError(f"{path}, line {number}: {problem}")
 
 
 @contextmanager
 def _reading(path: Path, errors: str = "strict") -> Iterator[TextIO]:
-    """Open a list; UTF-8 with or without a byte order mark."""
+    """Open a list in UTF-8, with or without a byte order mark."""
     try:
         with path.open(encoding="utf-8-sig", errors=errors, newline="") as file:
             yield file
     except OSError as error:
         raise FastrotError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise FastrotError(f"{path} is not UTF-8 text: convert it or fetch it again") from error
+        raise FastrotError(f"{path} is not UTF-8 text: convert it or download it again") from error

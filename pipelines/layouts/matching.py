@@ -1,4 +1,4 @@
-"""Joins what the official lists name with what is on disk."""
+"""Matches the videos named in the official lists with the files on disk."""
 
 import re
 import unicodedata
@@ -12,7 +12,7 @@ from pipelines.layouts.walk import VIDEO_SUFFIXES, File, Tree
 
 @dataclass
 class Listed:
-    """What the official lists say of one video."""
+    """The label and splits that the official lists give one video."""
 
     label: str | None
     splits: list[str] = field(default_factory=list)
@@ -20,7 +20,7 @@ class Listed:
 
 @dataclass
 class Found:
-    """Where the listed videos are on disk, by their listed names; warnings; and what is left over."""
+    """The listed videos' files by listed name, warnings, and the files that were skipped."""
 
     on_disk: dict[str, File] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -28,7 +28,7 @@ class Found:
 
 
 def match(listed: Mapping[str, Listed], found: Found, classes: list[str]) -> Listing:
-    """Join what is listed with what was found, by name; the rest of the listed is missing."""
+    """Join the listed videos with those found, by name. Listed videos that were not found are missing."""
     names = sorted(listed)
     entries = [
         Entry(
@@ -50,12 +50,12 @@ def match(listed: Mapping[str, Listed], found: Found, classes: list[str]) -> Lis
 
 
 def find_listed(names: Collection[str], tree: Tree, name_of: Callable[[File], str]) -> Found:
-    """Find listed videos on disk, by name, else by name without suffixes: they may have been converted.
+    """Find listed videos on disk by name, or else by name without suffixes, for converted files.
 
     Args:
-        names: as the lists have them, such as "Archery/v_Archery_g01_c01.avi".
+        names: names in the lists, such as "Archery/v_Archery_g01_c01.avi".
         tree: the files on disk.
-        name_of: a file's name in the form of ``names``.
+        name_of: returns a file's name in the form of ``names``.
     """
     exact: dict[str, list[File]] = {}
     converted: dict[str, list[File]] = {}
@@ -80,19 +80,19 @@ def find_listed(names: Collection[str], tree: Tree, name_of: Callable[[File], st
             missing.append(name)
     left = [video for videos in converted.values() for video in videos]
     for video in left:
-        found.passed.add("videos that no list names", name_of(video))
+        found.passed.add("unlisted videos", name_of(video))
     if converted_names:
         name = converted_names[0]
         found.warnings.append(
-            f"{counted(len(converted_names), 'video')} matched without the suffix, which differs from the "
-            f"lists' ({found.on_disk[name].name} for {name})"
+            f"{counted(len(converted_names), 'video')} matched by name without the suffix, which differs "
+            f"from the lists ({found.on_disk[name].name} for {name})"
         )
     found.warnings += doubles_warning(doubles) + _near_misses(missing, map(name_of, left))
     return found
 
 
 def bare(name: str) -> str:
-    """Return a name without its video suffixes, however many: "a/x" of "a/x.avi.mp4"."""
+    """Return a name without all its video suffixes: "a/x" for "a/x.avi.mp4"."""
     while True:
         stem, dot, suffix = name.rpartition(".")
         if not stem or (dot + suffix).lower() not in VIDEO_SUFFIXES:
@@ -101,36 +101,36 @@ def bare(name: str) -> str:
 
 
 def folded(name: str) -> str:
-    """Return a name such that those that differ in case, spaces, "_", "-" or "+" only are equal."""
+    """Normalise a name, so that names that differ only in case, spaces, "_", "-" or "+" are equal."""
     return re.sub(r"[\s_+-]+", "", unicodedata.normalize("NFKC", name).casefold())
 
 
 def doubles_warning(doubles: list[tuple[File, File]]) -> list[str]:
-    """Return a warning of pairs (the file that was taken, another one of the same listed video)."""
+    """Return a warning about pairs (file that is used, other file of the same listed video)."""
     if not doubles:
         return []
     shown = some([f"{taken.path} instead of {other.path}" for taken, other in doubles], "; ")
     return [
-        f"{counted(len(doubles), 'file')} not taken, as another file of the same video was ({shown}): "
-        "remove those you do not want"
+        f"{counted(len(doubles), 'file')} skipped, because another file of the same video is used "
+        f"({shown}): remove the files you do not want"
     ]
 
 
 def near_classes(classes: Iterable[str]) -> list[str]:
-    """Warn of classes whose names differ in case, spaces or underscores only."""
+    """Return warnings about classes whose names differ only in case, spaces or punctuation."""
     groups: dict[str, list[str]] = {}
     for name in classes:
         groups.setdefault(folded(name), []).append(name)
     return [
-        f"the classes {' and '.join(map(repr, names))} are spelt nearly alike, but count as "
-        f"{len(names)} classes: if they are one, give them one name"
+        f"the classes {' and '.join(map(repr, names))} have nearly the same name, but count as "
+        f"{len(names)} classes: if they are the same class, give them one name"
         for names in groups.values()
         if len(names) > 1
     ]
 
 
 def _near_misses(missing: list[str], left: Iterable[str]) -> list[str]:
-    """Warn of missing videos that are on disk under a name that is spelt otherwise."""
+    """Return warnings about missing videos that are on disk with a differently spelt name."""
     if not missing:
         return []
     on_disk = {folded(bare(name)): name for name in left}
@@ -140,14 +140,12 @@ def _near_misses(missing: list[str], left: Iterable[str]) -> list[str]:
             folders = _folder(near), _folder(name)
             renamed[folders if folders[0] != folders[1] else (near, name)] += 1
     warnings = [
-        f"{near!r} on disk is spelt otherwise than {name!r} in the lists: rename it "
+        f"{near!r} on disk is spelt differently from {name!r} in the lists: rename it "
         f"({count:,} of the missing videos)"
         for (near, name), count in renamed.most_common(SHOWN)
     ]
     if len(renamed) > SHOWN:
-        warnings.append(
-            f"{len(renamed) - SHOWN:,} more names are spelt otherwise than in the lists"
-        )
+        warnings.append(f"{len(renamed) - SHOWN:,} more names are spelt differently from the lists")
     return warnings
 
 

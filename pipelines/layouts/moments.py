@@ -24,12 +24,12 @@ _SETS = {
 def read(source: Path) -> Listing:
     """List the videos named in the official lists; splits are train and val.
 
-    A video's name is its path below the data set's folder, "training/class/file.mp4", also where it
-    has been converted (``file.mkv``); labels are the indices of ``moments_categories.txt``.
+    A video's name is its path below the data set's folder, "training/class/file.mp4", even if the file
+    was converted (``file.mkv``). Labels are the indices in ``moments_categories.txt``.
 
     Raises:
-        FastrotError: ``moments_categories.txt`` or both lists are absent, or one is malformed.
-        UsageError: two lists of one name differ.
+        FastrotError: ``moments_categories.txt`` or both lists are missing, or one is malformed.
+        UsageError: two lists of the same name differ.
     """
     tree = walk(source)
     copies: dict[str, list[Path]] = {}
@@ -39,7 +39,7 @@ def read(source: Path) -> Listing:
     files = {name: only_copy(source, paths) for name, paths in copies.items()}
     if _CATEGORIES not in files or not files.keys() & _SETS.keys():
         raise FastrotError(
-            f"{source} must have {_CATEGORIES} and trainingSet.csv or validationSet.csv at or "
+            f"{source} must contain {_CATEGORIES} and trainingSet.csv or validationSet.csv, in it or "
             "below it, as in the archive of Moments in Time"
         )
     classes = _read_categories(files[_CATEGORIES])
@@ -57,11 +57,13 @@ def _name_of(video: File) -> str:
 
 
 def _read_categories(path: Path) -> list[str]:
-    """Read rows such as "clapping,0"; the indices give the order, whatever that of the rows."""
+    """Read rows such as "clapping,0". The classes are in the order of the indices, not of the rows."""
     by_index: dict[int, str] = {}
     for number, row in read_rows(path):
         if len(row) != 2 or not row[0] or not row[1].isdecimal():
-            raise malformed(path, number, "not a class and its index, such as 'clapping,0'")
+            raise malformed(
+                path, number, "the row is not a class and its index, such as 'clapping,0'"
+            )
         if int(row[1]) in by_index or row[0] in by_index.values():
             raise malformed(path, number, f"class {row[0]!r} or index {row[1]} occurs twice")
         by_index[int(row[1])] = row[0]
@@ -71,10 +73,12 @@ def _read_categories(path: Path) -> list[str]:
 
 
 def _read_set(path: Path, classes: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield ("class/file.mp4", class) of each row."""
+    """Yield ("class/file.mp4", class) for each row."""
     for number, row in read_rows(path):
         if len(row) < 2 or row[0].count("/") != 1:
-            raise malformed(path, number, "not a row such as 'clapping/x.mp4,clapping,3,0'")
+            raise malformed(
+                path, number, "the row is not of the form 'clapping/x.mp4,clapping,3,0'"
+            )
         if row[1] not in classes:
             raise malformed(path, number, f"class {row[1]!r} is not in {_CATEGORIES}")
         yield row[0], row[1]

@@ -1,7 +1,7 @@
-"""Own lists of videos and labels, one file for each split: lines such as "a/b.mp4 swimming".
+"""User lists of videos and labels, one file per split, with lines such as "a/b.mp4 swimming".
 
-A tab, a comma or a space separates path and label; paths with spaces need no quotes, labels with
-spaces need a tab or a comma. A line without a label is a path alone.
+A tab, comma or space separates the path from the label. Paths with spaces need no quotes. Labels with spaces
+need a tab or a comma before them. The label is optional.
 """
 
 import csv
@@ -18,17 +18,17 @@ from pipelines.store.reading import ALL
 
 
 def read(source: Path, lists: Sequence[Path] = ()) -> Listing:
-    """List the videos that ``lists`` name, with a split for each list: "train" for ``train.csv``.
+    """List the videos named in ``lists``, one split per list, such as "train" for ``train.csv``.
 
-    Relative paths are below ``source``. A list called ``all`` makes no split. Classes are sorted: as
-    numbers if every label is one, else by their letters.
+    Relative paths are relative to ``source``. A list named ``all`` makes no split. Classes are sorted as
+    numbers if every label is a number, and alphabetically otherwise.
 
     Raises:
-        UsageError: there are no lists, or two of them have one name.
+        UsageError: there are no lists, or two of them have the same name.
         FastrotError: a list cannot be read, a line is malformed, or a video has two labels.
     """
     if not lists:
-        raise UsageError("--layout list needs --list FILE, once for each split")
+        raise UsageError("--layout list needs --list FILE, once per split")
     root = source.parent if source.is_file() else source
     listed: dict[str, Listed] = {}
     for split, path in _by_split(lists).items():
@@ -36,13 +36,15 @@ def read(source: Path, lists: Sequence[Path] = ()) -> Listing:
             there = listed.setdefault(_name_of(root, video), Listed(label))
             if label is not None and there.label not in (None, label):
                 raise malformed(
-                    path, number, f"{video} has the label {label!r}, but had {there.label!r} before"
+                    path,
+                    number,
+                    f"{video} has the label {label!r}, but an earlier line has {there.label!r}",
                 )
             there.label = there.label if label is None else label
             there.splits += [split] if split != ALL else []
     found = find_listed(listed, walk(source), lambda video: video.path.relative_to(root).as_posix())
     for name in listed.keys() - found.on_disk.keys():
-        # Elsewhere on the machine, or in a hidden folder: what is named is wanted.
+        # A listed file is used even if it is outside the source or in a hidden folder.
         path = root / name
         if path.exists():
             found.on_disk[name] = File(path.parent, path.name)
@@ -52,7 +54,7 @@ def read(source: Path, lists: Sequence[Path] = ()) -> Listing:
 
 
 def _by_split(lists: Sequence[Path]) -> dict[str, Path]:
-    """Map the split's name, the file's without its suffix, to the list."""
+    """Return the lists by split, which is the file's name without its suffix."""
     by_split: dict[str, Path] = {}
     for path in lists:
         if path.stem in by_split:
@@ -64,7 +66,7 @@ def _by_split(lists: Sequence[Path]) -> dict[str, Path]:
 
 
 def _read_list(path: Path) -> Iterator[tuple[int, tuple[str, str | None]]]:
-    """Yield the line's number, the path and the label (None where there is none) of each line."""
+    """Yield (line number, (path, label or None)) for each line."""
     for index, (number, line) in enumerate(read_lines(path)):
         fields = _fields(line)
         if fields is not None:
@@ -74,13 +76,13 @@ def _read_list(path: Path) -> Iterator[tuple[int, tuple[str, str | None]]]:
                 path,
                 number,
                 f"{line!r} is not a video and its label, such as 'a/b.mp4 swimming' (the path must end "
-                "in a video's suffix; put a tab or a comma before a label that has spaces)",
+                "with a video suffix; put a tab or a comma before a label with spaces)",
             )
-        # else the header
+        # otherwise it is a header
 
 
 def _fields(line: str) -> tuple[str, str | None] | None:
-    """Return the path and the label of a line, or None where it is something else."""
+    """Return the path and the label of a line, or None if it does not name a video."""
     if _is_video(line):
         return line, None
     for delimiter in "\t,":
@@ -101,7 +103,7 @@ def _is_video(text: str) -> bool:
 
 
 def _name_of(root: Path, video: str) -> str:
-    """Return a listed path in its shortest form, relative to ``root`` where it is below it."""
+    """Return a listed path in normalised form, relative to ``root`` if it is below it."""
     path = Path(os.path.normpath(video))
     top = root.absolute()
     if path.is_absolute() and path.is_relative_to(top):
@@ -117,9 +119,9 @@ def _classes(labels: set[str | None]) -> list[str]:
 
 
 def _overlap(listed: dict[str, Listed]) -> list[str]:
-    """Warn of videos in several splits: tests on what was trained on are worth nothing."""
+    """Return a warning about videos in several splits, which would make test results invalid."""
     shared = [name for name, video in listed.items() if len(set(video.splits)) > 1]
     return [
-        f"more than one list names {counted(len(shared), 'video')} ({some(shared)}): test videos should "
-        "not be trained on"
+        f"{counted(len(shared), 'video')} named in more than one list ({some(shared)}): do not train on test "
+        "videos"
     ] * bool(shared)

@@ -1,8 +1,8 @@
 """UCF101 (Soomro et al., 2012; section 4.1): Class/v_Class_g01_c01.avi and the official lists.
 
-The lists (``classInd.txt``, ``trainlist0k.txt``, ``testlist0k.txt``) are distributed apart from the
-videos, so both are looked for anywhere below the source. The videos may have been converted
-(``v_Class_g01_c01.mp4``): their names in the store are those of the lists.
+The lists (``classInd.txt``, ``trainlist0k.txt``, ``testlist0k.txt``) are distributed separately from
+the videos, so both may be anywhere below the source. Converted videos (``v_Class_g01_c01.mp4``) keep the
+lists' names in the store.
 """
 
 from pathlib import Path
@@ -21,14 +21,14 @@ def read(source: Path) -> Listing:
     """List the videos named in the official lists; splits are train1..3 and test1..3.
 
     Raises:
-        FastrotError: ``classInd.txt`` or the lists are absent or malformed.
-        UsageError: there are several sets of lists, and it cannot be told which is meant.
+        FastrotError: ``classInd.txt`` or the lists are missing or malformed.
+        UsageError: there are several sets of lists, and the choice is ambiguous.
     """
     tree = walk(source)
     found = [path for path in tree.lists if path.name == _CLASSES]
     if not found:
         raise FastrotError(
-            f"{source} has no {_CLASSES}: put UCF101's train/test lists below it "
+            f"{source} contains no {_CLASSES}: put UCF101's train/test lists below it "
             "(UCF101TrainTestSplits-RecognitionTask.zip)"
         )
     lists, warnings = _choose(source, found)
@@ -39,14 +39,16 @@ def read(source: Path) -> Listing:
             video = listed.setdefault(name, Listed(name.split("/")[0]))
             video.splits.append(path.stem.replace("list0", ""))
     if not listed:
-        raise FastrotError(f"{lists} has no trainlist0k.txt or testlist0k.txt")
+        raise FastrotError(
+            f"{lists} contains neither trainlist0k.txt nor testlist0k.txt: put the lists next to {_CLASSES}"
+        )
     listing = match(listed, find_listed(listed, tree, lambda video: video.tail), classes)
     listing.warnings += warnings
     return listing
 
 
 def _choose(source: Path, found: list[Path]) -> tuple[Path, list[str]]:
-    """Return the folder of the recognition lists, beside which there may be the detection lists."""
+    """Return the folder of the recognition lists, as opposed to the detection lists, and warnings."""
     lists = {path.parent: _split_lists(path.parent) for path in found}
     full = {folder: paths for folder, paths in lists.items() if paths}
     if not full:
@@ -61,14 +63,14 @@ def _choose(source: Path, found: list[Path]) -> tuple[Path, list[str]]:
 
 
 def _split_lists(folder: Path) -> list[Path]:
-    """Return the train lists, then the test lists."""
+    """Return the train lists followed by the test lists."""
     return [
         path for kind in ("train", "test") for path in sorted(folder.glob(f"{kind}list0[0-9].txt"))
     ]
 
 
 def _read_classes(path: Path) -> list[str]:
-    """Read lines such as "1 ApplyEyeMakeup"; labels are the numbers less one."""
+    """Read lines such as "1 ApplyEyeMakeup". Labels are these numbers minus one."""
     rows = [line.split() for _, line in read_lines(path)]
     if not rows or any(len(row) != 2 for row in rows):
         raise FastrotError(f"{path}: each line must be a number and a class, such as '1 Archery'")
@@ -83,5 +85,5 @@ def _read_list(path: Path, classes: list[str]) -> list[str]:
     known = set(classes)
     for name in names:
         if name.count("/") != 1 or name.split("/")[0] not in known:
-            raise FastrotError(f"{path}: {name!r} is not Class/video with a class of {_CLASSES}")
+            raise FastrotError(f"{path}: {name!r} is not Class/video with a class from {_CLASSES}")
     return names

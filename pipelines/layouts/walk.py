@@ -1,4 +1,4 @@
-"""The files below a source: its videos, its lists, and what was passed over."""
+"""Finds the videos and lists below a source, and reports what was skipped."""
 
 import os
 from collections.abc import Iterator
@@ -8,21 +8,21 @@ from typing import NamedTuple
 
 from pipelines.layouts.entry import Passed
 
-# What FFmpeg reads is more than this list; it only tells a video from the README beside it.
+# FFmpeg reads more formats. This list only distinguishes videos from other files next to them.
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"}
     | {".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"}
 )
 LIST_SUFFIXES = frozenset({".csv", ".txt"})
 
-# Folders that systems make beside people's files: thumbnails, deleted files, metadata.
+# Folders that operating systems create for thumbnails, deleted files and metadata.
 _SYSTEM_FOLDERS = frozenset(
     {"$RECYCLE.BIN", "System Volume Information", "@eaDir", "__MACOSX", "lost+found"}
 )
 
 
 class File(NamedTuple):
-    """A file on disk. Its folder is shared: a Path for each of half a million files takes long."""
+    """A file on disk. Files of a folder share its Path: creating a Path for each of 500,000 files is slow."""
 
     folder: Path
     name: str
@@ -40,7 +40,7 @@ class File(NamedTuple):
 
 @dataclass(frozen=True)
 class Tree:
-    """The videos and the lists (.csv, .txt) at or below a source, in the order of their folders."""
+    """The videos and lists (.csv, .txt) in or below a source, sorted by folder."""
 
     videos: list[File] = field(default_factory=list)
     lists: list[Path] = field(default_factory=list)
@@ -48,11 +48,11 @@ class Tree:
 
 
 def walk(source: Path) -> Tree:
-    """Find the files of ``source`` (which may be one video) in one pass, without a stat for each.
+    """Find the files of ``source`` (which may be one video) in one pass, without a stat call per file.
 
-    Hidden files and folders are passed over. Links to folders are followed, but each folder is read
-    once, under its real place where that is below the source: so no loop is endless, and no video comes
-    twice. A folder that is called like a video is listed too, so that it is rejected by name.
+    Hidden files and folders are skipped. Links to folders are followed, but each folder is read only once,
+    under its real path if that is below the source, so that there are no endless loops and no duplicate
+    videos. A folder named like a video is listed too, so that it is reported as rejected.
     """
     if source.is_file():
         return Tree([File(source.parent, source.name)])
@@ -77,7 +77,7 @@ def walk(source: Path) -> Tree:
 
 
 def _folders(source: Path, passed: Passed) -> Iterator[tuple[str, list[str], set[str]]]:
-    """Yield each folder with the names in it, in order, and those of them that are files."""
+    """Yield (folder, sorted names of its files and folders, names of its files) for each folder."""
 
     def unreadable(error: OSError) -> None:
         passed.add(
@@ -85,12 +85,12 @@ def _folders(source: Path, passed: Passed) -> Iterator[tuple[str, list[str], set
         )
 
     top = source.resolve()
-    # A link to a folder above the source would bring in everything beside it.
+    # A link to a folder above the source would add everything next to the source.
     seen = {_identity(folder) for folder in (top, *top.parents)}
     links = [source]
-    for start in links:  # grows on the way: real folders go before links to them
+    for start in links:  # grows during the loop: real folders come before links to them
         if start is not source and not _first_time(start, seen):
-            passed.add("links to folders that are read already", _below(source, start))
+            passed.add("links to folders already read", _below(source, start))
             continue
         for folder, folders, files in os.walk(start, onerror=unreadable):
             inner = []
@@ -99,20 +99,20 @@ def _folders(source: Path, passed: Passed) -> Iterator[tuple[str, list[str], set
                     passed.add("hidden folders", _below(source, path))
                 elif path.is_symlink():
                     links.append(path)
-                elif _first_time(path, seen) or start is source:  # without links, no loops
+                elif _first_time(path, seen) or start is source:  # no links, so no loops
                     inner.append(path.name)
                 else:
-                    passed.add("folders that are read already", _below(source, path))
+                    passed.add("folders already read", _below(source, path))
             folders[:] = inner
             yield folder, sorted([*files, *inner]), set(files)
 
 
 def _first_time(folder: Path, seen: set[tuple[int, int]]) -> bool:
-    """Note a folder, and return whether it was not noted before."""
+    """Record a folder, and return whether it was seen for the first time."""
     try:
         identity = _identity(folder)
     except OSError:
-        return True  # gone or not permitted: os.walk says so
+        return True  # deleted or not permitted: os.walk reports it
     if identity in seen:
         return False
     seen.add(identity)
@@ -120,7 +120,7 @@ def _first_time(folder: Path, seen: set[tuple[int, int]]) -> bool:
 
 
 def _identity(folder: Path) -> tuple[int, int]:
-    """Return what tells a folder from all others, by whatever path it is reached."""
+    """Return a folder's device and inode, which identify it whatever the path."""
     status = folder.stat()
     return status.st_dev, status.st_ino
 

@@ -1,1 +1,1 @@
-"""From a store's bytes to batches of clips, in threads and by DALI (section 4.2)."""
+"""Loads batches of clips from a store with reader threads and DALI (section 4.2)."""

@@ -1,4 +1,4 @@
-"""Batches of clips, and what every loader of them offers."""
+"""Batches of clips and the interface of all loaders."""
 
 import time
 from abc import ABC, abstractmethod
@@ -18,9 +18,9 @@ from pipelines.loading.replacement import Replaced
 class Batch:
     """A batch of clips.
 
-    ``clips`` is (B, T, crop, crop, 3), uint8 RGB or int16 DIF (-255..255), and for mjpeg DIF on a GPU a view
-    that is not contiguous in B; ``labels`` is (B,) int64, -1 where unlabelled; both on the loader's device.
-    ``videos`` and ``samples`` are (B,): the store's and the plan's indices.
+    ``clips`` is (B, T, crop, crop, 3), uint8 RGB or int16 DIF (-255..255), and for mjpeg DIF on a GPU
+    a view that is not contiguous in B. ``labels`` is (B,) int64, -1 if unlabelled. Both are on the loader's
+    device. ``videos`` and ``samples`` are (B,) indices into the store and the plan.
     """
 
     clips: torch.Tensor
@@ -31,11 +31,12 @@ class Batch:
 
 @dataclass
 class LoaderStats:
-    """What a loader has done so far.
+    """Statistics of a loader so far.
 
-    ``seconds`` is the time from the first batch's request to the last one's delivery, ``waited_s`` the part
-    of it in which the consumer waited; ``bytes_read`` came from the store, a little ahead of the batches;
-    ``queue_depth`` is the mean number of batches that lay read and ready when DALI asked for one.
+    ``seconds`` is the time from the request for the first batch to the delivery of the last, and ``waited_s``
+    the part of it in which the consumer waited. ``bytes_read`` counts bytes read from the store, slightly
+    ahead of the batches. ``queue_depth`` is the mean number of batches that were ready when DALI requested
+    one.
     """
 
     batches: int = 0
@@ -48,7 +49,7 @@ class LoaderStats:
 
     @contextmanager
     def delivery(self) -> Iterator[None]:
-        """Count a batch, and the time until the consumer has it."""
+        """Count a batch and the time to deliver it."""
         began = time.perf_counter()
         if self._began is None:
             self._began = began
@@ -60,20 +61,20 @@ class LoaderStats:
 
     @property
     def clips_per_s(self) -> float:
-        """Clips delivered a second."""
+        """Clips delivered per second."""
         return self.clips / self.seconds if self.seconds else 0.0
 
     @property
     def bytes_per_s(self) -> float:
-        """Bytes read a second."""
+        """Bytes read per second."""
         return self.bytes_read / self.seconds if self.seconds else 0.0
 
 
 class BatchLoader(ABC):
-    """An iterator over batches; a context manager, which closes it.
+    """An iterator over batches, and a context manager that closes it.
 
     Attributes:
-        stats: What the loader has done so far.
+        stats: The loader's statistics so far.
     """
 
     stats: LoaderStats
@@ -87,11 +88,11 @@ class BatchLoader(ABC):
         """Stop the threads and free the memory."""
 
     def take_replaced(self) -> list[Replaced]:
-        """Return the clips replaced in the batches given since the last call."""
+        """Return the clips replaced in the batches delivered since the last call."""
         return []
 
     def position(self) -> bytes:
-        """Return what resuming after the last batch needs beside the step's number, or b""."""
+        """Return the state, besides the step number, needed to resume after the last batch, or b""."""
         return b""
 
     def __iter__(self) -> Self:
@@ -105,20 +106,20 @@ class BatchLoader(ABC):
 
 
 class WrappedLoader(BatchLoader):
-    """A loader that changes another one's batches, and has its figures, replacements and position."""
+    """A loader that modifies another loader's batches, and passes on its statistics and position."""
 
     def __init__(self, loader: BatchLoader):
         self.loader = loader
         self.stats = loader.stats
 
     def close(self) -> None:
-        """Close the other loader."""
+        """Close the wrapped loader."""
         self.loader.close()
 
     def take_replaced(self) -> list[Replaced]:
-        """Return the other loader's replacements since the last call."""
+        """Return the wrapped loader's replacements since the last call."""
         return self.loader.take_replaced()
 
     def position(self) -> bytes:
-        """Return the other loader's position."""
+        """Return the wrapped loader's position."""
         return self.loader.position()

@@ -1,4 +1,4 @@
-"""Reads planned clips batch by batch, in threads that run ahead of the decoder."""
+"""Reads planned clips batch by batch, in threads that prefetch for the decoder."""
 
 import errno
 from collections import deque
@@ -21,7 +21,7 @@ from pipelines.store.reading import Store
 
 @dataclass
 class ReadBatch:
-    """A batch as it was read: its clips, its bytes as the source lays them out, and what was replaced."""
+    """A batch as read from the store: its clips, its bytes in the source's format, and its replacements."""
 
     clips: Clips
     data: Any
@@ -29,16 +29,16 @@ class ReadBatch:
 
 
 class ClipReader:
-    """Reads the clips of ``ranges`` in order, ``options.prefetch`` batches before they are due.
+    """Reads the clips of ``ranges`` in order, ``options.prefetch`` batches ahead.
 
-    The memory of a batch may be filled again once ``options.prefetch`` + 1 more have been asked for;
-    ``finished`` is that of ``make_source``. A clip that cannot be read raises its error, or, where its bytes
-    are lost and there is a ``tolerance``, gives way to the plan's next one that can be read.
-    What stands in depends on the plan and on the stored bytes alone, not on what was read before: a resumed
-    run, or another number of processes, finds the same.
+    A batch's memory may be reused once ``options.prefetch`` + 1 more batches have been requested.
+    ``finished`` is passed to ``make_source``. A clip that cannot be read raises an error. With a
+    ``tolerance``, a clip whose bytes are lost is replaced by the plan's next readable clip instead. The
+    replacement depends only on the plan and the stored bytes, so it is the same in a resumed run and with
+    another number of processes.
 
     Attributes:
-        bytes_read: bytes of the batches given so far.
+        bytes_read: bytes of the batches returned so far.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ClipReader:
             store,
             plan.spec,
             batch=batch,
-            # So many are read ahead, one is given, DALI works on as many again, and one was given before.
+            # prefetch batches being read, as many in DALI, the current batch and the previous one.
             buffers=2 * options.prefetch + 2,
             check=options.check,
             finished=finished,
@@ -95,7 +95,7 @@ class ClipReader:
 
     @property
     def queue_depth(self) -> float:
-        """Whole batches that lay ready when one was asked for, on average."""
+        """The mean number of complete batches that were ready at each request."""
         return self._ready / self._asked if self._asked else 0.0
 
     def _start_one(self) -> bool:
@@ -104,7 +104,7 @@ class ClipReader:
             return False
         first, count = first_count
         if not 0 < count <= self._batch:
-            raise ValueError(f"a range of {count} clips; batches hold 1 to {self._batch}")
+            raise ValueError(f"range of {count} clips, expected 1 to {self._batch}")
         clips = self._plan.clips(first, count)
         numbers = frame_numbers(clips, self._plan.spec, self._store.frames)
         batch = ReadBatch(clips, self._source.buffer(count))
@@ -119,11 +119,11 @@ class ClipReader:
         return self._source.read(batch.data, batch.clips, row, numbers)
 
     def _replace(self, batch: ReadBatch, row: int, reason: str, tolerance: Tolerance) -> Replaced:
-        """Read the plan's next clip that can be read into ``row``."""
+        """Read the plan's next readable clip into ``row``."""
         planned = sample = int(batch.clips.sample[row])
         video, cause = self._store.name(int(batch.clips.video[row])), reason
         while True:
-            tolerance.note(sample, cause)  # ends the search where too much is broken
+            tolerance.note(sample, cause)  # raises if too many clips are unreadable
             sample += 1
             other = self._plan.clips(sample, 1)
             for column in fields(Clips):
@@ -139,15 +139,15 @@ class ClipReader:
             return Replaced(sample=planned, video=video, reason=reason, by=sample)
 
     def _is_lost(self, error: FastrotError) -> bool:
-        """Whether a clip's bytes are lost: damaged, cut off, on a bad sector, or in a deleted shard.
+        """Return whether a clip's bytes are lost: damaged, truncated, on a bad sector, or in a deleted shard.
 
-        What else keeps the system from reading (too many open files, a missing mount) concerns clips in good
-        health, and passes: to replace them would train on other clips than a healthy machine does.
+        Other read errors (too many open files, a missing mount) are temporary and affect intact clips.
+        Replacing these would train on different clips than on a machine without the error.
         """
         if not isinstance(error, UnreadableError) or error.errno == errno.EIO:
             return True
         return error.errno == errno.ENOENT and (self._store.path / "store.json").exists()
 
     def close(self) -> None:
-        """Stop the threads, and wait for what they read."""
+        """Stop the threads after their current reads."""
         self._pool.shutdown(cancel_futures=True)

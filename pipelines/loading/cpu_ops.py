@@ -1,7 +1,8 @@
 """Crop, flip and frame difference (DIF, section 4.8) on the CPU.
 
-DALI's operators do the same on a GPU. Its CPU versions cost several times as much: the slice alone takes
-as long as reading, cropping and flipping take here, and a difference is five passes over int16 copies.
+On a GPU, DALI's operators do the same. Their CPU versions are several times slower than these: the slice
+alone takes as long as reading, cropping and flipping here, and a difference takes five passes over int16
+copies.
 """
 
 from concurrent.futures import Executor
@@ -23,24 +24,24 @@ def new_batch(count: int, spec: ClipSpec) -> NDArray[Any]:
 
 
 def finish_clip(frames: Frames, into: NDArray[Any], *, flip: bool, spec: ClipSpec) -> None:
-    """Flip a clip and take its differences.
+    """Flip a clip if asked to, and compute its differences for DIF.
 
-    Runs without the GIL, so several threads do this at the same time.
+    Releases the GIL, so several threads can run it in parallel.
 
     Args:
         frames: (decoded_frames, crop, crop, 3), often a view of larger frames.
         into: one clip of ``new_batch``.
-        flip: whether to mirror left and right.
+        flip: whether to mirror horizontally.
         spec: the clip's shape and modality.
     """
     rgb = spec.modality == "rgb"
     if flip:
-        # torch mirrors channels-last pixels with vector instructions, many times faster than numpy.
+        # torch mirrors channels-last pixels with vector instructions, much faster than numpy.
         frames = torch.from_numpy(frames).flip(2).numpy()
     if rgb:
         np.copyto(into, frames)
     else:
-        signed = frames.astype(np.int16)  # uint8 would wrap
+        signed = frames.astype(np.int16)  # uint8 would wrap around
         np.subtract(signed[1:], signed[:-1], out=into)
 
 
@@ -48,13 +49,13 @@ def finish_batch(frames: Frames, clips: Clips, spec: ClipSpec, threads: Executor
     """Return the finished clips of decoded frames.
 
     Args:
-        frames: (B, decoded_frames, H, W, 3), of the stored size, or cropped by the decoder.
-        clips: their plan.
+        frames: (B, decoded_frames, H, W, 3), of the stored size or already cropped by the decoder.
+        clips: the planned clips.
         spec: the clips' shape and modality.
-        threads: do the work, a clip each.
+        threads: process one clip per task.
     """
     batch = new_batch(len(clips), spec)
-    cropped = frames.shape[2] == spec.crop  # frames of the crop's size have but one place for it
+    cropped = frames.shape[2] == spec.crop  # by the decoder, or the stored size is the crop's
 
     def finish(row: int) -> None:
         clip = frames[row] if cropped else crop_of(frames[row], clips, row, spec)
@@ -66,6 +67,6 @@ def finish_batch(frames: Frames, clips: Clips, spec: ClipSpec, threads: Executor
 
 
 def crop_of(frames: Frames, clips: Clips, row: int, spec: ClipSpec) -> Frames:
-    """Return the view of clip ``row``'s crop, (decoded_frames, crop, crop, 3), of whole frames."""
+    """Return the crop of clip ``row`` as a view of full frames, (decoded_frames, crop, crop, 3)."""
     y, x = int(clips.y[row]), int(clips.x[row])
     return frames[:, y : y + spec.crop, x : x + spec.crop]

@@ -1,7 +1,7 @@
-"""The DALI graph: decode, and on a GPU also crop, flip and frame difference.
+"""The DALI graph: decoding, and on a GPU also crop, flip and frame difference.
 
-On a CPU those are left to ``cpu_ops``, which is several times faster than DALI's operators there; but for
-the reader of unprepared videos, where decoding is nearly all of the work.
+On a CPU, ``cpu_ops`` does the latter several times faster than DALI's operators. The reader of unprepared
+videos uses DALI for them on a CPU too, because decoding takes nearly all of its time.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,29 +27,29 @@ def build_pipeline(
     device: torch.device,
     options: LoaderOptions,
 ) -> Any:
-    """Return a built DALI pipeline whose one output is a batch of clips.
+    """Return a built DALI pipeline with one output, a batch of clips.
 
-    On a GPU the output is (B, T, crop, crop, 3); for mjpeg it is (B*T', crop, crop, 3), for DIF with a
-    meaningless difference at each clip's last frame. On a CPU it is what was decoded: (B, T', size, size, 3),
-    and (B*T', crop, crop, 3) for mjpeg.
+    On a GPU the output is (B, T, crop, crop, 3), or for mjpeg (B*T', crop, crop, 3), where the difference at
+    each DIF clip's last frame is meaningless. On a CPU it is the decoded frames: (B, T', size, size, 3), or
+    (B*T', crop, crop, 3) for mjpeg.
 
     Args:
-        feed: The callback of an external source, called once a batch, which returns ``fed_arrays``;
-            StopIteration ends the data.
-        codec: A key of ``codecs.CODECS``; raw is for GPUs only, as on a CPU DALI has nothing to do.
+        feed: Callback of an external source, called once per batch. It returns ``fed_arrays``, and raises
+            StopIteration at the end of the data.
+        codec: A key of ``codecs.CODECS``. Raw is for GPUs only: on a CPU it needs no DALI operators.
         spec: The clips' shape and modality.
-        batch: The most clips in a batch.
-        device: Where operators run.
+        batch: The maximum number of clips in a batch.
+        device: The device on which operators run.
         options: Threads, prefetch and the hardware decoder's share.
 
     Raises:
         FastrotError: DALI is not installed.
-        UsageError: The codec is not decoded on a CPU.
+        UsageError: The codec cannot be decoded on a CPU.
     """
     gpu = device.type == "cuda"
     if not gpu and not CODECS[codec].on_cpu:
         raise UsageError(
-            f"the store's codec is {codec}, which DALI decodes only on a GPU, and there is none here: "
+            f"the store's codec is {codec}, which DALI decodes only on a GPU, and no GPU is available: "
             "prepare the videos again with `fastrot prepare ... --codec mjpeg` (or raw, or vp9)"
         )
     samples = batch * (spec.decoded_frames if codec == "mjpeg" else 1)
@@ -67,13 +67,13 @@ def build_pipeline(
 def fed_arrays(
     clips: Clips, data: Any, store: Store, spec: ClipSpec, *, gpu: bool
 ) -> tuple[Any, ...]:
-    """Return what ``build_pipeline``'s graph is fed for a batch whose bytes, ``data``, were read.
+    """Return the inputs of ``build_pipeline``'s graph for a batch with the bytes ``data``.
 
     - ``raw``: (frames, flip), a (B, T', crop, crop, 3) uint8 array and (B,) int32.
     - ``h264``, ``vp9``: (files, numbers), B whole files and (B, T') int32 frame numbers; on a GPU also
       (corner, flip), (B, 2) int32 top left corners (y, x), and (B,) int32.
-    - ``mjpeg``: (packets, y, x), an item a frame: B*T' JPEGs and crop positions as fractions of the
-      margin; on a GPU also flips, and for DIF the number of the frame that follows in the clip.
+    - ``mjpeg``: (packets, y, x), one item per frame: B*T' JPEGs and crop positions as fractions of the
+      margin; on a GPU also flips, and for DIF the index of the next frame in the clip.
     """
     flip = clips.flip.astype(np.int32)
     if store.codec == "raw":
@@ -97,9 +97,9 @@ def fed_arrays(
 def new_pipeline(
     batch: int, device: torch.device, options: LoaderOptions, **more: Any
 ) -> Iterator[Any]:
-    """Give a DALI pipeline to define a graph in, and build it at the end.
+    """Yield a DALI pipeline in which to define a graph, then build it.
 
-    Without a GPU the graph of one can be defined, but not built.
+    On a machine without a GPU, a graph for a GPU is defined but not built.
 
     Raises:
         FastrotError: DALI is not installed.
@@ -110,7 +110,7 @@ def new_pipeline(
         batch_size=batch,
         num_threads=options.threads,
         device_id=(device.index or 0) if gpu and here else None,
-        exec_dynamic=True,  # its outputs are views that stay valid while held
+        exec_dynamic=True,  # its outputs are views that stay valid while referenced
         prefetch_queue_depth=options.prefetch,
         **more,
     )
@@ -123,13 +123,13 @@ def new_pipeline(
 def _raw_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
     from nvidia.dali import fn
 
-    assert gpu, "raw clips on a CPU come finished from their source"
+    assert gpu, "on a CPU the source finishes raw clips itself"
     frames, flip = fn.external_source(
         source=feed,
         num_outputs=2,
         batch=True,
-        batch_info=True,  # makes the position part of DALI's own bookkeeping
-        no_copy=True,  # the loader keeps what it feeds alive until the pipeline is past it
+        batch_info=True,  # lets DALI track the position
+        no_copy=True,  # the loader keeps the arrays alive until the pipeline has used them
         layout=["FHWC", ""],
     )
     return _flip_and_difference(frames.gpu(), flip, spec)
@@ -138,7 +138,7 @@ def _raw_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
 def _video_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
     from nvidia.dali import fn
 
-    # An output that nothing reads is not only a waste: DALI 2.4 crashes on it.
+    # DALI 2.4 crashes on an unused output.
     files, numbers, *where = fn.external_source(
         source=feed, num_outputs=4 if gpu else 2, batch=True, batch_info=True, no_copy=True
     )
@@ -146,13 +146,13 @@ def _video_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
         files,
         device="mixed" if gpu else "cpu",
         frames=numbers,
-        pad_mode="none",  # a frame beyond the end is an error, not a black picture
+        pad_mode="none",  # a frame beyond the end is an error, not a black frame
     )
     return augment(frames, where[0], where[1], spec) if gpu else frames
 
 
 def augment(frames: Any, corner: Any, flip: Any, spec: ClipSpec) -> Any:
-    """Crop and flip whole sequences (FHWC), and take differences of successive frames for DIF."""
+    """Crop and flip sequences (FHWC), and for DIF compute differences of successive frames."""
     from nvidia.dali import fn
 
     crop = fn.slice(frames, start=corner, shape=(spec.crop, spec.crop), axes=(1, 2))
@@ -165,7 +165,7 @@ def _flip_and_difference(frames: Any, flip: Any, spec: ClipSpec) -> Any:
     clips = fn.flip(frames, horizontal=flip)
     if spec.modality == "rgb":
         return clips
-    signed = fn.cast(clips, dtype=types.DALIDataType.INT16)  # uint8 minus uint8 would wrap
+    signed = fn.cast(clips, dtype=types.DALIDataType.INT16)  # uint8 minus uint8 would wrap around
     return signed[1:] - signed[:-1]
 
 
@@ -198,7 +198,11 @@ def _mjpeg_frames(
 
 
 def import_dali() -> Any:
-    """Return the package ``nvidia.dali``, with ``fn`` and ``types``; FastrotError if it is not installed."""
+    """Return the package ``nvidia.dali`` with ``fn`` and ``types`` loaded.
+
+    Raises:
+        FastrotError: DALI is not installed.
+    """
     try:
         from nvidia import dali
         from nvidia.dali import fn, types  # noqa: F401  # makes dali.fn and dali.types

@@ -1,8 +1,8 @@
-"""Memory between DALI and torch: clips go from one to the other without a copy.
+"""Passes clips from DALI to torch without a copy.
 
-DALI decodes on CUDA streams of its own while torch trains on another. Its batches are asked for
-such that the host waits until they are there: data that comes late then shows as waiting, and not as a
-slow training step. With a few batches prefetched, the one asked for has been there for long.
+DALI decodes on its own CUDA streams while torch trains on another. The host waits until a requested batch is
+complete, so that late data is measured as waiting time and not as a slow training step. With a few prefetched
+batches, the requested one is normally complete already.
 """
 
 from collections import deque
@@ -12,15 +12,15 @@ import torch
 
 
 class Handover:
-    """Takes DALI's batches as torch tensors, and keeps each until torch is through with it.
+    """Converts DALI's batches to torch tensors, and holds each until torch has finished with it.
 
-    DLPack lets DALI use a batch's memory again as soon as the host drops the tensor, when the GPU may
-    still have the kernels ahead that read it: torch's own allocator orders that by stream, DALI
-    knows nothing of torch's stream. So a batch is held until an event has passed that is recorded when
-    the next one is asked for, behind everything that the consumer did with it.
+    With DLPack, DALI may reuse a batch's memory as soon as the host drops the tensor, although kernels that
+    read it may still be queued on the GPU. Torch's own allocator orders reuse by stream, but DALI does not
+    know torch's stream. A batch is therefore held until an event completes that is recorded when the next
+    batch is requested, after all work that the consumer queued on it.
 
     Args:
-        device: the consumer's; on a CPU there is nothing to hold.
+        device: the consumer's device; on a CPU nothing is held.
     """
 
     def __init__(self, device: torch.device):
@@ -29,7 +29,7 @@ class Handover:
         self._held: deque[tuple[torch.cuda.Event, torch.Tensor]] = deque()
 
     def take(self, output: Any) -> torch.Tensor:
-        """Return a DALI TensorList of equal shapes as one tensor that shares its memory, (B, ...)."""
+        """Return a DALI TensorList of equal shapes as one tensor, (B, ...), that shares its memory."""
         tensor = torch.utils.dlpack.from_dlpack(output.as_tensor())
         if self._gpu is not None:
             self._hold(self._gpu, tensor)
@@ -45,9 +45,10 @@ class Handover:
         self._last = tensor
 
     def close(self) -> None:
-        """Wait until the GPU is through with all batches, and let go of them: before DALI frees their memory.
+        """Wait until the GPU has finished with all batches, and release them.
 
-        Those that the consumer still holds stay its own affair.
+        Call this before DALI frees their memory. Batches that the consumer still references are the
+        consumer's responsibility.
         """
         if self._gpu is not None and self._last is not None:
             torch.cuda.current_stream(self._gpu).synchronize()

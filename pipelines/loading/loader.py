@@ -1,4 +1,4 @@
-"""The loader: an iterator over batches of clips as torch tensors, decoded by DALI, on a GPU augmented too."""
+"""The loader: iterates over batches of clips as torch tensors, decoded (on a GPU also augmented) by DALI."""
 
 import gc
 import math
@@ -26,24 +26,24 @@ from pipelines.store.stored_frames import damaged
 
 
 class Loader(BatchLoader):
-    """Iterates over the batches of ``ranges`` (see ``plan.train_ranges``) in order; a context manager.
+    """Iterates over the batches of ``ranges`` (see ``plan.train_ranges``) in order. A context manager.
 
     Args:
-        store: Where the clips are.
-        plan: Which clips the samples are.
+        store: The store that contains the clips.
+        plan: Maps samples to clips.
         ranges: (first sample, count) of each batch.
-        batch: The most clips in a batch.
-        device: Where tensors are wanted: a CUDA device runs DALI's GPU operators.
+        batch: The maximum number of clips in a batch.
+        device: The device of the tensors. A CUDA device runs DALI's GPU operators.
         options: Threads, prefetch and checks.
-        tolerance: How many clips that cannot be read are replaced by the plan's next; None replaces none,
-            and a single one is an error.
+        tolerance: How many unreadable clips may be replaced by the plan's next ones. With None, any
+            unreadable clip is an error.
 
     Attributes:
-        stats: What the loader has done so far.
-        rebuilds: How often DALI's pipeline was made anew after a clip that it could not decode.
+        stats: The loader's statistics so far.
+        rebuilds: How often DALI's pipeline was rebuilt after a clip that it could not decode.
 
     Raises:
-        FastrotError: DALI is not installed; while iterating: a clip, or too many, cannot be read.
+        FastrotError: DALI is not installed. While iterating: a clip, or too many clips, cannot be read.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class Loader(BatchLoader):
         self._batch, self._device, self._options = batch, device, options
         self._gpu = device.type == "cuda"
         self._tolerance = tolerance
-        # Batches that were read and given to DALI, and ranges taken of which no batch was delivered.
+        # Batches read and passed to DALI, ranges whose batches were not delivered yet, and ranges to repeat.
         self._planned: deque[ReadBatch] = deque()
         self._open: deque[tuple[int, int]] = deque()
         self._again: deque[tuple[int, int]] = deque()
         self._ranges = iter(ranges)
         self._replaced: list[Replaced] = []
         self._handover = Handover(device)
-        # What DALI reads without a copy must outlive its reading.
+        # DALI reads these arrays without a copy, so they must stay alive until it has read them.
         self._lent: deque[Any] = deque(maxlen=options.prefetch + 2)
         self._pipeline: Any = None
         self._finishers: ThreadPoolExecutor | None = None
@@ -78,9 +78,10 @@ class Loader(BatchLoader):
         self._start()
 
     def _start(self) -> None:
-        """Make the reader and DALI's pipeline, at the first batch that was not delivered."""
+        """Create the reader and DALI's pipeline, starting at the first undelivered batch."""
         options = self._options
-        # Raw clips need no decoder: the reader's threads crop them, and on a CPU finish them.
+        # Raw clips need no decoder: the reader's threads crop them, and on a CPU also flip and difference
+        # them.
         raw = self._store.codec == "raw"
         finished = raw and not self._gpu
         self._reader = ClipReader(
@@ -96,7 +97,7 @@ class Loader(BatchLoader):
             return
         try:
             if not self._gpu:
-                # Not the reader's threads: behind what those have to do, finishing would wait for the disk.
+                # Separate from the reader's threads, where this work would wait behind disk reads.
                 self._finishers = serial_threads(options.threads, "fastrot-finish")
             self._pipeline = build_pipeline(
                 self._feed,
@@ -119,7 +120,7 @@ class Loader(BatchLoader):
             yield taken
 
     def _rebuild(self) -> None:
-        """Begin again at the first batch that was not delivered: a pipeline that failed is of no use."""
+        """Restart at the first undelivered batch, because a failed pipeline cannot continue."""
         self.rebuilds += 1
         self._bytes_before += self._reader.bytes_read
         self.close()
@@ -164,19 +165,21 @@ class Loader(BatchLoader):
         if self._finishers is not None:
             frames = tensor.view(count, spec.decoded_frames, *tensor.shape[-3:]).numpy()
             return read, torch.from_numpy(finish_batch(frames, read.clips, spec, self._finishers))
-        # mjpeg's DIF has one meaningless difference at the end of each clip.
+        # DIF clips of mjpeg have a meaningless difference at the end.
         given = spec.decoded_frames if self._store.codec == "mjpeg" else spec.frames
         shape = (count, given, spec.crop, spec.crop, 3)
-        assert tensor.numel() == math.prod(shape), f"DALI gave {tuple(tensor.shape)}, not {shape}"
+        assert tensor.numel() == math.prod(shape), (
+            f"DALI returned shape {tuple(tensor.shape)}, expected {shape}"
+        )
         return read, tensor.view(shape)[:, : spec.frames]
 
     def take_replaced(self) -> list[Replaced]:
-        """Return the clips replaced in the batches given since the last call."""
+        """Return the clips replaced in the batches delivered since the last call."""
         taken, self._replaced = self._replaced, []
         return taken
 
     def _drop_undecodable(self, error: RuntimeError) -> None:
-        """Continue without the clips that DALI cannot decode, or raise an error that names their video."""
+        """Restart without the clips that DALI cannot decode, or raise an error that names their video."""
         for read in self._planned:
             rows = _undecodable(self._store, self._spec, read.clips, self._device, self._options)
             for row in rows:
@@ -188,7 +191,7 @@ class Loader(BatchLoader):
                 self._rebuild()
                 return
         raise FastrotError(
-            f"DALI failed on clips of {self._store.path}, though it decodes each alone: {error}"
+            f"DALI failed on a batch of {self._store.path}, but decodes each of its clips alone: {error}"
         ) from None
 
     def _feed(self, _: Any) -> tuple[Any, ...]:
@@ -206,13 +209,13 @@ class Loader(BatchLoader):
         self._handover.close()
         if self._pipeline is not None:
             self._pipeline = None
-            gc.collect()  # it refers to itself: its threads and handles would stay until then
+            gc.collect()  # breaks its reference cycle, which keeps threads and handles alive
 
 
 def _undecodable(
     store: Store, spec: ClipSpec, clips: Clips, device: torch.device, options: LoaderOptions
 ) -> list[int]:
-    """Return the rows of clips that DALI cannot decode. It does not say, so each is tried alone."""
+    """Return the rows of clips that DALI cannot decode. It does not report them, so each is tried alone."""
     rows = []
     for row in range(len(clips)):
         clip = Clips(**{name: column[row : row + 1] for name, column in vars(clips).items()})
@@ -228,7 +231,7 @@ def _undecodable(
 def _decode_alone(
     store: Store, spec: ClipSpec, clip: Clips, device: torch.device, options: LoaderOptions
 ) -> None:
-    """Read and decode one clip in a pipeline of its own, or raise what goes wrong."""
+    """Read and decode one clip in its own pipeline, which raises an error if that fails."""
     source = make_source(store, spec, batch=1, buffers=1, check=options.check)
     data = source.buffer(1)
     source.read(data, clip, 0, frame_numbers(clip, spec, store.frames)[0])

@@ -1,8 +1,8 @@
-"""Differences of frames without the camera's motion: what moves together is laid over itself first.
+"""Frame differences with the camera's motion compensated.
 
-A moving camera turns a still scene into differences, and these tell what is up without any moving
-subject: pans are mostly level, a ground is rougher than a sky. So each frame is laid over the one
-after it before it is taken away, by the shift, zoom and turn that most of the picture agrees on.
+A moving camera turns a static scene into differences that reveal its orientation without any moving subject:
+pans are mostly horizontal, and the ground has more texture than the sky. So each frame is aligned with the
+next one before it is subtracted, using the dominant shift, zoom and rotation of the picture.
 """
 
 import functools
@@ -16,20 +16,21 @@ from pipelines.loading.batches import Batch, BatchLoader, WrappedLoader
 
 _STEPS = 3  # Gauss-Newton steps at each resolution
 _SMALLEST = 14  # pixels of the side at the coarsest resolution
-_FARTHEST = 0.15  # how far a corner may move between two frames, as a share of the side
-# The residual that a motion must leave, as a share of what no motion leaves. On pictures of the demo set,
-# cuts gave 0.96 and more, hand-held pans 0.93 and less; counting up to 20 levels keeps subjects out of it.
+_FARTHEST = 0.15  # largest motion of a corner between two frames, as a share of the side
+# A motion is accepted if its residual is below this share of the residual without motion. On the demo set,
+# cuts gave 0.96 and more, hand-held pans 0.93 and less. Capping differences at 20 levels limits subjects'
+# influence.
 _BETTER, _CAP = 0.94, 20
 _ROUNDING = 0.05  # pixels
 
 
 class DifferenceLoader(WrappedLoader):
-    """A loader of DIF clips whose differences are made, or trimmed, after loading.
+    """A loader of DIF clips whose differences are computed or trimmed after loading.
 
     Args:
-        loader: gives RGB clips of T + 1 frames where ``compensate``, else DIF clips.
-        compensate: take the camera's motion out (`compensated_differences`).
-        dead_zone: grey levels that do not count (`trim`).
+        loader: loads RGB clips of T + 1 frames if ``compensate`` is set, otherwise DIF clips.
+        compensate: compensate the camera's motion (``compensated_differences``).
+        dead_zone: grey levels to ignore (``trim``).
     """
 
     def __init__(self, loader: BatchLoader, *, compensate: bool, dead_zone: int):
@@ -44,24 +45,24 @@ class DifferenceLoader(WrappedLoader):
 
 
 def trim(differences: Tensor, dead_zone: int) -> Tensor:
-    """Bring differences nearer to 0 by ``dead_zone`` grey levels, and smaller ones to 0.
+    """Shrink differences towards 0 by ``dead_zone`` grey levels, and set smaller ones to 0.
 
-    What is left of a still scene, because sampling between pixels blurs and sensors are noisy, is
-    small, and yet tells the smooth from the rough.
+    Interpolation blur and sensor noise leave small differences in a static scene, which would still
+    distinguish smooth from rough textures.
     """
     return differences - differences.clamp(-dead_zone, dead_zone)
 
 
 def compensated_differences(frames: Tensor) -> Tensor:
-    """Take each frame, laid over the next one, away from the next one.
+    """Align each frame with the next one and subtract it.
 
-    The motion is a similarity (shift, zoom, turn), estimated on grey values from coarse to fine by
-    Gauss-Newton steps whose weights fall with the residual, so that a subject that moves by itself
-    counts little. Motions of more than 15 % of the side at a corner, or that explain little (a cut
-    between scenes), are not believed: those frames stay where they are. Where the motion uncovers the
-    border of a clip, a frame of equal width is set to zero along all four sides: otherwise the
-    uncovered side would tell the direction. Sampling between pixels blurs, so a rough ground still
-    leaves more than a smooth sky; `trim` takes that away.
+    The motion is a similarity (shift, zoom, rotation). It is estimated on grey values from coarse to fine by
+    Gauss-Newton steps with weights that fall with the residual, so that independently moving subjects have
+    little influence. A motion of more than 15 % of the side at a corner, or one that explains little (a cut
+    between scenes), is rejected, and the frame is not moved. Where motion uncovers the border of a clip, a
+    margin of equal width is set to zero along all four sides. Otherwise the uncovered side would reveal the
+    direction. Interpolation blurs, so rough ground still leaves larger differences than smooth sky; ``trim``
+    removes these.
 
     Args:
         frames: (B, T + 1, H, W, 3) uint8 frames of a clip, on any device.
@@ -70,7 +71,7 @@ def compensated_differences(frames: Tensor) -> Tensor:
         (B, T, H, W, 3) int16 differences in -255..255.
 
     Raises:
-        ValueError: the frames have another shape or type, or there are fewer than 2.
+        ValueError: the frames have another shape or dtype, or there are fewer than 2.
     """
     if frames.ndim != 5 or frames.shape[-1] != 3 or frames.dtype != torch.uint8:
         raise ValueError(
@@ -79,7 +80,7 @@ def compensated_differences(frames: Tensor) -> Tensor:
     clips, count, height, width = frames.shape[:4]
     if min(count, height, width) < 2:
         raise ValueError(
-            f"frames are {tuple(frames.shape)}: differences need 2 of at least 2x2 pixels"
+            f"frames are {tuple(frames.shape)}: differences need at least 2 frames of at least 2x2 pixels"
         )
     # (N, 3, H, W) float, N = B * T pairs.
     pictures = frames.movedim(-1, 2).float()
@@ -93,11 +94,11 @@ def compensated_differences(frames: Tensor) -> Tensor:
 
 
 def _grid(height: int, width: int, like: Tensor) -> Tensor:
-    """(H * W, 3) places (right, down, 1) of pixels from the middle of the picture."""
+    """Return (H * W, 3) pixel positions (right, down, 1) relative to the centre of the picture."""
     return _places(height, width, like.device, like.dtype)
 
 
-@functools.lru_cache(maxsize=16)  # a batch asks for the same few many times
+@functools.lru_cache(maxsize=16)  # each batch uses the same few many times
 def _places(height: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     down = torch.arange(height, device=device, dtype=dtype) - (height - 1) / 2
     right = torch.arange(width, device=device, dtype=dtype) - (width - 1) / 2
@@ -106,17 +107,17 @@ def _places(height: int, width: int, device: torch.device, dtype: torch.dtype) -
 
 
 def _constant(like: Tensor, *values: float) -> Tensor:
-    """A vector of the type and on the device of another tensor."""
+    """Return a vector with the dtype and device of another tensor."""
     return _vector(values, like.device, like.dtype)
 
 
-@functools.lru_cache(maxsize=64)  # the host waits for a GPU to copy a new one
+@functools.lru_cache(maxsize=64)  # copying a new one to a GPU blocks the host
 def _vector(values: tuple[float, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
     return torch.tensor(values, device=device, dtype=dtype)
 
 
 def _warp(pictures: Tensor, motion: Tensor) -> Tensor:
-    """Sample (N, C, H, W) pictures bilinearly where (N, 2, 3) motions in pixels send each pixel."""
+    """Sample (N, C, H, W) pictures bilinearly at the positions given by (N, 2, 3) motions in pixels."""
     height, width = pictures.shape[-2:]
     places = _grid(height, width, pictures) @ motion.transpose(1, 2)
     scale = _constant(places, 2 / width, 2 / height)
@@ -125,7 +126,7 @@ def _warp(pictures: Tensor, motion: Tensor) -> Tensor:
 
 
 def _estimate(before: Tensor, after: Tensor) -> Tensor:
-    """(N, 2, 3) similarities in pixels that send a place in ``after`` to its place in ``before``."""
+    """Return (N, 2, 3) similarities in pixels that map positions in ``after`` to positions in ``before``."""
     levels = [(before, after)]
     while min(levels[-1][0].shape[-2:]) >= 2 * _SMALLEST:
         coarse_before, coarse_after = (functional.avg_pool2d(each, 2) for each in levels[-1])
@@ -140,12 +141,12 @@ def _estimate(before: Tensor, after: Tensor) -> Tensor:
     side = max(before.shape[-2:])
     moved = (_corners(before) @ (motion - identity).transpose(1, 2)).abs().amax((1, 2))
     left = _residual(before, after, motion) < _BETTER * _residual(before, after, identity)
-    believed = (moved <= _FARTHEST * side) & left  # false where anything is not a number
+    believed = (moved <= _FARTHEST * side) & left  # False for NaN
     return torch.where(believed[:, None, None], motion, identity)
 
 
 def _residual(before: Tensor, after: Tensor, motion: Tensor) -> Tensor:
-    """(N,) mean sizes, capped, of what a motion leaves unexplained within the border it may uncover."""
+    """Return (N,) mean capped residuals of a motion, without the border that it may uncover."""
     height, width = before.shape[-2:]
     rows, columns = int(_FARTHEST * height), int(_FARTHEST * width)
     left = (after - _warp(before, motion)).abs()
@@ -154,7 +155,7 @@ def _residual(before: Tensor, after: Tensor, motion: Tensor) -> Tensor:
 
 
 def _improve(before: Tensor, after: Tensor, motion: Tensor) -> Tensor:
-    """One Gauss-Newton step for the four parameters of a similarity."""
+    """Return the motion after one Gauss-Newton step in the four parameters of a similarity."""
     height, width = after.shape[-2:]
     warped = _warp(before, motion)
     residual = (after - warped).flatten(1)
@@ -162,14 +163,14 @@ def _improve(before: Tensor, after: Tensor, motion: Tensor) -> Tensor:
     slope_x = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]).flatten(1) / 2
     slope_y = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]).flatten(1) / 2
     x, y, _ = _grid(height, width, after).unbind(-1)
-    # Of a step (right, down, zoom, turn): the change of a pixel is its slope times its displacement.
+    # Derivatives by (right, down, zoom, turn): a pixel changes by its slope times its displacement.
     lines = torch.stack(
         [slope_x, slope_y, slope_x * x + slope_y * y, slope_y * x - slope_x * y], dim=-1
     )
     spread = 1.5 * residual.abs().median(dim=1, keepdim=True).values + 1
     weighted = lines * (1 / (1 + (residual / spread).square())).unsqueeze(-1)
     normal = weighted.transpose(1, 2) @ lines
-    # A little more on the diagonal keeps flat pictures, which show no motion, where they are.
+    # Damping of the diagonal gives no motion for flat pictures.
     inertia = height * width / 8
     flat = residual.shape[1] * _constant(normal, 1, 1, inertia, inertia)
     target = weighted.transpose(1, 2) @ residual.unsqueeze(-1)
@@ -184,13 +185,13 @@ def _improve(before: Tensor, after: Tensor, motion: Tensor) -> Tensor:
 
 
 def _corners(like: Tensor) -> Tensor:
-    """(4, 3) places (right, down, 1) of a picture's corner pixels from its middle."""
+    """Return (4, 3) positions (right, down, 1) of the corner pixels relative to the centre."""
     height, width = like.shape[-2:]
     return _grid(height, width, like)[[0, width - 1, -width, -1]]
 
 
 def _inside(motion: Tensor, before: Tensor, clips: int) -> Tensor:
-    """(B, H, W) 1 within the frame of equal width that no motion of the clip uncovers, 0 in it."""
+    """Return (B, H, W) masks: 0 in a margin as wide as the clip's motions uncover, 1 inside."""
     height, width = before.shape[-2:]
     corners = _corners(before)
     over = (corners @ motion.transpose(1, 2)).abs() - corners[:, :2].abs() - _ROUNDING

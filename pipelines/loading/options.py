@@ -1,18 +1,18 @@
-"""How a loader works."""
+"""Options of a loader."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class LoaderOptions:
-    """How a loader works, but not which clips it gives.
+    """Options that affect a loader's speed and checks, but not which clips it loads.
 
     Attributes:
-        threads: CPU threads of DALI, and of the reader for raw clips; other codecs' packets are read by at
-            most four.
-        prefetch: Batches prepared before they are asked for.
-        hw_decoder_load: Share of an mjpeg store's frames that a GPU's hardware JPEG decoder takes, 0..1.
-        check: Whether what is read is compared with the store's checksums.
+        threads: CPU threads for DALI and, for raw clips, the reader. Packets of other codecs are read by at
+            most four threads.
+        prefetch: Number of batches to prepare in advance.
+        hw_decoder_load: Share of an mjpeg store's frames that a GPU's hardware JPEG decoder decodes, 0..1.
+        check: Whether to verify the store's checksums while reading.
     """
 
     threads: int = 2

@@ -1,18 +1,18 @@
-"""What a loader does about clips that cannot be read: how many it tolerates, and what took their place."""
+"""Unreadable clips: how many a loader tolerates, and which clips replace them."""
 
 from dataclasses import dataclass
 
 from pipelines.errors import FastrotError
 
 FIRST_CLIPS = 1000
-"""A share means little among a few clips: so many are taken for granted from the start."""
+"""The tolerated share is applied to at least this many clips, because it means little for a few."""
 
 
 @dataclass(frozen=True)
 class Replaced:
-    """A planned clip that could not be had: the plan's ``sample``, of ``video``, and the ``reason``.
+    """An unreadable clip: the plan's ``sample``, its ``video`` and the ``reason``.
 
-    The clip of sample ``by`` took its place.
+    The clip of sample ``by`` replaced it.
     """
 
     sample: int
@@ -22,14 +22,14 @@ class Replaced:
 
 
 class Tolerance:
-    """How many clips may be replaced before training stops, and which were broken so far.
+    """Limits how many clips may be replaced before training stops, and records unreadable clips.
 
     Args:
-        share: of the clips delivered (at least of FIRST_CLIPS), 0..1.
+        share: the tolerated share of the clips delivered (of at least FIRST_CLIPS), 0..1.
 
     Attributes:
-        broken: the reason by the plan's sample.
-        delivered: clips given so far, for the share.
+        broken: reasons by the plan's sample.
+        delivered: number of clips delivered so far.
     """
 
     def __init__(self, share: float):
@@ -38,10 +38,10 @@ class Tolerance:
         self.delivered = 0
 
     def note(self, sample: int, reason: str) -> None:
-        """Note that a sample cannot be had.
+        """Record that a sample cannot be read.
 
         Raises:
-            FastrotError: these are too many now.
+            FastrotError: too many clips cannot be read.
         """
         self.broken[sample] = reason
         most = self._share * max(self.delivered, FIRST_CLIPS)
@@ -53,13 +53,13 @@ class Tolerance:
 
 
 class VideoTolerance(Tolerance):
-    """The same rule for an evaluation, which skips whole videos and knows how many there are.
+    """The same limit for an evaluation, which skips whole videos and knows their number.
 
     Args:
-        share: of the clips of all videos (at least of FIRST_CLIPS), 0..1; one video is always tolerated,
-            unless ``share`` is 0.
-        videos: how many are to be read.
-        clips_per_video: of each; sample s is a clip of video s // clips_per_video.
+        share: the tolerated share of the clips of all videos (of at least FIRST_CLIPS), 0..1. One video is
+            always tolerated, unless ``share`` is 0.
+        videos: number of videos to evaluate.
+        clips_per_video: clips of each video. Sample s is a clip of video s // clips_per_video.
     """
 
     def __init__(self, share: float, *, videos: int, clips_per_video: int):
@@ -69,13 +69,13 @@ class VideoTolerance(Tolerance):
 
     @property
     def most(self) -> int:
-        """How many videos may be skipped."""
+        """The maximum number of videos that may be skipped."""
         clips = max(self._videos * self._clips_per_video, FIRST_CLIPS)
         most = max(int(self._share * clips / self._clips_per_video), int(self._share > 0))
         return min(most, self._videos - 1)
 
     def note(self, sample: int, reason: str) -> None:
-        """Note that a sample cannot be read.
+        """Record that a sample of the evaluation cannot be read.
 
         Raises:
             FastrotError: too many videos cannot be read.
@@ -84,10 +84,10 @@ class VideoTolerance(Tolerance):
         self.check(len({each // self._clips_per_video for each in self.broken}), reason)
 
     def check(self, skipped: int, reason: str) -> None:
-        """Check how many videos are skipped; ``reason`` is why the last one is.
+        """Check the number of skipped videos. ``reason`` is why the last one was skipped.
 
         Raises:
-            FastrotError: these are too many.
+            FastrotError: too many videos were skipped.
         """
         if skipped > self.most:
             raise FastrotError(

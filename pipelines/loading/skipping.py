@@ -1,4 +1,4 @@
-"""Leaves clips that cannot be read out of an evaluation's batches, where training replaces them."""
+"""Skips unreadable clips in an evaluation's batches. Training replaces them instead."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -13,21 +13,21 @@ from pipelines.plan import Clips, ClipSpec, EvalPlan
 
 
 class RingPlan:
-    """A test plan that begins again at its end, so that the last clip has a next one too."""
+    """An evaluation plan that wraps around at its end, so that the last clip can be replaced too."""
 
     def __init__(self, plan: EvalPlan):
         self._plan = plan
 
     @property
     def spec(self) -> ClipSpec:
-        """What a clip looks like."""
+        """The shape of a clip."""
         return self._plan.spec
 
     def clips(self, first: int, count: int) -> Clips:
-        """Return ``count`` samples from ``first`` on, which may lie one round beyond the end.
+        """Return ``count`` samples from ``first``, which may be up to one round beyond the end.
 
         Raises:
-            FastrotError: two rounds beyond: every clip was tried, and none can be read.
+            FastrotError: ``first`` is further beyond the end: every clip was tried, and none can be read.
         """
         total = len(self._plan)
         if first >= 2 * total:
@@ -36,10 +36,10 @@ class RingPlan:
 
 
 class SkippingLoader(WrappedLoader):
-    """A loader without the rows of clips that could not be read.
+    """A loader that removes the rows of unreadable clips.
 
     Args:
-        loader: replaces them, as `Loader` does with a tolerance.
+        loader: a loader that replaces unreadable clips, such as ``Loader`` with a tolerance.
         ranges: (first sample, count) of each of its batches.
     """
 
@@ -48,7 +48,7 @@ class SkippingLoader(WrappedLoader):
         self._ranges = deque(ranges)
 
     def __next__(self) -> Batch:
-        """Return the next batch that has a readable clip."""
+        """Return the next batch with at least one readable clip."""
         while True:
             batch = next(self.loader)
             first, count = self._ranges.popleft()

@@ -1,8 +1,7 @@
-"""How each codec's clips are read from the shards, and compared with their checksums.
+"""Reads each codec's clips from the shards, and verifies their checksums.
 
-Reading is by ``pread``, never through a memory map: a shard that is truncated under a running job
-then gives an error that names the video, not a bus error. The system calls release the GIL, so
-the threads read at the same time.
+Reads use ``pread`` instead of a memory map: if a shard is truncated while a job runs, the error names the
+video instead of being a bus error. The system calls release the GIL, so threads read in parallel.
 """
 
 import itertools
@@ -22,20 +21,20 @@ from pipelines.store.stored_frames import check_frames, damaged, read_packets
 
 
 class Source(Protocol):
-    """Knows how one codec's clips lie on disk, and how a batch of them lies in memory."""
+    """Reads the clips of one codec, and defines the memory layout of a batch."""
 
     def buffer(self, count: int) -> Any:
-        """Return memory for the next batch, of ``count`` clips, to be filled by ``read``."""
+        """Return memory for the next batch of ``count`` clips, which ``read`` fills."""
 
     def read(self, into: Any, clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
-        """Read the frames ``numbers`` of clip ``row`` into its place; return the bytes read.
+        """Read the frames ``numbers`` of clip ``row`` into its part of ``into``, and return the bytes read.
 
         Called from several threads.
         """
 
 
 class FrameReader:
-    """Reads whole raw frames, into memory of each thread that stays in the processor's cache."""
+    """Reads full raw frames into a buffer per thread, which stays in the CPU cache."""
 
     def __init__(self, store: Store, *, check: bool):
         self._store = store
@@ -46,7 +45,7 @@ class FrameReader:
     def read(self, video: int, numbers: NDArray[np.int64]) -> Bytes:
         """Return frames of a video, (T', size, size, 3), valid until the thread's next call.
 
-        Consecutive ones are read at once; every call is for as many frames.
+        Consecutive frames are read at once. T' must be the same in every call.
         """
         store = self._store
         if not hasattr(self._of_thread, "frames"):
@@ -67,9 +66,9 @@ class FrameReader:
 
 
 class RawSource:
-    """Cropped uint8 frames, (B, T', crop, crop, 3), for DALI to flip and to take differences of.
+    """Cropped uint8 frames, (B, T', crop, crop, 3), which DALI flips and differences.
 
-    A batch's memory is used again ``buffers`` batches later.
+    A batch's memory is reused ``buffers`` batches later.
     """
 
     def __init__(self, frames: FrameReader, spec: ClipSpec, *, batch: int, buffers: int):
@@ -79,7 +78,7 @@ class RawSource:
         self._ring = itertools.cycle([np.empty(shape, np.uint8) for _ in range(buffers)])
 
     def buffer(self, count: int) -> Bytes:
-        """Return the ring's next array, cut to ``count`` clips."""
+        """Return the next array of the ring, cut to ``count`` clips."""
         return next(self._ring)[:count]
 
     def read(self, into: Bytes, clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
@@ -90,9 +89,9 @@ class RawSource:
 
 
 class FinishedRawSource:
-    """Finished clips, (B, T, crop, crop, 3), flipped and as differences for DIF: nothing is left to do.
+    """Finished clips, (B, T, crop, crop, 3): flipped, and for DIF differenced.
 
-    Every batch has memory of its own, since nobody copies it on.
+    Every batch has new memory, because it is delivered without a copy.
     """
 
     def __init__(self, frames: FrameReader, spec: ClipSpec):
@@ -112,7 +111,7 @@ class FinishedRawSource:
 
 
 class MjpegSource:
-    """Exactly the JPEG packets of the clip's frames, one array a frame: a list of B x T."""
+    """The JPEG packets of the clips' frames: a list of B x T' arrays, one per frame."""
 
     def __init__(self, store: Store, frames: int, *, check: bool):
         self._store = store
@@ -121,7 +120,7 @@ class MjpegSource:
         self._files = ShardFiles()
 
     def buffer(self, count: int) -> list[Bytes]:
-        """Return a list of count x T places."""
+        """Return a list of ``count`` x T' empty arrays."""
         return [np.empty(0, dtype=np.uint8)] * (count * self._frames)
 
     def read(self, into: list[Bytes], clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
@@ -133,7 +132,7 @@ class MjpegSource:
 
 
 class VideoSource:
-    """Whole encoded files (h264, vp9): a list of B arrays. The decoder is told which frames it wants."""
+    """Whole encoded files (h264, vp9): a list of B arrays. The decoder gets the frame numbers separately."""
 
     def __init__(self, store: Store, *, check: bool):
         self._store = store
@@ -141,11 +140,11 @@ class VideoSource:
         self._files = ShardFiles()
 
     def buffer(self, count: int) -> list[Bytes]:
-        """Return a list of ``count`` places."""
+        """Return a list of ``count`` empty arrays."""
         return [np.empty(0, dtype=np.uint8)] * count
 
     def read(self, into: list[Bytes], clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
-        """Read the video at once; a file at the store's size is a few hundred kB."""
+        """Read the whole video, which is a few hundred kB at the store's frame size."""
         store, video = self._store, int(clips.video[row])
         data = self._files.read_video(store, video)
         if self._check and crc32(data.data) != store.crc32[video]:
@@ -163,10 +162,10 @@ def make_source(
     check: bool,
     finished: bool = False,
 ) -> Source:
-    """Return the store's source for clips of ``spec``, ``batch`` at the most at once.
+    """Return the store's source for clips of ``spec``, in batches of at most ``batch``.
 
-    ``finished`` asks for raw clips with which nothing is left to do; ``check`` compares what is read with
-    the checksums that the store has of it.
+    With ``finished``, raw clips are already flipped and differenced. With ``check``, the bytes read are
+    compared with the store's checksums.
     """
     if store.codec == "raw":
         frames = FrameReader(store, check=check)
@@ -179,6 +178,6 @@ def make_source(
 
 
 def _runs(numbers: list[int]) -> list[tuple[int, int]]:
-    """Split frame numbers into runs of consecutive ones: (begin, end) positions."""
+    """Split frame numbers into runs of consecutive numbers, as (begin, end) positions."""
     breaks = [i for i, (a, b) in enumerate(itertools.pairwise(numbers), 1) if b != a + 1]
     return list(itertools.pairwise([0, *breaks, len(numbers)]))

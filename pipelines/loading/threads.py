@@ -1,4 +1,4 @@
-"""Threads in which torch works alone, without OpenMP's."""
+"""Thread pools in which torch uses one thread per worker, without OpenMP teams."""
 
 import contextlib
 import threading
@@ -10,21 +10,21 @@ _STARTING = threading.Lock()
 
 
 def serial_threads(count: int, name: str) -> ThreadPoolExecutor:
-    """Return a pool of ``count`` threads, all started, each of which is torch's only one for what it does.
+    """Return a pool of ``count`` started threads, each limited to one torch thread.
 
-    Without this OpenMP would start a team of threads for each of them: more than there are cores.
+    Otherwise OpenMP would start a team of threads for each worker, more than there are cores.
 
     Args:
-        count: of threads.
-        name: begins the name of each.
+        count: number of threads.
+        name: prefix of the threads' names.
 
     Raises:
-        RuntimeError: the system has no more threads.
+        RuntimeError: the system cannot start more threads.
     """
     started = threading.Barrier(count + 1)
 
     def begin() -> None:
-        torch.get_num_threads()  # takes over the caller's number, which would else happen later
+        torch.get_num_threads()  # applies the caller's number now, which would otherwise happen later
         torch.set_num_threads(1)
         with contextlib.suppress(threading.BrokenBarrierError):
             started.wait()
@@ -41,6 +41,6 @@ def serial_threads(count: int, name: str) -> ThreadPoolExecutor:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
         finally:
-            # torch keeps a number for each thread, and one for those to come: only that was lost.
+            # set_num_threads in the workers also changed torch's default for new threads: restore it.
             torch.set_num_threads(of_caller)
     return pool

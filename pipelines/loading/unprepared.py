@@ -1,7 +1,7 @@
-"""Clips straight from unprepared videos: every window of each, enumerated and decoded by DALI's reader.
+"""Clips from unprepared videos: DALI's reader enumerates and decodes every window of each video.
 
-For long videos that nobody wants to transcode first. It decodes at full resolution, and on a CPU
-only VP8, VP9 and MJPEG, so a store is faster wherever videos are used more than once.
+This is for long videos that are not worth transcoding first. It decodes at full resolution, and on a CPU only
+VP8, VP9 and MJPEG. A store is faster if videos are used more than once.
 """
 
 import gc
@@ -25,30 +25,31 @@ from pipelines.prepare.orientation import UPRIGHT, orientation_of
 
 
 class ReaderLoader(BatchLoader):
-    """Iterates without end over shuffled windows of video files; a context manager.
+    """Iterates endlessly over shuffled windows of video files. A context manager.
 
     A window of T frames at stride s begins every ``plan.step`` frames of a video, as long as T * s frames
-    are left (DALI's rule: one video of fewer frames gives none). Frames are stretched to ``plan.size`` and
-    cropped and flipped at random, by a hash of (seed, sample); the order is DALI's, by the seed. A broken
-    video ends the run: DALI's reader replaces no clips, and reports neither its bytes nor its queue.
+    are left (DALI's rule: a video with fewer frames has no window). Frames are stretched to ``plan.size``,
+    then cropped and flipped at random by a hash of (seed, sample). DALI shuffles the windows with the seed. A
+    damaged video ends the run: DALI's reader replaces no clips. It reports neither bytes read nor queue
+    depth.
 
     Args:
-        videos: Files.
-        plan: Which windows, and how they become clips.
-        batch: Clips in a batch.
-        device: Where tensors are wanted.
-        share: Which part of the windows to read.
+        videos: Video files.
+        plan: The windows, crops and flips.
+        batch: Clips per batch.
+        device: The device of the tensors.
+        share: The part of the windows to read.
         options: Threads and prefetch.
-        first: Batches that went before; with ``position`` the windows continue behind them.
-        position: What ``position()`` of a loader over the same files returned after ``first`` batches.
+        first: Number of batches already delivered. With ``position``, the windows continue after them.
+        position: The result of ``position()`` of a loader over the same files after ``first`` batches.
 
     Attributes:
-        windows: Windows of all the videos, over all ranks.
-        stats: What the loader has done so far.
+        windows: Number of windows of all videos, over all ranks.
+        stats: The loader's statistics so far.
 
     Raises:
-        FastrotError: DALI is not installed or cannot read the videos, or would show one of them otherwise
-            than a player: it has to be turned or mirrored.
+        FastrotError: DALI is not installed or cannot read the videos, or a video has a display matrix that
+            rotates or mirrors it, which DALI ignores.
     """
 
     def __init__(
@@ -72,10 +73,10 @@ class ReaderLoader(BatchLoader):
         if reasons:
             path, reason = reasons[0]
             raise FastrotError(
-                f"DALI's reader cannot take {len(reasons)} of {len(videos)} videos as they are, such as "
-                f"{path}: {reason}. Prepare the videos (fastrot prepare) and train on the store"
+                f"DALI's reader cannot use {len(reasons)} of {len(videos)} videos, such as {path}: {reason}. "
+                "Prepare the videos (`fastrot prepare`) and train on the store."
             )
-        # DALI continues where a pipeline was whose checkpoint it is given.
+        # Given a checkpoint, DALI resumes at its position.
         checkpoint = {"checkpoint": position} if position else {}
         try:
             with new_pipeline(
@@ -86,8 +87,8 @@ class ReaderLoader(BatchLoader):
             self.windows = int(self._pipeline.reader_meta("reader")["epoch_size"])
         except RuntimeError as error:
             raise FastrotError(
-                f"DALI's reader cannot use the videos, such as {videos[0]}: {_first_line(error)}; "
-                "prepare them (fastrot prepare) and train on the store"
+                f"DALI's reader cannot use the videos, such as {videos[0]}: {_first_line(error)}. "
+                "Prepare them (`fastrot prepare`) and train on the store."
             ) from None
 
     def __next__(self) -> Batch:
@@ -110,7 +111,7 @@ class ReaderLoader(BatchLoader):
         )
 
     def position(self) -> bytes:
-        """Return DALI's own account of where its reader is after the last batch."""
+        """Return DALI's checkpoint of its reader after the last batch."""
         return bytes(self._pipeline.checkpoint())
 
     def _samples(self, number: int) -> NDArray[np.int64]:
@@ -127,7 +128,7 @@ class ReaderLoader(BatchLoader):
         """Free DALI's memory."""
         self._handover.close()
         self._pipeline = None
-        gc.collect()  # DALI's pipeline refers to itself
+        gc.collect()  # DALI's pipeline has a reference cycle
 
 
 def define_windows(
@@ -138,11 +139,11 @@ def define_windows(
     share: Share,
     device: torch.device,
 ) -> None:
-    """Define the graph of every window of the files, endless and shuffled, within ``new_pipeline``.
+    """Define the graph that reads shuffled windows of the files endlessly. Call within ``new_pipeline``.
 
-    Its outputs are the clips, (B, T, crop, crop, 3), and the number of each one's file, (B, 1) int32;
-    ``feed`` returns (corner, flip), (B, 2) int32 and (B,) int32. The codecs must be those that DALI decodes
-    on the device (on a CPU: VP8, VP9 and MJPEG).
+    Its outputs are the clips, (B, T, crop, crop, 3), and the index of each clip's file, (B, 1) int32.
+    ``feed`` returns (corner, flip), (B, 2) int32 and (B,) int32. DALI must be able to decode the files'
+    codecs on the device (on a CPU: VP8, VP9 and MJPEG).
     """
     from nvidia.dali import fn, types
 
@@ -172,22 +173,22 @@ def define_windows(
 
 
 def _why_unfit(path: Path) -> str | None:
-    """Return why DALI would not show a video as a player does, or None; decodes its first frame."""
+    """Return why DALI cannot decode a video as a player shows it, or None. Decodes the first frame."""
     try:
         with av.open(str(path)) as container:
             frame = next(Decoder(container).frames(), None)
             if frame is None:
-                return "it has no decodable video frame"
+                return "no decodable video frame"
             if orientation_of(frame) != UPRIGHT:
-                return "its display matrix turns or mirrors the picture, which DALI does not do"
+                return "its display matrix rotates or mirrors the picture, which DALI ignores"
     except av.FFmpegError as error:
-        return f"FFmpeg cannot decode it: {error.strerror}"
+        return f"FFmpeg cannot decode the file: {error.strerror}"
     except FastrotError as error:
         return str(error)
     return None
 
 
 def _first_line(error: Exception) -> str:
-    """Return the line of DALI's long message that says what happened."""
+    """Return the line of DALI's long message that describes the error."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return next((line for line in lines if "Error" in line or "Assert" in line), lines[0])

@@ -1,1 +1,1 @@
-"""The on-disk store: shards, manifest, checksums, and the tools that look after them."""
+"""The on-disk store: shards, manifest and checksums, and their maintenance."""

@@ -1,4 +1,4 @@
-"""What a store's codec means for sizes, qualities and decoders: one table for all that ask."""
+"""The codecs of a store, with their sizes, qualities and decoders."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,12 @@ from pipelines.errors import UsageError
 
 @dataclass(frozen=True)
 class Codec:
-    """One way to keep a video's frames.
+    """A format in which a store keeps frames.
 
-    ``suffix`` is that of a shard; ``video`` tells whole encoded files from single frames. ``quality``
-    is the default on FFmpeg's scale for the codec (lower is better), and ``qualities`` its ends; None
-    where nothing is lost. ``least`` is the smallest frame that NVDEC decodes, in pixels.
+    ``suffix`` is the suffix of a shard. ``video`` is True for whole encoded files, False for single frames.
+    ``quality`` is the default on FFmpeg's scale for the codec (lower is better; None if lossless), and
+    ``qualities`` are the ends of the scale. ``least`` is the side in pixels of the smallest frame that NVDEC
+    decodes, ``even`` whether sides must be even, and ``on_cpu`` whether DALI decodes it on a CPU.
     """
 
     suffix: str
@@ -26,7 +27,7 @@ class Codec:
 CODECS = {
     "raw": Codec(suffix="npy"),
     "mjpeg": Codec(suffix="mjpeg", quality=2, qualities=(1, 31)),
-    # NVDEC: width from 48 and height from 16 for H.264, 128 for both with VP9. 4:2:0 needs even sides.
+    # NVDEC's minimum is 48x16 for H.264 and 128x128 for VP9. 4:2:0 needs even sides.
     "h264": Codec(
         suffix="mp4s", video=True, quality=18, qualities=(0, 51), least=48, even=True, on_cpu=False
     ),
@@ -35,29 +36,29 @@ CODECS = {
 
 
 def check_size(name: str, size: int) -> None:
-    """Refuse frames that NVDEC would not decode, before hours are spent on encoding them.
+    """Reject a frame size that NVDEC cannot decode, before spending hours on encoding.
 
     Raises:
-        UsageError: ``size`` x ``size`` pixels do not suit the codec.
+        UsageError: the codec does not support frames of ``size`` x ``size`` pixels.
     """
     codec = CODECS[name]
     if size < codec.least:
         raise UsageError(
-            f"--size is {size}, but GPUs decode {name} only from {codec.least} pixels: "
+            f"--size is {size}, but GPUs decode {name} only from {codec.least} pixels up: "
             f"choose --size {codec.least} or more, or --codec mjpeg or raw"
         )
     if codec.even and size % 2:
         raise UsageError(
-            f"--size is {size}, but {name} is stored with halved colour (4:2:0), which needs an even "
-            f"number: choose --size {size + 1}, or --codec mjpeg or raw"
+            f"--size is {size}, but {name} uses subsampled colour (4:2:0), which needs an even size: "
+            f"choose --size {size + 1}, or --codec mjpeg or raw"
         )
 
 
 def check_quality(name: str, quality: int | None) -> int | None:
-    """Return the quality to encode with: the given one, or the codec's default.
+    """Return the given encoding quality, or the codec's default.
 
     Raises:
-        UsageError: the codec has no such quality.
+        UsageError: the quality is out of range.
     """
     codec = CODECS[name]
     if quality is None or codec.quality is None:
@@ -65,7 +66,7 @@ def check_quality(name: str, quality: int | None) -> int | None:
     best, worst = codec.qualities
     if not best <= quality <= worst:
         raise UsageError(
-            f"--quality is {quality}; of {name} it goes from {best} (best) to {worst} (smallest), "
-            f"usually {codec.quality}"
+            f"--quality is {quality}, but {name} supports {best} (best) to {worst} (smallest files): "
+            f"the default is {codec.quality}"
         )
     return quality

@@ -1,8 +1,7 @@
-"""Which video is which: a file's identity, by which a later ``prepare`` knows what was replaced.
+"""The identity of a video file, by which a later ``prepare`` detects replaced files.
 
-A video is identified by its name, its file's size, and a hash of the file's first and last 64 kB.
-Comparing 480,000 files must be cheap: where the folder, size and modification time are those of the
-last run, nothing is read.
+A video is identified by its name, its file's size, and a hash of the file's first and last 64 kB. To make
+comparing 480,000 files cheap, a file is not read if its folder, size and modification time are unchanged.
 """
 
 import errno
@@ -14,9 +13,9 @@ from pathlib import Path
 from pipelines.errors import FastrotError, UnreadableError
 
 HASHED_BYTES = 65536
-"""Bytes hashed at each end of a file."""
+"""Number of bytes hashed at each end of a file."""
 
-# Errors of the machine or of a whole mount: the next file would meet them too.
+# Errors of the machine or of a whole mount, which would affect other files too.
 _OF_THE_MACHINE = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
     | {errno.ESTALE, errno.ENOTCONN, errno.ENODEV}
@@ -26,14 +25,15 @@ _OF_THE_MACHINE = frozenset(
 
 @dataclass(frozen=True)
 class Origin:
-    """The file that a video was made of.
+    """The file that a video was made from.
 
     Attributes:
-        source: the data set's folder, absolute and without links, where it was seen last.
+        source: the data set's folder where the file was last seen, absolute and without links.
         bytes: the file's size.
         mtime_ns: its modification time in nanoseconds.
-        hash: BLAKE2b-128 of its first and last ``HASHED_BYTES``, hexadecimal; "-" of what is no file.
-        before: other folders where it was seen with the same content: copies and other mounts.
+        hash: BLAKE2b-128 of its first and last ``HASHED_BYTES``, hexadecimal; "-" if it is not a regular
+            file.
+        before: other folders where it was seen with the same content, such as copies and other mounts.
     """
 
     source: str
@@ -44,31 +44,31 @@ class Origin:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The folders where it was seen."""
+        """All folders where the file was seen."""
         return (self.source, *self.before)
 
     @property
     def content(self) -> tuple[int, str]:
-        """What is equal for two files of the same content, wherever they lie: size and hash."""
+        """Size and hash, which are equal for two files with the same content."""
         return self.bytes, self.hash
 
     def seen_before(self, old: "Origin") -> "Origin":
-        """Return this origin with the folders of ``old``, one of the same content, as those before."""
+        """Return this origin with the folders of ``old``, which has the same content, as ``before``."""
         return replace(self, before=tuple(each for each in old.sources if each != self.source))
 
     def to_text(self) -> str:
-        """Return the text that a manifest keeps: size, time, hash, and folders apart by NUL.
+        """Return the text stored in a manifest: size, time, hash, and folders separated by NUL.
 
-        One text, because every reader of a manifest parses it: an object a line would take twice as long.
+        It is one string because parsing a JSON object per line would take twice as long.
         """
         return f"{self.bytes} {self.mtime_ns} {self.hash} " + "\0".join(self.sources)
 
     @classmethod
     def from_text(cls, text: str) -> "Origin":
-        """Return the origin of a manifest's text.
+        """Parse the text stored in a manifest.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the text is not a valid origin.
         """
         size, mtime_ns, digest, sources = text.split(" ", 3)
         source, *before = sources.split("\0")
@@ -77,7 +77,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Sighting:
-    """A file as a stat shows it, before anything of it is read."""
+    """A file's metadata, read without reading its content."""
 
     path: Path
     source: str
@@ -86,12 +86,12 @@ class Sighting:
     regular: bool
 
     def looks_like(self, known: Origin) -> bool:
-        """Whether size, modification time and one of the folders are those of ``known``."""
+        """Return whether size, modification time and one of the folders match ``known``."""
         same = (self.bytes, self.mtime_ns) == (known.bytes, known.mtime_ns)
         return same and self.source in known.sources
 
     def origin(self) -> Origin:
-        """Read both ends of the file (not of a pipe, which would wait for ever) and hash them.
+        """Read and hash both ends of a regular file (reading a pipe could block forever).
 
         Raises:
             OSError: the file cannot be read.
@@ -107,10 +107,10 @@ class Sighting:
 
 
 def sight(path: Path, source: str) -> Sighting:
-    """Look at a file without reading it.
+    """Return a file's metadata without reading the file.
 
     Raises:
-        OSError: it is absent or cannot be reached.
+        OSError: the file is missing or cannot be accessed.
     """
     status = path.stat()
     return Sighting(
@@ -119,9 +119,9 @@ def sight(path: Path, source: str) -> Sighting:
 
 
 def find_fault(path: Path) -> OSError | None:
-    """Read a file to its end; return the system's error, or None where every byte can be read.
+    """Read a whole file, and return the system's error, or None if every byte can be read.
 
-    Tells a file with bad content from a file that cannot be had, whatever a decoder said of it.
+    This distinguishes a file with damaged content from one that the system cannot read.
     """
     try:
         if stat.S_ISREG(path.stat().st_mode):
@@ -134,16 +134,16 @@ def find_fault(path: Path) -> OSError | None:
 
 
 def unreadable(error: OSError, path: Path) -> FastrotError:
-    """Return the reason to reject a file that cannot be read.
+    """Return the reason for rejecting a file that cannot be read.
 
-    It is an UnreadableError, at which ``prepare`` stops, where the files after it would be rejected wrongly
-    too: for too many open files, a lost mount, a folder that is gone.
+    It is an UnreadableError, at which ``prepare`` stops, if other files would be wrongly rejected too: too
+    many open files, a lost mount, or a deleted folder.
     """
     if error.errno not in _OF_THE_MACHINE and path.parent.exists():
-        return FastrotError(f"it cannot be read: {error.strerror}")
+        return FastrotError(f"the file cannot be read: {error.strerror}")
     hint = ": raise `ulimit -n`" if error.errno == errno.EMFILE else ""
     return UnreadableError(
-        f"{path} cannot be read ({error.strerror}{hint}), nor can other videos probably: "
-        "prepare stops. What is in the store is safe; run the same command again",
+        f"{path} cannot be read ({error.strerror}{hint}). Other videos are probably affected too, so "
+        "prepare stops. The store is intact: fix the cause and run the same command again.",
         error.errno,
     )

@@ -1,4 +1,4 @@
-"""The JSON-lines files of a store, which a killed writer may leave with half a line at the end."""
+"""The JSON-lines files of a store. A killed writer may leave an incomplete last line."""
 
 import json
 import os
@@ -11,38 +11,37 @@ from pipelines.errors import FastrotError
 
 
 def line_files(store: Path, kind: str) -> list[Path]:
-    """Return the files of the ``kind`` "manifest" or "rejected": the store's own, then one a part.
+    """Return the files of ``kind`` "manifest" or "rejected": the store's main file, then one per part.
 
-    Parts are what ``fastrot prepare --shard i/n`` writes, such as manifest-1of8.jsonl.
+    Parts are written by ``fastrot prepare --shard i/n``, such as manifest-1of8.jsonl.
     """
     return [store / f"{kind}.jsonl", *sorted(store.glob(f"{kind}-*of*.jsonl"))]
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSON-lines file, each of which has a "name"; nothing if the file is absent.
+    """Yield the objects of a JSON-lines file, each with a "name". Yield nothing if the file does not exist.
 
-    A last line without its end is what a killed writer leaves: it is skipped, since its bytes were never
-    promised.
+    An incomplete last line, left by a killed writer, is skipped: its video was never committed.
 
     Raises:
-        FastrotError: a line is not JSON, or not such an object; names it.
+        FastrotError: a line is not JSON, or not an object with a name. The message names the line.
     """
     for number, chunk in _line_chunks(path):
         try:
-            # One call for many lines: a manifest may have a million.
+            # One call for many lines is faster: a manifest may have a million.
             lines = json.loads(b"[" + b",".join(chunk) + b"]")
         except ValueError:
             lines = [_value(line) for line in chunk]
         for line_number, line in enumerate(lines, number):
             if not (isinstance(line, dict) and isinstance(line.get("name"), str)):
                 raise FastrotError(
-                    f"{path}, line {line_number}, is not an object with a name: it is damaged"
+                    f"{path}, line {line_number}: damaged, expected a JSON object with a name"
                 )
             yield line
 
 
 def _value(line: bytes) -> Any:
-    """Return a line's value, None where it is not JSON."""
+    """Return a line's value, or None if it is not JSON."""
     try:
         return json.loads(line)
     except ValueError:
@@ -51,7 +50,7 @@ def _value(line: bytes) -> Any:
 
 @contextmanager
 def refusing_damage(what: Path | str) -> Iterator[None]:
-    """Raise FastrotError, which says that ``what`` is damaged, where a value has an impossible form."""
+    """Convert errors caused by malformed values into a FastrotError that reports ``what`` as damaged."""
     try:
         yield
     except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
@@ -59,7 +58,7 @@ def refusing_damage(what: Path | str) -> Iterator[None]:
 
 
 def _line_chunks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield (number of the first line, whole lines) of a file, a few thousand lines at a time."""
+    """Yield (number of the first line, complete lines) of a file, a few thousand lines at a time."""
     if not path.exists():
         return
     with path.open("rb") as file:
@@ -73,7 +72,7 @@ def _line_chunks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def open_lines(path: Path) -> BinaryIO:
-    """Open a JSON-lines file for appending, after cutting off a last line without its end."""
+    """Open a JSON-lines file for appending, and remove an incomplete last line."""
     file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
     data = file.read()
     file.truncate(data.rfind(b"\n") + 1)
@@ -81,10 +80,12 @@ def open_lines(path: Path) -> BinaryIO:
 
 
 def append_lines(file: BinaryIO, values: Sequence[dict[str, Any]]) -> None:
-    """Append objects to a file of ``open_lines`` and sync it: a crash leaves whole lines and half a last one.
+    """Append objects to a file opened with ``open_lines``, and sync it.
+
+    A crash leaves complete lines, followed by at most one incomplete line.
 
     Raises:
-        OSError: the disk is full, for example; the file is what it was.
+        OSError: the file cannot be written, for example because the disk is full. It is left unchanged.
     """
     start = file.seek(0, os.SEEK_END)
     view = memoryview(b"".join(json.dumps(value).encode() + b"\n" for value in values))
@@ -92,6 +93,6 @@ def append_lines(file: BinaryIO, values: Sequence[dict[str, Any]]) -> None:
         while view:
             view = view[file.write(view) :]
     except OSError:
-        file.truncate(start)  # half a line would spoil the next one
+        file.truncate(start)  # the next line would be appended to an incomplete one
         raise
     os.fdatasync(file.fileno())

@@ -1,4 +1,4 @@
-"""Care of a store: verify checksums, merge what several nodes wrote, take a video out again."""
+"""Store maintenance: verify checksums, drop damaged videos, merge parts, extract a video."""
 
 import contextlib
 import difflib
@@ -25,20 +25,20 @@ from pipelines.store.writing import lock
 
 VERIFY_FILES = 8
 _REFUSED = (
-    "This is no damage that could be told from a missing disk, so nothing is dropped: mend the cause. If the "
-    "file is lost for good, put an empty one in its place, and --fix drops its videos"
+    "This may be a missing disk rather than damage, so no video is dropped: fix the cause. If the file is lost
+    " "for good, replace it with an empty file, and --fix drops its videos."
 )
 
 
 def verify(
     store: Store, *, threads: int = 2, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[tuple[str, str]]:
-    """Read every video and yield (name, reason) of those whose bytes are not what was written.
+    """Read every video, and yield (name, reason) of those whose bytes differ from what was written.
 
-    They are read in the order in which they lie in the shards, so that few files are open.
+    Videos are read in the order of the shards, so that few files are open.
 
     Raises:
-        UnreadableError: the system refuses to read a file, which says nothing about its bytes.
+        UnreadableError: the system cannot read a file, whose content may be intact.
     """
     files = ShardFiles(VERIFY_FILES)
 
@@ -48,7 +48,7 @@ def verify(
             found = crc32(data.data)
             if found != store.crc32[video]:
                 return (
-                    f"its checksum is {found:08x}, the manifest has {int(store.crc32[video]):08x}"
+                    f"its checksum is {found:08x}, expected {int(store.crc32[video]):08x}"
                 )
             return _check_frames(store, files, video, data)
         except UnreadableError as error:
@@ -68,7 +68,7 @@ def verify(
 
 
 def _check_frames(store: Store, files: ShardFiles, video: int, data: Bytes) -> str | None:
-    """Compare a video, whose bytes are whole, with the files of its frames' offsets and checksums."""
+    """Compare an intact video with the files of its frames' offsets and checksums."""
     count = int(store.frames[video])
     if store.codec == "raw":
         frames = np.split(data, count)
@@ -85,15 +85,15 @@ def _check_frames(store: Store, files: ShardFiles, video: int, data: Bytes) -> s
     except UnreadableError:
         raise
     except FastrotError as error:
-        return f"its frames are whole, but not their checksums: {error}"
+        return f"its frames are intact, but their stored checksums are not: {error}"
     return None
 
 
 def drop(store: Store, broken: dict[str, str]) -> None:
-    """Take videos out of the manifests and list them, with their reasons, as rejected.
+    """Remove videos from the manifests, and list them as rejected with their reasons.
 
-    Their bytes stay in the shards. ``prepare --retry-rejected`` makes them again, and so does a plain
-    ``prepare`` when their file has changed.
+    Their bytes stay in the shards. ``prepare --retry-rejected`` prepares them again, and so does a plain
+    ``prepare`` if their file has changed.
     """
     with _every_part_locked(store.path):
         origins = {line["name"]: line.get("origin") for line in current_lines(store.path)}
@@ -114,15 +114,15 @@ def _write_lines(path: Path, lines: Iterable[Line]) -> None:
 
 
 def merge(path: Path) -> int:
-    """Make one manifest of those that ``prepare --shard i/n`` wrote; return how many were merged.
+    """Merge the manifests written by ``prepare --shard i/n`` into one, and return how many were merged.
 
-    Superseded lines are left out, also where there are no parts; the bytes of replaced videos stay in their
-    shards. The shards stay where they are. Run it when every part is done; killed, it can be run again.
+    Superseded lines are removed, even if there are no parts. The shards do not change and keep the bytes of
+    replaced videos. Run it when all parts are complete. If it is killed, it can be run again.
 
     Raises:
-        FastrotError: the folder is no store, or cannot be written.
+        FastrotError: the folder is not a store, or cannot be written.
     """
-    Store.open(path)  # refuses what is no store, or damaged
+    Store.open(path)  # raises if it is not a store, or damaged
     parts = line_files(path, "manifest")[1:]
     with _every_part_locked(path):
         rejected = list(itertools.chain.from_iterable(rejections(path).values()))
@@ -138,7 +138,7 @@ def merge(path: Path) -> int:
 
 @contextlib.contextmanager
 def _every_part_locked(path: Path) -> Iterator[None]:
-    """Keep every writer of a store away while its manifests are rewritten."""
+    """Lock out all writers of a store while its manifests are rewritten."""
     parts = [file.stem.removeprefix("manifest-") for file in line_files(path, "manifest")[1:]]
     with contextlib.ExitStack() as locks:
         for part in ["", *parts]:
@@ -147,20 +147,20 @@ def _every_part_locked(path: Path) -> Iterator[None]:
 
 
 def extract(store: Store, name: str, out: Path) -> Path:
-    """Write one video of a store as a file that players play, and return its path.
+    """Write one video of a store as a playable file, and return its path.
 
-    ``out`` is a folder, or a file's path without the suffix: .mp4 for h264 and vp9 and .avi for mjpeg,
-    both with the stored packets untouched, .mkv with lossless FFV1 for raw.
+    ``out`` is a folder, or a file's path without the suffix. The suffix is .mp4 for h264 and vp9 and .avi for
+    mjpeg, both with the stored packets unchanged, and .mkv with lossless FFV1 for raw.
 
     Raises:
         UsageError: the store has no such video.
-        FastrotError: it cannot be read or written, or the file is there already.
+        FastrotError: the video cannot be read or written, or the file already exists.
     """
     video = find(store, name)
     suffix = {"raw": ".mkv", "mjpeg": ".avi"}.get(store.codec, ".mp4")
     target = out / (Path(name).stem + suffix) if out.is_dir() else out.with_name(out.name + suffix)
     if target.exists():
-        raise FastrotError(f"{target} is there already: choose another place by --out")
+        raise FastrotError(f"{target} already exists: choose another path with --out")
     with replacing(target) as temporary:
         if CODECS[store.codec].video:
             temporary.write_bytes(ShardFiles().read_video(store, video).tobytes())
@@ -172,13 +172,17 @@ def extract(store: Store, name: str, out: Path) -> Path:
 
 
 def find(store: Store, name: str) -> int:
-    """Return the index of the video ``name``; UsageError that names a near one if there is none."""
+    """Return the index of the video ``name``.
+
+    Raises:
+        UsageError: the store has no such video. The message suggests a similar name.
+    """
     names = [store.name(i) for i in range(len(store))]
     if name in names:
         return names.index(name)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise UsageError(f"{store.path} has no video {name!r}{hint} (fastrot store ls lists them)")
+    raise UsageError(f"{store.path} has no video {name!r}{hint} (list them with `fastrot store ls`)")
 
 
 def _write_packets(store: Store, video: int, path: Path) -> None:
@@ -204,7 +208,7 @@ def _write_lossless(store: Store, video: int, path: Path) -> None:
     with av.open(str(path), "w", format="matroska") as container:
         stream = container.add_stream("ffv1", rate=rate)
         stream.width = stream.height = store.size
-        stream.pix_fmt = "bgr0"  # FFV1 keeps 8-bit RGB in this form only
+        stream.pix_fmt = "bgr0"  # the only 8-bit RGB format of FFV1
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
         container.mux(stream.encode(None))

@@ -1,7 +1,7 @@
-"""Which lines of a store's manifests and lists of rejected videos count.
+"""Selects the current lines of a store's manifests and lists of rejected videos.
 
-Manifests are appended to. A line supersedes an older one of the same name, in whichever part's
-manifest that is, by a higher ``revision`` (0 where a line has none).
+Manifests are append-only. A line supersedes another line of the same name, in any part's manifest, if its
+``revision`` is higher (0 if absent).
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,9 @@ Line = dict[str, Any]
 
 
 def newest(names: Sequence[str], revisions: Sequence[int]) -> list[int]:
-    """Return the indices of the lines that count, one a name, in the order of names.
+    """Return the indices of the current lines, one per name, sorted by name.
 
-    Of equal revisions the last one counts. A merge that was killed leaves a line in two manifests;
-    both say the same.
+    Of equal revisions, the last one is used. A killed merge leaves the same line in two manifests.
     """
     chosen: list[int] = []
     for i in sorted(range(len(names)), key=names.__getitem__):
@@ -30,17 +29,17 @@ def newest(names: Sequence[str], revisions: Sequence[int]) -> list[int]:
 
 
 def origin_of(line: Line) -> Origin | None:
-    """Return the file of a line, None where it has none.
+    """Return the origin in a line, or None if it has none.
 
     Raises:
-        ValueError, AttributeError: the line's origin has a form that no writer writes.
+        ValueError, AttributeError: the line's origin is malformed.
     """
     text = line.get("origin")
     return None if text is None else Origin.from_text(text)
 
 
 def current_lines(store: Path) -> list[Line]:
-    """Return the lines of all manifests of a store that count, in the order of names.
+    """Return the current lines of all manifests of a store, sorted by name.
 
     Raises:
         FastrotError: a manifest is damaged.
@@ -56,9 +55,9 @@ def current_lines(store: Path) -> list[Line]:
 
 
 def rejections(store: Path) -> dict[str, list[Line]]:
-    """Return the lines of rejected videos by name, the newest last: one for each content that a name had.
+    """Return the lines of rejected videos by name, the newest last, one for each content of that name.
 
-    Lines of earlier versions have no "origin"; they count where no other line of the name does.
+    Lines of earlier versions have no "origin". They are used only if the name has no other lines.
 
     Raises:
         FastrotError: a line is damaged.

@@ -1,13 +1,13 @@
-"""The on-disk store, read side: a few large shards and a manifest with one line per video.
+"""Reading a store: a few large shards and a manifest with one line per video.
 
 A store is a folder::
 
-    store.json        what was asked for: codec, size, frames, classes (see Settings)
+    store.json        settings: codec, size, frames, classes (see Settings)
     manifest.jsonl    a line per video: name, shard, offset, bytes, frames, label, splits, checksum, origin
     rejected.jsonl    a line per rejected video: name, reason, origin
     shards/           the pixels; a checksum of each frame (raw, mjpeg); for mjpeg the frames' offsets
 
-Half a million small files would drown a file system; a few large ones do not.
+File systems handle a few large files better than half a million small ones.
 """
 
 import json
@@ -28,21 +28,21 @@ Fit = Literal["stretch", "crop"]
 FITS: tuple[Fit, ...] = get_args(Fit)
 FORMAT = 2
 FORMATS = (1, FORMAT)
-"""Formats that are read and written to. Stores of format 1 have no checksums of single frames."""
+"""Supported formats. Stores of format 1 have no checksums of single frames."""
 
 MAX_SIZE = 8192
-"""The largest side of frames in pixels: a store.json with more is damaged."""
+"""The largest frame size in pixels. A store.json with a larger size is damaged."""
 ALL = "all"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a store holds, fixed when it is made.
+    """The settings of a store, fixed when it is created.
 
-    ``frames`` is the number that each video is evenly down-sampled to, None for all of them;
-    ``size`` is the side of the square frames in pixels; ``classes`` names the labels in their order;
-    ``codec`` is a key of ``codecs.CODECS`` and ``quality`` on its scale, None where nothing is lost;
-    ``fit`` says how frames became square: ``stretch`` (the paper's) or ``crop``.
+    ``frames`` is the number of evenly spaced frames kept of each video, or None for all.
+    ``size`` is the side of the square frames in pixels, ``classes`` the class names in the order of labels,
+    ``codec`` a key of ``codecs.CODECS``, and ``quality`` a value on its scale, or None if lossless.
+    ``fit`` is how frames were made square: ``stretch`` (as in the paper) or ``crop``.
     """
 
     codec: str
@@ -60,36 +60,40 @@ class Settings:
 
     @property
     def frame_checksums(self) -> bool:
-        """Whether shards of single frames have a file of the frames' checksums beside them."""
+        """Whether each shard has a file with the frames' checksums next to it."""
         return self.format >= 2 and not CODECS[self.codec].video
 
     def _check(self) -> None:
-        """Raise ValueError where a value cannot be one that a writer of ours wrote."""
+        """Raise ValueError if a value is invalid."""
         if type(self.size) is not int or not 0 < self.size <= MAX_SIZE:
-            raise ValueError(f"size is {self.size!r}: frames have 1 to {MAX_SIZE} pixels a side")
+            raise ValueError(f"size is {self.size!r}, expected 1 to {MAX_SIZE} pixels")
         if self.frames is not None and (type(self.frames) is not int or self.frames < 1):
-            raise ValueError(f"frames is {self.frames!r}")
+            raise ValueError(f"frames is {self.frames!r}, expected null or at least 1")
         if not all(isinstance(name, str) for name in self.classes):
-            raise ValueError("classes must be texts")
+            raise ValueError("classes must be strings")
         if self.codec not in CODECS:
-            raise ValueError(f"codec is {self.codec!r}; known are {', '.join(CODECS)}")
+            raise ValueError(f"codec is {self.codec!r}, expected one of {', '.join(CODECS)}")
 
     @classmethod
     def read(cls, path: Path) -> "Settings":
-        """Read store.json in the store ``path``; FastrotError if it is absent or of another format."""
+        """Read store.json in the store ``path``.
+
+        Raises:
+            FastrotError: the file is missing, unreadable, damaged or of another format.
+        """
         file = path / "store.json"
         try:
             values = json.loads(file.read_text())
         except FileNotFoundError:
             hint = "" if path.exists() else " (no such folder)"
             raise FastrotError(
-                f"{path} is not a store{hint}: make one with `fastrot prepare SOURCE --out {path}`"
+                f"{path} is not a store{hint}: create one with `fastrot prepare SOURCE --out {path}`"
             ) from None
         except (OSError, ValueError) as error:
             raise FastrotError(f"{file} cannot be read: {error}") from None
         if not isinstance(values, dict) or values.get("format") not in FORMATS:
             raise FastrotError(
-                f"{file} is not of store format {FORMAT} (or 1): prepare the store again"
+                f"{file} does not have store format {FORMAT} or 1: prepare the store again"
             )
         with refusing_damage(file):
             values["classes"] = tuple(values["classes"])
@@ -100,12 +104,12 @@ class Settings:
 
 @dataclass
 class Record:
-    """One video of the manifest.
+    """One video in the manifest.
 
-    ``offset`` and ``bytes`` are its range in the shard; ``index`` is the number of its first frame among
-    the shard's frames, which is also its place in the shard's file of frame offsets (mjpeg).
-    ``origin`` describes the file that it was made of (text of an ``identity.Origin``; None in stores of
-    earlier versions). A line of a higher ``revision`` supersedes lower ones of its name.
+    ``offset`` and ``bytes`` are its range in the shard. ``index`` is the index of its first frame among the
+    shard's frames, and in the shard's file of frame offsets (mjpeg). ``origin`` describes the file that it
+    was made from (the text of an ``identity.Origin``, None in stores of earlier versions). A line with a
+    higher ``revision`` supersedes lower ones of the same name.
     """
 
     name: str
@@ -126,10 +130,10 @@ _MOST_BYTES = 2**60
 
 
 def check_place(store: Path, shard: Any) -> None:
-    """Refuse a shard that is not a file of its own in the store's folder, whatever the manifest says.
+    """Reject a shard that is not directly in the store's folder "shards".
 
     Raises:
-        FastrotError: the name, or a link, leads elsewhere.
+        FastrotError: the name, or a link, leads outside that folder.
     """
     folder = (store / "shards").resolve()
     places = {store.resolve() / "shards"}
@@ -140,13 +144,13 @@ def check_place(store: Path, shard: Any) -> None:
         if places == {folder}:
             return
     raise FastrotError(
-        f"the manifest of {store} names the shard {shard!r}, which leads out of the store's folder: "
+        f"the manifest of {store} names the shard {shard!r}, which is outside the store's folder: "
         "do not use this store"
     )
 
 
 class _Columns:
-    """The manifest's fields, an array each, in the order of the lines."""
+    """The manifest's fields as one array each, in the order of the lines."""
 
     def __init__(self, classes: tuple[str, ...]):
         self.names: list[str] = []
@@ -176,15 +180,15 @@ class _Columns:
         )
 
     def table(self) -> NDArray[np.int64]:
-        """Return (8, N): shard, offset, bytes, index, frames, crc32, label, set of splits."""
+        """Return (8, N) int64: shard, offset, bytes, index, frames, crc32, label, set of splits."""
         return np.frombuffer(self._numbers, dtype=np.int64).reshape(-1, 8).T
 
 
 class Store:
-    """A prepared store, opened for reading. Videos are in the order of their names, whoever wrote them.
+    """A prepared store, opened for reading. Videos are sorted by name, regardless of which part has them.
 
-    Attributes, each an (N,) array by the video's index: ``shard`` (which of ``shards``), ``offset``,
-    ``bytes`` and ``index`` (see ``Record``), ``frames``, ``crc32``, and ``labels`` (-1: unlabelled).
+    These attributes are (N,) arrays, indexed by video: ``shard`` (an index into ``shards``), ``offset``,
+    ``bytes`` and ``index`` (see ``Record``), ``frames``, ``crc32``, and ``labels`` (-1 if unlabelled).
     """
 
     def __init__(self, path: Path, settings: Settings, columns: _Columns, rejected: int):
@@ -214,7 +218,7 @@ class Store:
         """Open the store in folder ``path``.
 
         Raises:
-            FastrotError: the folder is no store, or its manifest is damaged.
+            FastrotError: the folder is not a store, or its manifest is damaged.
         """
         path = Path(path)
         settings = Settings.read(path)
@@ -223,7 +227,7 @@ class Store:
             with refusing_damage(manifest):
                 for line in read_lines(manifest):
                     columns.add(line)
-        # A video that was rejected and prepared later is in both files.
+        # A video that was first rejected and later prepared is in both files.
         rejected = {
             line["name"] for file in line_files(path, "rejected") for line in read_lines(file)
         }
@@ -234,23 +238,23 @@ class Store:
         return store
 
     def _check_numbers(self) -> None:
-        """Refuse what no writer of ours wrote, before anybody takes memory by these numbers."""
+        """Reject impossible values before memory is allocated from them."""
         wrong = (self.offset < 0) | (self.bytes <= 0) | (self.index < 0) | (self.frames <= 0)
         wrong |= self.offset > _MOST_BYTES - self.bytes
         if self.codec == "raw":
             wrong |= self.bytes != self.frames.astype(np.int64) * self.size**2 * 3
         else:
-            wrong |= self.bytes < self.frames  # no frame takes less than a byte
+            wrong |= self.bytes < self.frames  # each frame has at least one byte
         if wrong.any():
             video = self.name(int(np.flatnonzero(wrong)[0]))
             raise FastrotError(
-                f"the manifest of {self.path} is damaged: video {video!r} cannot have the bytes, frames "
-                "and place that it says"
+                f"the manifest of {self.path} is damaged: the bytes, frames or offset of video {video!r} are "
+                "impossible"
             )
 
     @property
     def codec(self) -> str:
-        """How the frames are stored."""
+        """The codec of the stored frames."""
         return self.settings.codec
 
     @property
@@ -260,11 +264,11 @@ class Store:
 
     @property
     def splits(self) -> dict[str, int]:
-        """The named splits and how many videos each has."""
+        """The number of videos in each named split."""
         counts = np.bincount(self._split_set, minlength=len(self._split_sets))
         total: dict[str, int] = {}
         for names, count in zip(self._split_sets, counts.tolist(), strict=True):
-            for name in names if count else ():  # superseded lines may have had splits of their own
+            for name in names if count else ():  # superseded lines may have had other splits
                 total[name] = total.get(name, 0) + count
         return dict(sorted(total.items()))
 
@@ -276,19 +280,19 @@ class Store:
         return self._names[i]
 
     def splits_of(self, i: int) -> tuple[str, ...]:
-        """Return the splits that video i belongs to."""
+        """Return the splits that contain video i."""
         return self._split_sets[int(self._split_set[i])]
 
     def fps(self, i: int) -> float:
-        """Return the rate of video i's kept frames, in frames a second."""
+        """Return the rate of video i's kept frames, in frames per second."""
         return float(self._fps[i])
 
     def shard_path(self, i: int) -> Path:
-        """Return the file that holds video i."""
+        """Return the shard that contains video i."""
         return self._shard_paths[int(self.shard[i])]
 
     def select(self, split: str) -> NDArray[np.int64]:
-        """Return the videos of a split ("all" for every one), (n,) int64 in the order of names.
+        """Return the indices of the videos of a split ("all" for every video), (n,) int64, sorted by name.
 
         Raises:
             UsageError: the store has no such split.
@@ -298,5 +302,5 @@ class Store:
         wanted = [i for i, names in enumerate(self._split_sets) if split in names]
         if split not in self.splits:
             known = ", ".join([ALL, *self.splits])
-            raise UsageError(f"{self.path} has no split {split!r}; it has: {known}")
+            raise UsageError(f"{self.path} has no split {split!r}: choose one of {known}")
         return np.flatnonzero(np.isin(self._split_set, wanted)).astype(np.int64)

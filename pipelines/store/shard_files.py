@@ -1,4 +1,4 @@
-"""Reads byte ranges of shards by ``pread``, through a bounded number of open files."""
+"""Reads byte ranges of shards with ``pread``, with a limited number of open files."""
 
 import errno
 import functools
@@ -17,11 +17,11 @@ OPEN_FILES = 256
 
 
 class ShardFiles:
-    """Open files by path, the least recently used closed first; safe for several threads.
+    """A thread-safe cache of open files by path, which closes the least recently used first.
 
     Args:
-        most: files that stay open, beside those that threads are reading. An eighth of what the system
-            allows the process (`ulimit -n`) is never exceeded.
+        most: maximum number of files kept open, in addition to those being read. It is capped at an eighth of
+            the process's limit (``ulimit -n``).
     """
 
     def __init__(self, most: int = OPEN_FILES) -> None:
@@ -31,13 +31,13 @@ class ShardFiles:
         self._open = functools.lru_cache(maxsize=most)(_File)
 
     def read(self, path: Path, offset: int, count: int, video: str) -> Bytes:
-        """Return ``count`` bytes from ``offset``; memory is taken only where the file has as many.
+        """Return ``count`` bytes from ``offset``. Memory is allocated only if the file is long enough.
 
         Raises:
-            FastrotError: as ``read_into``.
+            FastrotError: as in ``read_into``.
         """
         try:
-            file = self._open(path)  # held, lest another thread's opening closes it
+            file = self._open(path)  # keeps it open if another thread evicts it
             short = os.fstat(file.descriptor).st_size < offset + count
         except OSError as error:
             raise _unreadable(path, video, error) from None
@@ -48,7 +48,7 @@ class ShardFiles:
         return data
 
     def read_video(self, store: Store, video: int) -> Bytes:
-        """Return all bytes of a video; raises as ``read``."""
+        """Return all bytes of a video. Raises the same errors as ``read``."""
         return self.read(
             store.shard_path(video),
             int(store.offset[video]),
@@ -57,11 +57,11 @@ class ShardFiles:
         )
 
     def read_into(self, path: Path, into: NDArray[np.uint8], offset: int, video: str) -> None:
-        """Fill the contiguous array ``into`` from ``offset``.
+        """Fill the contiguous array ``into`` from ``offset``. Errors name ``video``.
 
         Raises:
-            UnreadableError: the system refuses to open or read the file; names ``video``.
-            FastrotError: the file ends too early; names ``video``.
+            UnreadableError: the system cannot open or read the file.
+            FastrotError: the file is too short.
         """
         view = into.reshape(-1).data
         try:
@@ -77,8 +77,8 @@ class ShardFiles:
 
 def _truncated(path: Path, video: str) -> FastrotError:
     return FastrotError(
-        f"{path} ends before video {video!r} does: it was truncated. "
-        "`fastrot store verify --fix` lists and drops what is lost"
+        f"{path} is truncated: it ends before the end of video {video!r} "
+        "(`fastrot store verify --fix` lists and drops lost videos)"
     )
 
 
@@ -90,7 +90,7 @@ def _unreadable(path: Path, video: str, error: OSError) -> UnreadableError:
 
 
 class _File:
-    """A descriptor that closes when nobody uses it: a thread may still read what the cache evicted."""
+    """A file descriptor, closed when unreferenced: a thread may still read a file that the cache evicted."""
 
     def __init__(self, path: Path):
         self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""One open shard, write side: videos are appended and synced, and what was never promised is cut off."""
+"""Writing a shard: videos are appended and synced, and uncommitted bytes are truncated."""
 
 import io
 import os
@@ -22,9 +22,9 @@ NPY_HEADER_BYTES = 128
 class EncodedVideo:
     """A transcoded video.
 
-    ``data`` are its bytes, or the temporary file that holds them. Where frames are kept one by one (raw,
+    ``data`` is its bytes, or the temporary file that contains them. If frames are stored one by one (raw,
     mjpeg), ``packet_bytes`` are their sizes, (frames,) int64, and ``packet_crc32`` their checksums,
-    (frames,) uint32. ``damaged_frames`` counts the source's frames about which its decoder reported errors.
+    (frames,) uint32. ``damaged_frames`` is the number of source frames with decoder errors.
     """
 
     data: bytes | Path
@@ -36,13 +36,13 @@ class EncodedVideo:
 
     @property
     def size(self) -> int:
-        """How many bytes it has."""
+        """The number of encoded bytes."""
         return self.data.stat().st_size if isinstance(self.data, Path) else len(self.data)
 
 
 @dataclass(frozen=True)
 class Appended:
-    """Where a video lies: its range in the shard, the number of its first frame, and its bytes' CRC-32."""
+    """The location of a video: its range in the shard, the index of its first frame, and its CRC-32."""
 
     offset: int
     bytes: int
@@ -51,9 +51,9 @@ class Appended:
 
 
 class Shard:
-    """One open shard and the files beside it that have a number a frame.
+    """An open shard and its files with one number per frame.
 
-    These are the frames' offsets (uint64, for mjpeg) and their checksums (uint32, for raw and mjpeg).
+    These are the frames' offsets (uint64, for mjpeg) and checksums (uint32, for raw and mjpeg).
     """
 
     def __init__(self, path: Path, settings: Settings):
@@ -69,7 +69,11 @@ class Shard:
         self.frames = 0
 
     def cut(self, last: Record | None) -> None:
-        """Drop whatever lies beyond the last promised video."""
+        """Truncate the files after ``last``, the last video in the manifest.
+
+        Raises:
+            FastrotError: a file is too short for it.
+        """
         self.frames = 0 if last is None else last.index + last.frames
         header = NPY_HEADER_BYTES if self._raw else 0
         self.bytes = header if last is None else last.offset + last.bytes
@@ -78,7 +82,7 @@ class Shard:
             short |= os.fstat(file.fileno()).st_size < width * self.frames
         if short and last is not None:
             raise FastrotError(
-                f"{self.path} or a file beside it is shorter than the manifest says: run "
+                f"{self.path} or its .offsets or .crc32 file is shorter than the manifest says: run "
                 f"`fastrot store verify {self.path.parents[1]} --fix` first"
             )
         self._file.truncate(self.bytes)
@@ -87,7 +91,7 @@ class Shard:
             file.truncate(width * self.frames)
 
     def append(self, video: EncodedVideo) -> Appended:
-        """Write and sync one video, a piece at a time; return where it is."""
+        """Write one video piece by piece, sync it, and return its location."""
         offset, index = self.bytes, self.frames
         end, crc = offset, 0
         for piece in pieces(video.data):
@@ -109,7 +113,7 @@ class Shard:
         return Appended(offset, end - offset, index, crc)
 
     def _write_header(self) -> None:
-        """Keep a raw shard a valid .npy file at any moment, for readers other than ours."""
+        """Keep a raw shard a valid .npy file at all times, for other readers."""
         if self._raw:
             shape = (self.frames, self._size, self._size, 3)
             write_at(self._file, 0, npy_header(shape))
@@ -122,18 +126,18 @@ class Shard:
 
 @lru_cache(4096)
 def offsets_path(shard: Path) -> Path:
-    """Return the file of a shard's frame offsets: little-endian uint64, one a frame."""
+    """Return the file of a shard's frame offsets: little-endian uint64, one per frame."""
     return shard.with_suffix(shard.suffix + ".offsets")
 
 
 @lru_cache(4096)
 def checksums_path(shard: Path) -> Path:
-    """Return the file of a shard's frame checksums (CRC-32): little-endian uint32, one a frame."""
+    """Return the file of a shard's frame checksums (CRC-32): little-endian uint32, one per frame."""
     return shard.with_suffix(shard.suffix + ".crc32")
 
 
 def npy_header(shape: tuple[int, ...]) -> bytes:
-    """Return the .npy header of a C-ordered uint8 array, padded to NPY_HEADER_BYTES whatever the shape."""
+    """Return the .npy header of a C-ordered uint8 array, padded to NPY_HEADER_BYTES for any shape."""
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         buffer, {"descr": "|u1", "fortran_order": False, "shape": shape}
@@ -143,7 +147,7 @@ def npy_header(shape: tuple[int, ...]) -> bytes:
 
 
 def open_binary(path: Path) -> BinaryIO:
-    """Open a file for reading and writing, unbuffered; make it if absent, and keep what it has."""
+    """Open a file unbuffered for reading and writing. Create it if missing, and keep its content."""
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
 
 

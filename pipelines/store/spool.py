@@ -1,4 +1,4 @@
-"""Where an encoded video grows: in memory while it is short, then in a temporary file."""
+"""A buffer for an encoded video: in memory while it is small, then in a temporary file."""
 
 import contextlib
 import io
@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import BinaryIO
 
 MEMORY_BYTES = 16_000_000
-"""Bytes of a video that are held in memory. Pickling and the pipe to the parent make up to three copies."""
+"""Bytes of a video kept in memory. Pickling and the pipe to the parent make up to three copies."""
 
 PIECE_BYTES = 1 << 20
-"""Bytes of a temporary file that are held in memory while it is copied."""
+"""Bytes of a temporary file read at a time while it is copied."""
 
 
 class SpoolError(Exception):
-    """A temporary file cannot be written or read: the disk's fault, not the video's."""
+    """A temporary file cannot be written or read: an error of the disk, not of the video."""
 
 
 class Spool:
-    """A file to write to, whose bytes lie in memory up to a bound, and in a file where there are more.
+    """A writable file object, in memory up to a limit, and in a temporary file beyond it.
 
     Args:
-        path: the temporary file. It and its folder are made when they are needed, and whoever chose the
-            path removes it. None keeps everything in memory.
-        memory: the bound in bytes.
+        path: the temporary file. It and its folder are created when needed, and the caller removes it. None
+            keeps everything in memory.
+        memory: the limit in bytes.
     """
 
     def __init__(self, path: Path | None = None, memory: int = MEMORY_BYTES):
@@ -32,7 +32,7 @@ class Spool:
         self._file: BinaryIO = io.BytesIO()
 
     def write(self, data: bytes) -> int:
-        """Write at the current position; raises SpoolError."""
+        """Write at the current position. Raises SpoolError."""
         held = self._file
         if (
             self._path is not None
@@ -44,7 +44,7 @@ class Spool:
             return self._file.write(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a position and return it; raises SpoolError."""
+        """Move to a position and return it. Raises SpoolError."""
         with self._disk_errors():
             return self._file.seek(offset, whence)
 
@@ -54,7 +54,7 @@ class Spool:
             return self._file.tell()
 
     def finish(self) -> bytes | Path:
-        """Return the bytes, or the closed file that holds them; raises SpoolError."""
+        """Return the bytes, or the closed file that contains them. Raises SpoolError."""
         if isinstance(self._file, io.BytesIO):
             return self._file.getvalue()
         assert self._path is not None
@@ -78,7 +78,7 @@ class Spool:
 
 
 def pieces(data: bytes | Path) -> Iterator[bytes]:
-    """Yield the bytes of a finished spool in order, PIECE_BYTES at a time where they lie in a file."""
+    """Yield the bytes of a finished spool in order, PIECE_BYTES at a time if they are in a file."""
     if isinstance(data, bytes):
         yield data
         return

@@ -1,4 +1,4 @@
-"""A video's frames in its shard: where they begin, and whether they are what was written."""
+"""The offsets and checksums of a video's frames in its shard."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ from pipelines.store.shard_writing import checksums_path, offsets_path
 def read_packets(
     store: Store, files: ShardFiles, video: int, numbers: NDArray[np.int64], *, check: bool = True
 ) -> tuple[list[Bytes], int]:
-    """Return the JPEGs of an mjpeg video's frames ``numbers``, and the bytes read.
+    """Return the JPEGs of an mjpeg video's frames ``numbers``, and the number of bytes read.
 
-    All bytes from the first frame to the last one are read at once.
+    All bytes from the first frame to the last are read at once.
 
     Raises:
-        FastrotError: a frame is no JPEG, or not what was written; names the video.
+        FastrotError: a frame is not a JPEG, or does not match its checksum. The message names the video.
     """
     first = int(numbers.min())
     starts = packet_starts(store, files, video, first, int(numbers.max()))
@@ -29,9 +29,9 @@ def read_packets(
     )
     starts -= starts[0]
     packets = [data[starts[number] : starts[number + 1]] for number in numbers - first]
-    # DALI 2.4 ends the process with a segmentation fault on some of what is no JPEG at all.
+    # DALI 2.4 crashes with a segmentation fault on some data that is not a JPEG.
     if any(packet[:2].tobytes() != b"\xff\xd8" for packet in packets):
-        raise FastrotError(damaged(store, video, "a frame is no JPEG"))
+        raise FastrotError(damaged(store, video, "a frame is not a JPEG"))
     if check:
         check_frames(store, files, video, numbers, packets)
     return packets, len(data)
@@ -40,10 +40,10 @@ def read_packets(
 def packet_starts(
     store: Store, files: ShardFiles, video: int, first: int, last: int
 ) -> NDArray[np.int64]:
-    """Return where the packets of frames first..last begin in the shard, and where the last one ends.
+    """Return the offsets in the shard of the packets of frames first..last, and the end of the last one.
 
     Raises:
-        FastrotError: they are out of order; names the video.
+        FastrotError: the offsets are out of order. The message names the video.
     """
     begin, end = int(store.offset[video]), int(store.offset[video] + store.bytes[video])
     known = min(last + 1, int(store.frames[video]) - 1) - first + 1
@@ -67,10 +67,11 @@ def check_frames(
     numbers: NDArray[np.int64],
     frames: Sequence[Bytes],
 ) -> None:
-    """Compare the frames ``numbers`` of a video with their checksums, where the store has them.
+    """Compare the frames ``numbers`` of a video with their checksums, if the store has them.
 
     Raises:
-        FastrotError: a frame is not what was written, or its checksum cannot be read; names the video.
+        FastrotError: a frame does not match its checksum, or the checksum cannot be read. The message names
+            the video.
     """
     if not store.settings.frame_checksums:
         return
@@ -88,8 +89,8 @@ def check_frames(
 
 
 def damaged(store: Store, video: int, what: str) -> str:
-    """Return the message about a video whose stored bytes are not what was written."""
+    """Return the error message for a video whose stored bytes are damaged."""
     return (
-        f"video {store.name(video)!r} in {store.shard_path(video)} is damaged: {what}. "
-        f"`fastrot store verify {store.path} --fix` lists and drops what is broken"
+        f"video {store.name(video)!r} in {store.shard_path(video)} is damaged: {what} "
+        f"(`fastrot store verify {store.path} --fix` lists and drops damaged videos)"
     )

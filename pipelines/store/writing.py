@@ -1,7 +1,7 @@
-"""The on-disk store, write side: append-only, so that a killed writer loses at most the video in hand.
+"""Writing a store: append-only, so that a killed writer loses at most the current video.
 
-A video's bytes are synced before the manifest names them. Opening a store again for writing drops
-whatever lies beyond the last line of the manifest, and goes on from there.
+A video's bytes are synced before the manifest names them. Reopening a store for writing truncates the last
+shard after the last video in the manifest, and continues from there.
 """
 
 import contextlib
@@ -33,11 +33,11 @@ SHARD_BYTES = 1_000_000_000
 
 @contextlib.contextmanager
 def writing(path: Path, settings: Settings, part: str = "") -> "Iterator[StoreWriter]":
-    """Open the store ``path`` for appending, making it if absent, and close it whatever happens.
+    """Open the store ``path`` for appending, create it if missing, and close it at the end, even on errors.
 
     Raises:
         UsageError: the store exists with other settings.
-        FastrotError: the folder cannot be written, now or later (a full disk).
+        FastrotError: the folder cannot be written, when opening it or later (a full disk).
     """
     try:
         writer = StoreWriter(path, settings, part)
@@ -50,14 +50,14 @@ def writing(path: Path, settings: Settings, part: str = "") -> "Iterator[StoreWr
 
 
 class StoreWriter:
-    """Appends videos to a store. ``writing`` opens and closes one.
+    """Appends videos to a store. Use ``writing`` to open and close one.
 
-    There may be one writer for each ``part`` at a time ("" or such as "1of8"), on any nodes: each
-    has a manifest and shards of its own, so none waits for another.
+    There may be one writer at a time for each ``part`` ("" or, for example, "1of8"), on any node. Each part has
+    its own manifest and shards, so writers do not wait for each other.
 
     Attributes:
-        known: names that any manifest of the store has.
-        spools: a folder for temporary files, to be made by whoever needs it; ``close`` removes it.
+        known: names in any manifest of the store.
+        spools: a folder for temporary files, created when needed. ``close`` removes it.
     """
 
     def __init__(self, path: Path, settings: Settings, part: str = ""):
@@ -67,7 +67,7 @@ class StoreWriter:
         self._prefix = f"{part}-" if part else ""
         (path / "shards").mkdir(parents=True, exist_ok=True)
         self._lock = lock(path, part)
-        # Another folder for each run: a killed one's worker may go on for a moment, in its own.
+        # One folder per run: a worker of a killed run may still be writing to its own.
         self.spools = path / f".spool{self._suffix}" / secrets.token_hex(4)
         self._remove_spools()
         self._settle_settings()
@@ -82,7 +82,7 @@ class StoreWriter:
         self._shard = self._reopen_last_shard(records)
 
     def _reopen_last_shard(self, records: list[Record]) -> Shard | None:
-        """Open this part's last shard behind its last promised video, if it has one."""
+        """Open this part's last shard, if any, and truncate it after its last video in the manifest."""
         own = [record for record in records if self._is_own(record.shard)]
         if not own:
             return None
@@ -105,17 +105,17 @@ class StoreWriter:
         differing = [key for key in wanted if there[key] != wanted[key] and key != "classes"]
         if differing:
             changes = ", ".join(
-                f"{key}: {there[key]} there, {wanted[key]} asked" for key in differing
+                f"{key}: {there[key]} in the store, {wanted[key]} requested" for key in differing
             )
             raise UsageError(
                 f"the store {self.path} was made with other settings ({changes}): "
-                "ask for the same, or choose another --out"
+                "use the same settings, or choose another --out"
             )
 
     def add_classes(self) -> None:
-        """Add the settings' new classes to store.json, before a line of the manifest names one.
+        """Add the settings' new classes to store.json, before a line of the manifest uses them.
 
-        Old classes keep their numbers: networks may have been trained with them.
+        Existing classes keep their numbers, because networks may have been trained with them.
         """
         there = Settings.read(self.path).classes
         new = tuple(name for name in self.settings.classes if name not in there)
@@ -133,15 +133,15 @@ class StoreWriter:
         origin: Origin | None = None,
         revision: int = 0,
     ) -> Record:
-        """Append one video and sync it; return its line of the manifest.
+        """Append one video, sync it, and return its line of the manifest.
 
         Args:
-            name: unique in the store, but where this video supersedes another one.
-            video: its bytes.
-            label: its class, one of the settings'.
-            splits: that it belongs to.
-            origin: the file that it was made of.
-            revision: above that of the line that this one supersedes.
+            name: its name, unique in the store unless this video supersedes another one.
+            video: the encoded video.
+            label: its class, one of those in the settings.
+            splits: the splits that contain it.
+            origin: the file that it was made from.
+            revision: higher than that of the line that this one supersedes.
         """
         shard = self._shard_with_room(video.size)
         place = shard.append(video)
@@ -161,13 +161,13 @@ class StoreWriter:
         return record
 
     def supersede(self, records: list[Record]) -> None:
-        """Append new lines for stored bytes: other labels, splits or origins."""
+        """Append new lines for stored videos with changed labels, splits or origins."""
         append_lines(self._manifest, [asdict(record) for record in records])
 
     def reject(self, name: str, reason: str, origin: Origin | None = None) -> None:
-        """Note that a video was rejected, why, and of which file.
+        """Record that a video was rejected, with the reason and its file.
 
-        Without an ``origin`` nothing could be read: the next ``prepare`` tries it again.
+        Without an ``origin``, the file could not be read, and the next ``prepare`` tries it again.
         """
         text = None if origin is None else origin.to_text()
         append_lines(self._rejects, [{"name": name, "reason": reason, "origin": text}])
@@ -187,12 +187,12 @@ class StoreWriter:
         return shard
 
     def _remove_spools(self) -> None:
-        """Remove the temporary files of this run and of killed ones before it."""
+        """Remove the temporary files of this run and of earlier, killed runs."""
         if self.spools.parent.exists():
             shutil.rmtree(self.spools.parent)
 
     def close(self) -> None:
-        """Close the files; every video added is already safe."""
+        """Close the files. All added videos have been synced already."""
         self._remove_spools()
         for file in (self._shard, self._manifest, self._rejects, self._lock):
             if file is not None:
@@ -200,7 +200,7 @@ class StoreWriter:
 
 
 def lock(store: Path, part: str = "") -> BinaryIO:
-    """Take the lock of one part of a store, and return the open file that holds it until it is closed.
+    """Lock one part of a store, and return the open file that holds the lock until it is closed.
 
     Raises:
         FastrotError: another process is writing this part.
@@ -211,9 +211,9 @@ def lock(store: Path, part: str = "") -> BinaryIO:
     except BlockingIOError:
         file.close()
         raise FastrotError(
-            f"another process is writing to {store}: wait for it, or give each process its share "
-            "by --shard I/N"
+            f"another process is writing to {store}: wait until it has finished, or split the work with "
+            "--shard I/N"
         ) from None
     except OSError:
-        pass  # a file system without locks: nothing guards it there
+        pass  # a file system without locks
     return file

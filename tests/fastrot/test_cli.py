@@ -176,7 +176,7 @@ def test_own_labels_come_in_by_lists(films, tmp_path, capsys):
     assert main(command) == 0
     assert not (store / "missing.txt").exists()
     assert main([*command, "--layout", "folder"]) == 2
-    assert "--list is for --layout list" in capsys.readouterr().err
+    assert "--list needs --layout list" in capsys.readouterr().err
 
 
 def test_warnings_come_before_decoding_and_again_at_the_end(films, tmp_path, capsys):
@@ -184,8 +184,10 @@ def test_warnings_come_before_decoding_and_again_at_the_end(films, tmp_path, cap
     (films / "film 0.avi").rename(films / "run" / "1.avi")
     assert main(["prepare", str(films), "--out", str(tmp_path / "store"), "--size", "40"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("warning: no classes were found: 2 videos (film 1.avi, film 2.avi)")
-    assert lines[-1].startswith("warning      no classes were found: 2 videos")
+    assert lines[0].startswith(
+        "warning: no classes were found, because 2 videos (film 1.avi, film 2.avi)"
+    )
+    assert lines[-1].startswith("warning      no classes were found, because 2 videos")
 
 
 def test_lists_reach_the_demo_and_notebooks(films, tmp_path):

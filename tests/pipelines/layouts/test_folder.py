@@ -53,8 +53,8 @@ def test_a_video_beside_the_class_folders_is_named(tmp_path):
     listing = read_layout(tmp_path, "folder")
     assert listing.classes == []
     assert listing.warnings == [
-        "no classes were found: 1 video (stray.avi) is not directly in the folders jump, run; "
-        "move such videos into a class folder or out of the data set, or name classes by --list"
+        "no classes were found, because 1 video (stray.avi) is not directly in the folders jump, run: "
+        "move these videos into a class folder or out of the data set, or define classes with --list"
     ]
 
 
@@ -67,7 +67,7 @@ def test_what_lies_beside_the_split_folders_is_named(tmp_path, third, inner):
     assert listing.classes == []
     (warning,) = listing.warnings
     assert warning.startswith(
-        f"no splits were taken from the folders train, val: 1 video ({third}) is outside them"
+        f"the folders train, val are not used as splits, because 1 video ({third}) is outside them"
     )
 
 
@@ -76,7 +76,7 @@ def test_a_class_may_be_called_like_a_split(tmp_path):
     listing = read_layout(tmp_path, "folder")
     assert listing.classes == ["run", "test"]
     (warning,) = listing.warnings
-    assert "no splits were taken from the folders test" in warning
+    assert "the folders test are not used as splits" in warning
 
 
 @pytest.mark.parametrize(

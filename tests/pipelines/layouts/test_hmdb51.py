@@ -75,7 +75,7 @@ def test_the_lists_of_more_classes_are_taken(hmdb51):
     listing = read_layout(hmdb51, "hmdb51")
     assert summary(listing) == before
     (warning,) = [warning for warning in listing.warnings if "a_sub_splits" in warning]
-    assert f"{SPLITS} (2 classes) were taken" in warning
+    assert f"{SPLITS} (2 classes), not those" in warning
 
 
 def test_other_lists_of_as_many_classes_are_asked_about(hmdb51):
@@ -94,7 +94,7 @@ def test_converted_videos_keep_their_listed_names(hmdb51, suffix):
     assert summary(listing) == before
     assert listing.entries[1].path.name == BRUSH.replace(".avi", suffix)
     (warning,) = [warning for warning in listing.warnings if "suffix" in warning]
-    assert warning.startswith("3 videos matched without the suffix")
+    assert warning.startswith("3 videos matched by name without the suffix")
 
 
 def test_a_class_without_one_of_the_lists_is_named(hmdb51):

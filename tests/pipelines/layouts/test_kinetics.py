@@ -177,11 +177,11 @@ def test_other_csv_files_are_passed_over(kinetics_lists):
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        ("yoga,abcdefghijk,3", "3 fields where the header has 5"),
-        ("yoga,abcdefghijk,three,13,train", "youtube_id, time_start or time_end"),
-        ("yoga,abcdefghijk,3,,train", "youtube_id, time_start or time_end"),
-        ("yoga,,3,13,train", "youtube_id, time_start or time_end"),
-        ("yoga,abcdefghijk,3,13,somewhere", "the split is not one of"),
+        ("yoga,abcdefghijk,3", "the row has 3 fields, the header has 5"),
+        ("yoga,abcdefghijk,three,13,train", "youtube_id is empty, or time_start or time_end"),
+        ("yoga,abcdefghijk,3,,train", "youtube_id is empty, or time_start or time_end"),
+        ("yoga,,3,13,train", "youtube_id is empty, or time_start or time_end"),
+        ("yoga,abcdefghijk,3,13,somewhere", "the split is not train"),
     ],
 )
 def test_a_broken_row_is_named(tmp_path, row, problem):
@@ -230,9 +230,9 @@ def test_several_files_of_one_clip_are_named(kinetics_lists):
     listing = read_layout(kinetics_lists, "kinetics")
     assert [entry.path.parent.name for entry in listing.entries] == ["a", "other"]
     (warning,) = listing.warnings
-    assert warning.startswith("1 file not taken")
+    assert warning.startswith("1 file skipped, because")
     assert f"a/{TRAIN}.mp4 instead of {kinetics_lists}/b/{TRAIN}.mkv" in warning
-    assert listing.passed.names["videos that no list names"] == ["other/x.mp4"]
+    assert listing.passed.names["unlisted videos"] == ["other/x.mp4"]
 
 
 TWO = ["abseiling,-3B32lodo2M,59,69,train", "yoga,abcdefghijk,3,13,train"]
@@ -262,4 +262,4 @@ def test_copies_and_parts_of_one_split_are_taken(tmp_path):
     listing = read_layout(tmp_path, "kinetics")
     assert [entry.splits for entry in listing.entries] == [("train",), ("train",)]
     (warning,) = listing.warnings
-    assert warning.startswith("the split train is made of 3 lists, which were all taken: ")
+    assert warning.startswith("the split train combines 3 lists: ")

@@ -38,7 +38,7 @@ def test_the_listed_name_goes_before_converted_ones(tmp_path):
         "b/y.avi": "y.mkv",
     }
     doubles = [warning for warning in found.warnings if "same video" in warning]
-    assert doubles[0].startswith("3 files not taken")
+    assert doubles[0].startswith("3 files skipped, because")
     assert f"{tmp_path}/b/y.mkv instead of {tmp_path}/b/y.mp4" in doubles[0]
 
 
@@ -66,7 +66,7 @@ def test_near_misses_are_grouped(tmp_path):
     found = find(tmp_path, "Run_Fast/1.avi", "Run_Fast/2.avi", "swim/lap 1.avi", "swim/2.avi")
     assert found.on_disk == {}
     assert [warning.split(":")[0] for warning in found.warnings] == [
-        "'run fast' on disk is spelt otherwise than 'Run_Fast' in the lists",
-        "'swim/Lap_1.avi' on disk is spelt otherwise than 'swim/lap 1.avi' in the lists",
+        "'run fast' on disk is spelt differently from 'Run_Fast' in the lists",
+        "'swim/Lap_1.avi' on disk is spelt differently from 'swim/lap 1.avi' in the lists",
     ]
     assert "(2 of the missing videos)" in found.warnings[0]

@@ -68,11 +68,11 @@ def test_one_set_is_enough(moments):
 @pytest.mark.parametrize(
     ("file", "row", "problem"),
     [
-        ("trainingSet.csv", "clapping/x.mp4", "not a row such as"),
-        ("trainingSet.csv", "x.mp4,clapping,3,0", "not a row such as"),
+        ("trainingSet.csv", "clapping/x.mp4", "the row is not of the form"),
+        ("trainingSet.csv", "x.mp4,clapping,3,0", "the row is not of the form"),
         ("validationSet.csv", "napping/x.mp4,napping,3,0", "class 'napping' is not in"),
-        ("moments_categories.txt", "napping", "not a class and its index"),
-        ("moments_categories.txt", "napping,three", "not a class and its index"),
+        ("moments_categories.txt", "napping", "the row is not a class and its index"),
+        ("moments_categories.txt", "napping,three", "the row is not a class and its index"),
         ("moments_categories.txt", "napping,2", "class 'napping' or index 2 occurs twice"),
         ("moments_categories.txt", "blocking,3", "class 'blocking' or index 3 occurs twice"),
     ],
@@ -94,7 +94,7 @@ def test_indices_with_a_gap_are_refused(moments):
 def test_absent_lists_are_named(moments, gone):
     for name in gone:
         next(moments.glob(f"{name}*")).unlink()
-    with pytest.raises(FastrotError, match=r"must have moments_categories\.txt and trainingSet"):
+    with pytest.raises(FastrotError, match=r"must contain moments_categories\.txt and trainingSet"):
         read_layout(moments, "moments")
 
 
@@ -118,4 +118,4 @@ def test_two_lists_of_one_name_are_asked_about(moments):
 def test_a_folder_that_is_spelt_otherwise_is_named(moments):
     (moments / "training/adult+female+singing").rename(moments / "training/adult female singing")
     (warning,) = read_layout(moments, "moments").warnings
-    assert "'training/adult female singing' on disk is spelt otherwise than" in warning
+    assert "'training/adult female singing' on disk is spelt differently from" in warning

@@ -26,7 +26,7 @@ def test_each_list_is_a_split(tmp_path):
         tmp_path / "b 3.mp4",
     ]
     assert listing.missing == ["gone.avi"]
-    assert listing.passed.names["videos that no list names"] == ["unlisted.mp4"]
+    assert listing.passed.names["unlisted videos"] == ["unlisted.mp4"]
     assert listing.warnings == []
 
 
@@ -92,7 +92,9 @@ def test_a_video_of_two_labels_is_refused(tmp_path):
     touch(tmp_path, "a.avi")
     write(tmp_path / "train.csv", "a.avi run")
     write(tmp_path / "val.csv", "a.avi jump")
-    with pytest.raises(FastrotError, match=r"val\.csv, line 1: a\.avi .* 'jump', but had 'run'"):
+    with pytest.raises(
+        FastrotError, match=r"val\.csv, line 1: a\.avi .* 'jump', but an earlier line has 'run'"
+    ):
         read(tmp_path, "train.csv", "val.csv")
 
 
@@ -103,7 +105,7 @@ def test_a_video_of_two_splits_is_named(tmp_path):
     listing = read(tmp_path, "train.csv", "val.csv")
     assert summary(listing)[0] == ("a.avi", "run", ("train", "val"))
     (warning,) = listing.warnings
-    assert warning.startswith("more than one list names 1 video (a.avi)")
+    assert warning.startswith("1 video named in more than one list (a.avi)")
 
 
 def test_a_list_called_all_makes_no_split(tmp_path):
@@ -126,6 +128,6 @@ def test_a_name_that_is_spelt_otherwise_is_named(tmp_path):
     touch(tmp_path, "High Jump/Clip 1.avi")
     write(tmp_path / "train.csv", "high_jump/clip_1.avi 0", "x.avi 1")
     with pytest.raises(
-        FastrotError, match=r"'High Jump' on disk is spelt otherwise than 'high_jump'"
+        FastrotError, match=r"'High Jump' on disk is spelt differently from 'high_jump'"
     ):
         read(tmp_path, "train.csv")

@@ -73,7 +73,7 @@ def test_the_recognition_lists_are_taken_beside_the_detection_lists(ucf101, fold
     assert summary(listing) == before
     assert listing.classes == ["ApplyEyeMakeup", "Archery"]
     (warning,) = listing.warnings
-    assert "ucfTrainTestlist (2 classes) were taken" in warning
+    assert "ucfTrainTestlist (2 classes), not those" in warning
     assert f"{folder} (1 class)" in warning
 
 
@@ -97,6 +97,6 @@ def test_a_folder_that_is_spelt_otherwise_is_named(ucf101):
     assert len(listing.missing) == 3
     (warning,) = listing.warnings
     assert warning == (
-        "'apply_eye_makeup' on disk is spelt otherwise than 'ApplyEyeMakeup' in the lists: rename it "
+        "'apply_eye_makeup' on disk is spelt differently from 'ApplyEyeMakeup' in the lists: rename it "
         "(2 of the missing videos)"
     )
