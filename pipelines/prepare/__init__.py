@@ -1,1 +1,1 @@
-"""From a data set's video files to a store (section 4.1's preparation)."""
+"""Prepares a store from a data set's video files (section 4.1)."""

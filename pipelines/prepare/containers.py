@@ -1,8 +1,8 @@
-"""Are all the frames there of which a container speaks? FFmpeg plays a truncated file without a word.
+"""Detects truncated video files, which FFmpeg plays without an error.
 
-Only sizes that the container declares of itself are compared with the file's: frame counts in
-headers lie in healthy files too. Some programs declare an outer size that is too large; where it exceeds
-the file, the sizes of what it holds decide.
+Only sizes declared by the container are compared with the file's size: frame counts in headers are wrong in
+intact files too. Some programs declare an outer size that is too large. If it exceeds the file, the sizes of
+the inner parts decide.
 """
 
 import struct
@@ -18,15 +18,15 @@ _ISO_BOXES = frozenset(
     b"ftyp moov mdat free wide skip pnot moof mfra meta styp sidx".split()
     + b"ssix prft uuid pdin emsg udta meco imda".split()
 )
-# Those that may be declared too large: what their missing bytes held, the index in moov tells.
+# Boxes whose declared size may be too large. The index in moov shows whether data is missing.
 _ISO_LAST_BOXES = frozenset(b"mdat free skip wide udta meta uuid".split())
 _EBML_HEADER, _EBML_SEGMENT, _EBML_CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 
 
 def find_truncation(path: Path) -> str | None:
-    """Return why the file is truncated, or None where it is whole or tells nothing of its size.
+    """Return why the file is truncated, or None if it is complete or does not declare its size.
 
-    Knows RIFF (AVI), ISO base media (MP4, MOV, 3GP) and Matroska (MKV, WebM).
+    Supports RIFF (AVI), ISO base media (MP4, MOV, 3GP) and Matroska (MKV, WebM).
 
     Raises:
         OSError: the file cannot be read.
@@ -34,7 +34,7 @@ def find_truncation(path: Path) -> str | None:
     """
     size = path.stat().st_size
     if size == 0:
-        return "it is empty (0 bytes)"
+        return "the file is empty (0 bytes)"
     with path.open("rb") as file:
         head = file.read(12)
         file.seek(0)
@@ -49,19 +49,19 @@ def find_truncation(path: Path) -> str | None:
             return None
     if declared is None or declared <= size:
         return None
-    return f"it is truncated: {size:,} of at least {declared:,} bytes are there"
+    return f"the file is truncated: it has {size:,} of at least {declared:,} bytes"
 
 
 def _riff_end(file: BinaryIO, size: int) -> int:
-    """Follow the RIFF chunks (an AVI over 1 GB has several)."""
+    """Return the end of the RIFF chunks (an AVI over 1 GB has several)."""
     begin = end = 0
     while end + 8 <= size:
         file.seek(end)
         kind, length = struct.unpack("<4sI", file.read(8))
         if kind != b"RIFF":
-            break  # what follows the last chunk is padding
+            break  # padding after the last chunk
         if length in (0, 0xFFFFFFFF):
-            return size  # written to a pipe: the length was never filled in
+            return size  # written to a pipe: the length was not filled in
         begin, end = end, end + 8 + length
     if end > size and _riff_parts_are_whole(file, begin + 12, size):
         return size
@@ -69,7 +69,7 @@ def _riff_end(file: BinaryIO, size: int) -> int:
 
 
 def _riff_parts_are_whole(file: BinaryIO, begin: int, size: int) -> bool:
-    """Follow the parts of a RIFF chunk to the file's end; all frames are in one of them, the list "movi"."""
+    """Return whether a RIFF chunk's parts end in the file and include "movi", the list with all frames."""
     end, has_frames = begin, False
     while end + 8 <= size:
         file.seek(end)
@@ -82,14 +82,17 @@ def _riff_parts_are_whole(file: BinaryIO, begin: int, size: int) -> bool:
 
 
 def _iso_end(file: BinaryIO, path: Path, size: int) -> int:
-    """Follow the top-level boxes: a box's size is 32 bits, 1 for a 64-bit one after it, 0 for the rest."""
+    """Return the end of the top-level boxes.
+
+    A box's size has 32 bits. 1 means that a 64-bit size follows, 0 that the box extends to the file's end.
+    """
     end = 0
     seen = set()
     while end + 8 <= size:
         file.seek(end)
         length, kind = struct.unpack(">I4s", file.read(8))
         if kind not in _ISO_BOXES:
-            break  # not a box: trailing bytes of no meaning to a player
+            break  # not a box: trailing bytes that players ignore
         if length == 1:
             wide = file.read(8)
             if len(wide) < 8:
@@ -107,7 +110,7 @@ def _iso_end(file: BinaryIO, path: Path, size: int) -> int:
 
 
 def _last_sample_end(path: Path) -> int:
-    """Return where the last sample ends of which an MP4's index speaks."""
+    """Return the end of the last sample in an MP4's index."""
     with av.open(str(path)) as container:
         ends = [
             entry.pos + entry.size for stream in container.streams for entry in stream.index_entries
@@ -116,7 +119,7 @@ def _last_sample_end(path: Path) -> int:
 
 
 def _matroska_end(file: BinaryIO, size: int) -> int | None:
-    """Read the size of the segment, which follows the EBML header; live recordings leave it unknown."""
+    """Return the end of the segment after the EBML header, or None if unknown, as in live recordings."""
     for wanted in (_EBML_HEADER, _EBML_SEGMENT):
         identifier = int.from_bytes(file.read(4), "big")
         length = _matroska_length(file)
@@ -130,13 +133,13 @@ def _matroska_end(file: BinaryIO, size: int) -> int | None:
     parts = list(_matroska_parts(file, begin, size))
     last = max((part_end for _, _, part_end in parts), default=end)
     clusters = [part_end - start for kind, start, part_end in parts if kind == _EBML_CLUSTER]
-    # A cut between two clusters leaves whole ones; what is missing then is no smaller than a cluster.
+    # A file truncated between two clusters has only complete ones, but lacks at least one cluster's size.
     too_long_by = end - size
     return size if last == size and clusters and too_long_by < min(clusters) else max(last, end)
 
 
 def _matroska_parts(file: BinaryIO, begin: int, size: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (identifier, begin, end) of a segment's parts, as far as the file and known sizes go."""
+    """Yield (identifier, begin, end) of a segment's parts, up to the file's end or an unknown size."""
     end = begin
     while end < size:
         start = end
@@ -152,7 +155,7 @@ def _matroska_parts(file: BinaryIO, begin: int, size: int) -> Iterator[tuple[int
 
 
 def _matroska_length(file: BinaryIO) -> int | None:
-    """Read a variable-length integer; all ones mean unknown."""
+    """Read a variable-length integer. Return None if it is unknown (all ones) or invalid."""
     first = file.read(1)
     if not first or first[0] == 0:
         return None

@@ -1,4 +1,4 @@
-"""A video file's frames: of the stream that players choose, with the decoder's errors counted."""
+"""Decodes the video stream that players choose, and counts the decoder's errors."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,51 +12,51 @@ from av.video.frame import VideoFrame
 
 from pipelines.errors import FastrotError
 
-# Pictures that come with a film: covers, and thumbnails of its chapters.
+# Still pictures in a video file: covers, and thumbnails of chapters.
 _NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails
 
-# What decoders call errors though every pixel is right: odd metadata in JPEGs, and slips of encoders in
-# the bookkeeping of reference frames.
+# Messages that decoders log as errors although every pixel is correct: unusual metadata in JPEGs, and encoder
+# errors in reference frame management.
 _HARMLESS = ("unable to decode APP fields", "mmco: unref short failure", "exceeds max (")
 
 
 def video_stream(container: InputContainer) -> av.VideoStream:
-    """Return the video stream that players choose: FFmpeg's best one, and never a cover picture.
+    """Return the video stream that players choose: FFmpeg's best stream, but never a cover picture.
 
     Raises:
-        FastrotError: there is none.
+        FastrotError: the file has no such stream.
     """
     films = [stream for stream in container.streams.video if not stream.disposition & _NO_FILM]
     if not films:
         kind = "only a cover picture" if container.streams.video else "no video stream"
-        raise FastrotError(f"it has {kind}")
+        raise FastrotError(f"the file has {kind}")
     best = container.streams.best("video")
     return next((stream for stream in films if stream is best), films[0])
 
 
 def count_packets(path: Path) -> int:
-    """Return how many packets the video stream has, without decoding them."""
+    """Return the number of packets in the video stream, without decoding them."""
     with av.open(str(path)) as container:
         stream = video_stream(container)
         return sum(1 for packet in container.demux(stream) if packet.size)
 
 
 class Decoder:
-    """Decodes a file's video stream on one thread; iterate over ``frames()`` once.
+    """Decodes a file's video stream on one thread. Iterate over ``frames()`` only once.
 
-    A packet that the decoder refuses costs its own frames, not the video.
+    If the decoder rejects a packet, its frames are lost, but decoding continues.
 
     Attributes:
-        rate: frames a second, 25 where the file does not say.
-        pixel_aspect: a pixel's width by its height, as shown.
-        decoded: frames given so far.
-        refused: packets that gave an error instead of frames, so far.
+        rate: frames per second, 25 if the file does not specify it.
+        pixel_aspect: a pixel's displayed width divided by its height.
+        decoded: number of frames returned so far.
+        refused: number of packets so far that gave an error instead of frames.
     """
 
     def __init__(self, container: InputContainer):
         self._container = container
         self._stream = video_stream(container)
-        self._stream.codec_context.thread_count = 1  # the workers are the parallelism
+        self._stream.codec_context.thread_count = 1  # prepare runs one worker per core
         self.rate = float(self._stream.average_rate or 25)
         self.pixel_aspect = Fraction(self._stream.sample_aspect_ratio or 1)
         self.decoded = self.refused = 0
@@ -65,20 +65,21 @@ class Decoder:
 
     @property
     def damaged(self) -> int:
-        """Frames about which the decoder reported an error so far, and those that it refused.
+        """The number of frames so far with decoder errors, including rejected packets.
 
-        A frame may be reported by its packet or, some packets later, by itself; so the larger count counts.
+        An error may be reported with the packet or, some packets later, with the frame, so this is the larger
+        of the two counts.
         """
         return max(self._bad_packets, self._bad_frames)
 
     def frames(self) -> Iterator[VideoFrame]:
-        """Yield the frames in the order of showing.
+        """Yield the frames in display order.
 
-        Whoever drops a frame before asking for the next one lets the decoder use its memory again while it
-        is in the cache, which saves a tenth of the time or more at 1280x720.
+        Drop each frame before requesting the next one: the decoder then reuses its memory while it is in the
+        cache, which saves 10 % of the time or more at 1280x720.
 
         Raises:
-            av.FFmpegError: the file cannot be read on, or the decoder refused every packet.
+            av.FFmpegError: the rest of the file cannot be read, or the decoder rejected every packet.
         """
         for packet in self._container.demux(self._stream):
             frames = self._decode(packet)[::-1]
@@ -90,7 +91,7 @@ class Decoder:
             raise self._refusal
 
     def _decode(self, packet: "av.Packet[av.VideoStream]") -> list[VideoFrame]:
-        """Decode one packet, and count it where it is incomplete or the decoder reports an error."""
+        """Decode one packet, and count it if it is incomplete or the decoder reports an error."""
         refused, frames = False, []
         with _reported_errors() as messages:
             try:
@@ -104,10 +105,10 @@ class Decoder:
 
 @contextlib.contextmanager
 def _reported_errors() -> Iterator[list[tuple[int, str, str]]]:
-    """Collect FFmpeg's messages of errors, (level, who, what), from this thread while it is inside."""
+    """Collect FFmpeg's error messages, (level, source, text), from this thread within the context."""
     level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.ERROR)
-    av.logging.set_skip_repeated(False)  # else the same error in the next packet would go unheard
+    av.logging.set_skip_repeated(False)  # otherwise the same error in the next packet is not logged
     try:
         with av.logging.Capture() as messages:
             yield messages
@@ -117,6 +118,6 @@ def _reported_errors() -> Iterator[list[tuple[int, str, str]]]:
 
 
 def is_damage(message: tuple[int, str, str]) -> bool:
-    """Return whether FFmpeg's message (level, who, what) reports pixels that may be wrong."""
+    """Return whether FFmpeg's message (level, source, text) means that pixels may be wrong."""
     level, _, text = message
     return level <= av.logging.ERROR and not any(harmless in text for harmless in _HARMLESS)

@@ -1,4 +1,4 @@
-"""Frames in, a codec's bytes out, by PyAV."""
+"""Encodes frames with PyAV."""
 
 from array import array
 from collections.abc import Iterable, Iterator
@@ -20,17 +20,18 @@ Frame = NDArray[np.uint8]
 """One RGB picture, (height, width, 3)."""
 
 GOP = 16
-"""Frames from one key frame to the next: a decoder that wants a clip starts at most 15 frames early."""
+"""Frames per group of pictures: to decode a clip, a decoder starts at most 15 frames before it."""
 
 LONGEST_FRAME = Fraction(24 * 3600)
-"""Seconds that a frame is shown at the most: MP4 keeps durations in 32 bits of some 1/16384 s."""
+"""Maximum duration of a frame in seconds: MP4 stores durations in 32 bits, in units of about 1/16384 s."""
 
-# Without look-ahead and hidden frames a file's packets are its frames, one to one and in order.
+# Without look-ahead and hidden frames, packets correspond to frames one to one and in order.
 _OPTIONS = {
     "h264": {"preset": "fast", "bf": "0", "sc_threshold": "0", "x264-params": "rc-lookahead=0"},
     "vp9": {"b:v": "0", "deadline": "realtime", "cpu-used": "7", "lag-in-frames": "0"},
 }
-# Where chroma is halved (4:2:0), both axes alike: without full chroma input, columns are filtered otherwise.
+# Subsamples chroma (4:2:0) equally along both axes. Without full chroma input, columns are filtered
+# differently.
 _HALVING = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INP
 _ENCODERS = {"h264": "libx264", "vp9": "libvpx-vp9"}
 
@@ -42,16 +43,16 @@ def encode(
     fps: float,
     spool: Spool | None = None,
 ) -> EncodedVideo:
-    """Encode RGB frames of one size, as the store keeps them.
+    """Encode RGB frames of one size in a store's codec.
 
-    Each frame is encoded as it comes, so no more than a few are in memory.
+    Frames are encoded one at a time, so only a few are in memory.
 
     Args:
-        frames: (size, size, 3) uint8 each; at least one.
+        frames: at least one frame, each (size, size, 3) uint8.
         codec: a key of ``codecs.CODECS``.
-        quality: on the codec's scale; None where it has none.
-        fps: their rate, which a player of an extracted file would use.
-        spool: takes the bytes; memory alone where None.
+        quality: on the codec's scale, or None if it is lossless.
+        fps: the frame rate for playing an extracted file.
+        spool: receives the bytes. None keeps them in memory.
 
     Raises:
         SpoolError: the spool cannot be written.
@@ -82,10 +83,10 @@ def encode(
 
 
 def encode_jpegs(frames: Iterable[Frame], quality: int) -> Iterator[bytes]:
-    """Encode RGB frames as JPEGs, one packet a frame.
+    """Encode RGB frames as JPEGs, one packet per frame.
 
-    Chroma is kept at full resolution (4:4:4): sub-sampled chroma is sited differently along x and y, a
-    cue that survives a quarter turn. It costs about a sixth more bytes, and decodes no slower.
+    Chroma is kept at full resolution (4:4:4): subsampled chroma is sited differently along x and y, a cue
+    that survives a quarter turn. This needs about a sixth more bytes, and decoding is not slower.
     """
     height, width, frames = _measured(frames)
     encoder = av.CodecContext.create("mjpeg", "w")
@@ -93,7 +94,7 @@ def encode_jpegs(frames: Iterable[Frame], quality: int) -> Iterator[bytes]:
     encoder.pix_fmt = "yuv444p"
     encoder.color_range = ColorRange.JPEG
     encoder.time_base = Fraction(1, 25)
-    encoder.bit_rate = 1_000_000_000  # never the limit: the fixed quantiser decides
+    encoder.bit_rate = 1_000_000_000  # high enough never to override the fixed quantiser
     encoder.options = {"qmin": str(quality), "qmax": str(quality)}
     encoder.thread_count = 1
     for frame in chain(_planar(frames, "yuv444p", ColorRange.JPEG, encoder.time_base), [None]):
@@ -101,9 +102,9 @@ def encode_jpegs(frames: Iterable[Frame], quality: int) -> Iterator[bytes]:
 
 
 def _write_mp4(frames: Iterable[Frame], codec: str, quality: int, fps: float, spool: Spool) -> int:
-    """Write RGB frames as one MP4 file, and return how many these were.
+    """Write RGB frames as one MP4 file, and return their number.
 
-    The colours are BT.601 of limited range, which DALI's decoders assume.
+    The colours are limited-range BT.601, which DALI's decoders assume.
     """
     height, width, frames = _measured(frames)
     count = 0
@@ -114,7 +115,7 @@ def _write_mp4(frames: Iterable[Frame], codec: str, quality: int, fps: float, sp
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": str(quality), **_OPTIONS[codec]}
         context = stream.codec_context
-        context.thread_count = 1  # the workers are the parallelism
+        context.thread_count = 1  # prepare runs one worker per core
         context.gop_size = GOP
         context.max_b_frames = 0
         context.colorspace = Colorspace.ITU601
@@ -128,14 +129,14 @@ def _write_mp4(frames: Iterable[Frame], codec: str, quality: int, fps: float, sp
 
 
 def _measured(frames: Iterable[Frame]) -> tuple[int, int, Iterator[Frame]]:
-    """Return the frames' height and width in pixels, and all of them."""
+    """Return the frames' height and width in pixels, and an iterator over all frames."""
     rest = iter(frames)
     first = next(rest)
     return first.shape[0], first.shape[1], chain([first], rest)
 
 
 def frame_rate(fps: float) -> Fraction:
-    """Return ``fps`` as a fraction of small numbers, and no less than a frame a day, for MP4's sake."""
+    """Return ``fps`` as a fraction of small numbers, and at least one frame per day (a limit of MP4)."""
     if fps >= 1:
         return Fraction(fps).limit_denominator(1001)
     return 1 / min(LONGEST_FRAME, Fraction(1 / fps).limit_denominator(1001))

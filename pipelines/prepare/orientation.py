@@ -1,4 +1,4 @@
-"""How a player turns and mirrors a video before it shows it: the display matrix, applied to pixels."""
+"""Rotates and mirrors frames by the file's display matrix, as players do."""
 
 import math
 import struct
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError
 
-# FFmpeg's program, too, takes an angle within a degree of a quarter turn for that quarter turn.
+# Like the ffmpeg program, accept angles within one degree of a quarter turn.
 _TOLERANCE = math.sin(math.radians(1))
 
 
 @dataclass(frozen=True)
 class Orientation:
-    """One of the eight ways to lay a rectangle on its axes.
+    """One of the eight axis-aligned orientations of a picture.
 
-    Rows and columns change places first (``transposed``), then columns are mirrored (``left_right``),
-    then rows (``upside_down``).
+    Rows and columns are swapped first (``transposed``), then columns are mirrored (``left_right``), then rows
+    (``upside_down``).
     """
 
     transposed: bool = False
@@ -29,7 +29,7 @@ class Orientation:
     upside_down: bool = False
 
     def apply(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return a (height, width, 3) picture as a player shows it, contiguous in memory."""
+        """Return a (height, width, 3) picture in this orientation, contiguous in memory."""
         if self.transposed:
             picture = picture.transpose(1, 0, 2)
         if self.left_right:
@@ -43,24 +43,24 @@ UPRIGHT = Orientation()
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:
-    """Return how a player shows the frame and those after it, from the display matrix that comes with it.
+    """Return the orientation of the frame and those after it, from its display matrix.
 
     Raises:
-        FastrotError: the matrix turns by other than quarter turns, or shears.
+        FastrotError: the matrix shears, or rotates by an angle that is not a multiple of 90 degrees.
     """
     data = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))
     return UPRIGHT if data is None else orientation_of_matrix(struct.unpack("=9i", bytes(data)))
 
 
 def orientation_of_matrix(matrix: tuple[int, ...]) -> Orientation:
-    """Read the nine numbers a, b, u, c, d, v, x, y, w of a display matrix (ISO/IEC 14496-12).
+    """Return the orientation of a display matrix a, b, u, c, d, v, x, y, w (ISO/IEC 14496-12).
 
-    The picture's point (x, y), y downwards, is shown at (a x + c y, b x + d y). Sizes of a, b, c and d do
-    not matter here: a scaled picture is squared anyway. FFmpeg ignores a matrix that maps an axis to
-    nothing, and so does this.
+    The picture's point (x, y), with y downwards, is shown at (a x + c y, b x + d y). The magnitudes of a, b,
+    c and d are ignored, because frames are made square anyway. Like FFmpeg, this ignores a matrix that maps
+    an axis to zero.
 
     Raises:
-        FastrotError: the matrix turns by other than quarter turns, or shears.
+        FastrotError: the matrix shears, or rotates by an angle that is not a multiple of 90 degrees.
     """
     a, b, _, c, d = matrix[:5]
     first, second = math.hypot(a, c), math.hypot(b, d)
@@ -73,6 +73,6 @@ def orientation_of_matrix(matrix: tuple[int, ...]) -> Orientation:
         return Orientation(transposed=True, left_right=c < 0, upside_down=b < 0)
     angle = round(math.degrees(math.atan2(b, a)))
     raise FastrotError(
-        f"its display matrix turns it by {angle} degrees or shears it: only quarter turns and mirrors "
-        "can be applied"
+        f"its display matrix rotates it by {angle} degrees or shears it: only multiples of 90 degrees and "
+        "mirroring are supported"
     )

@@ -1,4 +1,4 @@
-"""Turn a data set's videos into a store, in parallel, resumable, with bad files rejected by name."""
+"""Prepares a data set's videos into a store. It runs in parallel, can be resumed, and rejects bad files."""
 
 import contextlib
 import functools
@@ -20,24 +20,25 @@ from pipelines.store.spool import SpoolError
 from pipelines.store.writing import writing
 
 _Outcome = tuple[Origin | None, EncodedVideo | Exception]
-"""The file that was read, and the video made of it or the reason why there is none."""
+"""The file that was read, and the video made from it or the reason why it failed."""
 
 Progress = Callable[[int, int], None]
-"""Called with (videos done, videos in all)."""
+"""Called with (videos done, total videos)."""
 
 ESTIMATE_AFTER = 100
-"""Videos after which the whole store's size and time can be told."""
+"""Number of videos after which the store's total size and time are estimated."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run of prepare did; ``found = already + added + rejected`` always adds up.
+    """The result of a run of prepare. ``found`` is the sum of ``already``, ``added`` and rejected videos.
 
-    ``already`` were in the store or rejected before (``rejected_before`` of them), ``missing`` are listed by
-    the data set but not on disk, ``rejected`` pairs each name with its reason, and ``damaged`` pairs each
-    name that was stored all the same with its number of damaged frames. ``replaced`` names those of ``added``
-    that supersede a video of other content, ``relabelled`` has a sentence about each stored video whose
-    class or splits changed, and ``absent`` names stored videos of this source that it no longer has.
+    ``already`` counts videos that were in the store or rejected before (``rejected_before`` of them).
+    ``missing`` are listed by the data set but not on disk, ``rejected`` are pairs (name, reason), and
+    ``damaged`` are pairs (name, number of damaged frames) of videos that were stored anyway. ``replaced``
+    names those of ``added`` that supersede a video with other content, ``relabelled`` has a sentence about
+    each stored video whose class or splits changed, and ``absent`` names stored videos of this source that it
+    no longer contains.
     """
 
     found: int
@@ -66,27 +67,26 @@ def prepare(
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
 ) -> Prepared:
-    """Transcode every video of ``listing`` that the store ``out`` does not have yet, or has of other content.
+    """Transcode every video of ``listing`` that is not in the store ``out``, or there with other content.
 
-    Labels and splits of stored videos follow the listing. Names that clash are refused (``review``).
+    Labels and splits of stored videos are updated from the listing. Name clashes are rejected (``review``).
 
     Args:
-        listing: what a layout found; the classes go into the store's settings by the caller.
-        out: the store's folder, made if absent, continued if it has the same settings.
-        settings: codec, size, frames and the rest.
-        workers: processes; each decodes on one thread.
-        time_limit: seconds that one video may take before it is rejected.
-        retry_rejected: try rejected videos again. Those whose file has changed are tried in any case.
-        replace_clashing: videos of another folder replace those of the same names, instead of an error.
-        part: (i, n) prepares every n-th video from the i-th (from 1) on, into a part of the store that other
-            nodes do not touch.
+        listing: the videos found by a layout. The caller puts the classes into the store's settings.
+        out: the store's folder, created if missing, continued if it has the same settings.
+        settings: codec, size, frames and other settings of the store.
+        workers: number of processes, each of which decodes on one thread.
+        time_limit: maximum seconds per video, after which it is rejected.
+        retry_rejected: try rejected videos again. Those whose file has changed are always tried again.
+        replace_clashing: let videos of another folder replace those of the same names, instead of an error.
+        part: (i, n) prepares every n-th video from the i-th (from 1), into a separate part of the store.
         progress: called at the start and after each video.
-        note: called with a sentence about the store's expected size and time, once they can be told.
+        note: called once with a sentence that estimates the store's size and the time needed.
 
     Raises:
-        UsageError: another data set's videos of the same names are in the store.
-        FastrotError: the store cannot be written, or holds no video at the end.
-        UnreadableError: the machine cannot read the data set; nothing is rejected for that.
+        UsageError: the store has videos of another data set with the same names.
+        FastrotError: the store cannot be written, or contains no video at the end.
+        UnreadableError: the machine cannot read the data set. No video is rejected because of this.
     """
     entries, part_name = listing.entries, ""
     if part is not None:
@@ -117,7 +117,7 @@ def prepare(
         source = str(listing.source or "")
         work = functools.partial(_transcode, source=source)
         results = run_isolated(work, jobs, workers=workers, time_limit=time_limit)
-        stack.callback(results.close)  # no worker outlives the folder of its temporary file
+        stack.callback(results.close)  # stop the workers before their temporary files are removed
         for done, (index, outcome) in enumerate(results, already + 1):
             entry, (origin, result) = todo[index], _settled(outcome, todo[index], source)
             if isinstance(result, EncodedVideo):
@@ -137,7 +137,7 @@ def prepare(
             else:
                 reason = str(result) or type(result).__name__
                 if entry.name in writer.known:
-                    reason += " (the store keeps the video that it had)"
+                    reason += " (the store keeps its previous version)"
                 writer.reject(entry.name, reason, origin)
                 rejected.append((entry.name, reason))
             jobs[index].clean_up()
@@ -168,10 +168,10 @@ def prepare(
 
 
 def _transcode(job: Job, source: str) -> _Outcome:
-    """Transcode a video in a worker, and say which file it was.
+    """Transcode a video in a worker, and return it with its origin.
 
-    The origin is taken before the file is read: of a file that changes meanwhile, the next run finds
-    another one. It is None where the file cannot be read, whatever is in it.
+    The origin is computed before the file is decoded: if the file changes meanwhile, the next run detects it.
+    It is None if the system cannot read the file.
     """
     try:
         origin = sight(job.path, source).origin()
@@ -185,7 +185,7 @@ def _transcode(job: Job, source: str) -> _Outcome:
 
 
 def _settled(outcome: _Outcome | Exception, entry: Entry, source: str) -> _Outcome:
-    """Return what a worker answered, or what is known of a video that cost its worker.
+    """Return a worker's result, or the origin and error of a video whose worker was lost.
 
     Raises:
         UnreadableError: the machine cannot read the data set.
@@ -195,7 +195,7 @@ def _settled(outcome: _Outcome | Exception, entry: Entry, source: str) -> _Outco
             raise outcome[1]
         return outcome
     if isinstance(outcome, WorkerLostError) and outcome.timed_out:
-        outcome = FastrotError(f"{outcome}: raise --time-limit and use --retry-rejected")
+        outcome = FastrotError(f"{outcome}: increase --time-limit and use --retry-rejected")
     try:
         return sight(entry.path, source).origin(), outcome
     except OSError:
@@ -203,7 +203,7 @@ def _settled(outcome: _Outcome | Exception, entry: Entry, source: str) -> _Outco
 
 
 def _estimate(bytes_so_far: int, seconds: float, videos: int) -> str:
-    """Extrapolate from the first ESTIMATE_AFTER videos to all ``videos`` of this run."""
+    """Extrapolate size and time from the first ESTIMATE_AFTER videos to all ``videos`` of this run."""
     factor = videos / ESTIMATE_AFTER
     time_in_all = timedelta(seconds=round(seconds * factor))
     return (
@@ -213,7 +213,7 @@ def _estimate(bytes_so_far: int, seconds: float, videos: int) -> str:
 
 
 def readable_bytes(count: float) -> str:
-    """Return a size with its decimal unit, such as "4.30 TB"."""
+    """Return a size with a decimal unit, such as "4.30 TB"."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.3g} {unit}"

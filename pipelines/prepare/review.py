@@ -1,4 +1,4 @@
-"""Compares a data set with the store that has some of it: what is to decode, what only has other labels."""
+"""Compares a data set with a store, to find new, replaced and relabelled videos."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from pipelines.store.manifest import Line, current_lines, origin_of, rejections
 from pipelines.store.reading import Record
 
 THREADS = 8
-"""Files looked at in parallel: a network file system answers slowly, but many at once."""
+"""Files checked in parallel, because a network file system has a high latency."""
 _CHUNK = 256
 
 T = TypeVar("T")
@@ -24,17 +24,17 @@ Fate = Literal["decode", "stored", "replaced", "rejected before"]
 
 @dataclass
 class Review:
-    """What a run of ``prepare`` has to do.
+    """The work of a run of ``prepare``.
 
     Attributes:
-        todo: videos to decode: new ones, replaced ones, and rejected ones that are tried again.
-        replaced: names of those in ``todo`` whose file has other content than the store's video.
-        revisions: by name, the revision that a line of a video in ``todo`` takes, where that is not 0.
-        records: lines that supersede those of stored videos, for the same bytes.
+        todo: videos to decode: new videos, replaced videos, and rejected videos to try again.
+        replaced: names of videos in ``todo`` whose file differs from the store's video.
+        revisions: revisions for the lines of videos in ``todo``, by name, if not 0.
+        records: new lines for stored videos whose bytes do not change.
         rejected: name, reason and origin of rejected videos whose lines had no origin.
-        rejected_before: how many videos are not tried again.
+        rejected_before: number of rejected videos that are not tried again.
         relabelled: a sentence about each video whose class or splits changed.
-        absent: stored videos that came from this source and are not found in it any more.
+        absent: names of stored videos from this source that it no longer contains.
     """
 
     todo: list[Entry] = field(default_factory=list)
@@ -55,21 +55,21 @@ def review(
     retry_rejected: bool = False,
     replace_clashing: bool = False,
 ) -> Review:
-    """Compare the videos ``entries`` of ``listing`` with what the store's manifests have.
+    """Compare the videos ``entries`` of ``listing`` with the store's manifests.
 
-    A stored name whose file has other content is a video that was replaced if the store's video came
-    from the same folder (or was seen there), and a clash of two data sets if not. Equal content is the same
-    video, wherever its file lies now.
+    If the file of a stored name has other content, the video was replaced if the store's video came from (or
+    was seen in) the same folder. Otherwise two data sets clash. Equal content means the same video, wherever
+    its file is.
 
     Args:
         store: the store's folder.
         listing: the whole data set.
-        entries: those of its videos that this run is about.
+        entries: the videos of this run.
         retry_rejected: decode rejected videos again.
-        replace_clashing: take videos of another folder for replacements.
+        replace_clashing: treat videos of another folder as replacements.
 
     Raises:
-        UsageError: names clash; nothing was written.
+        UsageError: names clash. Nothing was written.
         FastrotError: a manifest is damaged, or the machine cannot read the data set.
     """
     source = str(listing.source or "")
@@ -119,7 +119,7 @@ def review(
 def _judge(
     entry: Entry, source: str, record: Record | None, refused: list[Line], retry: bool
 ) -> tuple[Fate, Origin | None]:
-    """Decide what to do about one video; only files of known names are looked at."""
+    """Decide what to do with one video. Only files with known names are accessed."""
     stored = None if record is None or record.origin is None else Origin.from_text(record.origin)
     if record is None and (retry or not refused):
         return "decode", None
@@ -132,8 +132,8 @@ def _judge(
     except OSError as error:
         if isinstance(reason := unreadable(error, entry.path), UnreadableError):
             raise reason from None
-        return "decode", None  # which rejects it, with the reason
-    if record is not None and stored is None:  # of an earlier version, which kept no origin
+        return "decode", None  # decoding will reject it with a reason
+    if record is not None and stored is None:  # from an earlier version without origins
         return "stored", origin
     if stored is not None and stored.content == origin.content:
         same = seen is stored
@@ -145,7 +145,7 @@ def _judge(
 
 
 def _follow_lists(result: Review, record: Record, entry: Entry, origin: Origin | None) -> None:
-    """Give a stored video's line the label and splits of the lists, and its ``origin`` if that is known."""
+    """Update a stored video's line with the listed label and splits, and with ``origin`` if given."""
     line = replace(
         record,
         label=entry.label,
@@ -166,9 +166,9 @@ def _labels(record: Record) -> str:
 def _clash(store: Path, source: str, clashes: list[tuple[str, str]]) -> UsageError:
     name, other = clashes[0]
     return UsageError(
-        f"{len(clashes)} videos of {source}, such as {name!r}, have the names of videos that {store} has "
-        f"from {other}, but other content. Add a second data set under names of its own by --prefix NAME, "
-        "or give it another --out. If these files are newer versions of those videos, use --replace"
+        f"{len(clashes)} videos in {source}, such as {name!r}, have the same names as videos in {store} "
+        f"from {other}, but different content. Use --prefix NAME to add a second data set under separate "
+        "names, or choose another --out. If the files are newer versions of those videos, use --replace."
     )
 
 

@@ -1,7 +1,7 @@
-"""Frames of any shape and pixel format in, square RGB pictures out, without a trace of the frame's axes.
+"""Scales frames of any shape and pixel format to square RGB pictures, treating both axes equally.
 
-What differs between the two axes of a stored picture survives a quarter turn, and would tell a network
-the rotation. So what both axes undergo is the same wherever the source allows it.
+Any difference between the two axes of a stored picture survives a quarter turn, and would reveal the rotation
+to a network. So both axes are processed in the same way wherever the source allows it.
 """
 
 from fractions import Fraction
@@ -12,25 +12,25 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-# A triangle filter as wide as the reduction asks (swscale widens it), so that no detail aliases. Without
-# full chroma input, swscale drops every other column of RGB sources' chroma, and no rows.
+# A triangle filter, which swscale widens with the reduction to prevent aliasing. Without full chroma input,
+# swscale drops every other column, but no rows, of RGB sources' chroma.
 FLAGS = "bilinear+accurate_rnd+full_chroma_int+full_chroma_inp"
 
 _MAX_LOSS = 16
-"""The crop may shrink by a side's sixteenth, to find whole pixels of the right aspect."""
+"""The crop may shrink by 1/16 of a side to better match the aspect ratio in whole pixels."""
 
 
 class Squarer:
     """Scales frames to ``size`` x ``size`` RGB.
 
-    The scaler is libavfilter's: it takes interlaced frames for whole pictures whatever their flag says (by
-    fields, every other row would come from another field), and chroma as centred between the luma
-    samples along both axes, as FFmpeg's program does.
+    Like the ffmpeg program, this uses libavfilter's scaler. It treats interlaced frames as whole pictures,
+    regardless of their flag (scaling by fields would take every other row from another field), and chroma as
+    centred between the luma samples along both axes.
 
     Args:
         size: side in pixels.
-        fit: ``stretch`` (the aspect is not kept) or ``crop`` (aspect kept, the centre square).
-        pixel_aspect: a pixel's width by its height, as shown; for ``crop``.
+        fit: ``stretch`` (ignores the aspect ratio) or ``crop`` (keeps it, and takes the centre square).
+        pixel_aspect: a pixel's displayed width divided by its height, used for ``crop``.
     """
 
     def __init__(self, size: int, fit: str, pixel_aspect: Fraction = Fraction(1)):
@@ -41,7 +41,7 @@ class Squarer:
         self._graph = Graph()
 
     def square(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """Return the frame as (size, size, 3) RGB; as it is stored, not turned upright."""
+        """Return the frame as (size, size, 3) RGB, in its stored orientation."""
         kind = (
             *(frame.width, frame.height, frame.format.name),
             *(int(frame.colorspace), int(frame.color_range)),
@@ -54,7 +54,7 @@ class Squarer:
 
     def _build(self, frame: VideoFrame) -> Graph:
         graph = Graph()
-        graph.threads = 1  # prepare's workers are the parallelism
+        graph.threads = 1  # prepare runs one worker per core
         nodes = [
             graph.add(
                 "buffer",
@@ -80,11 +80,11 @@ class Squarer:
 def crop_area(
     width: int, height: int, pixel_aspect: Fraction = Fraction(1), block: int = 1
 ) -> tuple[int, int, int, int]:
-    """Return (width, height, x, y) of the centre area of a frame that is shown as a square, in pixels.
+    """Return (width, height, x, y) in pixels of the centre area of a frame that is displayed as a square.
 
-    Everything is a multiple of ``block``, so that subsampled chroma is cut where luma is. Where pixels
-    are not square, whole numbers seldom have the exact aspect: of the areas up to a sixteenth smaller
-    than the largest, the nearest is taken.
+    All values are multiples of ``block``, so that subsampled chroma is cropped like luma. If pixels are not
+    square, whole numbers seldom give the exact aspect ratio: the best area up to 1/16 smaller than the
+    largest is used.
     """
     if min(width, height) < 2 * block:
         block = 1
@@ -95,7 +95,7 @@ def crop_area(
         wide = max(1, round(tall / pixel_aspect / block)) * block
         if wide <= width:
             candidates.append((abs(wide * pixel_aspect / tall - 1), -tall, wide))
-    if not candidates:  # a frame of a few pixels, or of absurd ones
+    if not candidates:  # a tiny frame, or an extreme pixel aspect
         return width, height, 0, 0
     _, minus_tall, wide = min(candidates)
     x, y = (width - wide) // 2, (height + minus_tall) // 2
@@ -103,15 +103,15 @@ def crop_area(
 
 
 def _chroma_steps(pixels: VideoFormat) -> tuple[int, int]:
-    """Return how many luma samples there are to a chroma sample, along a row and along a column."""
+    """Return the number of luma samples per chroma sample, along a row and along a column."""
     return 64 // pixels.chroma_width(64), 64 // pixels.chroma_height(64)
 
 
 def _evenly_subsampled(pixels: VideoFormat) -> str | None:
-    """Return the format that halves (or quarters) chroma along both axes where ``pixels`` does along one.
+    """Return a format with chroma subsampled equally along both axes, or None if ``pixels`` already is.
 
-    4:2:2's chroma has lost detail along the rows. Averaging two rows, as the maker of 4:2:2 averaged two
-    columns, takes the same detail along the columns.
+    In 4:2:2, chroma has lost detail along the rows. Averaging two rows, as 4:2:2 averages two columns,
+    removes the same detail along the columns.
     """
     across, down = _chroma_steps(pixels)
     if across == down:

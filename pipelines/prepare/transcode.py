@@ -1,4 +1,4 @@
-"""One video file in, its frames at the store's size and codec out (section 4.2's preparation), by PyAV."""
+"""Transcodes a video file to a store's frame size and codec with PyAV (section 4.2)."""
 
 import contextlib
 import dataclasses
@@ -23,16 +23,16 @@ from pipelines.store.spool import MEMORY_BYTES, Spool
 Made = TypeVar("Made")
 
 MOST_DAMAGED = 0.1
-"""Share of damaged frames from which a video is rejected."""
+"""A video with this share of damaged frames or more is rejected."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is handed: a file, and the settings of the store that wants it.
+    """A worker's task: a file, and the settings of the store.
 
-    ``spools`` is a folder for temporary files, None keeps everything in memory. ``number`` names the
-    job's file there, and ``memory`` is how many bytes of encoded video need none. Whoever made the job
-    calls ``clean_up`` in the end.
+    ``spools`` is a folder for temporary files; None keeps everything in memory. ``number`` is the name of the
+    job's file there, and ``memory`` is how many bytes of encoded video are kept in memory instead. The
+    creator of the job must call ``clean_up`` at the end.
     """
 
     path: Path
@@ -43,28 +43,28 @@ class Job:
 
     @property
     def spool(self) -> Path | None:
-        """The job's temporary file, which is there for long videos only."""
+        """The job's temporary file, which is only created for long videos."""
         return None if self.spools is None else self.spools / str(self.number)
 
     def clean_up(self) -> None:
-        """Remove the temporary file, if there is one."""
+        """Remove the temporary file, if it exists."""
         if self.spool is not None:
             self.spool.unlink(missing_ok=True)
 
 
 def transcode(job: Job) -> EncodedVideo:
-    """Decode a video, keep ``frames`` evenly spaced frames, resize and encode them.
+    """Decode a video, and resize and encode ``settings.frames`` evenly spaced frames.
 
-    Frames are encoded as they are decoded, so memory does not grow with the video's length.
+    Frames are encoded while decoding, so memory use does not depend on the video's length.
 
     Raises:
-        FastrotError: the file is truncated, has no video, or a tenth of its frames or more are damaged.
+        FastrotError: the file is truncated, has no video, or at least 10 % of its frames are damaged.
         SpoolError: the temporary file cannot be written.
     """
     settings = job.settings
     with _reading_errors():
-        if not stat.S_ISREG(job.path.stat().st_mode):  # reading a pipe would wait for ever
-            raise FastrotError("it is a folder, or another thing that is no file")
+        if not stat.S_ISREG(job.path.stat().st_mode):  # reading a pipe could block forever
+            raise FastrotError("not a regular file, but a folder, pipe or device")
         truncated = find_truncation(job.path)
         if truncated:
             raise FastrotError(truncated)
@@ -86,28 +86,29 @@ def stream_frames(
     fit: str,
     consume: Callable[[Iterator[Frame], float], Made],
 ) -> tuple[Made, float, int]:
-    """Hand over ``count`` evenly spaced frames (None: all) as size x size RGB, one after another.
+    """Pass ``count`` evenly spaced frames (None: all) to ``consume``, as size x size RGB.
 
-    Frame i of the N kept is the video's frame floor(i * F / N). A video with F <= N frames keeps all.
-    F is counted, since headers lie: first the packets, and if decoding gives another number, the
-    frames. Frames are turned and mirrored as the file's display matrix says, as a player would: left on its
-    side, a telephone's video would teach the wrong label.
+    Frame i of the N kept frames is the video's frame floor(i * F / N). A video with F <= N frames keeps all
+    of them. F is counted, because headers are unreliable: first the packets, and if decoding gives another
+    number, the frames. Frames are rotated and mirrored by the file's display matrix, as in a player.
+    Otherwise, videos from a phone held sideways would teach the wrong label.
 
     Args:
         path: the video.
         count: N.
         size: side of the frames in pixels.
-        fit: ``stretch`` (the paper's: the aspect is not kept) or ``crop`` (aspect kept, the centre square).
-        consume: takes the frames and their expected rate. It is called again from the start where
-            the packets had told another F than the frames.
+        fit: ``stretch`` (as in the paper: ignores the aspect ratio) or ``crop`` (keeps it, and takes the
+            centre square).
+        consume: receives the frames and their expected rate. It is called again from the start if the number
+            of packets differs from the number of frames.
 
     Returns:
-        What ``consume`` made in its last call, the kept frames' rate, and how many frames of the whole
-        video, kept or not, are damaged.
+        The result of the last call of ``consume``, the kept frames' rate, and the number of damaged frames in
+        the whole video, kept or not.
 
     Raises:
-        FastrotError: the video cannot be read, no frame can be decoded, a tenth of them or more are damaged,
-            or the display matrix turns them by other than quarter turns.
+        FastrotError: the video cannot be read, no frame can be decoded, at least 10 % of the frames are
+            damaged, or the display matrix rotates them by an angle that is not a multiple of 90 degrees.
     """
     with _reading_errors():
         total = None if count is None else max(1, count_packets(path))
@@ -128,54 +129,54 @@ def stream_frames(
 
 
 def check_damage(damaged: int, frames: int) -> None:
-    """Reject a video of ``frames`` frames of which too many are damaged.
+    """Reject a video with too many damaged frames.
 
     Raises:
-        FastrotError: they are a tenth or more.
+        FastrotError: at least 10 % of its ``frames`` frames are damaged.
     """
     if damaged >= MOST_DAMAGED * frames:
         raise FastrotError(
-            f"the decoder reported errors in {damaged} of its {frames} frames, and {MOST_DAMAGED:.0%} are "
-            "too many: get another copy of the video"
+            f"the decoder reported errors in {damaged} of {frames} frames, and the limit is below "
+            f"{MOST_DAMAGED:.0%}: get another copy of the video"
         )
 
 
 def even_indices(total: int, count: int | None) -> list[int]:
-    """Return which of ``total`` frames to keep for ``count`` evenly spaced ones (None: all)."""
+    """Return the indices of ``count`` evenly spaced frames among ``total`` (None: all)."""
     if count is None or total <= count:
         return list(range(total))
     return [i * total // count for i in range(count)]
 
 
 def _squares(decoder: Decoder, wanted: set[int] | None, squarer: Squarer) -> Iterator[Frame]:
-    """Decode to the video's end, and yield the wanted frames, upright and square.
+    """Decode the whole video, and yield the wanted frames, upright and square.
 
     Raises:
-        FastrotError: there is no frame, or too many are damaged.
+        FastrotError: no frame can be decoded, or too many are damaged.
     """
     orientation = None
     with _reading_errors():
         for frame in decoder.frames():
-            # Once a video, as FFmpeg does; and PyAV keeps a frame whose side data was looked at until Python
-            # collects its garbage.
+            # Once per video, as in FFmpeg: PyAV keeps frames whose side data was accessed until garbage
+            # collection.
             orientation = orientation or orientation_of(frame)
             if wanted is None or decoder.decoded - 1 in wanted:
                 square = orientation.apply(squarer.square(frame))
-                del frame  # before the next is decoded, see Decoder.frames
+                del frame  # before the next frame is decoded, see Decoder.frames
                 yield square
             else:
                 del frame
     if decoder.decoded == 0:
-        raise FastrotError("it has no decodable video frame")
+        raise FastrotError("no decodable video frame")
     check_damage(decoder.damaged, decoder.decoded + decoder.refused)
 
 
 @contextlib.contextmanager
 def _reading_errors() -> Iterator[None]:
-    """Turn what went wrong with the video into a FastrotError."""
+    """Convert decoding and reading errors to FastrotError."""
     try:
         yield
     except av.FFmpegError as error:
-        raise FastrotError(f"FFmpeg cannot decode it: {error.strerror}") from None
+        raise FastrotError(f"FFmpeg cannot decode the file: {error.strerror}") from None
     except OSError as error:
-        raise FastrotError(f"it cannot be read: {error.strerror}") from None
+        raise FastrotError(f"the file cannot be read: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""Worker processes that survive what decoders do to them: a crash or a hang costs one item, not the run."""
+"""Worker processes for unsafe work such as decoding: a crash or a hang costs one item, not the run."""
 
 import contextlib
 import multiprocessing
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 class WorkerLostError(Exception):
-    """A worker was killed by a crash, or by the time limit (``timed_out``); the message says which."""
+    """A worker crashed, or was killed at the time limit (``timed_out``)."""
 
     def __init__(self, message: str, *, timed_out: bool = False):
         super().__init__(message)
@@ -23,10 +23,10 @@ class WorkerLostError(Exception):
 
 
 class _Worker(Generic[Item, Result]):
-    """One process and the pipe to it; ``item`` is the index of what it works on, None while it starts."""
+    """A process and its pipe. ``item`` is the index of its current item, None while it starts."""
 
     def __init__(self, function: Callable[[Item], Result]):
-        # spawn: the caller may hold threads (torch, DALI), which a fork would leave in a broken state.
+        # spawn: the caller may have threads (torch, DALI), which a fork would leave in an inconsistent state.
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(function, theirs), daemon=True)
@@ -37,19 +37,19 @@ class _Worker(Generic[Item, Result]):
         self.deadline = float("inf")
 
     def await_start(self) -> None:
-        """Take the worker's first message. Starting is not part of any item's time."""
+        """Receive the worker's first message. Starting does not count towards an item's time limit."""
         try:
             self.pipe.recv()
         except (EOFError, ConnectionResetError):
             raise RuntimeError(
-                "a worker process could not start: see its traceback above"
+                "a worker process could not start: see the traceback above"
             ) from None
 
     def give(self, index: int, item: Item, time_limit: float) -> None:
-        """Hand an item over and start its clock."""
+        """Send an item to the worker and start its time limit."""
         self.item = index
         self.deadline = time.monotonic() + time_limit
-        with contextlib.suppress(BrokenPipeError):  # a dead worker is found by its sentinel
+        with contextlib.suppress(BrokenPipeError):  # a dead worker is detected by its sentinel
             self.pipe.send(item)
 
     def stop(self) -> None:
@@ -66,12 +66,12 @@ def run_isolated(
     workers: int,
     time_limit: float = float("inf"),
 ) -> Generator[tuple[int, Result | Exception], None, None]:
-    """Yield (index of the item, result or the exception that it raised), as they come.
+    """Apply ``function`` to items in worker processes, and yield (index, result or exception) as completed.
 
     Closing the generator kills the workers.
 
-    ``function`` must be importable (it runs in spawned processes). An item whose worker crashes, or
-    takes more than ``time_limit`` seconds, yields WorkerLostError, and a new worker takes the next.
+    ``function`` must be importable, because it runs in spawned processes. An item whose worker crashes, or
+    takes more than ``time_limit`` seconds, yields WorkerLostError, and a new worker takes over.
     """
     given = 0
     pool: list[_Worker[Item, Result]] = []
@@ -99,7 +99,7 @@ def run_isolated(
 
 
 def _ready(pool: list[_Worker[Item, Result]]) -> list[_Worker[Item, Result]]:
-    """Wait for a result, a death or a deadline; return the workers concerned."""
+    """Wait for a result, the end of a process or a deadline, and return the workers concerned."""
     left = max(0.0, min(worker.deadline for worker in pool) - time.monotonic())
     handles: list[Any] = [worker.pipe for worker in pool]
     handles += [worker.process.sentinel for worker in pool]
@@ -113,23 +113,23 @@ def _ready(pool: list[_Worker[Item, Result]]) -> list[_Worker[Item, Result]]:
 
 
 def _collect(worker: _Worker[Any, Result], time_limit: float) -> Result | Exception:
-    # A worker that dies in the middle of its answer leaves a plain OSError.
+    # If a worker dies while sending its result, reading it raises an OSError.
     with contextlib.suppress(EOFError, OSError):
         if worker.pipe.poll():
             return cast(Result | Exception, worker.pipe.recv())
     if time.monotonic() >= worker.deadline:
         worker.process.kill()
         worker.process.join()
-        return WorkerLostError(f"it took longer than the limit of {time_limit:g} s", timed_out=True)
-    worker.process.join()  # its files are closed; its exit code may be a moment behind
+        return WorkerLostError(f"exceeded the time limit of {time_limit:g} s", timed_out=True)
+    worker.process.join()  # its pipe is closed, but the exit code may be available slightly later
     code = worker.process.exitcode or 0
     cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return WorkerLostError(f"the process that worked on it crashed ({cause})")
+    return WorkerLostError(f"the worker process crashed ({cause})")
 
 
 @contextlib.contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Let a process started here inherit that it ignores Ctrl-C, which is its parent's business."""
+    """Make processes started in this context ignore Ctrl-C, which the parent handles."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set signal handlers
         return
@@ -141,7 +141,7 @@ def _interrupts_ignored() -> Iterator[None]:
 
 
 def _serve(function: Callable[[Item], Result], pipe: Connection) -> None:
-    """The worker's loop, until the parent closes the pipe, kills it or dies."""
+    """Run the worker's loop until the parent closes the pipe, kills the worker or dies."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     pipe.send("started")
     while True:
@@ -157,7 +157,7 @@ def _serve(function: Callable[[Item], Result], pipe: Connection) -> None:
 
 
 def _die_with_parent() -> None:
-    """End this process when its parent is killed: it may have an hour of video left to write."""
+    """End this process when its parent is killed, instead of finishing a long video."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

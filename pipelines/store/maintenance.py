@@ -25,8 +25,8 @@ from pipelines.store.writing import lock
 
 VERIFY_FILES = 8
 _REFUSED = (
-    "This may be a missing disk rather than damage, so no video is dropped: fix the cause. If the file is lost
-    " "for good, replace it with an empty file, and --fix drops its videos."
+    "This may be a missing disk rather than damage, so no video is dropped: fix the cause. If the file is "
+    "lost for good, replace it with an empty file, and --fix drops its videos."
 )
 
 
@@ -47,9 +47,7 @@ def verify(
             data = files.read_video(store, video)
             found = crc32(data.data)
             if found != store.crc32[video]:
-                return (
-                    f"its checksum is {found:08x}, expected {int(store.crc32[video]):08x}"
-                )
+                return f"its checksum is {found:08x}, expected {int(store.crc32[video]):08x}"
             return _check_frames(store, files, video, data)
         except UnreadableError as error:
             raise UnreadableError(f"{error}. {_REFUSED}", error.errno) from None
@@ -182,7 +180,9 @@ def find(store: Store, name: str) -> int:
         return names.index(name)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise UsageError(f"{store.path} has no video {name!r}{hint} (list them with `fastrot store ls`)")
+    raise UsageError(
+        f"{store.path} has no video {name!r}{hint} (list them with `fastrot store ls`)"
+    )
 
 
 def _write_packets(store: Store, video: int, path: Path) -> None:

@@ -52,8 +52,8 @@ def writing(path: Path, settings: Settings, part: str = "") -> "Iterator[StoreWr
 class StoreWriter:
     """Appends videos to a store. Use ``writing`` to open and close one.
 
-    There may be one writer at a time for each ``part`` ("" or, for example, "1of8"), on any node. Each part has
-    its own manifest and shards, so writers do not wait for each other.
+    There may be one writer at a time for each ``part`` ("" or, for example, "1of8"), on any node. Each part
+    has its own manifest and shards, so writers do not wait for each other.
 
     Attributes:
         known: names in any manifest of the store.

@@ -117,8 +117,8 @@ def amp_on_cpu(monkeypatch, stand_in, seconds):
 @pytest.mark.parametrize(
     ("stand_in", "seconds", "reason"),
     [
-        (dies, 60, "failed: WorkerLostError: the process that worked on it crashed (SIGSEGV)"),
-        (hangs, 1, "failed: WorkerLostError: it took longer than the limit of 1 s"),
+        (dies, 60, "failed: WorkerLostError: the worker process crashed (SIGSEGV)"),
+        (hangs, 1, "failed: WorkerLostError: exceeded the time limit of 1 s"),
     ],
 )
 def test_amp_on_a_cpu_may_crash_or_hang_and_is_a_row_that_says_so(

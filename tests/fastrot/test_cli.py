@@ -29,7 +29,7 @@ def test_prepare_info_ls_verify_and_extract(films, tmp_path, capsys):
     command = ["prepare", str(films), "--out", str(store), "--size", "40", "--frames", "6"]
     assert main([*command, "--workers", "1"]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"^rejected +1: it is truncated.* \(cut.avi\)$", out, re.MULTILINE)
+    assert re.search(r"^rejected +1: the file is truncated.* \(cut.avi\)$", out, re.MULTILINE)
     assert "found        4 videos: 0 already stored, 3 added, 1 rejected, 0 rejected earlier" in out
     assert f"stored       3 videos in {store}\n" in out
     assert "ignored      .md files: 1 (README.md)" in out
@@ -122,7 +122,7 @@ def test_verify_drops_nothing_where_a_shard_cannot_be_opened(films, tmp_path, ca
         (["prepare", ".", "--out", "s", "--codec", "vp9", "--size", "64"], 2, "from 128 pixels"),
         (["prepare", ".", "--out", "s", "--quality", "99"], 2, "--quality is 99"),
         (["store", "info", "nowhere"], 1, "nowhere is not a store (no such folder)"),
-        (["store", "info", "."], 1, "is not a store: make one with `fastrot prepare"),
+        (["store", "info", "."], 1, "is not a store: create one with `fastrot prepare"),
     ],
 )
 def test_errors_are_one_line_and_an_exit_code(

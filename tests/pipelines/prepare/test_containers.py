@@ -38,7 +38,7 @@ def test_a_truncated_copy_is_found(whole, tmp_path, keep):
 def test_an_empty_file_is_named_so(tmp_path):
     empty = tmp_path / "video.mp4"
     empty.touch()
-    assert find_truncation(empty) == "it is empty (0 bytes)"
+    assert find_truncation(empty) == "the file is empty (0 bytes)"
 
 
 def test_bytes_after_the_last_chunk_do_no_harm(whole, tmp_path):
@@ -73,7 +73,7 @@ def test_an_avi_of_two_riff_chunks(tmp_path):
     path.write_bytes(chunk + chunk)
     assert find_truncation(path) is None
     path.write_bytes(chunk + chunk[:-1])
-    assert find_truncation(path) == "it is truncated: 39 of at least 40 bytes are there"
+    assert find_truncation(path) == "the file is truncated: it has 39 of at least 40 bytes"
 
 
 def declared_longer(path, by):
@@ -134,7 +134,7 @@ def test_the_last_byte_of_an_mp4s_last_frame_is_missed(tmp_path):
     data = film.read_bytes()
     film.write_bytes(data[:-1])
     assert find_truncation(film) == (
-        f"it is truncated: {len(data) - 1:,} of at least {len(data):,} bytes are there"
+        f"the file is truncated: it has {len(data) - 1:,} of at least {len(data):,} bytes"
     )
 
 

@@ -201,6 +201,6 @@ def test_a_video_that_takes_too_long_is_rejected_with_the_way_out(videos, tmp_pa
     monkeypatch.setattr(prepare_module, "_transcode", take_for_ever)
     (path,) = videos.rglob("video0*")
     with pytest.raises(
-        FastrotError, match=r"limit of 0\.5 s: raise --time-limit and use --retry-rejected"
+        FastrotError, match=r"limit of 0\.5 s: increase --time-limit and use --retry-rejected"
     ):
         prepare_folder(path, tmp_path / "store", settings("raw"), time_limit=0.5)

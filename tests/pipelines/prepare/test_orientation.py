@@ -55,7 +55,9 @@ def test_dalis_reader_refuses_every_matrix_that_it_does_not_apply(tmp_path, matr
     path = write_video(tmp_path / "film.mp4", moving_frames(20, 48, 64))
     write_display_matrix(path, *matrix)
     spec = ClipSpec(frames=5, stride=2, crop=49)
-    with pytest.raises(FastrotError, match=r"film\.mp4: its display matrix turns.*fastrot prepare"):
+    with pytest.raises(
+        FastrotError, match=r"film\.mp4: its display matrix rotates.*fastrot prepare"
+    ):
         ReaderLoader(
             [path], WindowPlan(spec, 64, step=4, seed=0), batch=1, device=torch.device("cpu")
         ).close()
@@ -78,5 +80,7 @@ def test_a_matrix_that_maps_an_axis_to_nothing_is_ignored():
 def test_other_angles_and_shears_are_refused(tmp_path, matrix):
     path = write_video(tmp_path / "film.mp4", moving_frames(2, 48, 64))
     write_display_matrix(path, *matrix)
-    with pytest.raises(FastrotError, match=r"display matrix turns it by \d+ degrees or shears it"):
+    with pytest.raises(
+        FastrotError, match=r"display matrix rotates it by \d+ degrees or shears it"
+    ):
         read_frames(path, None, 40)

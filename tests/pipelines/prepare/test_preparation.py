@@ -78,7 +78,7 @@ def test_nothing_prepared_is_an_error(tmp_path):
 def test_other_settings_are_refused_by_name(videos, tmp_path):
     (video,) = videos.rglob("video2*")
     prepare_folder(video, tmp_path / "store")
-    with pytest.raises(UsageError, match=r"codec: raw there, mjpeg asked"):
+    with pytest.raises(UsageError, match=r"codec: raw in the store, mjpeg requested"):
         prepare_folder(video, tmp_path / "store", settings=settings("mjpeg"))
 
 
@@ -162,7 +162,7 @@ def test_splits_and_labels(make_store):
     assert store.select("test1").tolist() == [4, 5]
     assert [store.name(i).split("/")[0] for i in range(6)] == ["class0"] * 3 + ["class1"] * 3
     assert store.labels.tolist() == [0, 0, 0, 1, 1, 1]
-    with pytest.raises(UsageError, match=r"no split 'val'; it has: all, test1, train1"):
+    with pytest.raises(UsageError, match=r"no split 'val'; choose one of all, test1, train1"):
         store.select("val")
 
 

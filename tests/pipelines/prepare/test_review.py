@@ -52,7 +52,7 @@ def test_labels_and_splits_follow_the_lists_without_decoding(source, tmp_path, d
     store = Store.open(out)
     assert store.labels.tolist() == [0, 0, 1, 1]
     assert store.splits == {}
-    with pytest.raises(UsageError, match=r"no split 'train1'; it has: all"):
+    with pytest.raises(UsageError, match=r"no split 'train1'; choose one of all"):
         store.select("train1")
     assert list(verify(store)) == []
 
@@ -106,7 +106,7 @@ def test_a_replacement_that_does_not_decode_leaves_the_old_video(source, tmp_pat
     (source / "a" / "2.avi").write_bytes(b"RIFF, and nothing more")
     ((name, reason),) = run(source, out).rejected
     assert name == "a/2.avi"
-    assert "the store keeps the video that it had" in reason
+    assert "the store keeps its previous version" in reason
     store = Store.open(out)
     assert (store.crc32.tolist(), store.rejected) == (before, 0)
     del decoded[:]

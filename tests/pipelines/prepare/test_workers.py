@@ -30,10 +30,10 @@ def test_every_item_gives_its_result_whatever_befalls_the_others(workers):
     assert sorted(results) == list(range(8))
     for good in (0, 2, 6, 7):
         assert results[good] == items[good] * 2
-    assert str(results[1]) == "the process that worked on it crashed (SIGSEGV)"
+    assert str(results[1]) == "the worker process crashed (SIGSEGV)"
     assert isinstance(results[3], KeyError)
-    assert str(results[4]) == "it took longer than the limit of 2 s"
-    assert str(results[5]) == "the process that worked on it crashed (exit code 3)"
+    assert str(results[4]) == "exceeded the time limit of 2 s"
+    assert str(results[5]) == "the worker process crashed (exit code 3)"
     assert all(isinstance(results[i], WorkerLostError) for i in (1, 4, 5))
 
 

@@ -161,7 +161,7 @@ def test_good_sizes_and_qualities_pass():
     assert check_quality("mjpeg", None) == 2
     assert check_quality("raw", 7) is None
     assert check_quality("vp9", 63) == 63
-    with pytest.raises(UsageError, match=r"--quality is 40; of mjpeg it goes from 1"):
+    with pytest.raises(UsageError, match=r"--quality is 40, but mjpeg supports 1"):
         check_quality("mjpeg", 40)
 
 

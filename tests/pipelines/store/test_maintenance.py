@@ -83,7 +83,7 @@ def test_extract_gives_a_file_with_the_stored_frames(make_store, videos, tmp_pat
 def test_extract_overwrites_nothing_and_keeps_dots_in_names(copy, tmp_path):
     original = tmp_path / "video0.avi"
     original.write_bytes(b"the only copy")
-    with pytest.raises(FastrotError, match=r"video0\.avi is there already"):
+    with pytest.raises(FastrotError, match=r"video0\.avi already exists"):
         extract(copy, "class0/video0.avi", tmp_path)
     assert original.read_bytes() == b"the only copy"
     assert extract(copy, "class0/video0.avi", tmp_path / "film.part1").name == "film.part1.avi"
