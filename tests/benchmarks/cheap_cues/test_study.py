@@ -86,7 +86,7 @@ def test_a_case_runs_is_written_and_is_not_run_again(tmp_path, capsys, monkeypat
     cheap_cues.main(["--out", str(tmp_path), *TINY])
     assert "already done" in capsys.readouterr().out
     assert (tmp_path / "cheap_cues.json").read_text() == written
-    with pytest.raises(UsageError, match="other settings"):
+    with pytest.raises(UsageError, match="results for other settings"):
         cheap_cues.main(["--out", str(tmp_path), *TINY, "--unlabelled", "7"])
 
 
