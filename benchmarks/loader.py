@@ -1,4 +1,4 @@
-"""Clips a second from every codec, beside other loaders on the same videos and the machine's limits."""
+"""Clips per second for every codec, compared with other loaders and the machine's limits."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The rotation op beside what people write in plain torch, and beside the memory's own speed.
+"""The rotation op compared with plain torch code and with the memory bandwidth.
 
 On a GPU the limit is a copy on the device. On a CPU it is a plain fill, the cheapest way to write as many
 bytes: the op writes 16 times what it reads. All ways run in one process, which keeps its freed memory

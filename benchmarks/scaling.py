@@ -117,7 +117,7 @@ def _config(kind: str, count: int, most: int, sizes: Sizes, store: Path, folder:
         out=str(folder / "runs"),
         data=DataConfig(store=str(store), frames=sizes.frames, crop=sizes.crop),
         model=ModelConfig(width=sizes.width),
-        # Nothing is to be learnt here, and black videos diverge at rates that suit others.
+        # The videos are black: training would diverge at the usual learning rates.
         optim=OptimConfig(lr=1e-6),
         train=TrainConfig(
             batch=sizes.batch * (count if kind == "weak" else most),
@@ -162,9 +162,11 @@ def launch(config: Config, count: int, cores: Sequence[int], seconds: float) -> 
         command = [sys.executable, "-c", program, *command]
     done = run_limited(command, seconds=seconds)
     if done.code is None:
-        raise FastrotError(f"torchrun had not ended after {seconds:.0f} s")
+        raise FastrotError(f"torchrun did not finish within {seconds:.0f} s")
     if done.code:
-        raise FastrotError(f"torchrun ended with {done.code}: {_last_error(done.errors)}")
+        raise FastrotError(
+            f"torchrun failed with exit code {done.code}: {_last_error(done.errors)}"
+        )
     lines = (out / config.name / "metrics.jsonl").read_text().splitlines()
     return figures_of([json.loads(line) for line in lines])
 
@@ -182,7 +184,7 @@ def figures_of(windows: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def with_speedup(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Return both kinds' outcomes, in each of which clips/s stand beside those of one process."""
+    """Return both kinds' outcomes, with clips/s relative to one process."""
     weak = [outcome for outcome in outcomes if outcome.facts["kind"] == "weak"]
     strong = [outcome for outcome in outcomes if outcome.facts["kind"] == "strong"]
     last = weak[-1]
@@ -209,6 +211,6 @@ def _cores() -> list[int]:
 
 
 def _last_error(text: str) -> str:
-    """Return the line of a torchrun's output that says what was wrong."""
+    """Return the line of torchrun's output that contains the error."""
     lines = [line.strip() for line in text.splitlines() if "rror: " in line]
     return lines[0] if lines else text.strip()[-300:]

@@ -1,7 +1,7 @@
-"""One training step of the pretext task: how long, on what, how far from the processor's limit?
+"""One training step of the pretext task: its duration, its parts, and its share of the hardware limit.
 
-Our step is the one of real runs, with one thing off or changed at a time; beside it stands the loop that
-one would write in plain PyTorch. The limit is a product of large matrices in the step's precision.
+Our step is the one of real runs, with one thing off or changed at a time. It is compared with a plain
+PyTorch loop. The limit is a product of large matrices in the step's precision.
 """
 
 import time

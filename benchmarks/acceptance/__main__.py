@@ -1,8 +1,9 @@
-"""One command that tells the truth about a GPU: python -m benchmarks.acceptance [--budget 480] [--out DIR]
+"""Acceptance test of a GPU: python -m benchmarks.acceptance [--budget 480] [--out DIR]
 
 It runs the tests marked gpu, measures the rotation op, the training step and the loader against their limits
-and goals, and projects the paper's pre-training from the measured rates. acceptance.json, and acceptance.txt
-for people, say what was found, and what was left out and why. Without a GPU every part says "no GPU".
+and goals, and projects the paper's pre-training from the measured rates. acceptance.json and the
+readable acceptance.txt contain the results, and what was left out and why.
+Without a GPU every part reports "no GPU".
 """
 
 import sys

@@ -81,7 +81,7 @@ def render(content: Mapping[str, Any]) -> str:
 
 
 def _findings(part: Part) -> list[str]:
-    """Return what a part has beside its figures: counts of tests, failures, an error, notes."""
+    """Return the other results of a part: counts of tests, failures, an error, notes."""
     tests = ", ".join(f"{count} {what}" for what, count in part.get("tests", {}).items())
     return [
         *([tests] if tests else []),

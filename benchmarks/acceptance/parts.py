@@ -1,6 +1,6 @@
 """What a GPU's acceptance consists of, and the run of it: see `benchmarks.acceptance`.
 
-Each part is a process of its own: one that fails, hangs or breaks the GPU's context leaves the others.
+Each part runs in its own process, so a failure, a hang or a broken GPU context does not affect the others.
 """
 
 import argparse
@@ -39,7 +39,7 @@ MEASURES: dict[str, Callable[..., Result]] = {
 SHARES = {"rotation": 0.12, "train": 0.36, "loader": 0.18, "tests": 0.34}
 """Of the budget, by part, in the order in which they run; what one leaves goes to those after it.
 
-The tests come last, for nobody knows how long they take: kernels are compiled for every shape that they try.
+The tests come last because their time is unpredictable: kernels are compiled for every shape.
 """
 
 NO_GPU = "no GPU"
@@ -55,12 +55,16 @@ def main(argv: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.acceptance",
-        description="Run the GPU's tests; measure rotation, training and loading beside their goals.",
+        description="Run the GPU's tests; compare rotation, training and loading with their goals.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--budget", type=float, default=480.0, help="seconds for everything")
-    parser.add_argument("--out", type=Path, default=Path("acceptance"), help="folder of results")
-    parser.add_argument("--quick", action="store_true", help="smallest sizes: figures mean nothing")
+    parser.add_argument(
+        "--out", type=Path, default=Path("acceptance"), help="folder for the results"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="smallest sizes: the figures are meaningless"
+    )
     parser.add_argument("--part", choices=MEASURES, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -187,7 +191,7 @@ def read_junit(file: Path, found: Callable[[str], bool] = installed) -> dict[str
 
     Args:
         file: what pytest wrote. A file of tests that it could not read is one error.
-        found: says of a module whether it is there; by default, in this Python.
+        found: Returns whether a module is available; by default, in this Python.
     """
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     failures: dict[str, str] = {}

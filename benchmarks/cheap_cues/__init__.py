@@ -1,1 +1,1 @@
-"""The study of cheap cues: when does the pretext teach, and when does it cheat?"""
+"""The study of cheap cues: when the pretext task teaches motion, and when it can be solved by shortcuts."""

@@ -81,12 +81,12 @@ def measure(out: Path, settings: Settings, cases: Sequence[Case]) -> dict[str, A
     results = load(path) if path.exists() else {"settings": wanted, "cases": {}}
     if results["settings"] != wanted:
         raise UsageError(
-            f"{path} holds results of other settings ({results['settings']}, wanted are {wanted}); "
+            f"{path} contains results for other settings ({results['settings']} instead of {wanted}); "
             "choose another --out"
         )
     for case in cases:
         if case.key in results["cases"]:
-            say(f"{case.key}: done already")
+            say(f"{case.key}: already done")
             continue
         say(f"\n=== {case.key} ===")
         # All inputs read the same stores, which the first of them makes.
@@ -111,9 +111,11 @@ def load(path: Path) -> dict[str, Any]:
     try:
         results = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise FastrotError(f"{path} cannot be read: {error}; measure first, or remove it") from None
+        raise FastrotError(
+            f"cannot read {path}: {error}; measure first, or remove the file"
+        ) from None
     if not isinstance(results, dict) or not {"settings", "cases"} <= results.keys():
-        raise FastrotError(f"{path} is no file of this benchmark: choose another --out")
+        raise FastrotError(f"{path} was not written by this benchmark: choose another --out")
     return results
 
 
@@ -152,21 +154,21 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--out", type=Path, required=True, help="where everything goes")
+    parser.add_argument("--out", type=Path, required=True, help="output folder")
     parser.add_argument(
         "--combination",
         action="append",
         choices=COMBINATIONS,
-        help="a demo set to measure (may be given again; default: all)",
+        help="demo set to measure (repeatable; default: all)",
     )
     parser.add_argument(
         "--input",
         action="append",
         choices=get_args(Input),
-        help="what the network sees (may be given again; default: all)",
+        help="input of the network (repeatable; default: all)",
     )
     parser.add_argument("--epochs", type=float, default=10, help="of pre-training")
-    parser.add_argument("--seeds", type=int, default=3, help="fine-tunings of each kind")
+    parser.add_argument("--seeds", type=int, default=3, help="fine-tuning runs of each kind")
     for name, (default, about) in SIZES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, help=about)
     for stage in ("pretrain", "finetune"):
@@ -175,9 +177,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
             action="append",
             default=[],
             metavar="KEY=VALUE",
-            help=f"change the {stage} config (may be given again)",
+            help=f"change the {stage} config (repeatable)",
         )
-    parser.add_argument("--draw", type=Path, metavar="FILE", help="measure nothing, draw a figure")
+    parser.add_argument("--draw", type=Path, metavar="FILE", help="only draw a figure")
     return parser.parse_args(argv)
 
 

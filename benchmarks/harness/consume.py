@@ -1,4 +1,4 @@
-"""Takes batches from any loader as fast as they come, and says how fast that was."""
+"""Consumes batches of any loader as fast as possible and measures the rate."""
 
 import contextlib
 import multiprocessing

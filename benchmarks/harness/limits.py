@@ -1,4 +1,4 @@
-"""What the machine can do at most: copies, fills and matrix products; and how calls are timed beside them."""
+"""Upper limits of the machine (copies, fills, matrix products), and timing of calls."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
-"""How things are measured here: warm-up, interleaved repeats, medians, and failures that show as failures.
+"""Measurement: warm-up, interleaved repeats, medians, and reported failures.
 
 A benchmark is a module with ``run(options, *, budget_s) -> Result``. It makes cases, its own and its
-peers', hands all of them to ``interleave``, and puts what comes back beside the limits and the goals.
+peers', hands all of them to ``interleave``, and compares the outcomes with the limits and the goals.
 """
 
 import math
@@ -20,7 +20,7 @@ from fastrot.terminal import console
 Fact = str | int | float | None
 
 REPEATS = 5
-NOTHING_LEFT = "the budget ended before its turn: give a longer --budget"
+NOTHING_LEFT = "the budget ran out before this case: increase --budget"
 
 
 class NotHere(Exception):  # noqa: N818  # an answer, not an error
@@ -36,7 +36,7 @@ class Case:
         measure: one repeat: it does the work and returns the figures, with units in their names
             (``clips_per_s``, ``ms_per_step``). NotHere says that it cannot run on this machine; any
             other exception is a failure.
-        facts: what tells the case from the others, such as its codec, and ``by``, whose code it is.
+        facts: What distinguishes the case, such as its codec, and ``by``, the author of the code.
         first_s: a guess of the seconds that the first measurement takes, where that is long, such as for
             what has to be compiled: it starts when the others were measured once, and if it will fit.
     """
@@ -115,7 +115,7 @@ def interleave(
     clock: Callable[[], float] = time.monotonic,
     keep: Callable[[dict[str, Outcome]], None] | None = None,
 ) -> dict[str, Outcome]:
-    """Measure cases in turn, A B A B, so that what the machine does meanwhile falls on all alike.
+    """Measure cases in turn, A B A B, so that background load affects all alike.
 
     The first time of each case is the warm-up, whose figures are dropped. A further round starts if it will
     fit into the budget by the time that the last one took; otherwise each case that has no figures yet and
@@ -129,7 +129,7 @@ def interleave(
         what: named by the progress display.
         shown: whether there is one.
         clock: gives seconds.
-        keep: given what there is after each measurement, in case that this process does not see the end.
+        keep: Called with the outcomes so far after each measurement, in case this process is stopped.
 
     Returns:
         An outcome for every case, by name, in the order of ``cases``.
@@ -232,7 +232,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks of every benchmark.
+    """Command-line options shared by all benchmarks.
 
     Attributes:
         runtime: device and threads of this process, set up.
@@ -240,7 +240,7 @@ class Options:
         input: videos to make stores of: "footage", "demo", or "auto" (see ``benchmarks.harness.inputs``).
         quick: whether sizes are the smallest that exercise the code: the figures mean nothing then.
         shown: whether there is a progress display.
-        keep: given what the benchmark has after each measurement, where it may be stopped before its end.
+        keep: Called with the results so far after each measurement, in case the benchmark is stopped.
     """
 
     runtime: Runtime

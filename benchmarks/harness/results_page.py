@@ -23,7 +23,7 @@ def tables(result: Mapping[str, Any]) -> list[Grid]:
 
 
 def goal_grid(title: str, goals: Sequence[Mapping[str, Any]]) -> Grid:
-    """Return goals beside what was measured."""
+    """Return the goals and the measured values."""
     rows = [
         [
             goal["name"],
@@ -37,7 +37,7 @@ def goal_grid(title: str, goals: Sequence[Mapping[str, Any]]) -> Grid:
 
 
 def number(value: float | None) -> str:
-    """Return a figure for people: about three digits, thousands apart; "-" for what was not measured."""
+    """Format a figure: about three digits, thousands apart; "-" for what was not measured."""
     if value is None:
         return "-"
     size = abs(value)
@@ -72,7 +72,7 @@ def write(results: Path, out: Path) -> list[Path]:
     """Write the page and the chart of a run into ``out``, named as its JSON; return their paths.
 
     Raises:
-        FastrotError: the JSON is none of ours, or the files cannot be written.
+        FastrotError: The JSON was not written by fastrot bench, or the files cannot be written.
     """
     try:
         content = json.loads(results.read_text())
@@ -90,7 +90,7 @@ def write(results: Path, out: Path) -> list[Path]:
         raise FastrotError(f"{error.filename}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
         raise FastrotError(
-            f"{results} holds no figures of fastrot bench: give the file that --json wrote"
+            f"{results} contains no results of fastrot bench: pass the file written by --json"
         ) from None
     return [page, picture] if drawn else [page]
 

@@ -26,7 +26,7 @@ def environment(runtime: Runtime) -> dict[str, Any]:
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         **runs.environment(runtime),
     }
-    # Where the program lies on one machine says nothing to others.
+    # The program's path is specific to this machine.
     return {**found, "command": ["fastrot", *sys.argv[1:]]}
 
 
@@ -65,9 +65,9 @@ def require_writable(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise FastrotError(f"{path} cannot be written: {error.strerror}") from None
+        raise FastrotError(f"cannot write {path}: {error.strerror}") from None
     if path.is_dir():
-        raise FastrotError(f"{path} cannot be written: it is a folder")
+        raise FastrotError(f"cannot write {path}: it is a folder")
 
 
 SHARES = {"loader": 0.5, "rotation": 0.08, "train": 0.22, "scaling": 0.12, "startup": 0.08}

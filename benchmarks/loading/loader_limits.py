@@ -46,7 +46,7 @@ def decode_sequentially(
     """Decode whole videos from the first frame, without seeking or disk reads (the bytes are in memory).
 
     Uses DALI if it can decode the codec on this machine, otherwise PyAV with one thread per video. The
-    rate is in clips of ``frames`` frames. All of ``files`` (keyed by store index) are decoded for every codec.
+    rate is in clips of ``frames`` frames. All of ``files`` (keyed by store index) are decoded.
 
     Raises:
         NotHere: The store's frames are not encoded.

@@ -101,7 +101,7 @@ def require(peer: str) -> None:
 
 @dataclass(frozen=True)
 class PlannedBatches(Dataset[torch.Tensor]):
-    """Batches of a plan, (B, T, crop, crop, 3) uint8; ``files`` is keyed by the video's index in the store."""
+    """Batches of a plan, (B, T, crop, crop, 3) uint8; ``files`` is keyed by store index."""
 
     files: dict[int, Path]
     plan: Plan

@@ -106,7 +106,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault of a running job: ``inject`` returns whether it took effect; ``codes`` are the expected exit codes."""
+    """A fault of a running job: ``inject`` returns whether it took effect; ``codes`` are expected exits."""
 
     inject: Callable[[Job, random.Random], bool]
     codes: frozenset[int] = frozenset()

@@ -199,7 +199,7 @@ def main() -> int:
     parser.add_argument(
         "--memory",
         action="store_true",
-        help="measure memory and open handles instead of injecting faults",
+        help="measure memory and open handles instead",
     )
     args = parser.parse_args()
     seed = int(time.time()) if args.seed is None else args.seed

@@ -141,7 +141,9 @@ def nodes_for(corpus: Corpus, codec: str, node: Node, *, hours: float) -> int:
         found = plan(corpus, codec, nodes, node)
         if found.prepare_hours + found.hours <= hours:
             return nodes
-    raise ValueError(f"No number of nodes prepares and trains {corpus.name} in {hours} hours.")
+    raise ValueError(
+        f"{corpus.name} cannot be prepared and trained in {hours} hours with up to 10,000 nodes"
+    )
 
 
 CASES = [(KINETICS, 1), (KINETICS, 4), (MILLION_HOURS, 8), (MILLION_HOURS, 64)]

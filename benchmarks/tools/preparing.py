@@ -1,10 +1,10 @@
-"""How fast does prepare transcode on one core, beside FFmpeg's own program?
+"""Speed of prepare's transcoding on one core, compared with the FFmpeg program.
 
 Run: python -m benchmarks.tools.preparing VIDEOS
 
 Both decode every video on one thread, keep every frame, stretch it to 136x136 and encode JPEGs of
 quality 2 in 4:4:4; FFmpeg is timed with the start of its process, once a video. Interleaved
-repeats, medians. Where ``ffmpeg`` is not on the PATH, that is said.
+repeats, medians. A missing ``ffmpeg`` program is reported.
 """
 
 import argparse

@@ -77,10 +77,12 @@ def test_what_a_broken_run_says_is_passed_on(monkeypatch, tmp_path):
 
     config = from_mapping({"name": "broken", "out": str(tmp_path / "runs")})
     ended(1, "W1124 warning\nfastrot: error: train.batch is 3: it must divide\nmore")
-    with pytest.raises(FastrotError, match=r"ended with 1: fastrot: error: train\.batch is 3"):
+    with pytest.raises(
+        FastrotError, match=r"failed with exit code 1: fastrot: error: train\.batch is 3"
+    ):
         scaling.launch(config, 2, [0], seconds=5)
     ended(None, "")
-    with pytest.raises(FastrotError, match="had not ended after 5 s"):
+    with pytest.raises(FastrotError, match="did not finish within 5 s"):
         scaling.launch(config, 2, [0], seconds=5)
 
 

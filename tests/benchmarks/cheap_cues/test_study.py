@@ -84,9 +84,9 @@ def test_a_case_runs_is_written_and_is_not_run_again(tmp_path, capsys, monkeypat
     assert (spec["camera"], spec["horizon"]) == ("moving", True)
     monkeypatch.setattr(cheap_cues, "run_demo", None)  # would fail if called
     cheap_cues.main(["--out", str(tmp_path), *TINY])
-    assert "done already" in capsys.readouterr().out
+    assert "already done" in capsys.readouterr().out
     assert (tmp_path / "cheap_cues.json").read_text() == written
-    with pytest.raises(UsageError, match="other settings"):
+    with pytest.raises(UsageError, match="results for other settings"):
         cheap_cues.main(["--out", str(tmp_path), *TINY, "--unlabelled", "7"])
 
 

@@ -177,9 +177,9 @@ def test_the_file_has_the_environment_first_and_numbers_as_numbers(tmp_path):
     assert content["results"][0]["goals"][0]["met"] is True
     (tmp_path / "file").touch()
     for wrong in (tmp_path / "file" / "figures.json", tmp_path):
-        with pytest.raises(FastrotError, match="cannot be written"):
+        with pytest.raises(FastrotError, match=r"cannot (write|be written)"):
             require_writable(wrong)
-        with pytest.raises(FastrotError, match="cannot be written"):
+        with pytest.raises(FastrotError, match=r"cannot (write|be written)"):
             save(wrong, {}, [], took_s=0)
 
 

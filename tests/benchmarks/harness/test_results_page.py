@@ -136,5 +136,5 @@ def test_a_page_is_drawn_from_the_file_alone(tmp_path):
 @pytest.mark.parametrize("text", ["{}", "[1]", "no json"])
 def test_another_file_is_refused(tmp_path, text):
     (tmp_path / "other.json").write_text(text)
-    with pytest.raises(FastrotError, match="holds no figures of fastrot bench"):
+    with pytest.raises(FastrotError, match="contains no results of fastrot bench"):
         write(tmp_path / "other.json", tmp_path)
