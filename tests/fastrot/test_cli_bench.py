@@ -10,6 +10,7 @@ from fastrot.cli import main
 from pipelines.errors import UsageError
 
 
+@pytest.mark.slow
 def test_the_smallest_loader_benchmark_runs_to_its_page(tmp_path, capsys):
     figures = tmp_path / "figures.json"
     assert main(["bench", "loader", "--quick", "--budget", "600", "--json", str(figures)]) == 0

@@ -34,6 +34,7 @@ def one_core(one_thread, monkeypatch):
         monkeypatch.setattr(module, "cores", lambda: 1)
 
 
+@pytest.mark.slow
 def test_table_2_is_made_and_found_again(one_core, tmp_path, capsys):
     out = tmp_path / "out"
     assert reproduce("table2", out, "--seeds", "1") == 0

@@ -50,6 +50,7 @@ def test_the_built_in_set_is_read_as_ucf101(data):
     assert data.has_actions
 
 
+@pytest.mark.slow
 def test_the_line_runs_and_prints_what_it_found(data, out, capsys, any_number):
     report = run_demo(data, out, seeds=(0, 1), overrides=SMALL)
     printed = capsys.readouterr().out
