@@ -93,7 +93,7 @@ def read_weights(path: Path | str) -> Weights:
         raise FastrotError(f"{path} contains no network weights")
     tensors = {str(name).removeprefix("module."): value for name, value in state.items()}
     if not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise FastrotError(f"{path} contains values that are not tensors in place of weights")
+        raise FastrotError(f"{path} contains weights that are not tensors")
     if "stem.0.weight" in tensors:
         form = "torchvision's format"
         tensors = {_our_name(name): value for name, value in tensors.items()}

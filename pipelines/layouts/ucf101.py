@@ -28,7 +28,7 @@ def read(source: Path) -> Listing:
     found = [path for path in tree.lists if path.name == _CLASSES]
     if not found:
         raise FastrotError(
-            f"{source} contains no {_CLASSES}: put UCF101's train/test lists below it "
+            f"{source} contains no {_CLASSES}: put UCF101's train/test lists into it "
             "(UCF101TrainTestSplits-RecognitionTask.zip)"
         )
     lists, warnings = _choose(source, found)

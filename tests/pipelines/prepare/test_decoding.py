@@ -185,7 +185,7 @@ def test_a_tenth_of_damaged_frames_is_too_many():
     check_damage(0, 1)
     check_damage(9, 100)
     with pytest.raises(
-        FastrotError, match=r"errors in 10 of 100 frames, and the limit is below 10%"
+        FastrotError, match=r"errors in 10 of 100 frames, and fewer than 10% are accepted"
     ):
         check_damage(10, 100)
 
