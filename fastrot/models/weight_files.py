@@ -123,7 +123,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]
             about = json.loads((file.metadata() or {}).get(ABOUT, "{}"))
             return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
     except FileNotFoundError:
-        raise FastrotError(f"file not found: {path}") from None
+        raise FastrotError(f"{path} not found") from None
     except (OSError, ValueError, SafetensorError) as error:
         raise FastrotError(f"{path} is damaged or not a safetensors file: {error}") from None
 

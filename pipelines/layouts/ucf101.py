@@ -85,5 +85,7 @@ def _read_list(path: Path, classes: list[str]) -> list[str]:
     known = set(classes)
     for name in names:
         if name.count("/") != 1 or name.split("/")[0] not in known:
-            raise FastrotError(f"{path}: {name!r} is not Class/video with a class from {_CLASSES}")
+            raise FastrotError(
+                f"{path}: {name!r} is not of the form Class/video with a class from {_CLASSES}"
+            )
     return names
