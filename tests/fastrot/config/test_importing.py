@@ -101,5 +101,5 @@ def test_a_checkpoint_whose_task_is_not_there_is_named(tiny_config, runtime) -> 
     last = train(tiny_config(train={"iterations": 1}), quiet=True).last
     values = load_checkpoint(last)
     save_checkpoint(last, {**values, "config": {**values["config"], "task": "not_here:Mine"}})
-    with pytest.raises(UsageError, match=r"last\.pt cannot be loaded: .*no module not_here"):
+    with pytest.raises(UsageError, match=r"last\.pt cannot be loaded: .*module not_here not found"):
         load_trained(last, runtime)
