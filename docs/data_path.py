@@ -1,4 +1,4 @@
-"""Draws docs/data_path.svg, the way of the data: python docs/data_path.py [OUT]."""
+"""Draw docs/data_path.svg, the data path: python docs/data_path.py [OUT]."""
 
 import sys
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ WIDTH, GAP, HEIGHT = 2.2, 1.0, 1.0
 
 @dataclass(frozen=True)
 class Station:
-    """A box: what it is, and what happens there."""
+    """A box: its name and what happens in it."""
 
     name: str
     does: str

@@ -1,9 +1,9 @@
-"""fastrot from Python, from videos to features, in some ten seconds on two CPU cores.
+"""fastrot from Python, from videos to features, in about ten seconds on two CPU cores.
 
 Run it: python docs/tutorial.py [FOLDER]
 
-Every name of the public interface is used once. The network is tiny and trained for a few steps: the
-tutorial shows how, and says nothing about how well.
+Every name of the public interface is used once. The network is tiny and is trained for only a few steps:
+the tutorial shows how to use the interface, not what accuracy to expect.
 """
 
 import sys
@@ -17,11 +17,11 @@ from fastrot.synthetic.dataset import DemoSpec, make_dataset
 
 def main(folder: Path) -> None:
     """Run every step below ``folder``."""
-    # Some videos: the demo's generator draws 36 labelled ones of 12 actions, laid out as UCF101 is.
+    # Videos: the demo's generator creates 36 labelled videos of 12 actions in the layout of UCF101.
     spec = DemoSpec(unlabelled=0, groups=3, clips_per_group=1, frames=24, size=64)
     videos = make_dataset(folder / "videos", spec).labelled
 
-    # 1. A store: a few large files instead of many small ones. Broken videos would be told and left out.
+    # 1. A store: a few large files instead of many small ones. Unreadable videos are reported and skipped.
     store = fastrot.prepare_videos(
         videos, folder / "store", layout="ucf101", codec="mjpeg", size=64
     )
@@ -32,14 +32,14 @@ def main(folder: Path) -> None:
         clips = next(loader).clips
     print(f"clips {tuple(clips.shape)}, {clips.dtype}")
 
-    # 3. The pretext task: every clip in four rotations, (4B, 3, T, H, W); which is which is the label.
+    # 3. The pretext task: every clip in four rotations, (4B, 3, T, H, W). The label is the rotation.
     turns = fastrot.rotation_set([0, 90, 180, 270])
     rotated = fastrot.rotate(
         clips, turns, mean=[0.43, 0.40, 0.38], std=[0.15, 0.15, 0.16], dtype=clips.float().dtype
     )
     print(f"rotated {tuple(rotated.shape)}, labels {turns.labels(len(clips)).tolist()}")
 
-    # 4. Pre-training: one of the configs that come with fastrot, or your own YAML file, and changes to it.
+    # 4. Pre-training with one of fastrot's configs, or your own YAML file, and overrides.
     config = fastrot.load_config(
         find_config("pretrain/kinetics_rgb_16.yaml"),
         [
@@ -52,15 +52,15 @@ def main(folder: Path) -> None:
     result = fastrot.train(config)
     print(f"{result.steps} steps, loss {result.loss:.2f}: {result.last}")
 
-    # 5. The backbone, without its head: clips in, vectors out.
+    # 5. The backbone, without its head, maps clips to vectors.
     backbone = fastrot.load_backbone(result.last)
     print(f"features of a batch of clips {tuple(backbone.embed_clips(clips.cpu()).shape)}")
 
-    # 6. One vector a video of a store, the average over its clips.
+    # 6. One vector per video of a store, averaged over its clips.
     found = fastrot.extract_features(result.last, store, split="test1", clips_per_video=2)
     print(f"features of a split {found.features.shape}, labels {found.labels.tolist()}")
 
-    # Errors are for people, and all of one class.
+    # All errors derive from FastrotError, and their messages say what to do.
     try:
         fastrot.Store.open(folder / "nowhere")
     except fastrot.FastrotError as error:

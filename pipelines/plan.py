@@ -44,7 +44,7 @@ class ClipSpec:
                 f"frames, stride and crop must be at least 1, got {self.frames}, {self.stride}, {self.crop}"
             )
         if self.modality not in ("rgb", "dif"):
-            raise UsageError(f"modality is {self.modality!r}; choose rgb or dif")
+            raise UsageError(f"modality is {self.modality!r}: choose rgb or dif")
 
     @property
     def decoded_frames(self) -> int:

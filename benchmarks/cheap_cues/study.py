@@ -112,7 +112,7 @@ def load(path: Path) -> dict[str, Any]:
         results = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise FastrotError(
-            f"cannot read {path}: {error}; measure first, or remove the file"
+            f"{path} cannot be read: {error}; measure first, or remove the file"
         ) from None
     if not isinstance(results, dict) or not {"settings", "cases"} <= results.keys():
         raise FastrotError(f"{path} was not written by this benchmark: choose another --out")

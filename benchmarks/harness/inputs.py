@@ -169,5 +169,5 @@ def _prepared(listing: Listing, out: Path, codec: str, size: int, *, shown: bool
     with progress(total, f"prepare {codec}", "videos", shown=shown, lines=False) as advance:
         done = prepare(listing, out, settings, workers=cores(), progress=advance.to)
     if done.rejected:
-        raise FastrotError(f"cannot prepare {done.rejected[0][0]}: {done.rejected[0][1]}")
+        raise FastrotError(f"{done.rejected[0][0]} cannot be prepared: {done.rejected[0][1]}")
     return Store.open(out)

@@ -65,9 +65,9 @@ def require_writable(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise FastrotError(f"cannot write {path}: {error.strerror}") from None
+        raise FastrotError(f"{path} cannot be written: {error.strerror}") from None
     if path.is_dir():
-        raise FastrotError(f"cannot write {path}: it is a folder")
+        raise FastrotError(f"{path} cannot be written: it is a folder")
 
 
 SHARES = {"loader": 0.5, "rotation": 0.08, "train": 0.22, "scaling": 0.12, "startup": 0.08}

@@ -18,7 +18,7 @@ def positive(text: str) -> int:
     """Parse an option's value as an integer that is at least 1."""
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is less than 1: it must be at least 1")
+        raise argparse.ArgumentTypeError(f"{value} is too small: it must be at least 1")
     return value
 
 

@@ -17,7 +17,7 @@ def find_config(name: str) -> Path:
     """
     path = ROOT / name
     if not path.is_file():
-        raise UsageError(f"no config {name} in {ROOT}")
+        raise UsageError(f"config {name} not found in {ROOT}")
     return path
 
 

@@ -36,7 +36,7 @@ def import_class(name: str, base: type[T], key: str) -> type[T]:
     found = getattr(module, class_name, None)
     if found is None:
         nearest = difflib.get_close_matches(class_name, dir(module), n=1)
-        hint = f": did you mean {module_name}:{nearest[0]}?" if nearest else ""
+        hint = f"; did you mean {module_name}:{nearest[0]}?" if nearest else ""
         raise UsageError(f"{key} is {name}: {_place(module)} has no {class_name}{hint}")
     if not (inspect.isclass(found) and issubclass(found, base)):
         raise UsageError(

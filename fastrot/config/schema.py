@@ -86,7 +86,7 @@ class DataConfig(Section):
             for name, off in (("camera_motion", "keep"), ("dead_zone", 0)):
                 if (value := getattr(self, name)) != off:
                     raise UsageError(
-                        f"data.{name} is {value!r}, but applies to differences only: set data.modality=dif"
+                        f"data.{name} is {value!r}, but applies only to differences: set data.modality=dif"
                     )
         if self.shots and self.videos:
             raise UsageError("data.shots and data.videos cannot be combined: set one of them to 0")

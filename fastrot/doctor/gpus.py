@@ -50,5 +50,5 @@ def check_gpus(gpus: Sequence[Gpu]) -> list[Check]:
             "a MIG slice has only part of the GPU's engines, and CUDA gives a process one slice only: use "
             "whole GPUs for several processes per machine"
         )
-        checks[1] = warning("GPUs", f"{len(gpus)}, MIG is on: {names}", remedy)
+        checks[1] = warning("GPUs", f"{len(gpus)}, with MIG enabled: {names}", remedy)
     return checks

@@ -71,8 +71,8 @@ def fuse(first: Path, second: Path) -> tuple[FusionResult, Scores]:
         at = int(differ[0])
         raise FastrotError(
             f"{len(differ)} of {len(mine.names)} videos have different labels in {second} and {first}, "
-            f"such as {mine.names[at]}: {mine.classes[theirs.labels[order][at]]}, not "
-            f"{mine.classes[mine.labels[at]]}"
+            f"such as {mine.names[at]}: {mine.classes[theirs.labels[order][at]]} and "
+            f"{mine.classes[mine.labels[at]]}, respectively"
         )
     fused = Scores(
         names=mine.names,
@@ -110,7 +110,9 @@ def _require_same_classes(mine: list[str], theirs: list[str], first: Path, secon
     counts = f"{first} has {len(mine)} classes, {second} {len(theirs)}"
     for at, (one, other) in enumerate(zip(mine, theirs, strict=False)):
         if one != other:
-            raise FastrotError(f"{counts}; class {at} is {one} in the first, {other} in the second")
+            raise FastrotError(
+                f"{counts}; class {at} is {one} in the first and {other} in the second"
+            )
     longer = mine if len(mine) > len(theirs) else theirs
     extra = longer[min(len(mine), len(theirs))]
     raise FastrotError(f"{counts}; {extra} is in only one of them")

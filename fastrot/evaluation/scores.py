@@ -134,5 +134,5 @@ def find_scores(path: Path) -> Path:
         )
     if len(found) > 1:
         folders = ", ".join(str(file.parent) for file in found)
-        raise FastrotError(f"{path} has several evaluations, choose one of them: {folders}")
+        raise FastrotError(f"{path} contains several evaluations: choose one of {folders}")
     return found[0]

@@ -120,7 +120,7 @@ def convert(source: Path, out: Path, *, partial: bool = False) -> Conversion:
         FastrotError: The source cannot be read or does not fit, or ``out`` cannot be written.
     """
     if out.suffix not in SUFFIXES:
-        raise UsageError(f"{out}: unsupported suffix, use one of {', '.join(SUFFIXES)}")
+        raise UsageError(f"{out}: unsupported suffix: use one of {', '.join(SUFFIXES)}")
     weights = read_weights(source)
     if partial:
         torch.manual_seed(0)  # for the tensors that are not in the file

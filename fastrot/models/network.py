@@ -129,7 +129,9 @@ def copy_backbone(
         fitting = [name for name in required if name in given]
         given = {n: given[n] for n in fitting if given[n].shape == wanted[n].shape}
         if not given:
-            raise FastrotError("no tensor has the name and shape of a weight of the network")
+            raise FastrotError(
+                "no tensor in the file matches a weight of the network in name and shape"
+            )
     else:
         _require_fit(given, wanted, required)
     with torch.no_grad():

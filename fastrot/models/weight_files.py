@@ -93,7 +93,7 @@ def read_weights(path: Path | str) -> Weights:
         raise FastrotError(f"{path} contains no network weights")
     tensors = {str(name).removeprefix("module."): value for name, value in state.items()}
     if not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise FastrotError(f"{path} contains values that are not tensors in place of weights")
+        raise FastrotError(f"{path} contains weights that are not tensors")
     if "stem.0.weight" in tensors:
         form = "torchvision's format"
         tensors = {_our_name(name): value for name, value in tensors.items()}
@@ -123,7 +123,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]
             about = json.loads((file.metadata() or {}).get(ABOUT, "{}"))
             return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
     except FileNotFoundError:
-        raise FastrotError(f"file not found: {path}") from None
+        raise FastrotError(f"{path} not found") from None
     except (OSError, ValueError, SafetensorError) as error:
         raise FastrotError(f"{path} is damaged or not a safetensors file: {error}") from None
 

@@ -100,7 +100,7 @@ class Workshop:
             values: dict[str, Any] = json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise FastrotError(
-                f"cannot read {path}: {error}; delete the file to measure again"
+                f"{path} cannot be read: {error}; delete the file to measure again"
             ) from None
         return values
 

@@ -57,7 +57,9 @@ def choose_backend(
         waits = f"; with fp16 {_WAITS}" if precision == "fp16" else ""
         return "apex", f"optimizer: NVIDIA apex FusedSGD{waits}"
     if config.backend == "apex":
-        raise UsageError(f"optim.backend is apex, but {fault}; or set optim.backend=torch")
+        raise UsageError(
+            f"optim.backend is apex, but {fault}. Alternatively, set optim.backend=torch."
+        )
     return "torch", f"optimizer: torch SGD ({fused}); {fault}"
 
 

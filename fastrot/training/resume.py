@@ -193,7 +193,8 @@ def newest_good(
         return path, values, [f"{error}; using {path} instead" for error in errors]
     if errors:
         raise FastrotError(
-            f"no checkpoint of the run can be read: {'; '.join(errors)}. Remove its folder to start again."
+            f"no checkpoint of the run can be read: {'; '.join(errors)}. "
+            "Remove the run's folder to start again."
         )
     return None, None, []
 

@@ -151,8 +151,8 @@ class Trainer:
             f"the last good checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
         )
         raise FastrotError(
-            f"the loss was not finite at step {step}: {kept}. Try a lower optim.lr, optim.clip_norm, or "
-            "train.precision=bf16 or fp32 instead of fp16."
+            f"the loss was not finite at step {step}: {kept}. Try a lower optim.lr, set optim.clip_norm, or "
+            "use train.precision=bf16 or fp32 instead of fp16."
         )
 
     def state(self) -> dict[str, Any]:

@@ -72,4 +72,4 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise FastrotError(f"cannot read {path}: {error.strerror}") from error
+        raise FastrotError(f"{path} cannot be read: {error.strerror}") from error

@@ -55,7 +55,7 @@ def _find_lists(
     if not by_folder:
         raise FastrotError(
             f"{source} contains no lists such as brush_hair_test_split1.txt: put HMDB51's official splits "
-            "below it (the folder testTrainMulti_7030_splits of test_train_splits.rar)"
+            "into it (the folder testTrainMulti_7030_splits of test_train_splits.rar)"
         )
     covered = {folder: {label for label, _ in lists} for folder, lists in by_folder.items()}
     paths = {folder: list(lists.values()) for folder, lists in by_folder.items()}

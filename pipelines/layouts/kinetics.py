@@ -35,8 +35,8 @@ def read(source: Path) -> Listing:
     rows, warnings = read_lists(source, tree.lists)
     if not rows:
         raise FastrotError(
-            f"{source} has no Kinetics list: put the official CSV files (train.csv, val.csv, "
-            "test.csv) below it; they have the columns youtube_id, time_start, time_end and split"
+            f"{source} contains no Kinetics list: put the official CSV files (train.csv, val.csv, "
+            "test.csv) into it; they have the columns youtube_id, time_start, time_end and split"
         )
     by_clip = _find_clips(tree, {clip for clip, _ in rows})
     listed: dict[str, Listed] = {}

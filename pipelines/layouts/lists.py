@@ -60,6 +60,6 @@ def _reading(path: Path, errors: str = "strict") -> Iterator[TextIO]:
         with path.open(encoding="utf-8-sig", errors=errors, newline="") as file:
             yield file
     except OSError as error:
-        raise FastrotError(f"cannot read {path}: {error.strerror}") from error
+        raise FastrotError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise FastrotError(f"{path} is not UTF-8 text: convert it or download it again") from error

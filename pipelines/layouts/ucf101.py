@@ -28,7 +28,7 @@ def read(source: Path) -> Listing:
     found = [path for path in tree.lists if path.name == _CLASSES]
     if not found:
         raise FastrotError(
-            f"{source} contains no {_CLASSES}: put UCF101's train/test lists below it "
+            f"{source} contains no {_CLASSES}: put UCF101's train/test lists into it "
             "(UCF101TrainTestSplits-RecognitionTask.zip)"
         )
     lists, warnings = _choose(source, found)
@@ -85,5 +85,7 @@ def _read_list(path: Path, classes: list[str]) -> list[str]:
     known = set(classes)
     for name in names:
         if name.count("/") != 1 or name.split("/")[0] not in known:
-            raise FastrotError(f"{path}: {name!r} is not Class/video with a class from {_CLASSES}")
+            raise FastrotError(
+                f"{path}: {name!r} is not of the form Class/video with a class from {_CLASSES}"
+            )
     return names

@@ -191,7 +191,7 @@ class Loader(BatchLoader):
                 self._rebuild()
                 return
         raise FastrotError(
-            f"DALI failed on a batch of {self._store.path}, but decodes each of its clips alone: {error}"
+            f"DALI failed on a batch of {self._store.path}, but can decode each clip on its own: {error}"
         ) from None
 
     def _feed(self, _: Any) -> tuple[Any, ...]:

@@ -136,8 +136,8 @@ def check_damage(damaged: int, frames: int) -> None:
     """
     if damaged >= MOST_DAMAGED * frames:
         raise FastrotError(
-            f"the decoder reported errors in {damaged} of {frames} frames, and the limit is below "
-            f"{MOST_DAMAGED:.0%}: get another copy of the video"
+            f"the decoder reported errors in {damaged} of {frames} frames, which is "
+            f"{MOST_DAMAGED:.0%} or more: get another copy of the video"
         )
 
 

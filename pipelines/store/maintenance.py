@@ -25,8 +25,8 @@ from pipelines.store.writing import lock
 
 VERIFY_FILES = 8
 _REFUSED = (
-    "This may be a missing disk rather than damage, so no video is dropped: fix the cause. If the file is "
-    "lost for good, replace it with an empty file, and --fix drops its videos."
+    "This may be a missing disk rather than damage, so no video is removed: fix the cause. If the file is "
+    "lost for good, replace it with an empty file, and --fix removes its videos."
 )
 
 

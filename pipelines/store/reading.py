@@ -93,7 +93,7 @@ class Settings:
             raise FastrotError(f"{file} cannot be read: {error}") from None
         if not isinstance(values, dict) or values.get("format") not in FORMATS:
             raise FastrotError(
-                f"{file} does not have store format {FORMAT} or 1: prepare the store again"
+                f"{file} is not in store format {FORMAT} or 1: prepare the store again"
             )
         with refusing_damage(file):
             values["classes"] = tuple(values["classes"])

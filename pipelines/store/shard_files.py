@@ -78,7 +78,7 @@ class ShardFiles:
 def _truncated(path: Path, video: str) -> FastrotError:
     return FastrotError(
         f"{path} is truncated: it ends before the end of video {video!r} "
-        "(`fastrot store verify --fix` lists and drops lost videos)"
+        "(`fastrot store verify --fix` lists and removes lost videos)"
     )
 
 

@@ -92,5 +92,5 @@ def damaged(store: Store, video: int, what: str) -> str:
     """Return the error message for a video whose stored bytes are damaged."""
     return (
         f"video {store.name(video)!r} in {store.shard_path(video)} is damaged: {what} "
-        f"(`fastrot store verify {store.path} --fix` lists and drops damaged videos)"
+        f"(`fastrot store verify {store.path} --fix` lists and removes damaged videos)"
     )

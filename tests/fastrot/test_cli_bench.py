@@ -103,4 +103,4 @@ def test_a_budget_is_a_positive_number(budget, capsys):
 def test_a_report_of_another_file_is_refused(tmp_path, capsys):
     (tmp_path / "other.json").write_text("{}")
     assert main(["bench", "report", str(tmp_path / "other.json")]) == 1
-    assert "holds no figures" in capsys.readouterr().err
+    assert "contains no results of fastrot bench" in capsys.readouterr().err

@@ -66,7 +66,7 @@ def test_table_2_is_made_and_found_again(one_core, tmp_path, capsys):
 def test_a_dry_run_does_nothing(tmp_path, capsys):
     out = tmp_path / "out"
     assert reproduce("all", out, "--dry-run") == 0
-    assert "minutes of computing" in capsys.readouterr().out
+    assert "minutes of compute" in capsys.readouterr().out
     assert not out.exists()
 
 
@@ -74,7 +74,7 @@ def test_the_papers_hours_take_a_measured_rate(tmp_path, capsys):
     args = ["reproduce", "table1", "--preset", "paper", "--dry-run", "--out", str(tmp_path / "x")]
     assert main(args) == 0
     printed = capsys.readouterr().out
-    assert "no GPU rate measured" in printed
+    assert "the speed of the GPU is unknown" in printed
     assert "GPU-hours" not in printed
     assert main([*args, "--rate", "400"]) == 0
     # two pre-trainings of 575 PFLOP at 400 TFLOP/s: 2 x 0.4 h, and little for measuring

@@ -77,6 +77,6 @@ def test_import_says_what_is_left_untrained(trained, tmp_path, capsys):
     torch.save(tensors, tmp_path / "other.pth")
     command = ["weights", "import", str(tmp_path / "other.pth"), str(tmp_path / "in.pt")]
     assert main(command) == 1
-    assert "have no bn1.weight" in capsys.readouterr().err
+    assert "bn1.weight is missing" in capsys.readouterr().err
     assert main([*command, "--partial"]) == 0
-    assert "untrained: bn1.weight" in capsys.readouterr().out
+    assert "randomly initialised: bn1.weight" in capsys.readouterr().out

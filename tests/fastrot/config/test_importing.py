@@ -69,7 +69,7 @@ def test_a_folder_of_ones_own_takes_the_place_of_no_installed_package(folder: Pa
     [
         ("own_tusk:Mine", "no module own_tusk among the installed packages or in .*Run fastrot in"),
         ("own_task.more:Mine", "no module own_task.more"),
-        ("own_task:Mime", r"own_task\.py has no Mime: did you mean own_task:Mine\?"),
+        ("own_task:Mime", r"own_task\.py has no Mime; did you mean own_task:Mine\?"),
         ("own_task:Other", r"must be a class that derives from fastrot\.tasks\.Task"),
         ("os:getcwd", "must be a class that derives from"),
         ("own_task:Half", "the class does not implement network, prepare"),
@@ -101,5 +101,5 @@ def test_a_checkpoint_whose_task_is_not_there_is_named(tiny_config, runtime) -> 
     last = train(tiny_config(train={"iterations": 1}), quiet=True).last
     values = load_checkpoint(last)
     save_checkpoint(last, {**values, "config": {**values["config"], "task": "not_here:Mine"}})
-    with pytest.raises(UsageError, match=r"last\.pt cannot be loaded: .*no module not_here"):
+    with pytest.raises(UsageError, match=r"last\.pt cannot be loaded: .*module not_here not found"):
         load_trained(last, runtime)

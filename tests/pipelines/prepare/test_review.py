@@ -52,7 +52,7 @@ def test_labels_and_splits_follow_the_lists_without_decoding(source, tmp_path, d
     store = Store.open(out)
     assert store.labels.tolist() == [0, 0, 1, 1]
     assert store.splits == {}
-    with pytest.raises(UsageError, match=r"no split 'train1'; choose one of all"):
+    with pytest.raises(UsageError, match=r"no split 'train1': choose one of all"):
         store.select("train1")
     assert list(verify(store)) == []
 
