@@ -235,7 +235,7 @@ def test_tasks_of_srun_that_do_not_know_of_each_other_are_refused(
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
     assert main([command, *arguments[command]]) == 2
-    assert "let srun start torchrun, one task a node" in capsys.readouterr().err
+    assert "let srun start torchrun with one task per node" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
     # A batch shell, salloc, or one task: it gets as far as the store that is not there.
     for tasks in ("1", None):

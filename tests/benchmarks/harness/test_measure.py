@@ -99,7 +99,7 @@ def test_what_the_budget_never_reached_is_said_and_has_no_figures():
     clock = Clock()
     cases = [clock.case("slow", 8, [1] * 9), clock.case("late", 1, [1] * 9)]
     found = run(clock, cases, budget_s=10.5)
-    assert found["slow"].reason.startswith("not reached: the budget ended")
+    assert found["slow"].reason.startswith("not reached: the budget ran out")
     assert found["late"].repeats == 1  # it still fitted into the first measured round
     assert clock.now - 100 <= 10.5
 
@@ -120,7 +120,7 @@ def test_what_is_slow_to_make_leaves_the_others_their_repeats_where_it_does_not_
     cases = [clock.case("a", 1, [1] * 9), clock.case("slow", 1, [1] * 9, first_s=50)]
     found = run(clock, cases, budget_s=20, repeats=3)
     assert clock.log == ["a"] * 4
-    assert found["slow"].reason.startswith("not reached: the budget ended")
+    assert found["slow"].reason.startswith("not reached: the budget ran out")
     assert found["a"].repeats == 3
 
 

@@ -36,7 +36,7 @@ def test_overrides_beat_the_file_which_beats_what_it_extends(tmp_path: Path) -> 
 def test_files_that_extend_each_other_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "a.yaml", "extends: b.yaml")
     path = write(tmp_path / "b.yaml", "extends: a.yaml")
-    with pytest.raises(UsageError, match="circle"):
+    with pytest.raises(UsageError, match="cycle"):
         load_config(path)
 
 
@@ -82,8 +82,8 @@ def test_an_unknown_key_names_the_nearest_and_all_of_its_section(tmp_path: Path)
         ("seed=99999999999999999999", "seed is"),
         ("name=a/b", "name is 'a/b'"),
         ("rotation.degrees=90", "rotation.degrees is 90: it must be a list"),
-        ("train=5", "train is a section"),
-        ("data.crop", "no override: write key=value"),
+        ("train=5", "it is a section"),
+        ("data.crop", "is not an override: write key=value"),
         ("data.crop.x=1", "data.crop is"),
         ("data.crop=[", "data.crop=. is not valid YAML"),
     ],
@@ -192,7 +192,7 @@ def test_configs_that_come_with_fastrot_are_found_from_anywhere(
     assert load_config("pretrain/kinetics_rgb_16.yaml").name == "mine"
     with pytest.raises(FastrotError, match=r"config nowhere\.yaml not found$"):
         load_config("nowhere.yaml")
-    with pytest.raises(FastrotError, match=r"did you mean pretrain/kinetics_rgb_16\.yaml"):
+    with pytest.raises(FastrotError, match=r"did you mean the built-in config pretrain/kinetics_rgb_16\.yaml"):
         load_config("kinetics_rgb16")
 
 

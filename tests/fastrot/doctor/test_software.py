@@ -52,7 +52,7 @@ def test_a_cpu_build_without_a_gpu_stops_nothing():
         ({"packages": {**PACKAGES, "torch": "2.10.0a0+b4e"}}, [GPU], "torch", "good", False, ""),
         ({"errors": {"torch": "libcudart"}}, [GPU], "torch", "missing", True, "pip install torch"),
         ({"cuda": None, "cuda_works": False}, [GPU], "CUDA", "missing", True, "CUDA build"),
-        ({"cuda": "13.0", "cuda_works": False}, [GPU], "CUDA", "warning", True, "driver from 580"),
+        ({"cuda": "13.0", "cuda_works": False}, [GPU], "CUDA", "warning", True, "driver 580 or newer"),
         ({"cuda": "13.0"}, [NEW_GPU], "CUDA", "good", False, ""),
         ({"cuda_works": False}, [GPU], "CUDA", "warning", True, "CUDA_VISIBLE_DEVICES"),
         ({"errors": {"dali": "no module"}}, [GPU], "DALI", "missing", True, "nvidia-dali-cuda120"),
@@ -61,7 +61,7 @@ def test_a_cpu_build_without_a_gpu_stops_nothing():
             *([GPU], "DALI", "warning", False, "uninstall both"),
         ),
         ({"errors": {"av": "no module"}}, [GPU], "PyAV", "missing", False, "pip install av"),
-        ({"packages": {"torch": "2.13.0"}}, [GPU], "Triton", "missing", False, "by torch"),
+        ({"packages": {"torch": "2.13.0"}}, [GPU], "Triton", "missing", False, "torch computes the rotations"),
         ({"apex": ApexKind.UNRELATED}, [GPU], "apex", "warning", False, "pip uninstall apex"),
         (
             {"apex": ApexKind.WITHOUT_EXTENSIONS},
@@ -71,7 +71,7 @@ def test_a_cpu_build_without_a_gpu_stops_nothing():
             False,
             "rebuild it for this version of torch",
         ),
-        ({"apex": ApexKind.NONE}, [GPU], "apex", "missing", False, "little"),
+        ({"apex": ApexKind.NONE}, [GPU], "apex", "missing", False, "optional"),
     ],
 )
 def test_each_fault_has_its_status_and_remedy(changes, gpus, name, status, stops, word):

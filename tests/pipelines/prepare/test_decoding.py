@@ -202,5 +202,5 @@ def test_prepare_names_what_is_damaged_and_rejects_what_is_too_damaged(tmp_path)
     assert result.damaged == [("scratched.mkv", 1)]
     ((name, reason),) = result.rejected
     assert name == "bad.mkv"
-    assert "the decoder reported errors in 12 of its 60 frames" in reason
+    assert "the decoder reported errors in 12 of 60 frames" in reason
     assert result.added == len(Store.open(tmp_path / "store")) == 2

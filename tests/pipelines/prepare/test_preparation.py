@@ -58,7 +58,7 @@ def test_counts_add_up_and_bad_files_are_set_aside(videos, tmp_path):
     assert sorted(reasons) == ["cut.avi", "empty.mkv", "noise.mp4"]
     assert "truncated" in reasons["cut.avi"]
     assert "empty" in reasons["empty.mkv"]
-    assert "FFmpeg cannot decode it" in reasons["noise.mp4"]
+    assert "FFmpeg cannot decode the file" in reasons["noise.mp4"]
     assert calls == [(i, 5) for i in range(6)]
     store = Store.open(tmp_path / "store")
     assert len(store) == 2
@@ -162,7 +162,7 @@ def test_splits_and_labels(make_store):
     assert store.select("test1").tolist() == [4, 5]
     assert [store.name(i).split("/")[0] for i in range(6)] == ["class0"] * 3 + ["class1"] * 3
     assert store.labels.tolist() == [0, 0, 0, 1, 1, 1]
-    with pytest.raises(UsageError, match=r"no split 'val'; choose one of all, test1, train1"):
+    with pytest.raises(UsageError, match=r"no split 'val': choose one of all, test1, train1"):
         store.select("val")
 
 
@@ -249,8 +249,8 @@ def test_a_store_that_cannot_be_written_is_named(videos, tmp_path):
         (lambda out: (out / "store.json").unlink(), "is not a store"),
         (lambda out: (out / "store.json").write_text("{"), "store.json cannot be read"),
         (lambda out: (out / "store.json").write_text('{"format": 99}'), "not in store format"),
-        (lambda out: (out / "manifest.jsonl").write_text("{]\n"), "manifest.jsonl, line 1, is not"),
-        (lambda out: (out / "manifest.jsonl").write_text('{"name": 1}\n'), "is damaged"),
+        (lambda out: (out / "manifest.jsonl").write_text("{]\n"), "manifest.jsonl, line 1: damaged"),
+        (lambda out: (out / "manifest.jsonl").write_text('{"name": 1}\n'), "damaged"),
     ],
 )
 def test_a_damaged_store_says_which_file(videos, tmp_path, damage, message):
