@@ -43,7 +43,7 @@ def test_a_store_that_cannot_be_opened_is_a_failure(tmp_path):
 
 def test_a_process_that_takes_too_long_is_stopped(make_store):
     store = make_store("raw", size=40, frames=None)
-    with pytest.raises(WorkerLostError, match="longer than the limit"):
+    with pytest.raises(WorkerLostError, match="exceeded the time limit"):
         run_alone(startup.open_store, store.path, seconds=0.0)
 
 

@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(
 ):
     monkeypatch.setattr(loader, "run", lambda *_, **__: pytest.fail("it was measured"))
     assert main(["bench", "loader", "--json", str(tmp_path)]) == 1
-    assert f"{tmp_path} cannot be written: Is a directory" in capsys.readouterr().err
+    assert f"{tmp_path} cannot be written: it is a folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", [["--store", "s"], ["--input", "demo"]])

@@ -19,7 +19,7 @@ def outcome(share: int, rate: float | None) -> Outcome:
 def test_no_difference_is_said(without: float, with_it: float | None, says: bool) -> None:
     both = [outcome(0, without), outcome(1, with_it)]
     notes = hardware_notes({each.name: each for each in both})
-    assert [("not used?" in note) for note in notes] == [True] * says
+    assert [("may be unused" in note) for note in notes] == [True] * says
 
 
 def test_on_a_cpu_there_is_nothing_to_say() -> None:

@@ -96,5 +96,5 @@ def test_dalis_video_reader_is_not_here_without_a_gpu(make_store):
         pytest.skip("there is a GPU")
     store = make_store("raw", size=64)
     plan = TrainPlan(store, store.select("all"), SPEC, seed=3)
-    with pytest.raises(NotHere, match="no GPU"):
+    with pytest.raises(NotHere, match="needs a GPU"):
         next(video_reader([], plan, 2, 1, 1, size=64))

@@ -17,4 +17,4 @@ def test_camera_and_horizon_reach_the_set(tmp_path, monkeypatch):
 def test_a_camera_for_ones_own_videos_is_wrong_usage(tmp_path, capsys):
     for option in (["--camera", "moving"], ["--horizon"]):
         assert main(["demo", "--source", str(tmp_path), *option]) == 2
-        assert "--camera and --horizon are of the built-in set" in capsys.readouterr().err
+        assert "--camera and --horizon apply to the built-in videos only" in capsys.readouterr().err

@@ -64,7 +64,7 @@ def test_from_pretext_to_accuracies(
     out = capsys.readouterr().out
     assert "per clip   top-1" in out
     assert "per video  top-1" in out
-    assert "2 uniform clips a video" in out
+    assert "2 uniform clips per video" in out
     assert "full fine-tuning" in out
     results = json.loads((where / "results.json").read_text())
     assert 0 <= results["video_top1"] <= results["video_top5"] == 1

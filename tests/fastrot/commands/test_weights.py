@@ -64,7 +64,7 @@ def test_clips_and_batch_are_whole_numbers_above_0(option, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["features", "last.pt", "--store", "STORE", "--out", "f.npz", option, "0"])
     assert stop.value.code == 2
-    assert f"{option}: 0 is less than 1" in capsys.readouterr().err
+    assert f"{option}: 0 is too small" in capsys.readouterr().err
 
 
 def test_import_says_what_is_left_untrained(trained, tmp_path, capsys):

@@ -60,14 +60,19 @@ def test_a_folder_of_ones_own_takes_the_place_of_no_installed_package(folder: Pa
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text("raise SystemExit('shadowed')")
         (folder / name / "own.py").write_text(CODE)
-        with pytest.raises(UsageError, match=f"module {name}.own not found among the installed packages"):
+        with pytest.raises(
+            UsageError, match=f"module {name}.own not found among the installed packages"
+        ):
             make_task(Config(task=f"{name}.own:Mine"), [])
 
 
 @pytest.mark.parametrize(
     ("task", "says"),
     [
-        ("own_tusk:Mine", "module own_tusk not found among the installed packages or in .*run fastrot in"),
+        (
+            "own_tusk:Mine",
+            "module own_tusk not found among the installed packages or in .*run fastrot in",
+        ),
         ("own_task.more:Mine", "module own_task.more not found"),
         ("own_task:Mime", r"own_task\.py has no Mime; did you mean own_task:Mine\?"),
         ("own_task:Other", r"must be a class that derives from fastrot\.tasks\.Task"),

@@ -61,7 +61,7 @@ def machine(**changes):
     [
         ({"available": GIB}, "memory", "train.batch"),
         ({"quota": 4.0}, "cores", "data.threads=4"),
-        ({"cores": 8}, "cores", "2 cores a GPU"),
+        ({"cores": 8}, "cores", "2 cores per GPU"),
         ({"wait_policy": "active"}, "threads", "unset OMP_WAIT_POLICY"),
         ({"open_files": (256, 4096)}, "open files", "ulimit -n 4096"),
         ({"open_files": (256, 300)}, "open files", "root"),

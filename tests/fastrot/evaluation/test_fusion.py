@@ -97,7 +97,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
         ),
         (four, r"has 5, .*b\.npz has 4; 1 only in the first, such as v4\.avi\."),
         (relabelled, r"2 of 5 videos have different labels in .*b\.npz .*such as v2\.avi: class"),
-        (regrouped, "11 classes, .* 11; class 3 is class 3 in the first, other in the second"),
+        (regrouped, "11 classes, .* 11; class 3 is class 3 in the first and other in the second"),
         (wider, r"a\.npz has 11 classes, .*b\.npz 12; more is in only one of them"),
     ):
         other.save(second)

@@ -106,7 +106,9 @@ def test_of_several_streams_dali_reads_the_one_that_prepare_stores(tmp_path, pre
 
 def test_videos_that_do_not_decode_are_named(films, tmp_path):
     (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(4000))
-    with pytest.raises(FastrotError, match=r"1 of 4 videos.*noise\.mp4: FFmpeg cannot decode it"):
+    with pytest.raises(
+        FastrotError, match=r"1 of 4 videos.*noise\.mp4: FFmpeg cannot decode the file"
+    ):
         loader_of([*films.glob("*.mp4"), tmp_path / "noise.mp4"])
 
 

@@ -249,7 +249,10 @@ def test_a_store_that_cannot_be_written_is_named(videos, tmp_path):
         (lambda out: (out / "store.json").unlink(), "is not a store"),
         (lambda out: (out / "store.json").write_text("{"), "store.json cannot be read"),
         (lambda out: (out / "store.json").write_text('{"format": 99}'), "not in store format"),
-        (lambda out: (out / "manifest.jsonl").write_text("{]\n"), "manifest.jsonl, line 1: damaged"),
+        (
+            lambda out: (out / "manifest.jsonl").write_text("{]\n"),
+            "manifest.jsonl, line 1: damaged",
+        ),
         (lambda out: (out / "manifest.jsonl").write_text('{"name": 1}\n'), "damaged"),
     ],
 )

@@ -139,7 +139,7 @@ def test_a_second_source_with_the_same_names_is_refused_before_decoding(source, 
         film(other / name, 20 + len(name) + ord(name[2]))
     files = {path: path.read_bytes() for path in out.rglob("*.json*")}
     with pytest.raises(
-        UsageError, match=rf"1 videos of {other}, such as 'a/0\.avi'.*from {source}.*--prefix NAME"
+        UsageError, match=rf"1 videos in {other}, such as 'a/0\.avi'.*from {source}.*--prefix NAME"
     ):
         run(other, out)
     assert decoded == []
