@@ -1,8 +1,9 @@
 """The rotation op compared with plain torch code and with the memory bandwidth.
 
-On a GPU the limit is a copy on the device. On a CPU it is a plain fill, the cheapest way to write as many
-bytes: the op writes 16 times what it reads. All ways run in one process, which keeps its freed memory
-(`allocator.keep_freed_memory`): without that, page faults and not the code decide on a CPU.
+On a GPU, the limit is a copy on the device. On a CPU, it is a plain fill, the cheapest way to write
+that many bytes: the op writes 16 times as much as it reads. All cases run in one process, which keeps
+its freed memory (`allocator.keep_freed_memory`). Otherwise, page faults would decide the times on a
+CPU, not the code.
 """
 
 import importlib.util
@@ -37,17 +38,17 @@ MEAN, STD = STATISTICS["rgb"]
 
 BASELINE = "rot90 + cat + normalise"
 EAGER = (BASELINE, "normalise + rot90 + cat", "the same, channels first")
-COMPILING_S = 30.0  # a guess of what torch.compile takes
+COMPILING_S = 30.0  # a guess of the time that torch.compile takes
 
 Rotate = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Clips of a batch, what they look like, and how often each is rotated in one measurement.
+    """The size of a batch and its clips, and how often a measurement rotates each batch.
 
-    ``inputs`` batches are taken in turn: together they are more than a GPU's L2 cache holds (50 MB on
-    an H100), or the reads would cost nothing.
+    A measurement uses ``inputs`` batches in turn. Together they exceed the L2 cache of a GPU (50 MB
+    on an H100); otherwise the reads would cost nothing.
     """
 
     clips: int
@@ -58,7 +59,10 @@ class Sizes:
 
 
 def pixel_statistics(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return mean and std of the pixels, 0..255, (3,) each: made once, for a copy to a GPU takes time."""
+    """Return mean and std of the pixels, 0..255, (3,) each.
+
+    They are made once, because a copy to a GPU takes time.
+    """
     mean, std = (
         torch.tensor([255 * one for one in values], device=device) for values in (MEAN, STD)
     )
@@ -66,20 +70,20 @@ def pixel_statistics(device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def rot90_cat_normalize(clips: Tensor, mean: Tensor, std: Tensor, dtype: torch.dtype) -> Tensor:
-    """Do what the op does the plain way: turn bytes, concatenate, normalise in float32, round."""
+    """Do the same as the op in the plain way: rotate bytes, concatenate, normalise in float32, round."""
     turned = torch.cat([torch.rot90(clips, turns, dims=(2, 3)) for turns in range(4)])
     return ((turned.float() - mean) / std).to(dtype).permute(0, 4, 1, 2, 3)
 
 
 def normalize_rot90_cat(clips: Tensor, mean: Tensor, std: Tensor, dtype: torch.dtype) -> Tensor:
-    """Do it in the other order, which normalises each pixel once instead of four times."""
+    """Do the same in the other order, which normalises each pixel once instead of four times."""
     upright = ((clips.float() - mean) / std).to(dtype)
     turned = torch.cat([torch.rot90(upright, turns, dims=(2, 3)) for turns in range(4)])
     return turned.permute(0, 4, 1, 2, 3)
 
 
 def channels_first(clips: Tensor, mean: Tensor, std: Tensor, dtype: torch.dtype) -> Tensor:
-    """Do it as most training code does, on contiguous (B, 3, T, H, W): the result is contiguous too."""
+    """Do the same as most training code, on contiguous (B, 3, T, H, W); the result is contiguous too."""
     upright = ((clips.float() - mean) / std).to(dtype).permute(0, 4, 1, 2, 3).contiguous()
     return torch.cat([torch.rot90(upright, turns, dims=(3, 4)) for turns in range(4)])
 
@@ -153,7 +157,7 @@ def _cases(sizes: Sizes, dtype: torch.dtype, device: torch.device) -> list[Case]
 
 
 class _Compiled:
-    """A function under torch.compile, from its first call on, where that works on this machine."""
+    """A function that the first call compiles with torch.compile, if this machine supports it."""
 
     def __init__(self, function: Rotate, device: torch.device):
         self._plain = function
@@ -172,7 +176,7 @@ def require_compiler(device: torch.device) -> None:
     """Check that torch.compile has what it needs.
 
     Raises:
-        NotHere: it lacks Triton on a GPU, or a C++ compiler on a CPU.
+        NotHere: there is no Triton on a GPU, or no C++ compiler on a CPU.
     """
     if device.type == "cuda" and importlib.util.find_spec("triton") is None:
         raise NotHere("torch.compile needs Triton on a GPU")
@@ -191,7 +195,7 @@ def _case(
     channels: int = 3,
     by: str = "fastrot",
 ) -> Case:
-    """Return the case of one way to rotate, which is checked against the reference once."""
+    """Return the case of one way to rotate; it is checked once against the reference."""
     first = batches[0]
     moved = bytes_moved(first, len(QUARTER_TURNS), dtype, channels)
     turn = itertools.cycle(batches)

@@ -1,7 +1,8 @@
-"""The same training on 1..N processes: weak scaling (more work with more of them) and strong (the same).
+"""The same training on 1..N processes, with weak and strong scaling.
 
-Each measurement is a whole `fastrot pretrain` under torchrun. On a CPU, over gloo, each process has a core
-for itself: that exercises the code that a cluster runs, and is no figure of a cluster.
+With weak scaling, the work grows with the processes; with strong scaling, it stays the same. Each
+measurement is a complete `fastrot pretrain` under torchrun. On a CPU, over gloo, each process has its
+own core. That exercises the code that a cluster runs, but its figures do not apply to a cluster.
 """
 
 import json
@@ -35,7 +36,7 @@ NO_CLUSTER = (
 
 @dataclass(frozen=True)
 class Sizes:
-    """Videos of a step and process, the steps of a window, network and clips."""
+    """Videos per step and process, steps per window, and the sizes of the network and the clips."""
 
     batch: int
     steps: int
@@ -60,7 +61,7 @@ def run(options: Options, *, budget_s: float) -> Result:
         store = make_sparse_store(
             folder / "store", videos=64, frames=2 * sizes.frames, size=sizes.crop + 8
         )
-        # All processes together make the same step in both kinds: it is measured once.
+        # The step of all processes together is the same in both kinds, so it is measured once.
         wanted = [("weak", count) for count in counts]
         wanted += [("strong", count) for count in counts[:-1]]
         cases = [
@@ -129,7 +130,10 @@ def _config(kind: str, count: int, most: int, sizes: Sizes, store: Path, folder:
 
 
 def _case(kind: str, count: int, config: Config, ends: float, *, gpu: bool) -> Case:
-    """Return the case of ``count`` processes, whose runs are stopped at ``ends`` of the monotonic clock."""
+    """Return the case of ``count`` processes.
+
+    Its runs are stopped when the monotonic clock reaches ``ends``.
+    """
     cores = _cores() if gpu else _cores()[:count]
     repeat = 0
 
@@ -150,7 +154,10 @@ def _case(kind: str, count: int, config: Config, ends: float, *, gpu: bool) -> C
 
 
 def launch(config: Config, count: int, cores: Sequence[int], seconds: float) -> dict[str, float]:
-    """Train in ``count`` processes on the given cores, within ``seconds``; return their log's figures."""
+    """Train in ``count`` processes on the given cores, and return the figures of their log.
+
+    ``seconds`` is the time limit.
+    """
     out = Path(config.out)
     out.mkdir(exist_ok=True)
     file = out / f"{config.name}.yaml"
@@ -172,7 +179,7 @@ def launch(config: Config, count: int, cores: Sequence[int], seconds: float) -> 
 
 
 def figures_of(windows: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Return medians over the windows of a run's metrics.jsonl but the first."""
+    """Return medians over the windows of a run's metrics.jsonl, without the first window."""
     measured = windows[1:]
     rate = statistics.median(window["clips_per_s"] for window in measured)
     seconds = statistics.median(

@@ -1,7 +1,7 @@
-"""How long does a store of N videos take to open, and to give its first batch? And how much memory?
+"""Measures how long a store of N videos takes to open and to load its first batch, and the memory.
 
-Each size is measured in a process of its own, on a raw store without videos: a manifest over sparse
-shards. Memory is the peak resident size, less what the imports took.
+Each size is measured in a separate process, on a raw store without videos: a manifest and sparse
+shards. Memory is the peak resident size minus the memory of the imports.
 """
 
 import shutil
@@ -23,18 +23,18 @@ from pipelines.store.reading import Store
 
 BATCH = 32
 REPEATS = 3
-LARGE_S = 20.0  # a guess of what making and opening 500,000 videos takes
+LARGE_S = 20.0  # a guess of the time to make and open a store of 500,000 videos
 
 
 def run(options: Options, *, budget_s: float, repeats: int = REPEATS) -> Result:
-    """Measure stores of growing size, the largest of 500,000 videos; or the store that the options name."""
+    """Measure stores of up to 500,000 videos, or the store that the options name."""
     ends = time.monotonic() + budget_s
     folder = Path(tempfile.mkdtemp(prefix="fastrot-startup-"))
     try:
         if options.store is not None:
             cases = [_case(options.store.name, partial(_given, options.store), ends)]
         else:
-            # The large one first: it starts when the other was measured once, before that is repeated.
+            # The large one is first, so it starts after one measurement of the other, before the repeats.
             sizes = {100: 0.0} if options.quick else {500_000: LARGE_S, 100_000: 0.0}
             cases = [
                 _case(f"{videos:,} videos", partial(_made, folder, videos), ends, first_s)
@@ -44,7 +44,7 @@ def run(options: Options, *, budget_s: float, repeats: int = REPEATS) -> Result:
             cases,
             budget_s=budget_s,
             repeats=repeats,
-            warm_up=False,  # a process knows nothing of the one before it
+            warm_up=False,  # each process starts without state from the one before
             what="startup",
             shown=options.shown,
         )
@@ -79,7 +79,10 @@ def _made(folder: Path, videos: int) -> Path:
 
 
 def open_store(path: Path) -> dict[str, float]:
-    """Open a store and load two batches, in a process that does nothing else; return times and memory."""
+    """Open a store and load two batches; return times and memory.
+
+    The process must do nothing else.
+    """
     imported = peak_mb()
     began = time.perf_counter()
     store = Store.open(path)

@@ -1,4 +1,4 @@
-"""What a GPU's acceptance consists of, and the run of it: see `benchmarks.acceptance`.
+"""The parts of the acceptance of a GPU, and how they run: see `benchmarks.acceptance`.
 
 Each part runs in its own process, so a failure, a hang or a broken GPU context does not affect the others.
 """
@@ -44,14 +44,14 @@ The tests come last because their time is unpredictable: kernels are compiled fo
 
 NO_GPU = "no GPU"
 OURS = ("fastrot", "pipelines", "benchmarks", "tests")
-SPARE_S = 25.0  # of a part's time, for what is not measured: imports, preparing, the end
+SPARE_S = 25.0  # reserved from a part's time for unmeasured work: imports, preparing and the end
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run all parts and write both files; or, with --part, measure that one for the process that asked.
+    """Run all parts and write both files, or with --part measure one part for the parent process.
 
     Returns:
-        The exit code: 1 where a part or a test failed. Goals that are missed are reported only.
+        the exit code: 1 if a part or a test failed. Missed goals are only reported.
     """
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.acceptance",
@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def measure(part: str, file: Path, *, budget_s: float, quick: bool = False) -> None:
-    """Measure one part in this process; ``file`` has from early on what there is."""
+    """Measure one part in this process; ``file`` gets the results so far from early on."""
 
     def keep(result: Result) -> None:
         write_file(file, json.dumps(result.to_json()))
@@ -91,7 +91,7 @@ def measure(part: str, file: Path, *, budget_s: float, quick: bool = False) -> N
 
 
 def accept(budget_s: float, out: Path, *, quick: bool = False) -> dict[str, Any]:
-    """Run all parts within a budget and return everything that was found."""
+    """Run all parts within a budget and return all findings."""
     began = time.monotonic()
     content: dict[str, Any] = {"environment": environment(), "budget_s": budget_s, "parts": {}}
     gpu = has_gpu()
@@ -115,7 +115,7 @@ def has_gpu() -> bool:
 
 
 def environment() -> dict[str, Any]:
-    """Return what a reader must know of the machine; a traceback where it cannot be found out."""
+    """Return what a reader must know about the machine, or a traceback if that fails."""
     try:
         with Runtime.start() as runtime:
             found = whole_run.environment(runtime)
@@ -125,7 +125,7 @@ def environment() -> dict[str, Any]:
 
 
 def run_part(name: str, seconds: float, out: Path, *, quick: bool = False) -> dict[str, Any]:
-    """Run one part in a process of its own and return its status and findings."""
+    """Run one part in a separate process and return its status and findings."""
     began = time.monotonic()
     try:
         found = (
@@ -139,7 +139,7 @@ def run_part(name: str, seconds: float, out: Path, *, quick: bool = False) -> di
 
 
 def run_measure(name: str, seconds: float, out: Path, *, quick: bool = False) -> dict[str, Any]:
-    """Let a process measure one part."""
+    """Measure one part in a separate process."""
     file = out / f"{name}.json"
     file.unlink(missing_ok=True)
     command = [sys.executable, str(SCRIPT), "--part", name, "--out", str(out)]
@@ -164,7 +164,7 @@ def run_tests(seconds: float, out: Path) -> dict[str, Any]:
     file = out / "tests.xml"
     file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-vv", "-p", "no:cacheprovider"]
-    # A package that only developers have, such as hypothesis, keeps its own file from being read, no more.
+    # If a package that only developers have is missing, such as hypothesis, only its test file fails.
     command += ["--continue-on-collection-errors"]
     done = run_limited(
         [*command, f"--junitxml={file}", "tests"],
@@ -173,7 +173,7 @@ def run_tests(seconds: float, out: Path) -> dict[str, Any]:
         environment={"FASTROT_REQUIRE_GPU": "1"},
     )
     if not file.exists():
-        # Stopped, pytest writes no file; its lines name the tests that were done.
+        # If pytest is stopped, it writes no file; its output lines name the tests that finished.
         return {
             "status": "failed",
             "error": _why(done.code, seconds, done.errors + done.output[-3000:]),
@@ -187,11 +187,11 @@ def run_tests(seconds: float, out: Path) -> dict[str, Any]:
 
 
 def read_junit(file: Path, found: Callable[[str], bool] = installed) -> dict[str, Any]:
-    """Return the tests' status, counts and failures, and how many are left out for want of which package.
+    """Return the tests' status, counts and failures, and the tests left out for each missing package.
 
     Args:
-        file: what pytest wrote. A file of tests that it could not read is one error.
-        found: Returns whether a module is available; by default, in this Python.
+        file: the file that pytest wrote. A test file that pytest could not read is one error.
+        found: returns whether a module is available; by default, in this Python.
     """
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     failures: dict[str, str] = {}
@@ -219,7 +219,7 @@ def read_junit(file: Path, found: Callable[[str], bool] = installed) -> dict[str
 
 
 def _missing_package(text: str, found: Callable[[str], bool]) -> str | None:
-    """Return the package for whose absence a test failed, None where it is another failure."""
+    """Return the package whose absence made a test fail, or None for another failure."""
     if any(f"NVIDIA DALI {what}" in text for what in ("cannot be imported", "is not installed")):
         return None if found("nvidia.dali") else "NVIDIA DALI"
     for module in re.findall(r"No module named '([\w.]+)'", text):
@@ -230,7 +230,7 @@ def _missing_package(text: str, found: Callable[[str], bool]) -> str | None:
 
 
 def absent_packages() -> Mapping[str, str]:
-    """Return what is not installed that a part would use, and what is left out for it."""
+    """Return the missing packages that a part would use, and what is left out without them."""
     wanted = {
         "DALI": ("nvidia.dali", "the loader and training on real data"),
         "apex": ("apex", "its FusedSGD"),

@@ -1,4 +1,4 @@
-"""The cases of the cheap cues' benchmark, and its results as a Markdown table and as a figure."""
+"""The cases of the cheap-cues benchmark, and its results as a Markdown table and a figure."""
 
 import math
 import statistics
@@ -20,7 +20,7 @@ REMEDY = ("data.camera_motion=remove", "data.dead_zone=16")
 
 @dataclass(frozen=True)
 class Case:
-    """One line: which demo set, seen as what."""
+    """One row of the table: a demo set and its kind of input."""
 
     camera: CameraMotion
     horizon: bool
@@ -28,7 +28,7 @@ class Case:
 
     @property
     def changes(self) -> list[str]:
-        """The changes to a config that make its clips this input."""
+        """The changes to a config that give its clips this kind of input."""
         if self.input == "compensated":
             return ["data.modality=dif", *REMEDY]
         return [f"data.modality={self.input}"]
@@ -63,12 +63,12 @@ def _label(case: Mapping[str, Any]) -> str:
 
 
 def gains(case: Mapping[str, Any]) -> list[float]:
-    """Points by which fine-tuning beats training from scratch, for each seed."""
+    """Return the points by which fine-tuning beats training from scratch, for each seed."""
     return [ours - none for none, ours in zip(case["scratch"], case["ours"], strict=True)]
 
 
 def table(results: Mapping[str, Any]) -> str:
-    """Return the measured cases as a Markdown table, in the order of `CASES`, under its conditions."""
+    """Return the conditions, then the measured cases as a Markdown table in the order of `CASES`."""
     measured = [results["cases"][case.key] for case in CASES if case.key in results["cases"]]
     header = ["camera, scene, input", "rotation", "scratch", "ours", "gain"]
     rows = [
@@ -89,7 +89,7 @@ def table(results: Mapping[str, Any]) -> str:
 
 
 def _probed(case: Mapping[str, Any], block: str) -> str:
-    """Such as "41.0 (-2.5)": top-1 of a block's probe, and by how much it beats a random network's."""
+    """Return the top-1 of a block's probe, and its lead over a random network: "41.0 (-2.5)"."""
     at = case["blocks"].index(block)
     ours, none = case["probe"][at], case["probe_random"][at]
     return f"{ours:.1f} ({ours - none:+.1f})"
@@ -106,7 +106,7 @@ def _conditions(settings: Mapping[str, Any], case: Mapping[str, Any]) -> str:
 
 
 def draw(results: Mapping[str, Any], path: Path) -> None:
-    """Draw gain against rotation accuracy, and the probes' lead by block.
+    """Draw the gain against the rotation accuracy, and the probes' lead by block.
 
     Raises:
         FastrotError: matplotlib is not installed, or the file cannot be written.

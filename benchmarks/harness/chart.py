@@ -1,4 +1,7 @@
-"""The chart of a run: a panel a benchmark, a bar a case, ours and the peers' and the limits apart."""
+"""The chart of a run: one panel per benchmark and one bar per case.
+
+Our cases, the peers' cases and the limits have different colours.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,9 +14,10 @@ BAR_INCHES = 0.27
 
 
 def bars(result: Mapping[str, Any]) -> tuple[str, list[tuple[str, Mapping[str, Any], str]]]:
-    """Return the figure that a panel shows, and its bars: (label, figure, colour), the best first.
+    """Return the name of the figure that a panel shows, and its bars, the best first.
 
-    That is the first figure of the first case measured; of several clip lengths the first one's.
+    The panel shows the first figure of the first case that was measured. If there are several clip
+    lengths, it shows only that case's length. A bar is (label, figure, colour).
     """
     measured = [case for case in result["cases"] if case["figures"]]
     if not measured:
@@ -38,7 +42,10 @@ def bars(result: Mapping[str, Any]) -> tuple[str, list[tuple[str, Mapping[str, A
 
 
 def more_is_better(figure: str) -> bool:
-    """Return whether a figure is a rate, by the unit in its name; times and memory should be small."""
+    """Return whether a figure is a rate, by the unit in its name.
+
+    For times and memory, less is better.
+    """
     return figure.endswith("_per_s")
 
 

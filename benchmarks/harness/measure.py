@@ -1,7 +1,8 @@
 """Measurement: warm-up, interleaved repeats, medians, and reported failures.
 
-A benchmark is a module with ``run(options, *, budget_s) -> Result``. It makes cases, its own and its
-peers', hands all of them to ``interleave``, and compares the outcomes with the limits and the goals.
+A benchmark is a module with ``run(options, *, budget_s) -> Result``. It makes cases for
+our code and for its peers, passes all of them to ``interleave``, and compares the outcomes with the
+limits and the goals.
 """
 
 import math
@@ -32,13 +33,13 @@ class Case:
     """Something to measure.
 
     Attributes:
-        name: unique in the run.
-        measure: one repeat: it does the work and returns the figures, with units in their names
-            (``clips_per_s``, ``ms_per_step``). NotHere says that it cannot run on this machine; any
-            other exception is a failure.
-        facts: What distinguishes the case, such as its codec, and ``by``, the author of the code.
-        first_s: a guess of the seconds that the first measurement takes, where that is long, such as for
-            what has to be compiled: it starts when the others were measured once, and if it will fit.
+        name: the name, unique in the run.
+        measure: does one repeat and returns the figures, with units in their names
+            (``clips_per_s``, ``ms_per_step``). It raises NotHere if it cannot run on this machine;
+            any other exception is a failure.
+        facts: what distinguishes the case, such as its codec, and ``by``, the author of the code.
+        first_s: a guess of the seconds of the first measurement if that is slow, for example because
+            it compiles. The case then starts after the others were measured once, if it will fit.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure over the repeats: median, first and third quartile, and every value in order."""
+    """One figure over all repeats: median, first and third quartiles, and every value in order."""
 
     median: float
     q1: float
@@ -58,7 +59,10 @@ class Figure:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Figure":
-        """Return the figure of one value a repeat; the quartiles lie between values, ends included."""
+        """Return the figure of one value per repeat.
+
+        The quartiles are interpolated between values, including the lowest and the highest.
+        """
         q1, median, q3 = (
             statistics.quantiles(values, n=4, method="inclusive")
             if len(values) > 1
@@ -69,16 +73,16 @@ class Figure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a case gave: figures, or the one reason why there are none.
+    """The outcome of a case: figures, or the one reason why there are none.
 
     Attributes:
-        name: the case's.
-        facts: the case's.
-        repeats: how often it was measured, without the warm-up.
-        figures: by name; empty where there is a reason.
-        failed: why it broke.
-        not_here: why it cannot run on this machine.
-        not_reached: set if the budget ended before its turn.
+        name: the name of the case.
+        facts: the facts of the case.
+        repeats: how often the case was measured, without the warm-up.
+        figures: the figures by name; empty if there is a reason.
+        failed: why the case failed.
+        not_here: why the case cannot run on this machine.
+        not_reached: a text if the budget ended before the case's turn.
     """
 
     name: str
@@ -91,7 +95,7 @@ class Outcome:
 
     @property
     def reason(self) -> str | None:
-        """Why there are no figures, in words; None where there are some."""
+        """The reason why there are no figures, in words; None if there are figures."""
         if self.failed:
             return f"failed: {self.failed}"
         if self.not_here:
@@ -99,7 +103,7 @@ class Outcome:
         return f"not reached: {self.not_reached}" if self.not_reached else None
 
     def median(self, figure: str) -> float | None:
-        """Return the median of a figure, None if it was not measured."""
+        """Return the median of a figure, or None if it was not measured."""
         found = self.figures.get(figure)
         return found.median if found else None
 
@@ -117,22 +121,24 @@ def interleave(
 ) -> dict[str, Outcome]:
     """Measure cases in turn, A B A B, so that background load affects all alike.
 
-    The first time of each case is the warm-up, whose figures are dropped. A further round starts if it will
-    fit into the budget by the time that the last one took; otherwise each case that has no figures yet and
-    fits. A case that fails or is not here drops out of the rounds that follow.
+    The first measurement of each case is the warm-up, and its figures are dropped. The time of the
+    last round predicts whether another one will fit into the budget. If it will not, only the cases
+    that have no figures yet, and that fit, are measured. A case that fails or cannot run here is
+    left out of later rounds.
 
     Args:
-        cases: with different names.
-        budget_s: seconds for everything.
-        repeats: rounds to measure, at the most.
-        warm_up: whether there is that first round; without it, each measurement warms up by itself.
-        what: named by the progress display.
-        shown: whether there is one.
-        clock: gives seconds.
-        keep: Called with the outcomes so far after each measurement, in case this process is stopped.
+        cases: the cases, with different names.
+        budget_s: the seconds for everything.
+        repeats: the maximum number of measured rounds.
+        warm_up: whether there is a warm-up round; without it, each measurement warms up by itself.
+        what: the name that the progress display shows.
+        shown: whether there is a progress display.
+        clock: returns the time in seconds.
+        keep: is called with the outcomes so far after each measurement, in case this process is
+            stopped.
 
     Returns:
-        An outcome for every case, by name, in the order of ``cases``.
+        an outcome for every case, by name, in the order of ``cases``.
     """
     trials = {case.name: _Trial(case) for case in cases}
     if len(trials) != len(cases):
@@ -157,7 +163,7 @@ def interleave(
 
 
 class _Trial:
-    """One case's way through the rounds."""
+    """The measurements of one case over the rounds."""
 
     def __init__(self, case: Case):
         self._case = case
@@ -183,7 +189,7 @@ class _Trial:
                 self.measured.append(measured)
         except NotHere as reason:
             self._not_here = str(reason)
-        except Exception as error:  # whatever a peer raises is its failure, and is shown as that
+        except Exception as error:  # anything that a peer raises is shown as its failure
             self._failed = _in_one_line(error)
         self.took_s = clock() - began
         self.times += 1
@@ -212,9 +218,9 @@ def _in_one_line(error: Exception) -> str:
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure and what it should at least be, or at most where ``at_most``.
+    """A figure and its lower bound, or its upper bound if ``at_most``.
 
-    ``value`` is None where it was not measured; such a goal is not met.
+    ``value`` is None if it was not measured; such a goal is not met.
     """
 
     name: str
@@ -235,12 +241,14 @@ class Options:
     """Command-line options shared by all benchmarks.
 
     Attributes:
-        runtime: device and threads of this process, set up.
-        store: a store to read instead of the built-in input, where the benchmark reads one.
-        input: videos to make stores of: "footage", "demo", or "auto" (see ``benchmarks.harness.inputs``).
-        quick: whether sizes are the smallest that exercise the code: the figures mean nothing then.
+        runtime: the device and the threads of this process, already set up.
+        store: a store to read instead of the built-in input, if the benchmark reads one.
+        input: the videos to make stores of: "footage", "demo" or "auto" (see
+            ``benchmarks.harness.inputs``).
+        quick: whether to use the smallest sizes that exercise the code; the figures then mean nothing.
         shown: whether there is a progress display.
-        keep: Called with the results so far after each measurement, in case the benchmark is stopped.
+        keep: is called with the results so far after each measurement, in case the benchmark is
+            stopped.
     """
 
     runtime: Runtime
@@ -252,20 +260,20 @@ class Options:
 
     @property
     def device(self) -> torch.device:
-        """Where tensors live."""
+        """The device of the tensors."""
         return self.runtime.device
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one benchmark found.
+    """The result of one benchmark.
 
     Attributes:
-        benchmark: its name, such as "loader".
-        settings: what it was run with, plain values.
-        cases: our own and the peers'.
-        limits: measured in the same run: what no case can pass.
-        goals: what was hoped for.
+        benchmark: the name of the benchmark, such as "loader".
+        settings: the settings of the benchmark, as plain values.
+        cases: the outcomes of our own cases and the peers'.
+        limits: the outcomes of limits that no case can exceed, measured in the same run.
+        goals: the goals for the figures.
         notes: sentences that a reader of the figures must know.
         broken: whether the benchmark failed as a whole.
     """
@@ -280,7 +288,7 @@ class Result:
 
     @classmethod
     def of_failure(cls, benchmark: str, error: Exception) -> "Result":
-        """Return the result of a benchmark that broke as a whole."""
+        """Return the result of a benchmark that failed as a whole."""
         return cls(benchmark, {}, [Outcome(benchmark, failed=_in_one_line(error))], broken=True)
 
     @classmethod
@@ -289,7 +297,7 @@ class Result:
         return cls(benchmark, {}, [Outcome(benchmark, not_reached=NOTHING_LEFT)])
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
+        """Return the result as plain values."""
         return {
             "benchmark": self.benchmark,
             "settings": dict(self.settings),

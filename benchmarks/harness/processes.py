@@ -1,4 +1,4 @@
-"""Runs programs and functions with a time limit, after which nothing of them is left."""
+"""Runs programs and functions with a time limit, and leaves nothing of them running."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended; ``code`` is None where it was stopped at its time limit."""
+    """How a program ended; ``code`` is None if it was stopped at its time limit."""
 
     code: int | None
     output: str
@@ -31,13 +31,16 @@ def run_limited(
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Ended:
-    """Run a program to its end, or stop it and all that it started.
+    """Run a program to its end, or stop it and every process that it started.
 
     Args:
         command: the program and its arguments.
-        seconds: how long it may take.
-        folder: where it runs; this process's where None.
-        environment: variables in addition to this process's.
+        seconds: its time limit.
+        folder: its working directory; None means that of this process.
+        environment: variables in addition to those of this process.
+
+    Returns:
+        how the program ended, with its output.
     """
     process = subprocess.Popen(
         command,
@@ -51,7 +54,7 @@ def run_limited(
     try:
         output, errors = process.communicate(timeout=seconds)
     except BaseException as error:
-        # Its processes are a group of their own: torchrun's workers would outlive it otherwise.
+        # Kill the whole process group: torchrun's workers would outlive it otherwise.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         output, errors = process.communicate()
@@ -62,16 +65,18 @@ def run_limited(
 
 
 def run_alone(function: Callable[[Item], Result], item: Item, *, seconds: float) -> Result:
-    """Return what a function gives in a process of its own, whose end is not this one's.
+    """Return the result of a function that runs in a separate process.
+
+    A crash of that process does not end this one.
 
     Args:
-        function: importable by that process.
-        item: its argument.
-        seconds: how long it may take; starting the process does not count.
+        function: the function, which that process must be able to import.
+        item: the function's argument.
+        seconds: the time limit; starting the process does not count.
 
     Raises:
         WorkerLostError: the process crashed, or was stopped at its time limit.
-        Exception: what the function raised.
+        Exception: the function raised it.
     """
     ((_, outcome),) = run_isolated(function, [item], workers=1, time_limit=seconds)
     if isinstance(outcome, Exception):

@@ -1,4 +1,4 @@
-"""A process's resident size: now, at its peak, and over many clips of a loader."""
+"""Resident size of a process: now, at its peak, and while a loader loads many clips."""
 
 import math
 import os
@@ -19,7 +19,7 @@ from pipelines.loading.options import LoaderOptions
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store.reading import Store
 
-SETTLED = 0.1  # the share of the clips after which pools and queues have their size
+SETTLED = 0.1  # share of the clips after which pools and queues no longer grow
 
 
 def watch_loader(
@@ -31,9 +31,9 @@ def watch_loader(
     clips: int,
     budget_s: float,
 ) -> dict[str, float]:
-    """Return ``measure_memory`` of our loader over ``videos`` of a store, in a process of its own.
+    """Return ``measure_memory`` of our loader over ``videos`` of a store, in a separate process.
 
-    What other loaders left in this one would be given back, or taken again, while the clock runs.
+    In this process, memory that other loaders left could be freed or reused during the measurement.
     """
     watch = partial(_watch, store, videos, spec, batch, clips)
     return run_alone(watch, budget_s, seconds=math.inf)
@@ -63,9 +63,10 @@ def measure_memory(
     budget_s: float,
     resident_mb: Callable[[], float] | None = None,
 ) -> dict[str, float]:
-    """Load ``clips`` clips once, or as many as the budget allows, and say by how much the process grew.
+    """Load ``clips`` clips once, or as many as the budget allows, and measure the memory growth.
 
-    ``growth_mb`` is from the first tenth on; it takes the highest size after that.
+    ``growth_mb`` is the highest size after the first tenth of the batches, minus the size at that
+    point.
     """
     resident = resident_mb or resident_now_mb
     ends = time.monotonic() + budget_s
@@ -94,7 +95,7 @@ def resident_now_mb() -> float:
 def peak_mb() -> float:
     """Return this process's highest resident size so far in 10^6 bytes.
 
-    ``getrusage`` does not serve: in a process that another one has started it begins at that one's peak.
+    ``getrusage`` is not suitable: in a child process, its value starts at the parent's peak.
     """
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):

@@ -1,4 +1,4 @@
-"""A run of several benchmarks: where it ran, its file, and how they share its time."""
+"""A run of several benchmarks: its environment, its file, and how the benchmarks share its time."""
 
 import json
 import os
@@ -18,7 +18,10 @@ from pipelines.files import write_file
 
 
 def environment(runtime: Runtime) -> dict[str, Any]:
-    """Return what a reader must know of the machine and the software: a run's, the processor and the date."""
+    """Return what a reader must know about the machine and the software.
+
+    This is the environment of a training run, and also the processor, the memory and the date.
+    """
     found = {
         "date": datetime.now().date().isoformat(),
         "cpu": _cpu_name(),
@@ -41,10 +44,12 @@ def _cpu_name() -> str:
 
 
 def save(path: Path, found: Mapping[str, Any], results: Sequence[Result], *, took_s: float) -> None:
-    """Write results as JSON, the environment ``found`` first, whole or not at all.
+    """Write results as JSON, with the environment ``found`` first.
+
+    The file is written completely or not at all.
 
     Raises:
-        FastrotError: it cannot be written.
+        FastrotError: the file cannot be written.
     """
     content = {
         "environment": dict(found),
@@ -55,10 +60,12 @@ def save(path: Path, found: Mapping[str, Any], results: Sequence[Result], *, too
 
 
 def require_writable(path: Path) -> None:
-    """Check that ``save`` will be able to write, and make its folder: better than to learn it after minutes.
+    """Create the folder of ``path``, and check that ``save`` will be able to write there.
+
+    Otherwise, the user would see the error only after minutes.
 
     Raises:
-        FastrotError: it cannot be written.
+        FastrotError: the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,5 +83,8 @@ SHARES = {"loader": 0.5, "rotation": 0.08, "train": 0.22, "scaling": 0.12, "star
 def budget_of(
     benchmark: str, left_s: float, still: Sequence[str], shares: Mapping[str, float] = SHARES
 ) -> float:
-    """Return one benchmark's share of the ``left_s`` seconds that all in ``still``, itself included, have."""
+    """Return one benchmark's share of the ``left_s`` remaining seconds.
+
+    All benchmarks in ``still``, including this one, share this time.
+    """
     return left_s * shares[benchmark] / sum(shares[name] for name in still)

@@ -1,4 +1,4 @@
-"""Stores made without videos: a manifest of any length over sparse shards, which cost no disk."""
+"""Makes stores without videos: a manifest of any length and sparse shards, which use no disk space."""
 
 import json
 import os
@@ -12,8 +12,11 @@ from pipelines.store.shard_writing import NPY_HEADER_BYTES, npy_header
 def make_sparse_store(
     path: Path, *, videos: int, frames: int = 160, size: int = 136, per_shard: int = 112
 ) -> Path:
-    """Write a raw store of ``videos`` black videos; 112 of 160 frames of 136x136 are about 1 GB a shard."""
-    # Format 1 has no checksums of frames, which would be as long as the shards are empty.
+    """Write a raw store of ``videos`` black videos.
+
+    A shard of 112 videos, of 160 frames of 136x136 each, is about 1 GB.
+    """
+    # Format 1 has no checksums of frames: they would use disk space, unlike the sparse shards.
     settings = Settings(codec="raw", size=size, frames=frames, layout="folder", format=1)
     (path / "shards").mkdir(parents=True)
     write_file(path / "store.json", settings.to_json())

@@ -1,6 +1,6 @@
 """Nodes, hours and the first bottleneck of a cluster. Run: python -m benchmarks.tools.plan_cluster
 
-By arithmetic from rates; docs/scaling.md says where each comes from, and shows this module's tables.
+It calculates them from rates. docs/scaling.md gives the source of each rate and shows the tables.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ FRAMES = 16  # of a clip
 PARAMETERS = 33_063_172  # of the full pretext network
 VIDEO_SECONDS = 10
 SOURCE_FPS = 30
-STORED_FRAMES = 160  # of each video: 16 a second
+STORED_FRAMES = 160  # of each video: 16 per second
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Rates:
     """What one core does, measured on a CPU machine.
 
     Attributes:
-        loaded_clips: clips a second and core that the loader gives (RGB, 16 frames).
-        frame_bytes: of a stored frame.
-        read_frames: stored frames whose bytes are read for a clip.
+        loaded_clips: clips per second and core that the loader delivers (RGB, 16 frames).
+        frame_bytes: the bytes of a stored frame.
+        read_frames: the number of stored frames whose bytes are read for a clip.
     """
 
     loaded_clips: float
@@ -31,29 +31,31 @@ class Rates:
     read_frames: int = FRAMES
 
 
-# docs/measurements.md, "Loading clips" and "Reading clips": two threads on two cores, warm cache. A clip's
-# bytes are MB/s over clips/s of one row. Of vp9 the rate is measured there, the 0.8 kB a frame is assumed.
+# docs/measurements.md, "Loading clips" and "Reading clips": two threads on two cores, warm cache.
+# The bytes of a clip are MB/s divided by clips/s of one row. The rate of vp9 is measured there; its
+# 0.8 kB per frame is assumed.
 MEASURED = {
     "raw": Rates(loaded_clips=3099 / 2, frame_bytes=6282e6 / 7076 / FRAMES),
     "mjpeg": Rates(loaded_clips=472 / 2, frame_bytes=709e6 / 5939 / FRAMES),
     "vp9": Rates(loaded_clips=76.7 / 2, frame_bytes=800.0, read_frames=STORED_FRAMES),
 }
 PREPARED_FRAMES = 660.0
-"""Source frames a second and core that prepare transcodes (docs/measurements.md, "Preparing")."""
+"""Source frames per second and core that prepare transcodes (docs/measurements.md, "Preparing")."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A machine of the cluster. Nothing of it was measured: these are assumptions, to be replaced.
+    """A machine of the cluster. Its values are assumptions, not measurements: replace them.
 
     Attributes:
-        gpus: of it.
-        tflops: useful TFLOP/s that the training step reaches on one GPU.
-        cores: CPU cores that load.
-        disk: bytes a second, all disks together.
-        disk_bytes: what fits on them.
-        network: bytes a second to other nodes, each way.
-        shared: bytes a second that the shared file system gives each node, for stores that do not fit.
+        gpus: the number of GPUs.
+        tflops: the useful TFLOP/s that the training step reaches on one GPU.
+        cores: the CPU cores that load clips.
+        disk: the bytes per second of all disks together.
+        disk_bytes: the capacity of all disks together.
+        network: the bytes per second to other nodes, in each direction.
+        shared: the bytes per second that each node gets from the shared file system, for stores that
+            do not fit on the disks.
     """
 
     gpus: int = 8
@@ -67,7 +69,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Videos of 10 seconds, and how many clips the pre-training takes of them."""
+    """Videos of 10 seconds, and the number of clips that pre-training uses from them."""
 
     name: str
     videos: float
@@ -81,15 +83,15 @@ MILLION_HOURS = Corpus("a million hours", videos=3.6e9 / VIDEO_SECONDS, clips=3.
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run on some nodes comes to. Rates are clips before rotation a second, of all nodes.
+    """The result for a number of nodes. Rates are clips per second before rotation, of all nodes.
 
     Attributes:
-        limits: by resource: what each allows.
-        first: the resource that allows least.
-        hours: of training.
-        store_bytes: of the prepared store.
+        limits: the rate that each resource allows, by resource.
+        first: the resource that allows the lowest rate.
+        hours: the hours of training.
+        store_bytes: the bytes of the prepared store.
         local: whether the store fits on the nodes' own disks.
-        prepare_hours: of transcoding the corpus on all cores.
+        prepare_hours: the hours to transcode the corpus on all cores.
     """
 
     limits: dict[str, float]
@@ -103,9 +105,9 @@ class Plan:
 def plan(corpus: Corpus, codec: str, nodes: int, node: Node, *, batch_per_gpu: int = 32) -> Plan:
     """Calculate a run.
 
-    A store that does not fit on the nodes' disks, shared out among them, is read from the shared file system.
-    Gradients are exchanged once a step while the backward pass runs, so that they limit by themselves and add
-    nothing: a ring sends 2 (n - 1) / n of their bytes through each node.
+    The store is divided among the nodes' disks. If it does not fit, it is read from the shared file
+    system. Gradients are exchanged once per step while the backward pass runs, so they are a separate
+    limit and add no time. A ring sends 2 (n - 1) / n of their bytes through each node.
     """
     rates = MEASURED[codec]
     store_bytes = corpus.videos * STORED_FRAMES * rates.frame_bytes
@@ -135,7 +137,7 @@ def nodes_for(corpus: Corpus, codec: str, node: Node, *, hours: float) -> int:
     """Return the fewest nodes that prepare the corpus and train on it within ``hours``.
 
     Raises:
-        ValueError: Where no number of nodes up to 10,000 does.
+        ValueError: no number of nodes up to 10,000 is enough.
     """
     for nodes in range(1, 10_001):
         found = plan(corpus, codec, nodes, node)
@@ -151,7 +153,7 @@ DEADLINES = [(KINETICS, 1), (KINETICS, 24), (MILLION_HOURS, 24), (MILLION_HOURS,
 
 
 def rates_table(node: Node) -> Grid:
-    """Return every case with each store: what each resource allows, and the hours that come of it."""
+    """Return the rate that each resource allows, and the hours, for every case and store."""
     header = ["corpus, nodes", "store", "size", "GPUs", "decode", "disk", "network"]
     header += ["first bottleneck", "train, hours", "prepare, hours"]
     rows = []
@@ -175,7 +177,7 @@ def rates_table(node: Node) -> Grid:
 
 
 def nodes_table(node: Node) -> Grid:
-    """Return the nodes that each deadline asks for, preparing and training together."""
+    """Return the nodes that each deadline needs, for preparing and training together."""
     rows = [
         [f"{corpus.name} in {hours} h"]
         + [f"{nodes_for(corpus, codec, node, hours=hours)}" for codec in MEASURED]

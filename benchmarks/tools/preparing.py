@@ -3,8 +3,8 @@
 Run: python -m benchmarks.tools.preparing VIDEOS
 
 Both decode every video on one thread, keep every frame, stretch it to 136x136 and encode JPEGs of
-quality 2 in 4:4:4; FFmpeg is timed with the start of its process, once a video. Interleaved
-repeats, medians. A missing ``ffmpeg`` program is reported.
+quality 2 in 4:4:4. The time of FFmpeg includes the start of its process, once per video. The
+figures are medians of interleaved repeats. A missing ``ffmpeg`` program is reported.
 """
 
 import argparse
@@ -23,13 +23,13 @@ SIZE = 136
 
 
 def with_prepare(paths: list[Path]) -> int:
-    """Transcode in this process, as a worker of prepare does; return the frames."""
+    """Transcode in this process, like a worker of prepare; return the number of frames."""
     settings = Settings("mjpeg", SIZE, None, "folder", quality=2)
     return sum(transcode(Job(path, settings)).frames for path in paths)
 
 
 def with_ffmpeg(paths: list[Path]) -> None:
-    """Transcode with FFmpeg's program on one thread."""
+    """Transcode with the FFmpeg program on one thread."""
     for path in paths:
         options = f"-vf scale={SIZE}:{SIZE}:flags=bilinear -pix_fmt yuvj444p -threads 1"
         options += " -filter_threads 1 -q:v 2 -vsync passthrough -f mjpeg -y /dev/null"
@@ -38,7 +38,7 @@ def with_ffmpeg(paths: list[Path]) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("videos", type=Path)
     parser.add_argument("--repeats", type=int, default=5)

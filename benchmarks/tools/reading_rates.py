@@ -2,9 +2,9 @@
 
 Run: python -m benchmarks.tools.reading_rates STORE
 
-The limit beside it is one thread that reads the same shards from end to end. Cold drops the shards
-from the page cache before each run (``posix_fadvise``), which needs no privileges. One JSON line a
-case, medians over interleaved repeats.
+The limit to compare with is one thread that reads the same shards from end to end. Cold drops the
+shards from the page cache before each run (``posix_fadvise``), which needs no privileges. The output
+is one JSON line per case, with medians over interleaved repeats.
 """
 
 import argparse
@@ -25,7 +25,7 @@ BATCH = 32
 def read_clips(
     store: Store, spec: ClipSpec, *, threads: int, steps: int, seed: int
 ) -> dict[str, float]:
-    """Read ``steps`` batches of random clips; return clips and megabytes a second."""
+    """Read ``steps`` batches of random clips; return clips and megabytes per second."""
     plan = TrainPlan(store, store.select("all"), spec, seed=seed)
     ranges = train_ranges(batch=BATCH, start_step=0, steps=steps)
     reader = ClipReader(store, plan, ranges, batch=BATCH, options=LoaderOptions(threads=threads))
@@ -41,7 +41,7 @@ def read_clips(
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store", type=Path)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2, 4])

@@ -24,10 +24,11 @@ _ENDLESS = 10**9
 
 
 class Marks:
-    """Times between the parts of steps, as the device sees them.
+    """Measures the time between the parts of steps on the device.
 
-    On a GPU a mark is an event in its queue, for which the host does not wait; data that came late
-    is then the time in which the queue was empty. Elsewhere it is the clock.
+    On a GPU, a mark is an event in the GPU's queue, and the host does not wait for it. Waiting for
+    late data then appears as the time in which the queue was empty. On other devices, a mark is a
+    time of the clock.
     """
 
     def __init__(self, device: torch.device):
@@ -40,7 +41,7 @@ class Marks:
         self.end("")
 
     def end(self, part: str) -> None:
-        """Mark that what happened since the last mark belongs to ``part``."""
+        """Assign the time since the last mark to ``part``."""
         if self._gpu:
             event = new_event()
             event.record()
@@ -49,7 +50,7 @@ class Marks:
             self._times.append((part, time.perf_counter()))
 
     def take(self) -> dict[str, float]:
-        """Return the seconds of each part since the last call. The host waits for the device here."""
+        """Wait for the device, and return the seconds of each part since the last call."""
         if self._gpu:
             torch.cuda.synchronize()
             first = self._events[0][1] if self._events else None
@@ -67,7 +68,7 @@ class Marks:
 
 
 class MarkedTask(RotationTask):
-    """The pretext task, marking where the trainer goes from one part of its step to the next."""
+    """The pretext task, which also marks where each part of the trainer's step ends."""
 
     def __init__(self, config: Config, marks: Marks, *, channels_last: bool):
         super().__init__(config, classes=[])
@@ -75,7 +76,7 @@ class MarkedTask(RotationTask):
         self._channels_last = channels_last
 
     def prepare(self, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Rotate; the batch has just come."""
+        """Rotate the batch, which has just arrived."""
         self._marks.end("data")
         inputs, targets = super().prepare(batch, dtype)
         if not self._channels_last:
@@ -84,13 +85,13 @@ class MarkedTask(RotationTask):
         return inputs, targets
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss, the end of the forward pass."""
+        """Return the loss, which ends the forward pass."""
         loss = super().loss(outputs, targets)
         self._marks.end("forward")
         return loss
 
     def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Count right answers, which the trainer does when the backward pass is done."""
+        """Count correct answers; the trainer calls this after the backward pass."""
         self._marks.end("backward")
         return super().correct(outputs, targets)
 
@@ -119,7 +120,7 @@ class TrainerStep:
 
 
 class PlainStep:
-    """The step that one would write in plain PyTorch: eager, contiguous, AMP as the runtime says."""
+    """A typical step in plain PyTorch: eager, contiguous, and with the runtime's AMP setting."""
 
     def __init__(self, config: Config, runtime: Runtime):
         self.marks = Marks(runtime.device)
@@ -158,7 +159,7 @@ class PlainStep:
 
 
 class PlainShortcutA(nn.Module):
-    """`ShortcutA` without its care for channels_last_3d, for networks that are contiguous."""
+    """`ShortcutA` without its support for channels_last_3d, for contiguous networks."""
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
@@ -172,7 +173,7 @@ class PlainShortcutA(nn.Module):
 
 
 def place_contiguous(network: Network, device: torch.device) -> None:
-    """Move a network to the device as torch makes it, and keep its activations contiguous."""
+    """Move a network to the device in torch's default format, and keep its activations contiguous."""
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, ShortcutA):

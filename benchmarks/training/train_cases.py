@@ -1,4 +1,4 @@
-"""What the training benchmark measures: our step, variants of it, the plain loop, real data."""
+"""Cases of the training benchmark: our step, its variants, the plain loop and real data."""
 
 import itertools
 import multiprocessing
@@ -32,14 +32,16 @@ OURS, PLAIN, REAL = "fastrot", "plain PyTorch", "real data"
 
 STEMS: tuple[StemChannels, ...] = (4, 8)
 AMP_S = 60.0  # the time limit of AMP on a CPU, whose kernels may hang
-COMPILING_S = 90.0  # a guess of what torch.compile takes for forward and backward pass
+COMPILING_S = (
+    90.0  # a guess of the time that torch.compile takes for the forward and backward passes
+)
 
 Step = TrainerStep | PlainStep
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is trained, on batches of how many videos, and the steps of one measurement."""
+    """The network, the size of its batches, and the steps of one measurement."""
 
     depth: Depth
     width: int
@@ -51,7 +53,7 @@ class Sizes:
 
     @property
     def flop_per_clip(self) -> int:
-        """Useful floating-point operations that training on one clip costs."""
+        """The useful floating-point operations to train on one clip."""
         return train_flops(self.depth, self.width, self.frames, self.crop)
 
     def config(self, store: Path | str = "") -> Config:
@@ -68,14 +70,14 @@ class Sizes:
 FULL = Sizes(depth=18, width=64, frames=16, crop=112, batch=32, steps=20, matmul=8192)
 """The paper's network and batch."""
 
-# 40 clips whose largest activations are above 32 MB, where glibc's default behaviour starts to cost.
+# 40 clips: their largest activations are above 32 MB, where glibc's default behaviour becomes slow.
 ON_CPU = Sizes(depth=10, width=16, frames=16, crop=64, batch=10, steps=1, matmul=2048)
 
 QUICK = Sizes(depth=10, width=2, frames=4, crop=16, batch=2, steps=1, matmul=64)
 
 
 def step_cases(sizes: Sizes, runtime: Runtime) -> list[Case]:
-    """Return our step on a batch that lies there, and the plain loop's."""
+    """Return our step and the plain loop's, on a batch that is already on the device."""
     config = sizes.config()
     return [
         _case(OURS, sizes, runtime, lambda: TrainerStep(config, runtime)),
@@ -86,7 +88,7 @@ def step_cases(sizes: Sizes, runtime: Runtime) -> list[Case]:
 
 
 def variant_cases(sizes: Sizes, runtime: Runtime) -> list[Case]:
-    """Return our step with one thing changed, that is made as fast as any: no compiling."""
+    """Return our step with one change each; none of the changes needs compiling."""
     config = sizes.config()
     gpu = runtime.device.type == "cuda"
 
@@ -112,9 +114,9 @@ def _without_amp_case(sizes: Sizes, runtime: Runtime) -> Case:
 
 
 def _amp_on_cpu_case(sizes: Sizes, runtime: Runtime) -> Case:
-    """Return our step with AMP on a CPU, in a process of its own: there it may crash or hang.
+    """Return our step with AMP on a CPU, in a separate process because it may crash or hang.
 
-    It starts only where its time limit fits into the budget.
+    It starts only if its time limit fits into the budget.
     """
     measure_alone = partial(_measure_alone, sizes, replace(runtime, precision="bf16"))
 
@@ -147,12 +149,12 @@ def _optional_step(config: Config, runtime: Runtime) -> TrainerStep:
 def real_data_cases(
     sizes: Sizes, options: Options, codecs: Sequence[str], stack: ExitStack
 ) -> list[Case]:
-    """Return our step fed by the loader, from a store of each codec or from the options' store.
+    """Return our step on batches of the loader, from a store of each codec or the options' store.
 
     Args:
-        sizes: of network and batch.
-        options: name the store, or else which videos to prepare.
-        codecs: to prepare.
+        sizes: the sizes of the network and the batch.
+        options: the options, which name the store, or else the videos to prepare.
+        codecs: the codecs to prepare.
         stack: removes the stores at the end.
     """
     try:
@@ -205,9 +207,10 @@ def _case(
     data: str = "synthetic",
     lead: int = 0,
 ) -> Case:
-    """Return a case whose step is made when it is first measured, and kept.
+    """Return a case that makes its step at the first measurement, and keeps it.
 
-    ``lead`` steps go before each measurement: as many as the loader may have prepared meanwhile.
+    ``lead`` steps run before each measurement, to use the batches that the loader may have prepared
+    in the meantime.
     """
     held: list[tuple[Step, Iterator[Batch], int]] = []
     device = runtime.device
@@ -240,7 +243,7 @@ def _case(
 def measure_steps(
     step: Step, batches: Iterator[Batch], sizes: Sizes, *, lead: int
 ) -> dict[str, float]:
-    """Make steps and return their figures; a step's parts are milliseconds."""
+    """Make steps and return their figures; the parts of a step are in milliseconds."""
     for _ in range(lead):
         step(batches)
     step.marks.take()
@@ -259,7 +262,7 @@ def measure_steps(
 
 
 def _synthetic(sizes: Sizes, device: torch.device) -> Iterator[Batch]:
-    """Return one random batch for ever."""
+    """Yield the same random batch forever."""
     shape = (sizes.batch, sizes.frames, sizes.crop, sizes.crop, 3)
     clips = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
     labels = torch.zeros(sizes.batch, dtype=torch.int64, device=device)
@@ -273,7 +276,7 @@ def allocator_cases(sizes: Sizes, runtime: Runtime, stack: ExitStack) -> list[Ca
 
 
 def _allocator_case(sizes: Sizes, runtime: Runtime, on: bool, stack: ExitStack) -> Case:
-    """Return our step in a process of its own, since the fix cannot be taken back."""
+    """Return our step in a separate process, because the fix cannot be undone."""
     pool = stack.enter_context(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
 
     def measure() -> dict[str, float]:
@@ -289,7 +292,7 @@ _held: dict[str, Case] = {}
 
 
 def _measure_alone(sizes: Sizes, runtime: Runtime, allocator_fix: bool) -> dict[str, float]:
-    """Measure in this process, which does nothing else: its peak memory is the step's."""
+    """Measure in this process, which does nothing else, so its peak memory is that of the step."""
     if OURS not in _held:
         torch.set_num_threads(runtime.threads)
         if allocator_fix:
