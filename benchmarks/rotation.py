@@ -176,7 +176,7 @@ def require_compiler(device: torch.device) -> None:
     """Check that torch.compile has what it needs.
 
     Raises:
-        NotHere: there is no Triton on a GPU, or no C++ compiler on a CPU.
+        NotHere: There is no Triton on a GPU, or no C++ compiler on a CPU.
     """
     if device.type == "cuda" and importlib.util.find_spec("triton") is None:
         raise NotHere("torch.compile needs Triton on a GPU")

@@ -38,7 +38,7 @@ def prepare_videos(
         out: Folder of the store.
         layout: Layout of ``source``: folder, ucf101, hmdb51, kinetics, moments or list.
         lists: List files for the layout "list", one per split, with lines such as "a/b.mp4 swimming".
-        codec: raw, mjpeg, h264 or vp9.
+        codec: Raw, mjpeg, h264 or vp9.
         frames: Number of evenly spaced frames to keep per video; None keeps all.
         size: Side of the stored square frames in pixels.
 
@@ -79,7 +79,7 @@ def open_clips(
         frames: T, frames per clip.
         stride: Distance between consecutive frames of a clip.
         crop: H and W in pixels, at most the store's frame size.
-        modality: rgb, or dif for differences of successive frames.
+        modality: Rgb, or dif for differences of successive frames.
         batch: B, clips per batch.
         steps: Number of batches.
         seed: Seed that selects the clips.

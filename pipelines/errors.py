@@ -28,7 +28,7 @@ class UnreadableError(FastrotError):
     """The operating system could not read a file. Its content may be intact, so no video is dropped.
 
     Attributes:
-        errno: the system's error number, as in the module ``errno``.
+        errno: The system's error number, as in the module ``errno``.
     """
 
     def __init__(self, message: str, errno: int | None = None):

@@ -190,8 +190,8 @@ def read_junit(file: Path, found: Callable[[str], bool] = installed) -> dict[str
     """Return the tests' status, counts and failures, and the tests left out for each missing package.
 
     Args:
-        file: the file that pytest wrote. A test file that pytest could not read is one error.
-        found: returns whether a module is available; by default, in this Python.
+        file: The file that pytest wrote. A test file that pytest could not read is one error.
+        found: Returns whether a module is available; by default, in this Python.
     """
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     failures: dict[str, str] = {}

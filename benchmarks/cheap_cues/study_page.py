@@ -109,7 +109,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     """Draw the gain against the rotation accuracy, and the probes' lead by block.
 
     Raises:
-        FastrotError: matplotlib is not installed, or the file cannot be written.
+        FastrotError: Matplotlib is not installed, or the file cannot be written.
     """
     colours = dict(
         zip(COMBINATIONS, ("tab:green", "tab:olive", "tab:blue", "tab:red"), strict=True)

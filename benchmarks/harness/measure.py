@@ -33,12 +33,12 @@ class Case:
     """Something to measure.
 
     Attributes:
-        name: the name, unique in the run.
-        measure: does one repeat and returns the figures, with units in their names
+        name: The name, unique in the run.
+        measure: Does one repeat and returns the figures, with units in their names
             (``clips_per_s``, ``ms_per_step``). It raises NotHere if it cannot run on this machine;
             any other exception is a failure.
-        facts: what distinguishes the case, such as its codec, and ``by``, the author of the code.
-        first_s: a guess of the seconds of the first measurement if that is slow, for example because
+        facts: What distinguishes the case, such as its codec, and ``by``, the author of the code.
+        first_s: A guess of the seconds of the first measurement if that is slow, for example because
             it compiles. The case then starts after the others were measured once, if it will fit.
     """
 
@@ -76,13 +76,13 @@ class Outcome:
     """The outcome of a case: figures, or the one reason why there are none.
 
     Attributes:
-        name: the name of the case.
-        facts: the facts of the case.
-        repeats: how often the case was measured, without the warm-up.
-        figures: the figures by name; empty if there is a reason.
-        failed: why the case failed.
-        not_here: why the case cannot run on this machine.
-        not_reached: a text if the budget ended before the case's turn.
+        name: The name of the case.
+        facts: The facts of the case.
+        repeats: How often the case was measured, without the warm-up.
+        figures: The figures by name; empty if there is a reason.
+        failed: Why the case failed.
+        not_here: Why the case cannot run on this machine.
+        not_reached: A text if the budget ended before the case's turn.
     """
 
     name: str
@@ -127,14 +127,14 @@ def interleave(
     left out of later rounds.
 
     Args:
-        cases: the cases, with different names.
-        budget_s: the seconds for everything.
-        repeats: the maximum number of measured rounds.
-        warm_up: whether there is a warm-up round; without it, each measurement warms up by itself.
-        what: the name that the progress display shows.
-        shown: whether there is a progress display.
-        clock: returns the time in seconds.
-        keep: is called with the outcomes so far after each measurement, in case this process is
+        cases: The cases, with different names.
+        budget_s: The seconds for everything.
+        repeats: The maximum number of measured rounds.
+        warm_up: Whether there is a warm-up round; without it, each measurement warms up by itself.
+        what: The name that the progress display shows.
+        shown: Whether there is a progress display.
+        clock: Returns the time in seconds.
+        keep: Is called with the outcomes so far after each measurement, in case this process is
             stopped.
 
     Returns:
@@ -241,13 +241,13 @@ class Options:
     """Command-line options shared by all benchmarks.
 
     Attributes:
-        runtime: the device and the threads of this process, already set up.
-        store: a store to read instead of the built-in input, if the benchmark reads one.
-        input: the videos to make stores of: "footage", "demo" or "auto" (see
+        runtime: The device and the threads of this process, already set up.
+        store: A store to read instead of the built-in input, if the benchmark reads one.
+        input: The videos to make stores of: "footage", "demo" or "auto" (see
             ``benchmarks.harness.inputs``).
-        quick: whether to use the smallest sizes that exercise the code; the figures then mean nothing.
-        shown: whether there is a progress display.
-        keep: is called with the results so far after each measurement, in case the benchmark is
+        quick: Whether to use the smallest sizes that exercise the code; the figures then mean nothing.
+        shown: Whether there is a progress display.
+        keep: Is called with the results so far after each measurement, in case the benchmark is
             stopped.
     """
 
@@ -269,13 +269,13 @@ class Result:
     """The result of one benchmark.
 
     Attributes:
-        benchmark: the name of the benchmark, such as "loader".
-        settings: the settings of the benchmark, as plain values.
-        cases: the outcomes of our own cases and the peers'.
-        limits: the outcomes of limits that no case can exceed, measured in the same run.
-        goals: the goals for the figures.
-        notes: sentences that a reader of the figures must know.
-        broken: whether the benchmark failed as a whole.
+        benchmark: The name of the benchmark, such as "loader".
+        settings: The settings of the benchmark, as plain values.
+        cases: The outcomes of our own cases and the peers'.
+        limits: The outcomes of limits that no case can exceed, measured in the same run.
+        goals: The goals for the figures.
+        notes: Sentences that a reader of the figures must know.
+        broken: Whether the benchmark failed as a whole.
     """
 
     benchmark: str

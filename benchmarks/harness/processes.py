@@ -34,10 +34,10 @@ def run_limited(
     """Run a program to its end, or stop it and every process that it started.
 
     Args:
-        command: the program and its arguments.
-        seconds: its time limit.
-        folder: its working directory; None means that of this process.
-        environment: variables in addition to those of this process.
+        command: The program and its arguments.
+        seconds: Its time limit.
+        folder: Its working directory; None means that of this process.
+        environment: Variables in addition to those of this process.
 
     Returns:
         how the program ended, with its output.
@@ -70,13 +70,13 @@ def run_alone(function: Callable[[Item], Result], item: Item, *, seconds: float)
     A crash of that process does not end this one.
 
     Args:
-        function: the function, which that process must be able to import.
-        item: the function's argument.
-        seconds: the time limit; starting the process does not count.
+        function: The function, which that process must be able to import.
+        item: The function's argument.
+        seconds: The time limit; starting the process does not count.
 
     Raises:
-        WorkerLostError: the process crashed, or was stopped at its time limit.
-        Exception: the function raised it.
+        WorkerLostError: The process crashed, or was stopped at its time limit.
+        Exception: The function raised it.
     """
     ((_, outcome),) = run_isolated(function, [item], workers=1, time_limit=seconds)
     if isinstance(outcome, Exception):

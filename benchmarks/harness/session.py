@@ -49,7 +49,7 @@ def save(path: Path, found: Mapping[str, Any], results: Sequence[Result], *, too
     The file is written completely or not at all.
 
     Raises:
-        FastrotError: the file cannot be written.
+        FastrotError: The file cannot be written.
     """
     content = {
         "environment": dict(found),
@@ -65,7 +65,7 @@ def require_writable(path: Path) -> None:
     Otherwise, the user would see the error only after minutes.
 
     Raises:
-        FastrotError: the file cannot be written.
+        FastrotError: The file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,9 +21,9 @@ class Rates:
     """What one core does, measured on a CPU machine.
 
     Attributes:
-        loaded_clips: clips per second and core that the loader delivers (RGB, 16 frames).
-        frame_bytes: the bytes of a stored frame.
-        read_frames: the number of stored frames whose bytes are read for a clip.
+        loaded_clips: Clips per second and core that the loader delivers (RGB, 16 frames).
+        frame_bytes: The bytes of a stored frame.
+        read_frames: The number of stored frames whose bytes are read for a clip.
     """
 
     loaded_clips: float
@@ -48,13 +48,13 @@ class Node:
     """A machine of the cluster. Its values are assumptions, not measurements: replace them.
 
     Attributes:
-        gpus: the number of GPUs.
-        tflops: the useful TFLOP/s that the training step reaches on one GPU.
-        cores: the CPU cores that load clips.
-        disk: the bytes per second of all disks together.
-        disk_bytes: the capacity of all disks together.
-        network: the bytes per second to other nodes, in each direction.
-        shared: the bytes per second that each node gets from the shared file system, for stores that
+        gpus: The number of GPUs.
+        tflops: The useful TFLOP/s that the training step reaches on one GPU.
+        cores: The CPU cores that load clips.
+        disk: The bytes per second of all disks together.
+        disk_bytes: The capacity of all disks together.
+        network: The bytes per second to other nodes, in each direction.
+        shared: The bytes per second that each node gets from the shared file system, for stores that
             do not fit on the disks.
     """
 
@@ -86,12 +86,12 @@ class Plan:
     """The result for a number of nodes. Rates are clips per second before rotation, of all nodes.
 
     Attributes:
-        limits: the rate that each resource allows, by resource.
-        first: the resource that allows the lowest rate.
-        hours: the hours of training.
-        store_bytes: the bytes of the prepared store.
-        local: whether the store fits on the nodes' own disks.
-        prepare_hours: the hours to transcode the corpus on all cores.
+        limits: The rate that each resource allows, by resource.
+        first: The resource that allows the lowest rate.
+        hours: The hours of training.
+        store_bytes: The bytes of the prepared store.
+        local: Whether the store fits on the nodes' own disks.
+        prepare_hours: The hours to transcode the corpus on all cores.
     """
 
     limits: dict[str, float]
@@ -137,7 +137,7 @@ def nodes_for(corpus: Corpus, codec: str, node: Node, *, hours: float) -> int:
     """Return the fewest nodes that prepare the corpus and train on it within ``hours``.
 
     Raises:
-        ValueError: no number of nodes up to 10,000 is enough.
+        ValueError: No number of nodes up to 10,000 is enough.
     """
     for nodes in range(1, 10_001):
         found = plan(corpus, codec, nodes, node)

@@ -152,10 +152,10 @@ def real_data_cases(
     """Return our step on batches of the loader, from a store of each codec or the options' store.
 
     Args:
-        sizes: the sizes of the network and the batch.
-        options: the options, which name the store, or else the videos to prepare.
-        codecs: the codecs to prepare.
-        stack: removes the stores at the end.
+        sizes: The sizes of the network and the batch.
+        options: The options, which name the store, or else the videos to prepare.
+        codecs: The codecs to prepare.
+        stack: Removes the stores at the end.
     """
     try:
         require_dali()

@@ -12,7 +12,7 @@ class Check:
 
     Attributes:
         name: Name of the check, the same in every report.
-        status: good; warning: it works, but can be improved; missing: it is not available.
+        status: Good; warning: it works, but can be improved; missing: it is not available.
         found: Description of what was found.
         remedy: The fix, or the consequence if it is missing; empty if the status is good.
         stops: Whether training cannot run in this state.

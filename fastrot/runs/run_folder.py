@@ -137,7 +137,7 @@ class RunFolder:
         With ``evaluation_owed``, the metrics of an evaluation at ``step`` are also removed.
 
         Raises:
-            UsageError: log.tensorboard is true but TensorBoard is not installed; nothing is created then.
+            UsageError: Log.tensorboard is true but TensorBoard is not installed; nothing is created then.
             FastrotError: The folder cannot be written.
         """
         if not self._writes:

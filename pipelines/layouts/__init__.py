@@ -25,13 +25,13 @@ def read_layout(source: Path, layout: str, lists: Sequence[Path] = ()) -> Listin
     """List the videos of ``source`` in the given layout.
 
     Args:
-        source: the folder that contains the videos, or one video.
-        layout: a key of ``LAYOUTS``.
-        lists: the files for the layout "list".
+        source: The folder that contains the videos, or one video.
+        layout: A key of ``LAYOUTS``.
+        lists: The files for the layout "list".
 
     Raises:
-        FastrotError: the source does not exist, does not have this layout, or has no videos.
-        UsageError: lists are given for another layout, or the official lists below ``source`` are ambiguous.
+        FastrotError: The source does not exist, does not have this layout, or has no videos.
+        UsageError: Lists are given for another layout, or the official lists below ``source`` are ambiguous.
     """
     if not source.exists():
         raise FastrotError(f"{source} does not exist: give the folder that contains the videos")

@@ -10,7 +10,7 @@ def only_copy(source: Path, paths: Sequence[Path]) -> Path:
     """Return the first of ``paths``, files of the same name that must have the same content.
 
     Raises:
-        UsageError: they differ.
+        UsageError: They differ.
     """
     first = paths[0]
     for path in paths[1:]:
@@ -28,12 +28,12 @@ def only_folder(
     classes are often found next to its detection lists of 24. Of identical copies, any is used.
 
     Args:
-        source: the data set.
-        folders: the classes covered by each folder's lists.
-        lists: the lists in each folder.
+        source: The data set.
+        folders: The classes covered by each folder's lists.
+        lists: The lists in each folder.
 
     Raises:
-        UsageError: the choice is ambiguous.
+        UsageError: The choice is ambiguous.
     """
     # On a tie this is the first one. It is compared with every other folder.
     best = max(folders, key=lambda folder: len(folders[folder]))

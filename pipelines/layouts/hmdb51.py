@@ -27,8 +27,8 @@ def read(source: Path) -> Listing:
     Videos that no list uses for training or testing (id 0) have no split. Classes are in alphabetical order.
 
     Raises:
-        FastrotError: the lists are missing, incomplete or malformed.
-        UsageError: there are several folders of lists, and the choice is ambiguous.
+        FastrotError: The lists are missing, incomplete or malformed.
+        UsageError: There are several folders of lists, and the choice is ambiguous.
     """
     tree = walk(source)
     lists, warnings = _find_lists(source, tree.lists)

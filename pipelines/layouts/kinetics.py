@@ -28,8 +28,8 @@ def read(source: Path) -> Listing:
     are the lists' labels in alphabetical order.
 
     Raises:
-        FastrotError: there is no official list, or one is malformed.
-        UsageError: two lists of one split are different versions of it.
+        FastrotError: There is no official list, or one is malformed.
+        UsageError: Two lists of one split are different versions of it.
     """
     tree = walk(source)
     rows, warnings = read_lists(source, tree.lists)

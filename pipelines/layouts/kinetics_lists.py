@@ -35,8 +35,8 @@ def read_lists(source: Path, paths: Sequence[Path]) -> tuple[Rows, list[str]]:
     Several lists of one split may be parts of it, copies, or versions with and without labels.
 
     Raises:
-        FastrotError: a list is malformed.
-        UsageError: two lists of one split are different versions of it.
+        FastrotError: A list is malformed.
+        UsageError: Two lists of one split are different versions of it.
     """
     rows: Rows = {}
     by_split: dict[str, list[_SplitList]] = {}

@@ -13,7 +13,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the number (from 1) and the stripped text of each non-blank line.
 
     Raises:
-        FastrotError: the file cannot be read, or is not UTF-8.
+        FastrotError: The file cannot be read, or is not UTF-8.
     """
     with _reading(path) as file:
         for number, line in enumerate(file, 1):
@@ -25,7 +25,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the line number (from 1) and the stripped fields of each non-blank row.
 
     Raises:
-        FastrotError: the file cannot be read, or is neither UTF-8 nor CSV.
+        FastrotError: The file cannot be read, or is neither UTF-8 nor CSV.
     """
     with _reading(path) as file:
         rows = csv.reader(file)
@@ -42,7 +42,7 @@ def read_header(path: Path) -> list[str]:
     """Return the fields of the first line of any file, which need not be a CSV file.
 
     Raises:
-        FastrotError: the file cannot be read.
+        FastrotError: The file cannot be read.
     """
     with _reading(path, errors="replace") as file:
         return [text.strip().strip('"') for text in file.readline().split(",")]

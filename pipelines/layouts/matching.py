@@ -53,9 +53,9 @@ def find_listed(names: Collection[str], tree: Tree, name_of: Callable[[File], st
     """Find listed videos on disk by name, or else by name without suffixes, for converted files.
 
     Args:
-        names: names in the lists, such as "Archery/v_Archery_g01_c01.avi".
-        tree: the files on disk.
-        name_of: returns a file's name in the form of ``names``.
+        names: Names in the lists, such as "Archery/v_Archery_g01_c01.avi".
+        tree: The files on disk.
+        name_of: Returns a file's name in the form of ``names``.
     """
     exact: dict[str, list[File]] = {}
     converted: dict[str, list[File]] = {}

@@ -29,7 +29,7 @@ def read(source: Path) -> Listing:
 
     Raises:
         FastrotError: ``moments_categories.txt`` or both lists are missing, or one is malformed.
-        UsageError: two lists of the same name differ.
+        UsageError: Two lists of the same name differ.
     """
     tree = walk(source)
     copies: dict[str, list[Path]] = {}

@@ -24,8 +24,8 @@ def read(source: Path, lists: Sequence[Path] = ()) -> Listing:
     numbers if every label is a number, and alphabetically otherwise.
 
     Raises:
-        UsageError: there are no lists, or two of them have the same name.
-        FastrotError: a list cannot be read, a line is malformed, or a video has two labels.
+        UsageError: There are no lists, or two of them have the same name.
+        FastrotError: A list cannot be read, a line is malformed, or a video has two labels.
     """
     if not lists:
         raise UsageError("--layout list needs --list FILE, once per split")

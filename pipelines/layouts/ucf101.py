@@ -22,7 +22,7 @@ def read(source: Path) -> Listing:
 
     Raises:
         FastrotError: ``classInd.txt`` or the lists are missing or malformed.
-        UsageError: there are several sets of lists, and the choice is ambiguous.
+        UsageError: There are several sets of lists, and the choice is ambiguous.
     """
     tree = walk(source)
     found = [path for path in tree.lists if path.name == _CLASSES]

@@ -38,7 +38,7 @@ class ClipReader:
     another number of processes.
 
     Attributes:
-        bytes_read: bytes of the batches returned so far.
+        bytes_read: Bytes of the batches returned so far.
     """
 
     def __init__(

@@ -30,9 +30,9 @@ def finish_clip(frames: Frames, into: NDArray[Any], *, flip: bool, spec: ClipSpe
 
     Args:
         frames: (decoded_frames, crop, crop, 3), often a view of larger frames.
-        into: one clip of ``new_batch``.
-        flip: whether to mirror horizontally.
-        spec: the clip's shape and modality.
+        into: One clip of ``new_batch``.
+        flip: Whether to mirror horizontally.
+        spec: The clip's shape and modality.
     """
     rgb = spec.modality == "rgb"
     if flip:
@@ -50,9 +50,9 @@ def finish_batch(frames: Frames, clips: Clips, spec: ClipSpec, threads: Executor
 
     Args:
         frames: (B, decoded_frames, H, W, 3), of the stored size or already cropped by the decoder.
-        clips: the planned clips.
-        spec: the clips' shape and modality.
-        threads: process one clip per task.
+        clips: The planned clips.
+        spec: The clips' shape and modality.
+        threads: Process one clip per task.
     """
     batch = new_batch(len(clips), spec)
     cropped = frames.shape[2] == spec.crop  # by the decoder, or the stored size is the crop's

@@ -20,7 +20,7 @@ class Handover:
     batch is requested, after all work that the consumer queued on it.
 
     Args:
-        device: the consumer's device; on a CPU nothing is held.
+        device: The consumer's device; on a CPU nothing is held.
     """
 
     def __init__(self, device: torch.device):

@@ -28,9 +28,9 @@ class DifferenceLoader(WrappedLoader):
     """A loader of DIF clips whose differences are computed or trimmed after loading.
 
     Args:
-        loader: loads RGB clips of T + 1 frames if ``compensate`` is set, otherwise DIF clips.
-        compensate: compensate the camera's motion (``compensated_differences``).
-        dead_zone: grey levels to ignore (``trim``).
+        loader: Loads RGB clips of T + 1 frames if ``compensate`` is set, otherwise DIF clips.
+        compensate: Compensate the camera's motion (``compensated_differences``).
+        dead_zone: Grey levels to ignore (``trim``).
     """
 
     def __init__(self, loader: BatchLoader, *, compensate: bool, dead_zone: int):
@@ -71,7 +71,7 @@ def compensated_differences(frames: Tensor) -> Tensor:
         (B, T, H, W, 3) int16 differences in -255..255.
 
     Raises:
-        ValueError: the frames have another shape or dtype, or there are fewer than 2.
+        ValueError: The frames have another shape or dtype, or there are fewer than 2.
     """
     if frames.ndim != 5 or frames.shape[-1] != 3 or frames.dtype != torch.uint8:
         raise ValueError(

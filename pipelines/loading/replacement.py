@@ -25,11 +25,11 @@ class Tolerance:
     """Limits how many clips may be replaced before training stops, and records unreadable clips.
 
     Args:
-        share: the tolerated share of the clips delivered (of at least FIRST_CLIPS), 0..1.
+        share: The tolerated share of the clips delivered (of at least FIRST_CLIPS), 0..1.
 
     Attributes:
-        broken: reasons by the plan's sample.
-        delivered: number of clips delivered so far.
+        broken: Reasons by the plan's sample.
+        delivered: Number of clips delivered so far.
     """
 
     def __init__(self, share: float):
@@ -41,7 +41,7 @@ class Tolerance:
         """Record that a sample cannot be read.
 
         Raises:
-            FastrotError: too many clips cannot be read.
+            FastrotError: Too many clips cannot be read.
         """
         self.broken[sample] = reason
         most = self._share * max(self.delivered, FIRST_CLIPS)
@@ -56,10 +56,10 @@ class VideoTolerance(Tolerance):
     """The same limit for an evaluation, which skips whole videos and knows their number.
 
     Args:
-        share: the tolerated share of the clips of all videos (of at least FIRST_CLIPS), 0..1. One video is
+        share: The tolerated share of the clips of all videos (of at least FIRST_CLIPS), 0..1. One video is
             always tolerated, unless ``share`` is 0.
-        videos: number of videos to evaluate.
-        clips_per_video: clips of each video. Sample s is a clip of video s // clips_per_video.
+        videos: Number of videos to evaluate.
+        clips_per_video: Clips of each video. Sample s is a clip of video s // clips_per_video.
     """
 
     def __init__(self, share: float, *, videos: int, clips_per_video: int):
@@ -78,7 +78,7 @@ class VideoTolerance(Tolerance):
         """Record that a sample of the evaluation cannot be read.
 
         Raises:
-            FastrotError: too many videos cannot be read.
+            FastrotError: Too many videos cannot be read.
         """
         self.broken[sample % (self._videos * self._clips_per_video)] = reason
         self.check(len({each // self._clips_per_video for each in self.broken}), reason)
@@ -87,7 +87,7 @@ class VideoTolerance(Tolerance):
         """Check the number of skipped videos. ``reason`` is why the last one was skipped.
 
         Raises:
-            FastrotError: too many videos were skipped.
+            FastrotError: Too many videos were skipped.
         """
         if skipped > self.most:
             raise FastrotError(

@@ -39,7 +39,7 @@ class SkippingLoader(WrappedLoader):
     """A loader that removes the rows of unreadable clips.
 
     Args:
-        loader: a loader that replaces unreadable clips, such as ``Loader`` with a tolerance.
+        loader: A loader that replaces unreadable clips, such as ``Loader`` with a tolerance.
         ranges: (first sample, count) of each of its batches.
     """
 

@@ -15,11 +15,11 @@ def serial_threads(count: int, name: str) -> ThreadPoolExecutor:
     Otherwise OpenMP would start a team of threads for each worker, more than there are cores.
 
     Args:
-        count: number of threads.
-        name: prefix of the threads' names.
+        count: Number of threads.
+        name: Prefix of the threads' names.
 
     Raises:
-        RuntimeError: the system cannot start more threads.
+        RuntimeError: The system cannot start more threads.
     """
     started = threading.Barrier(count + 1)
 

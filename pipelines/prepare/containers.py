@@ -29,8 +29,8 @@ def find_truncation(path: Path) -> str | None:
     Supports RIFF (AVI), ISO base media (MP4, MOV, 3GP) and Matroska (MKV, WebM).
 
     Raises:
-        OSError: the file cannot be read.
-        av.FFmpegError: its index cannot be read.
+        OSError: The file cannot be read.
+        av.FFmpegError: Its index cannot be read.
     """
     size = path.stat().st_size
     if size == 0:

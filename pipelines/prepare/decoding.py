@@ -24,7 +24,7 @@ def video_stream(container: InputContainer) -> av.VideoStream:
     """Return the video stream that players choose: FFmpeg's best stream, but never a cover picture.
 
     Raises:
-        FastrotError: the file has no such stream.
+        FastrotError: The file has no such stream.
     """
     films = [stream for stream in container.streams.video if not stream.disposition & _NO_FILM]
     if not films:
@@ -47,10 +47,10 @@ class Decoder:
     If the decoder rejects a packet, its frames are lost, but decoding continues.
 
     Attributes:
-        rate: frames per second, 25 if the file does not specify it.
-        pixel_aspect: a pixel's displayed width divided by its height.
-        decoded: number of frames returned so far.
-        refused: number of packets so far that gave an error instead of frames.
+        rate: Frames per second, 25 if the file does not specify it.
+        pixel_aspect: A pixel's displayed width divided by its height.
+        decoded: Number of frames returned so far.
+        refused: Number of packets so far that gave an error instead of frames.
     """
 
     def __init__(self, container: InputContainer):
@@ -79,7 +79,7 @@ class Decoder:
         cache, which saves 10 % of the time or more at 1280x720.
 
         Raises:
-            av.FFmpegError: the rest of the file cannot be read, or the decoder rejected every packet.
+            av.FFmpegError: The rest of the file cannot be read, or the decoder rejected every packet.
         """
         for packet in self._container.demux(self._stream):
             frames = self._decode(packet)[::-1]

@@ -48,14 +48,14 @@ def encode(
     Frames are encoded one at a time, so only a few are in memory.
 
     Args:
-        frames: at least one frame, each (size, size, 3) uint8.
-        codec: a key of ``codecs.CODECS``.
-        quality: on the codec's scale, or None if it is lossless.
-        fps: the frame rate for playing an extracted file.
-        spool: receives the bytes. None keeps them in memory.
+        frames: At least one frame, each (size, size, 3) uint8.
+        codec: A key of ``codecs.CODECS``.
+        quality: On the codec's scale, or None if it is lossless.
+        fps: The frame rate for playing an extracted file.
+        spool: Receives the bytes. None keeps them in memory.
 
     Raises:
-        SpoolError: the spool cannot be written.
+        SpoolError: The spool cannot be written.
     """
     spool = spool or Spool()
     if CODECS[codec].video:

@@ -46,7 +46,7 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     """Return the orientation of the frame and those after it, from its display matrix.
 
     Raises:
-        FastrotError: the matrix shears, or rotates by an angle that is not a multiple of 90 degrees.
+        FastrotError: The matrix shears, or rotates by an angle that is not a multiple of 90 degrees.
     """
     data = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))
     return UPRIGHT if data is None else orientation_of_matrix(struct.unpack("=9i", bytes(data)))
@@ -60,7 +60,7 @@ def orientation_of_matrix(matrix: tuple[int, ...]) -> Orientation:
     an axis to zero.
 
     Raises:
-        FastrotError: the matrix shears, or rotates by an angle that is not a multiple of 90 degrees.
+        FastrotError: The matrix shears, or rotates by an angle that is not a multiple of 90 degrees.
     """
     a, b, _, c, d = matrix[:5]
     first, second = math.hypot(a, c), math.hypot(b, d)

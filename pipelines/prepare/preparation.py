@@ -72,21 +72,21 @@ def prepare(
     Labels and splits of stored videos are updated from the listing. Name clashes are rejected (``review``).
 
     Args:
-        listing: the videos found by a layout. The caller puts the classes into the store's settings.
-        out: the store's folder, created if missing, continued if it has the same settings.
-        settings: codec, size, frames and other settings of the store.
-        workers: number of processes, each of which decodes on one thread.
-        time_limit: maximum seconds per video, after which it is rejected.
-        retry_rejected: try rejected videos again. Those whose file has changed are always tried again.
-        replace_clashing: let videos of another folder replace those of the same names, instead of an error.
+        listing: The videos found by a layout. The caller puts the classes into the store's settings.
+        out: The store's folder, created if missing, continued if it has the same settings.
+        settings: Codec, size, frames and other settings of the store.
+        workers: Number of processes, each of which decodes on one thread.
+        time_limit: Maximum seconds per video, after which it is rejected.
+        retry_rejected: Try rejected videos again. Those whose file has changed are always tried again.
+        replace_clashing: Let videos of another folder replace those of the same names, instead of an error.
         part: (i, n) prepares every n-th video from the i-th (from 1), into a separate part of the store.
-        progress: called at the start and after each video.
-        note: called once with a sentence that estimates the store's size and the time needed.
+        progress: Called at the start and after each video.
+        note: Called once with a sentence that estimates the store's size and the time needed.
 
     Raises:
-        UsageError: the store has videos of another data set with the same names.
-        FastrotError: the store cannot be written, or contains no video at the end.
-        UnreadableError: the machine cannot read the data set. No video is rejected because of this.
+        UsageError: The store has videos of another data set with the same names.
+        FastrotError: The store cannot be written, or contains no video at the end.
+        UnreadableError: The machine cannot read the data set. No video is rejected because of this.
     """
     entries, part_name = listing.entries, ""
     if part is not None:
@@ -188,7 +188,7 @@ def _settled(outcome: _Outcome | Exception, entry: Entry, source: str) -> _Outco
     """Return a worker's result, or the origin and error of a video whose worker was lost.
 
     Raises:
-        UnreadableError: the machine cannot read the data set.
+        UnreadableError: The machine cannot read the data set.
     """
     if isinstance(outcome, tuple):
         if isinstance(outcome[1], UnreadableError):

@@ -27,14 +27,14 @@ class Review:
     """The work of a run of ``prepare``.
 
     Attributes:
-        todo: videos to decode: new videos, replaced videos, and rejected videos to try again.
-        replaced: names of videos in ``todo`` whose file differs from the store's video.
-        revisions: revisions for the lines of videos in ``todo``, by name, if not 0.
-        records: new lines for stored videos whose bytes do not change.
-        rejected: name, reason and origin of rejected videos whose lines had no origin.
-        rejected_before: number of rejected videos that are not tried again.
-        relabelled: a sentence about each video whose class or splits changed.
-        absent: names of stored videos from this source that it no longer contains.
+        todo: Videos to decode: new videos, replaced videos, and rejected videos to try again.
+        replaced: Names of videos in ``todo`` whose file differs from the store's video.
+        revisions: Revisions for the lines of videos in ``todo``, by name, if not 0.
+        records: New lines for stored videos whose bytes do not change.
+        rejected: Name, reason and origin of rejected videos whose lines had no origin.
+        rejected_before: Number of rejected videos that are not tried again.
+        relabelled: A sentence about each video whose class or splits changed.
+        absent: Names of stored videos from this source that it no longer contains.
     """
 
     todo: list[Entry] = field(default_factory=list)
@@ -62,15 +62,15 @@ def review(
     its file is.
 
     Args:
-        store: the store's folder.
-        listing: the whole data set.
-        entries: the videos of this run.
-        retry_rejected: decode rejected videos again.
-        replace_clashing: treat videos of another folder as replacements.
+        store: The store's folder.
+        listing: The whole data set.
+        entries: The videos of this run.
+        retry_rejected: Decode rejected videos again.
+        replace_clashing: Treat videos of another folder as replacements.
 
     Raises:
-        UsageError: names clash. Nothing was written.
-        FastrotError: a manifest is damaged, or the machine cannot read the data set.
+        UsageError: Names clash. Nothing was written.
+        FastrotError: A manifest is damaged, or the machine cannot read the data set.
     """
     source = str(listing.source or "")
     names = {entry.name for entry in entries}

@@ -28,9 +28,9 @@ class Squarer:
     centred between the luma samples along both axes.
 
     Args:
-        size: side in pixels.
+        size: Side in pixels.
         fit: ``stretch`` (ignores the aspect ratio) or ``crop`` (keeps it, and takes the centre square).
-        pixel_aspect: a pixel's displayed width divided by its height, used for ``crop``.
+        pixel_aspect: A pixel's displayed width divided by its height, used for ``crop``.
     """
 
     def __init__(self, size: int, fit: str, pixel_aspect: Fraction = Fraction(1)):

@@ -58,8 +58,8 @@ def transcode(job: Job) -> EncodedVideo:
     Frames are encoded while decoding, so memory use does not depend on the video's length.
 
     Raises:
-        FastrotError: the file is truncated, has no video, or at least 10 % of its frames are damaged.
-        SpoolError: the temporary file cannot be written.
+        FastrotError: The file is truncated, has no video, or at least 10 % of its frames are damaged.
+        SpoolError: The temporary file cannot be written.
     """
     settings = job.settings
     with _reading_errors():
@@ -94,12 +94,12 @@ def stream_frames(
     Otherwise, videos from a phone held sideways would teach the wrong label.
 
     Args:
-        path: the video.
+        path: The video.
         count: N.
-        size: side of the frames in pixels.
+        size: Side of the frames in pixels.
         fit: ``stretch`` (as in the paper: ignores the aspect ratio) or ``crop`` (keeps it, and takes the
             centre square).
-        consume: receives the frames and their expected rate. It is called again from the start if the number
+        consume: Receives the frames and their expected rate. It is called again from the start if the number
             of packets differs from the number of frames.
 
     Returns:
@@ -107,7 +107,7 @@ def stream_frames(
         the whole video, kept or not.
 
     Raises:
-        FastrotError: the video cannot be read, no frame can be decoded, at least 10 % of the frames are
+        FastrotError: The video cannot be read, no frame can be decoded, at least 10 % of the frames are
             damaged, or the display matrix rotates them by an angle that is not a multiple of 90 degrees.
     """
     with _reading_errors():
@@ -132,7 +132,7 @@ def check_damage(damaged: int, frames: int) -> None:
     """Reject a video with too many damaged frames.
 
     Raises:
-        FastrotError: at least 10 % of its ``frames`` frames are damaged.
+        FastrotError: At least 10 % of its ``frames`` frames are damaged.
     """
     if damaged >= MOST_DAMAGED * frames:
         raise FastrotError(
@@ -152,7 +152,7 @@ def _squares(decoder: Decoder, wanted: set[int] | None, squarer: Squarer) -> Ite
     """Decode the whole video, and yield the wanted frames, upright and square.
 
     Raises:
-        FastrotError: no frame can be decoded, or too many are damaged.
+        FastrotError: No frame can be decoded, or too many are damaged.
     """
     orientation = None
     with _reading_errors():

@@ -39,7 +39,7 @@ def check_size(name: str, size: int) -> None:
     """Reject a frame size that NVDEC cannot decode, before spending hours on encoding.
 
     Raises:
-        UsageError: the codec does not support frames of ``size`` x ``size`` pixels.
+        UsageError: The codec does not support frames of ``size`` x ``size`` pixels.
     """
     codec = CODECS[name]
     if size < codec.least:
@@ -58,7 +58,7 @@ def check_quality(name: str, quality: int | None) -> int | None:
     """Return the given encoding quality, or the codec's default.
 
     Raises:
-        UsageError: the quality is out of range.
+        UsageError: The quality is out of range.
     """
     codec = CODECS[name]
     if quality is None or codec.quality is None:

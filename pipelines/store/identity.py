@@ -28,12 +28,12 @@ class Origin:
     """The file that a video was made from.
 
     Attributes:
-        source: the data set's folder where the file was last seen, absolute and without links.
-        bytes: the file's size.
-        mtime_ns: its modification time in nanoseconds.
+        source: The data set's folder where the file was last seen, absolute and without links.
+        bytes: The file's size.
+        mtime_ns: Its modification time in nanoseconds.
         hash: BLAKE2b-128 of its first and last ``HASHED_BYTES``, hexadecimal; "-" if it is not a regular
             file.
-        before: other folders where it was seen with the same content, such as copies and other mounts.
+        before: Other folders where it was seen with the same content, such as copies and other mounts.
     """
 
     source: str
@@ -68,7 +68,7 @@ class Origin:
         """Parse the text stored in a manifest.
 
         Raises:
-            ValueError: the text is not a valid origin.
+            ValueError: The text is not a valid origin.
         """
         size, mtime_ns, digest, sources = text.split(" ", 3)
         source, *before = sources.split("\0")
@@ -94,7 +94,7 @@ class Sighting:
         """Read and hash both ends of a regular file (reading a pipe could block forever).
 
         Raises:
-            OSError: the file cannot be read.
+            OSError: The file cannot be read.
         """
         digest = "-"
         if self.regular:
@@ -110,7 +110,7 @@ def sight(path: Path, source: str) -> Sighting:
     """Return a file's metadata without reading the file.
 
     Raises:
-        OSError: the file is missing or cannot be accessed.
+        OSError: The file is missing or cannot be accessed.
     """
     status = path.stat()
     return Sighting(

@@ -24,7 +24,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     An incomplete last line, left by a killed writer, is skipped: its video was never committed.
 
     Raises:
-        FastrotError: a line is not JSON, or not an object with a name. The message names the line.
+        FastrotError: A line is not JSON, or not an object with a name. The message names the line.
     """
     for number, chunk in _line_chunks(path):
         try:
@@ -85,7 +85,7 @@ def append_lines(file: BinaryIO, values: Sequence[dict[str, Any]]) -> None:
     A crash leaves complete lines, followed by at most one incomplete line.
 
     Raises:
-        OSError: the file cannot be written, for example because the disk is full. It is left unchanged.
+        OSError: The file cannot be written, for example because the disk is full. It is left unchanged.
     """
     start = file.seek(0, os.SEEK_END)
     view = memoryview(b"".join(json.dumps(value).encode() + b"\n" for value in values))

@@ -38,7 +38,7 @@ def verify(
     Videos are read in the order of the shards, so that few files are open.
 
     Raises:
-        UnreadableError: the system cannot read a file, whose content may be intact.
+        UnreadableError: The system cannot read a file, whose content may be intact.
     """
     files = ShardFiles(VERIFY_FILES)
 
@@ -118,7 +118,7 @@ def merge(path: Path) -> int:
     replaced videos. Run it when all parts are complete. If it is killed, it can be run again.
 
     Raises:
-        FastrotError: the folder is not a store, or cannot be written.
+        FastrotError: The folder is not a store, or cannot be written.
     """
     Store.open(path)  # raises if it is not a store, or damaged
     parts = line_files(path, "manifest")[1:]
@@ -151,8 +151,8 @@ def extract(store: Store, name: str, out: Path) -> Path:
     mjpeg, both with the stored packets unchanged, and .mkv with lossless FFV1 for raw.
 
     Raises:
-        UsageError: the store has no such video.
-        FastrotError: the video cannot be read or written, or the file already exists.
+        UsageError: The store has no such video.
+        FastrotError: The video cannot be read or written, or the file already exists.
     """
     video = find(store, name)
     suffix = {"raw": ".mkv", "mjpeg": ".avi"}.get(store.codec, ".mp4")
@@ -173,7 +173,7 @@ def find(store: Store, name: str) -> int:
     """Return the index of the video ``name``.
 
     Raises:
-        UsageError: the store has no such video. The message suggests a similar name.
+        UsageError: The store has no such video. The message suggests a similar name.
     """
     names = [store.name(i) for i in range(len(store))]
     if name in names:

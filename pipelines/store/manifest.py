@@ -32,7 +32,7 @@ def origin_of(line: Line) -> Origin | None:
     """Return the origin in a line, or None if it has none.
 
     Raises:
-        ValueError, AttributeError: the line's origin is malformed.
+        ValueError, AttributeError: The line's origin is malformed.
     """
     text = line.get("origin")
     return None if text is None else Origin.from_text(text)
@@ -42,7 +42,7 @@ def current_lines(store: Path) -> list[Line]:
     """Return the current lines of all manifests of a store, sorted by name.
 
     Raises:
-        FastrotError: a manifest is damaged.
+        FastrotError: A manifest is damaged.
     """
     lines = [line for file in line_files(store, "manifest") for line in read_lines(file)]
     with refusing_damage(f"the manifest of {store}"):
@@ -60,7 +60,7 @@ def rejections(store: Path) -> dict[str, list[Line]]:
     Lines of earlier versions have no "origin". They are used only if the name has no other lines.
 
     Raises:
-        FastrotError: a line is damaged.
+        FastrotError: A line is damaged.
     """
     found: dict[str, dict[Any, Line]] = {}
     for file in line_files(store, "rejected"):

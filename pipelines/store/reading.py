@@ -79,7 +79,7 @@ class Settings:
         """Read store.json in the store ``path``.
 
         Raises:
-            FastrotError: the file is missing, unreadable, damaged or of another format.
+            FastrotError: The file is missing, unreadable, damaged or of another format.
         """
         file = path / "store.json"
         try:
@@ -133,7 +133,7 @@ def check_place(store: Path, shard: Any) -> None:
     """Reject a shard that is not directly in the store's folder "shards".
 
     Raises:
-        FastrotError: the name, or a link, leads outside that folder.
+        FastrotError: The name, or a link, leads outside that folder.
     """
     folder = (store / "shards").resolve()
     places = {store.resolve() / "shards"}
@@ -218,7 +218,7 @@ class Store:
         """Open the store in folder ``path``.
 
         Raises:
-            FastrotError: the folder is not a store, or its manifest is damaged.
+            FastrotError: The folder is not a store, or its manifest is damaged.
         """
         path = Path(path)
         settings = Settings.read(path)
@@ -295,7 +295,7 @@ class Store:
         """Return the indices of the videos of a split ("all" for every video), (n,) int64, sorted by name.
 
         Raises:
-            UsageError: the store has no such split.
+            UsageError: The store has no such split.
         """
         if split == ALL:
             return np.arange(len(self), dtype=np.int64)

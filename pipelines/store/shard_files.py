@@ -20,7 +20,7 @@ class ShardFiles:
     """A thread-safe cache of open files by path, which closes the least recently used first.
 
     Args:
-        most: maximum number of files kept open, in addition to those being read. It is capped at an eighth of
+        most: Maximum number of files kept open, in addition to those being read. It is capped at an eighth of
             the process's limit (``ulimit -n``).
     """
 
@@ -34,7 +34,7 @@ class ShardFiles:
         """Return ``count`` bytes from ``offset``. Memory is allocated only if the file is long enough.
 
         Raises:
-            FastrotError: as in ``read_into``.
+            FastrotError: As in ``read_into``.
         """
         try:
             file = self._open(path)  # keeps it open if another thread evicts it
@@ -60,8 +60,8 @@ class ShardFiles:
         """Fill the contiguous array ``into`` from ``offset``. Errors name ``video``.
 
         Raises:
-            UnreadableError: the system cannot open or read the file.
-            FastrotError: the file is too short.
+            UnreadableError: The system cannot open or read the file.
+            FastrotError: The file is too short.
         """
         view = into.reshape(-1).data
         try:

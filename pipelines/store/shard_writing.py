@@ -72,7 +72,7 @@ class Shard:
         """Truncate the files after ``last``, the last video in the manifest.
 
         Raises:
-            FastrotError: a file is too short for it.
+            FastrotError: A file is too short for it.
         """
         self.frames = 0 if last is None else last.index + last.frames
         header = NPY_HEADER_BYTES if self._raw else 0

@@ -21,9 +21,9 @@ class Spool:
     """A writable file object, in memory up to a limit, and in a temporary file beyond it.
 
     Args:
-        path: the temporary file. It and its folder are created when needed, and the caller removes it. None
+        path: The temporary file. It and its folder are created when needed, and the caller removes it. None
             keeps everything in memory.
-        memory: the limit in bytes.
+        memory: The limit in bytes.
     """
 
     def __init__(self, path: Path | None = None, memory: int = MEMORY_BYTES):

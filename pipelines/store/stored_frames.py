@@ -20,7 +20,7 @@ def read_packets(
     All bytes from the first frame to the last are read at once.
 
     Raises:
-        FastrotError: a frame is not a JPEG, or does not match its checksum. The message names the video.
+        FastrotError: A frame is not a JPEG, or does not match its checksum. The message names the video.
     """
     first = int(numbers.min())
     starts = packet_starts(store, files, video, first, int(numbers.max()))
@@ -43,7 +43,7 @@ def packet_starts(
     """Return the offsets in the shard of the packets of frames first..last, and the end of the last one.
 
     Raises:
-        FastrotError: the offsets are out of order. The message names the video.
+        FastrotError: The offsets are out of order. The message names the video.
     """
     begin, end = int(store.offset[video]), int(store.offset[video] + store.bytes[video])
     known = min(last + 1, int(store.frames[video]) - 1) - first + 1
@@ -70,7 +70,7 @@ def check_frames(
     """Compare the frames ``numbers`` of a video with their checksums, if the store has them.
 
     Raises:
-        FastrotError: a frame does not match its checksum, or the checksum cannot be read. The message names
+        FastrotError: A frame does not match its checksum, or the checksum cannot be read. The message names
             the video.
     """
     if not store.settings.frame_checksums:

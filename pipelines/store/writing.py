@@ -36,8 +36,8 @@ def writing(path: Path, settings: Settings, part: str = "") -> "Iterator[StoreWr
     """Open the store ``path`` for appending, create it if missing, and close it at the end, even on errors.
 
     Raises:
-        UsageError: the store exists with other settings.
-        FastrotError: the folder cannot be written, when opening it or later (a full disk).
+        UsageError: The store exists with other settings.
+        FastrotError: The folder cannot be written, when opening it or later (a full disk).
     """
     try:
         writer = StoreWriter(path, settings, part)
@@ -56,8 +56,8 @@ class StoreWriter:
     has its own manifest and shards, so writers do not wait for each other.
 
     Attributes:
-        known: names in any manifest of the store.
-        spools: a folder for temporary files, created when needed. ``close`` removes it.
+        known: Names in any manifest of the store.
+        spools: A folder for temporary files, created when needed. ``close`` removes it.
     """
 
     def __init__(self, path: Path, settings: Settings, part: str = ""):
@@ -136,12 +136,12 @@ class StoreWriter:
         """Append one video, sync it, and return its line of the manifest.
 
         Args:
-            name: its name, unique in the store unless this video supersedes another one.
-            video: the encoded video.
-            label: its class, one of those in the settings.
-            splits: the splits that contain it.
-            origin: the file that it was made from.
-            revision: higher than that of the line that this one supersedes.
+            name: Its name, unique in the store unless this video supersedes another one.
+            video: The encoded video.
+            label: Its class, one of those in the settings.
+            splits: The splits that contain it.
+            origin: The file that it was made from.
+            revision: Higher than that of the line that this one supersedes.
         """
         shard = self._shard_with_room(video.size)
         place = shard.append(video)
@@ -203,7 +203,7 @@ def lock(store: Path, part: str = "") -> BinaryIO:
     """Lock one part of a store, and return the open file that holds the lock until it is closed.
 
     Raises:
-        FastrotError: another process is writing this part.
+        FastrotError: Another process is writing this part.
     """
     file = open_binary(store / f".lock{f'-{part}' if part else ''}")
     try:
