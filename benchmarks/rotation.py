@@ -2,7 +2,7 @@
 
 On a GPU, the limit is a copy on the device. On a CPU, it is a plain fill, the cheapest way to write
 that many bytes: the op writes 16 times as much as it reads. All cases run in one process, which keeps
-its freed memory (`allocator.keep_freed_memory`). Otherwise, page faults would decide the times on a
+its freed memory (``allocator.keep_freed_memory``). Otherwise, page faults would decide the times on a
 CPU, not the code.
 """
 

@@ -1,7 +1,7 @@
 """The same training on 1..N processes, with weak and strong scaling.
 
 With weak scaling, the work grows with the processes; with strong scaling, it stays the same. Each
-measurement is a complete `fastrot pretrain` under torchrun. On a CPU, over gloo, each process has its
+measurement is a complete ``fastrot pretrain`` under torchrun. On a CPU, over gloo, each process has its
 own core. That exercises the code that a cluster runs, but its figures do not apply to a cluster.
 """
 

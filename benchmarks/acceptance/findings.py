@@ -1,4 +1,4 @@
-"""What `python -m benchmarks.acceptance` found, as a page: goals, figures, and what was left out."""
+"""What ``python -m benchmarks.acceptance`` found, as a page: goals, figures, and what was left out."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The parts of the acceptance of a GPU, and how they run: see `benchmarks.acceptance`.
+"""The parts of the acceptance of a GPU, and how they run: see ``benchmarks.acceptance``.
 
 Each part runs in its own process, so a failure, a hang or a broken GPU context does not affect the others.
 """

@@ -62,7 +62,7 @@ class Settings:
         return DemoSpec(camera=case.camera, horizon=case.horizon, **sizes)
 
     def overrides(self, case: Case) -> dict[str, list[str]]:
-        """The changes to the demo's configs, by stage, for `fastrot.demo.demo.run_demo`."""
+        """The changes to the demo's configs, by stage, for ``fastrot.demo.demo.run_demo``."""
         return {
             "pretrain": [*case.changes, f"train.epochs={self.epochs:g}", *self.pretrain],
             "finetune": [*case.changes, *self.finetune],
@@ -103,7 +103,7 @@ def measure(out: Path, settings: Settings, cases: Sequence[Case]) -> dict[str, A
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a file that `measure` wrote.
+    """Read a file that ``measure`` wrote.
 
     Raises:
         FastrotError: It cannot be read, or is no such file.

@@ -68,7 +68,7 @@ def gains(case: Mapping[str, Any]) -> list[float]:
 
 
 def table(results: Mapping[str, Any]) -> str:
-    """Return the conditions, then the measured cases as a Markdown table in the order of `CASES`."""
+    """Return the conditions, then the measured cases as a Markdown table in the order of ``CASES``."""
     measured = [results["cases"][case.key] for case in CASES if case.key in results["cases"]]
     header = ["camera, scene, input", "rotation", "scratch", "ours", "gain"]
     rows = [

@@ -1,4 +1,4 @@
-"""Clips per second of the loader alone, for each codec: a short version of `benchmarks.loader`."""
+"""Clips per second of the loader alone, for each codec: a short version of ``benchmarks.loader``."""
 
 import time
 from collections.abc import Mapping

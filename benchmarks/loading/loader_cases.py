@@ -122,7 +122,7 @@ class LoaderCases:
         )
 
     def ours(self, codec: str, frames: int, modality: Modality, **changed: bool | float) -> Case:
-        """Return our loader's case; ``changed`` are `Loader` options and part of the name."""
+        """Return our loader's case; ``changed`` are ``Loader`` options and part of the name."""
         spec = ClipSpec(frames, crop=self.crop, modality=modality)
 
         def measure() -> Mapping[str, float]:

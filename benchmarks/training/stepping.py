@@ -159,7 +159,7 @@ class PlainStep:
 
 
 class PlainShortcutA(nn.Module):
-    """`ShortcutA` without its support for channels_last_3d, for contiguous networks."""
+    """``ShortcutA`` without its support for channels_last_3d, for contiguous networks."""
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()

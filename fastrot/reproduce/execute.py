@@ -2,8 +2,8 @@
 
 ::
 
-    OUT/runs/<name>-<hash>/          a training run as written by `fastrot pretrain`, and finished.json
-    OUT/measurements/<name>-<hash>/  results.json as written by `fastrot evaluate`, and scores.npz
+    OUT/runs/<name>-<hash>/          a training run as written by ``fastrot pretrain``, and finished.json
+    OUT/measurements/<name>-<hash>/  results.json as written by ``fastrot evaluate``, and scores.npz
 """
 
 import dataclasses
