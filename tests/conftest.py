@@ -13,10 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.layouts import Entry, Listing
-from pipelines.prepare.preparation import prepare
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import Settings, Store
-from tests.helpers import moving_frames, write_video
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -42,6 +40,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of six small videos in two classes, of 12 to 40 frames, in AVI and MP4."""
+    from tests.helpers import (  # needs PyAV, as tests without videos do not
+        moving_frames,
+        write_video,
+    )
+
     root = tmp_path_factory.mktemp("videos")
     for i, (count, suffix) in enumerate(
         [(40, "avi"), (24, "mp4"), (12, "avi"), (33, "mp4"), (20, "avi"), (28, "avi")]
@@ -56,6 +59,8 @@ MakeStore = Callable[..., Store]
 @pytest.fixture(scope="session")
 def make_store(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeStore:
     """Return a function that prepares (once for each codec, size and frames) the six videos."""
+    from pipelines.prepare.preparation import prepare
+
     made: dict[tuple[str, int, int | None], Store] = {}
 
     def make(codec: str = "raw", size: int = 40, frames: int | None = None) -> Store:

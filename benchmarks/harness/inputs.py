@@ -18,7 +18,6 @@ from fastrot.terminal.console import progress
 from pipelines.cores import cores
 from pipelines.errors import FastrotError
 from pipelines.layouts import Entry, Listing, read_layout
-from pipelines.prepare.preparation import prepare
 from pipelines.store.codecs import CODECS
 from pipelines.store.maintenance import extract
 from pipelines.store.reading import Settings, Store
@@ -164,6 +163,8 @@ def _videos(options: Options, folder: Path, size: int) -> tuple[str, Listing]:
 
 
 def _prepared(listing: Listing, out: Path, codec: str, size: int, *, shown: bool) -> Store:
+    from pipelines.prepare.preparation import prepare  # needs PyAV
+
     settings = Settings(codec, size, None, "folder", quality=CODECS[codec].quality)
     total = len(listing.entries)
     with progress(total, f"prepare {codec}", "videos", shown=shown, lines=False) as advance:

@@ -4,8 +4,6 @@ import io
 from fractions import Fraction
 from pathlib import Path
 
-import av
-
 from fastrot.synthetic.render import Frames
 from pipelines.files import write_file
 
@@ -25,6 +23,8 @@ def write_video(path: Path, frames: Frames, *, fps: int) -> None:
 
 
 def _encode(frames: Frames, fps: int) -> bytes:
+    import av
+
     _, height, width, _ = frames.shape
     buffer = io.BytesIO()
     # Bit-exact: the file does not contain the encoder's version, so equal frames give equal bytes.

@@ -9,12 +9,12 @@ import threading
 from typing import Any, Protocol
 
 import numpy as np
-from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError
 from pipelines.loading.cpu_ops import crop_of, finish_clip, new_batch
 from pipelines.plan import Clips, ClipSpec
+from pipelines.store.checksums import crc32
 from pipelines.store.reading import Store
 from pipelines.store.shard_files import Bytes, ShardFiles
 from pipelines.store.stored_frames import check_frames, damaged, read_packets

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,8 +19,6 @@ from pipelines.loading.dali_graph import augment, new_pipeline
 from pipelines.loading.handover import Handover
 from pipelines.loading.options import DEFAULTS, LoaderOptions
 from pipelines.plan import ALONE, Share, WindowPlan
-from pipelines.prepare.decoding import Decoder
-from pipelines.prepare.orientation import UPRIGHT, orientation_of
 
 
 class ReaderLoader(BatchLoader):
@@ -174,6 +171,11 @@ def define_windows(
 
 def _why_unfit(path: Path) -> str | None:
     """Return why DALI cannot decode a video as a player shows it, or None. Decodes the first frame."""
+    import av
+
+    from pipelines.prepare.decoding import Decoder
+    from pipelines.prepare.orientation import UPRIGHT, orientation_of
+
     try:
         with av.open(str(path)) as container:
             frame = next(Decoder(container).frames(), None)

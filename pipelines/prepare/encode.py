@@ -9,9 +9,9 @@ from typing import Any
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
-from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
+from pipelines.store.checksums import crc32
 from pipelines.store.codecs import CODECS
 from pipelines.store.shard_writing import EncodedVideo
 from pipelines.store.spool import Spool

@@ -9,12 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
-from isal.isal_zlib import crc32
 
 from pipelines.errors import FastrotError, UnreadableError, UsageError
 from pipelines.files import replacing, write_file
+from pipelines.store.checksums import crc32
 from pipelines.store.codecs import CODECS
 from pipelines.store.json_lines import line_files, read_lines
 from pipelines.store.manifest import Line, current_lines, rejections
@@ -186,6 +185,8 @@ def find(store: Store, name: str) -> int:
 
 
 def _write_packets(store: Store, video: int, path: Path) -> None:
+    import av
+
     count = int(store.frames[video])
     packets, _ = read_packets(store, ShardFiles(), video, np.arange(count))
     rate = Fraction(store.fps(video)).limit_denominator(1001)
@@ -203,6 +204,8 @@ def _write_packets(store: Store, video: int, path: Path) -> None:
 
 
 def _write_lossless(store: Store, video: int, path: Path) -> None:
+    import av
+
     frames = ShardFiles().read_video(store, video).reshape(-1, store.size, store.size, 3)
     rate = Fraction(store.fps(video)).limit_denominator(1001)
     with av.open(str(path), "w", format="matroska") as container:

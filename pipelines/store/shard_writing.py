@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError
+from pipelines.store.checksums import crc32
 from pipelines.store.reading import Record, Settings
 from pipelines.store.spool import pieces
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError
+from pipelines.store.checksums import crc32
 from pipelines.store.reading import Store
 from pipelines.store.shard_files import Bytes, ShardFiles
 from pipelines.store.shard_writing import checksums_path, offsets_path
