@@ -13,7 +13,7 @@ from fastrot.evaluation.extract import Features, extract
 from pipelines.cores import cores
 from pipelines.layouts import read_layout
 from pipelines.loading.loader import Loader
-from pipelines.loading.options import LoaderOptions
+from pipelines.loading.options import LoaderOptions, default_threads
 from pipelines.plan import ClipSpec, TrainPlan, train_ranges
 from pipelines.store.codecs import check_quality, check_size
 from pipelines.store.reading import Settings, Store
@@ -98,8 +98,9 @@ def open_clips(
     spec = ClipSpec(frames=frames, stride=stride, crop=crop, modality=modality)
     plan = TrainPlan(store, store.select(split), spec, seed=seed)
     ranges = train_ranges(batch=batch, start_step=0, steps=steps)
-    options = LoaderOptions(threads=cores())
-    return Loader(store, plan, ranges, batch=batch, device=torch.device(device), options=options)
+    device = torch.device(device)
+    options = LoaderOptions(threads=default_threads(cores(), device.type))
+    return Loader(store, plan, ranges, batch=batch, device=device, options=options)
 
 
 def extract_features(

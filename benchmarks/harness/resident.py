@@ -15,7 +15,7 @@ from benchmarks.harness.consume import Batches
 from benchmarks.harness.processes import run_alone
 from fastrot.distributed.runtime import Runtime
 from pipelines.loading.loader import Loader
-from pipelines.loading.options import LoaderOptions
+from pipelines.loading.options import LoaderOptions, default_threads
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store.reading import Store
 
@@ -50,7 +50,7 @@ def _watch(
         [(first, batch) for first in range(0, clips, batch)],
         batch=batch,
         device=runtime.device,
-        options=LoaderOptions(threads=runtime.cores),
+        options=LoaderOptions(threads=default_threads(runtime.cores, runtime.device.type)),
     ) as loader:
         tensors = (batch.clips for batch in loader)
         return measure_memory(lambda: nullcontext(tensors), clips=clips, budget_s=budget_s)

@@ -19,7 +19,7 @@ from benchmarks.loading import loader_limits as limits
 from benchmarks.loading import peers
 from benchmarks.loading.dali_peers import numpy_reader, video_reader
 from pipelines.loading.loader import Loader
-from pipelines.loading.options import LoaderOptions
+from pipelines.loading.options import LoaderOptions, default_threads
 from pipelines.plan import ClipSpec, Modality, TrainPlan
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import Store
@@ -46,6 +46,7 @@ class LoaderCases:
         self._options = options
         self._inputs = inputs
         self._threads = options.runtime.cores
+        self._own_threads = default_threads(self._threads, options.device.type)
         self.crop = min(112, *(store.size for store in inputs.stores.values()))
 
     def settings(self) -> dict[str, object]:
@@ -56,7 +57,7 @@ class LoaderCases:
             "batch": self.sizes.batch,
             "crop": self.crop,
             "stored_size": next(iter(self._inputs.stores.values())).size,
-            "threads": self._threads,
+            "threads": self._own_threads,
             "peer_processes": self._threads,
             "seconds_a_repeat": round(self.sizes.seconds, 2),
             "quick": self._options.quick,
@@ -156,7 +157,7 @@ class LoaderCases:
                 self._ranges(),
                 batch=self.sizes.batch,
                 device=self._options.device,
-                options=LoaderOptions(threads=self._threads, **changed),
+                options=LoaderOptions(threads=self._own_threads, **changed),
             ) as loader:
                 yield (batch.clips for batch in loader)
 

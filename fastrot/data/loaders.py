@@ -6,7 +6,7 @@ from fastrot.distributed.runtime import Runtime
 from pipelines.loading.batches import BatchLoader
 from pipelines.loading.loader import Loader
 from pipelines.loading.motion import DifferenceLoader
-from pipelines.loading.options import LoaderOptions
+from pipelines.loading.options import LoaderOptions, default_threads
 from pipelines.loading.replacement import Tolerance, VideoTolerance
 from pipelines.loading.skipping import RingPlan, SkippingLoader
 from pipelines.plan import ClipSpec, EvalPlan, Share, TrainPlan, eval_ranges, train_ranges
@@ -31,7 +31,7 @@ def finished(loader: BatchLoader, data: DataConfig) -> BatchLoader:
 def options_of(data: DataConfig, runtime: Runtime) -> LoaderOptions:
     """Return the options of a process's loaders."""
     return LoaderOptions(
-        threads=data.threads or runtime.cores,
+        threads=data.threads or default_threads(runtime.cores, runtime.device.type),
         prefetch=data.prefetch,
         hw_decoder_load=data.hw_decoder_load,
         check=data.check,

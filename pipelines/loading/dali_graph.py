@@ -17,6 +17,12 @@ from pipelines.plan import Clips, ClipSpec, frame_numbers
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import Store
 
+_PADDING = 1 << 20
+"""Bytes of device and pinned memory for each thread that decodes JPEGs: a frame of a store fits many times.
+
+DALI's own are 16 and 8 MiB, for large photographs.
+"""
+
 
 def build_pipeline(
     feed: Callable[..., Any],
@@ -186,6 +192,8 @@ def _mjpeg_frames(
         crop_pos_y=y,
         crop_pos_x=x,
         hw_decoder_load=hw_decoder_load,
+        device_memory_padding=_PADDING,
+        host_memory_padding=_PADDING,
         output_type=types.DALIImageType.RGB,
     )
     if not gpu:

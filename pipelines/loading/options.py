@@ -22,3 +22,18 @@ class LoaderOptions:
 
 
 DEFAULTS = LoaderOptions()
+
+MOST_WITH_GPU = 16
+
+
+def default_threads(cores: int, device: str) -> int:
+    """Return the number of threads where none is configured: one for each core, with a GPU at most 16.
+
+    A GPU decodes by itself, and each of DALI's threads takes some of its memory and some pinned memory. On a
+    CPU the threads decode.
+
+    Args:
+        cores: This process's share of the machine's cores.
+        device: The type of the tensors' device: "cuda" or "cpu".
+    """
+    return min(cores, MOST_WITH_GPU) if device == "cuda" else cores

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError
 from pipelines.loading.cpu_ops import crop_of, finish_clip, new_batch
+from pipelines.loading.pinned import pinned_empty
 from pipelines.plan import Clips, ClipSpec
 from pipelines.store.checksums import crc32
 from pipelines.store.reading import Store
@@ -68,14 +69,14 @@ class FrameReader:
 class RawSource:
     """Cropped uint8 frames, (B, T', crop, crop, 3), which DALI flips and differences.
 
-    A batch's memory is reused ``buffers`` batches later.
+    A batch's memory is pinned if there is a GPU, and reused ``buffers`` batches later.
     """
 
     def __init__(self, frames: FrameReader, spec: ClipSpec, *, batch: int, buffers: int):
         self._frames = frames
         self._spec = spec
-        shape = (batch, spec.decoded_frames, spec.crop, spec.crop, 3)
-        self._ring = itertools.cycle([np.empty(shape, np.uint8) for _ in range(buffers)])
+        shape = (buffers, batch, spec.decoded_frames, spec.crop, spec.crop, 3)
+        self._ring = itertools.cycle(pinned_empty(shape))
 
     def buffer(self, count: int) -> Bytes:
         """Return the next array of the ring, cut to ``count`` clips."""

@@ -1,12 +1,13 @@
 """Clips as the config asks for them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from fastrot.config import Config
-from fastrot.data.loaders import train_loader
+from fastrot.data.loaders import options_of, train_loader
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.rotation_accuracy import evaluate_rotation
@@ -50,3 +51,12 @@ def test_a_run_without_camera_motion_trains_and_is_evaluated(
     clips = ClipSet(Store.open(config.data.store), "test1", quiet=True)
     result = evaluate_rotation(trained, clips, runtime)
     assert 0 <= result.accuracy <= 1
+
+
+def test_a_gpu_has_few_threads_unless_they_are_configured(
+    tiny_config: Callable[..., Config], runtime: Runtime
+) -> None:
+    large = replace(runtime, device=torch.device("cuda", 0), cores=112)
+    assert options_of(tiny_config().data, large).threads == 16
+    assert options_of(tiny_config(data={"threads": 40}).data, large).threads == 40
+    assert options_of(tiny_config().data, replace(runtime, cores=112)).threads == 112

@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from nvidia.dali import fn
 
 from pipelines.errors import UsageError
 from pipelines.loading.dali_graph import build_pipeline
@@ -140,6 +141,27 @@ def test_the_gpu_graph_builds_and_serializes_without_a_gpu(codec, modality):
     assert (b"Cast" in graph) == (modality == "dif")
     # The value itself, as protobuf writes it.
     assert (struct.pack("<f", 0.28125) in graph) == (codec == "mjpeg")
+
+
+def test_jpeg_decoders_reserve_little_memory_for_each_thread(monkeypatch):
+    given = {}
+    decode = fn.decoders.image_crop
+
+    def recorded(*inputs, **options):
+        given.update(options)
+        return decode(*inputs, **options)
+
+    monkeypatch.setattr(fn.decoders, "image_crop", recorded)
+    build_pipeline(
+        lambda _: None,
+        "mjpeg",
+        ClipSpec(frames=4, crop=112),
+        batch=2,
+        device=torch.device("cuda"),
+        options=LoaderOptions(),
+    ).serialize()
+    paddings = {name: given[name] for name in given if "padding" in name}
+    assert paddings == {"device_memory_padding": 2**20, "host_memory_padding": 2**20}
 
 
 @pytest.mark.parametrize(
