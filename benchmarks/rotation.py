@@ -9,7 +9,7 @@ CPU, not the code.
 import importlib.util
 import itertools
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -36,6 +36,7 @@ from fastrot.rotation.traffic import bytes_moved
 
 MEAN, STD = STATISTICS["rgb"]
 
+FUSED = "fused"
 BASELINE = "rot90 + cat + normalise"
 EAGER = (BASELINE, "normalise + rot90 + cat", "the same, channels first")
 COMPILING_S = 30.0  # a guess of the time that torch.compile takes
@@ -99,31 +100,48 @@ def run(options: Options, *, budget_s: float) -> Result:
     else:
         sizes = Sizes(clips=16, frames=16, size=112, inputs=1, calls=2)
     dtype = options.runtime.dtype
-    cases = _cases(sizes, dtype, options.device)
+    cases = [case for case in _cases(sizes, dtype, options.device) if options.wants(case.name)]
     elements = 4 * sizes.clips * sizes.frames * 3 * sizes.size**2
     limit = (
         copy_case(options.device, megabytes=1 if options.quick else 500, calls=sizes.calls)
         if gpu
         else fill_case(elements, dtype, options.device, calls=sizes.calls)
     )
-    outcomes = interleave([*cases, limit], budget_s=budget_s, what="rotation", shown=options.shown)
-    limits = [outcomes.pop(limit.name)]
-    measured = with_share(list(outcomes.values()), "gb_per_s", limits[0], f"share_of_{limit.name}")
-    measured = with_share(measured, "ms_per_batch", outcomes["fused"], "times_fused")
-    return Result(
-        benchmark="rotation",
-        settings={
-            "clips": sizes.clips,
-            "frames": sizes.frames,
-            "size": sizes.size,
-            "rotations": list(QUARTER_TURNS),
-            "dtype": str(dtype).removeprefix("torch."),
-        },
-        cases=measured,
-        limits=limits,
-        goals=[] if options.quick else _goals(measured, limit.name, gpu=gpu),
-        notes=_notes(gpu=gpu),
+
+    def result(outcomes: Mapping[str, Outcome]) -> Result:
+        others = [outcome for name, outcome in outcomes.items() if name != limit.name]
+        share = f"share_of_{limit.name}"
+        measured = with_share(others, "gb_per_s", outcomes[limit.name], share)
+        if FUSED in outcomes:
+            measured = with_share(measured, "ms_per_batch", outcomes[FUSED], "times_fused")
+        return Result(
+            benchmark="rotation",
+            settings={
+                "clips": sizes.clips,
+                "frames": sizes.frames,
+                "size": sizes.size,
+                "rotations": list(QUARTER_TURNS),
+                "dtype": str(dtype).removeprefix("torch."),
+            },
+            cases=measured,
+            limits=[outcomes[limit.name]],
+            goals=[] if options.quick else _goals(measured, limit.name, gpu=gpu),
+            notes=_notes(gpu=gpu),
+        )
+
+    def keep(outcomes: Mapping[str, Outcome]) -> None:
+        if options.keep is not None:
+            options.keep(result(outcomes))
+
+    outcomes = interleave(
+        [limit, *cases],
+        budget_s=budget_s,
+        warm_up=options.warm_up,
+        what="rotation",
+        shown=options.shown,
+        keep=keep,
     )
+    return result(outcomes)
 
 
 def _cases(sizes: Sizes, dtype: torch.dtype, device: torch.device) -> list[Case]:
@@ -144,7 +162,7 @@ def _cases(sizes: Sizes, dtype: torch.dtype, device: torch.device) -> list[Case]
     others = partial(time, by="plain PyTorch")
     compiled = others("compiled", _Compiled(plain, device), colours)
     return [
-        time("fused", by_op, colours),
+        time(FUSED, by_op, colours),
         time("fused, int16", by_op, differences),
         time("fused, 4 channels", partial(by_op, channels=4), colours, channels=4),
         time("fused, 8 channels", partial(by_op, channels=8), colours, channels=8),
@@ -223,7 +241,9 @@ def _case(
 
 def _goals(measured: Sequence[Outcome], limit: str, *, gpu: bool) -> list[Goal]:
     by_name = {outcome.name: outcome for outcome in measured}
-    fused = by_name["fused"].median("ms_per_batch")
+    if not {FUSED, *EAGER} <= by_name.keys():
+        return []
+    fused = by_name[FUSED].median("ms_per_batch")
     eager = {name: by_name[name].median("ms_per_batch") for name in EAGER}
     best = min((ms for ms in eager.values() if ms is not None), default=None)
     over = Goal(f"fused over {BASELINE}", ratio(eager[BASELINE], fused), 8 if gpu else 3)
@@ -232,7 +252,7 @@ def _goals(measured: Sequence[Outcome], limit: str, *, gpu: bool) -> list[Goal]:
     return [
         over,
         Goal("fused over the best of eager torch", ratio(best, fused), 8),
-        Goal("share of the copy bandwidth", by_name["fused"].median(f"share_of_{limit}"), 0.85),
+        Goal("share of the copy bandwidth", by_name[FUSED].median(f"share_of_{limit}"), 0.85),
     ]
 
 

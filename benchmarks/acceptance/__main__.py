@@ -1,8 +1,9 @@
-"""Acceptance test of a GPU: python -m benchmarks.acceptance [--budget 480] [--out DIR]
+"""Acceptance test of a GPU: python -m benchmarks.acceptance [--stage 1|2] [--out DIR] [--report]
 
-It runs the tests marked gpu, measures the rotation op, the training step and the loader against their limits
-and goals, and projects the paper's pre-training from the measured rates. acceptance.json and the
-readable acceptance.txt contain the results, and what was left out and why.
+It measures the training step, the rotation op, the loader and the candidates against their limits and
+goals, runs the tests marked gpu, and projects the paper's pre-training from the measured rates. Stage 1 needs
+neither DALI nor PyAV. Every figure is in rows.jsonl as soon as it is measured. acceptance.json and the
+readable acceptance.txt are made from these rows; after a kill, by --report.
 Without a GPU every part reports "no GPU".
 """
 
@@ -14,9 +15,9 @@ def main() -> int:
     """Run it from any folder, installed or not."""
     # The checkout: not this folder, whose modules are not top-level ones, nor the working folder.
     sys.path[0] = str(Path(__file__).resolve().parents[2])
-    from benchmarks.acceptance import parts as acceptance
+    from benchmarks.acceptance import command
 
-    return acceptance.main()
+    return command.main()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """What ``python -m benchmarks.acceptance`` found, as a page: goals, figures, and what was left out."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.acceptance.parts import MACHINE
+from benchmarks.acceptance.rows import parts_of
 from benchmarks.harness.results_page import goal_grid, number, tables
-from benchmarks.training.train_cases import OURS, REAL
 from fastrot.report.grid import Grid, environment_grid
 
 ITERATIONS = 104_000
@@ -12,18 +14,64 @@ ITERATIONS = 104_000
 
 GOAL_MINUTES = 30.0
 
+SYNTHETIC, REAL = "fastrot", "real data"
+"""The names of the training steps in ``benchmarks.training.train_cases``, which imports torch."""
+
+BAD = ("failed", "stopped", "killed")
+
 Part = Mapping[str, Any]
 
 
-def project(train: Part) -> dict[str, Any]:
+def content_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return everything that the rows hold, as plain values."""
+    parts = parts_of(rows)
+    machine = parts.get(MACHINE, {}).get("environments", {}).get("", {})
+    for part in parts.values():
+        if {"tests", "test_lists"} & part.keys():
+            part["tested"] = _tested(part.pop("tests", {}), part.pop("test_lists", {}))
+    return {
+        "environment": machine.get("environment", {}),
+        "took_s": round(sum(part.get("took_s", 0.0) for part in parts.values()), 1),
+        "parts": parts,
+        "projection": project(parts),
+        "left_out": left_out(parts),
+    }
+
+
+def failed(content: Mapping[str, Any]) -> bool:
+    """Return whether a part failed or was stopped."""
+    return any(part["status"] in BAD for part in content["parts"].values())
+
+
+def _tested(found: Mapping[str, Part], lists: Mapping[str, Part]) -> dict[str, Any]:
+    """Return tests by their outcome: counts, texts of failures, what was left out, what did not run.
+
+    A file of tests that cannot be read has an outcome, but is in no list.
+    """
+    return {
+        "counts": dict(Counter(test["outcome"] for test in found.values())),
+        "failures": {
+            name: test["text"] for name, test in found.items() if test["outcome"] == "failed"
+        },
+        "left_out": dict(
+            Counter(test["text"] for test in found.values() if test["outcome"] == "left out")
+        ),
+        "not_run": [
+            name for planned in lists.values() for name in planned["names"] if name not in found
+        ],
+    }
+
+
+def project(parts: Mapping[str, Part]) -> dict[str, Any]:
     """Return the minutes of the paper's pre-training at the measured step times, by where the data come from.
 
     The goal's value is the slower of raw and mjpeg, None where one was not measured.
     """
     found = {}
-    for case in train.get("result", {}).get("cases", []):
-        if case["figures"] and (case["name"] == OURS or case["name"].startswith(REAL)):
-            found[case["name"]] = ITERATIONS * case["figures"]["ms_per_step"]["median"] / 60e3
+    for name in ("step", "real data"):
+        for case, outcome in parts.get(name, {}).get("cases", {}).items():
+            if outcome["figures"] and (case == SYNTHETIC or case.startswith(REAL)):
+                found[case] = ITERATIONS * outcome["figures"]["ms_per_step"]["median"] / 60e3
     real = [found.get(f"{REAL}: {codec}") for codec in ("raw", "mjpeg")]
     measured = [minutes for minutes in real if minutes is not None]
     value = max(measured) if len(measured) == len(real) else None
@@ -39,55 +87,67 @@ def project(train: Part) -> dict[str, Any]:
     }
 
 
-def left_out(content: Mapping[str, Any], absent: Mapping[str, str]) -> list[str]:
-    """Return a sentence for everything that was not measured, and why."""
-    lines = [f"{name} is not installed: {what}" for name, what in absent.items()]
-    for name, part in content["parts"].items():
-        if part["status"] not in ("done", "failed"):
-            lines.append(f"{name}: {part.get('error', part['status'])}")
-        lines += [
-            f"tests: {count} tests or files of tests that need {package}"
-            for package, count in part.get("left_out", {}).items()
-        ]
-        result = part.get("result", {})
-        for case in [*result.get("cases", []), *result.get("limits", [])]:
+def left_out(parts: Mapping[str, Part]) -> list[str]:
+    """Return a sentence for everything that was not measured or tested, and why."""
+    lines = []
+    for name, part in parts.items():
+        if part["status"] != "done" and part["status"] not in BAD:
+            lines.append(f"{name}: {part['status']}")
+        for case, outcome in part.get("cases", {}).items():
             for reason in ("not_here", "not_reached"):
-                if case[reason]:
-                    lines.append(f"{name}, {case['name']}: {case[reason]}")
+                if outcome[reason]:
+                    lines.append(f"{name}, {case}: {outcome[reason]}")
+        tested = part.get("tested", {"left_out": {}, "not_run": []})
+        lines += [f"{name}, {count} of them: {why}" for why, count in tested["left_out"].items()]
+        lines += [f"{name}, {test}: did not run" for test in tested["not_run"]]
     return lines
 
 
 def render(content: Mapping[str, Any]) -> str:
     """Return the page in Markdown."""
-    projection, results = content["projection"], content["parts"].values()
-    goals = [goal for part in results for goal in part.get("result", {}).get("goals", [])]
+    parts = content["parts"]
+    # Several parts measure the training step; the first one decides.
+    goals: dict[str, Part] = {}
+    for part in parts.values():
+        for name, goal in part.get("goals", {}).items():
+            goals.setdefault(name, {"name": name, **goal})
     page = [
-        f"# GPU acceptance of fastrot, {content['took_s']:.0f} of {content['budget_s']:.0f} s\n",
+        f"# GPU acceptance of fastrot, {content['took_s']:.0f} s\n",
         environment_grid(content["environment"]).to_markdown("##"),
     ]
-    if not isinstance(projection, str):
-        rows = [[name, number(value)] for name, value in projection["minutes"].items()]
+    minutes = content["projection"]["minutes"]
+    if goals or minutes:
+        page.append(
+            goal_grid("Goals", [*goals.values(), content["projection"]["goal"]]).to_markdown("##")
+        )
+    if minutes:
+        rows = [[name, number(value)] for name, value in minutes.items()]
         title = f"The paper's {ITERATIONS:,} iterations of 32 videos at these rates"
-        page += [
-            goal_grid("Goals", [*goals, projection["goal"]]).to_markdown("##"),
-            Grid(title, ["clips from", "minutes"], rows).to_markdown("##"),
-        ]
-    for name, part in content["parts"].items():
-        page += [f"## {name}: {part['status']}\n", _bullets(_findings(part))]
-        grids = tables({**part["result"], "goals": []}) if "result" in part else []
-        page += [grid.to_markdown("###") for grid in grids]
+        page.append(Grid(title, ["clips from", "minutes"], rows).to_markdown("##"))
+    for name, part in parts.items():
+        page += [f"## {name}: {_status(part)}\n", _bullets(_sentences(part))]
+        cases = [{"name": case, **values} for case, values in part.get("cases", {}).items()]
+        result = {"benchmark": name, "cases": cases, "limits": [], "goals": []}
+        page += [grid.to_markdown("###") for grid in tables(result)] if cases else []
     page += ["## Left out\n", _bullets(content["left_out"] or ["nothing"])]
     return "\n".join(text for text in page if text)
 
 
-def _findings(part: Part) -> list[str]:
+def _status(part: Part) -> str:
+    if not part.get("limit_s"):
+        return str(part["status"])
+    return f"{part['status']}, {part.get('took_s', 0):.0f} of {part['limit_s']:.0f} s"
+
+
+def _sentences(part: Part) -> list[str]:
     """Return the other results of a part: counts of tests, failures, an error, notes."""
-    tests = ", ".join(f"{count} {what}" for what, count in part.get("tests", {}).items())
+    tested = part.get("tested", {"counts": {}, "failures": {}})
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in tested["counts"].items())
     return [
-        *([tests] if tests else []),
-        *(f"FAILED {name}" for name in part.get("failures", [])),
-        *part.get("error", "").strip().splitlines()[-8:],
-        *part.get("result", {}).get("notes", []),
+        *([counts] if counts else []),
+        *(f"FAILED {name}" for name in tested["failures"]),
+        *[line for line in part.get("error", "").strip().splitlines() if line.strip()][-8:],
+        *(note["text"] for note in part.get("notes", {}).values()),
     ]
 
 

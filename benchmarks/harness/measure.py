@@ -8,7 +8,7 @@ limits and the goals.
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -249,6 +249,8 @@ class Options:
         shown: Whether there is a progress display.
         keep: Is called with the results so far after each measurement, in case the benchmark is
             stopped.
+        only: The names of the cases to measure; None measures all.
+        warm_up: Whether a first round is dropped, which delays the first figures.
     """
 
     runtime: Runtime
@@ -257,6 +259,12 @@ class Options:
     quick: bool = False
     shown: bool = True
     keep: "Callable[[Result], None] | None" = None
+    only: Collection[str] | None = None
+    warm_up: bool = True
+
+    def wants(self, name: str) -> bool:
+        """Return whether a case is to be measured."""
+        return self.only is None or name in self.only
 
     @property
     def device(self) -> torch.device:

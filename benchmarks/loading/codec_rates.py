@@ -29,12 +29,24 @@ def run(options: Options, *, budget_s: float) -> Result:
         cases = [bench.ours(codec, FRAMES, each) for codec in inputs.stores for each in MODALITIES]
         if options.device.type == "cuda":
             cases += [bench.ours("mjpeg", FRAMES, "rgb", hw_decoder_load=share) for share in SHARES]
+
+        def result(outcomes: Mapping[str, Outcome]) -> Result:
+            notes = hardware_notes(outcomes)
+            return Result("loader", bench.settings(), list(outcomes.values()), notes=notes)
+
+        def keep(outcomes: Mapping[str, Outcome]) -> None:
+            if options.keep is not None:
+                options.keep(result(outcomes))
+
         outcomes = interleave(
-            cases, budget_s=ends - time.monotonic(), what="loader", shown=options.shown
+            cases,
+            budget_s=ends - time.monotonic(),
+            warm_up=options.warm_up,
+            what="loader",
+            shown=options.shown,
+            keep=keep,
         )
-        return Result(
-            "loader", bench.settings(), list(outcomes.values()), notes=hardware_notes(outcomes)
-        )
+        return result(outcomes)
 
 
 def hardware_notes(outcomes: Mapping[str, Outcome]) -> list[str]:

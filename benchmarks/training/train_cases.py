@@ -218,7 +218,7 @@ def _case(
     def measure() -> dict[str, float]:
         if not held:
             before = _allocated(device)
-            step, source = make(), (batches or (lambda: _synthetic(sizes, device)))()
+            step, source = make(), (batches or (lambda: synthetic(sizes, device)))()
             step(source)
             step.marks.take()
             held.append((step, source, _allocated(device) - before))
@@ -261,7 +261,7 @@ def measure_steps(
     }
 
 
-def _synthetic(sizes: Sizes, device: torch.device) -> Iterator[Batch]:
+def synthetic(sizes: Sizes, device: torch.device) -> Iterator[Batch]:
     """Yield the same random batch forever."""
     shape = (sizes.batch, sizes.frames, sizes.crop, sizes.crop, 3)
     clips = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
