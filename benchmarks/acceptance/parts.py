@@ -24,6 +24,7 @@ from benchmarks.harness.inputs import installed
 from benchmarks.harness.measure import Options, Result
 from benchmarks.harness.processes import run_limited
 from benchmarks.loading import codec_rates
+from fastrot.commands.arguments import Parser
 from fastrot.distributed.runtime import Runtime
 from pipelines.files import write_file
 
@@ -53,17 +54,16 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         the exit code: 1 if a part or a test failed. Missed goals are only reported.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmarks.acceptance",
         description="Run the GPU's tests; compare rotation, training and loading with their goals.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--budget", type=float, default=480.0, help="seconds for everything")
+    parser.add_argument("--budget", type=float, default=480, help="seconds for all parts")
     parser.add_argument(
         "--out", type=Path, default=Path("acceptance"), help="folder for the results"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="smallest sizes: the figures are meaningless"
+        "--quick", action="store_true", help="use the smallest sizes; the results are meaningless"
     )
     parser.add_argument("--part", choices=MEASURES, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)

@@ -5,8 +5,8 @@ Run: OMP_WAIT_POLICY=PASSIVE python -m benchmarks.cheap_cues.study --out OUT [--
 
 For a static and a moving camera, before a plain scene and before a horizon, and for DIF, RGB, and DIF
 without the camera's motion: rotation accuracy on unseen scenes, a linear probe of each
-block beside a random network's, and the gain of fine-tuning over training from scratch. Each goes into
-OUT/cheap_cues.json as soon as it is there, and a finished one is not run again. Prints the whole as a
+block next to a random network's, and the gain of fine-tuning over training from scratch. Each result is
+written to OUT/cheap_cues.json at once, and a finished case is not run again. Prints all results as a
 Markdown table.
 """
 
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from benchmarks.cheap_cues.study_page import CASES, COMBINATIONS, Case, Input, draw, table
+from fastrot.commands.arguments import Parser
 from fastrot.demo.demo import DemoReport, run_demo
 from fastrot.demo.videos import builtin_data
 from fastrot.distributed.runtime import Runtime
@@ -29,13 +30,13 @@ from pipelines.errors import FastrotError, UsageError
 from pipelines.files import write_file
 
 SIZES = {
-    "unlabelled": (1400, "videos to pre-train on"),
-    "groups": (21, "of labelled videos, for each class"),
+    "unlabelled": (1400, "unlabelled videos to pre-train on"),
+    "groups": (21, "groups of labelled videos per class"),
     "clips_per_group": (3, "videos in a group"),
-    "frames": (32, "of each video"),
-    "size": (80, "of each frame"),
+    "frames": (32, "frames of each video"),
+    "size": (80, "side of the frames in pixels"),
 }
-"""Of the generated set: the default of each and what it counts."""
+"""Settings of the generated set: the default and the meaning of each."""
 
 
 @dataclass(frozen=True)
@@ -149,25 +150,23 @@ def summary(report: DemoReport) -> dict[str, Any]:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.cheap_cues.study",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = Parser(
+        prog="python -m benchmarks.cheap_cues.study", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--out", type=Path, required=True, help="output folder")
     parser.add_argument(
         "--combination",
         action="append",
         choices=COMBINATIONS,
-        help="demo set to measure (repeatable; default: all)",
+        help="demo set to measure (may be repeated) (default: all)",
     )
     parser.add_argument(
         "--input",
         action="append",
         choices=get_args(Input),
-        help="input of the network (repeatable; default: all)",
+        help="input of the network (may be repeated) (default: all)",
     )
-    parser.add_argument("--epochs", type=float, default=10, help="of pre-training")
+    parser.add_argument("--epochs", type=float, default=10, help="epochs of pre-training")
     parser.add_argument("--seeds", type=int, default=3, help="fine-tuning runs of each kind")
     for name, (default, about) in SIZES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, help=about)
@@ -177,9 +176,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
             action="append",
             default=[],
             metavar="KEY=VALUE",
-            help=f"change the {stage} config (repeatable)",
+            help=f"change the {stage} config (may be repeated)",
         )
-    parser.add_argument("--draw", type=Path, metavar="FILE", help="only draw a figure")
+    parser.add_argument("--draw", type=Path, metavar="FILE", help="only draw the results in --out")
     return parser.parse_args(argv)
 
 

@@ -59,7 +59,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
             help=f"the split that {test}",
         )
     probe.add_argument(
-        "--shots", type=positive, metavar="N", help="training videos of each class; None: all"
+        "--shots", type=positive, metavar="N", help="training videos of each class (default: all)"
     )
     retrieval.add_argument(
         "--block", default="layer4", help="block to take features from: conv1, layer1, ... layer4"
@@ -100,9 +100,8 @@ def _add_out(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--out",
         type=Path,
-        default=None,
         metavar="DIR",
-        help=f"folder for results.json and other files; None: {default}",
+        help=f"folder for results.json and other files (default: {default})",
     )
 
 

@@ -58,7 +58,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--seeds",
         type=positive,
-        help="number of seeds for Tables 2 and 5 (default: paper 1, demo 3)",
+        help="number of seeds for Tables 2 and 5 (default: 3 with demo, 1 with paper)",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="print the plan and its cost, and exit"
@@ -66,7 +66,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--rate",
         metavar="TFLOPS|FILE",
-        help="training speed of one GPU, for --dry-run: TFLOP/s, or a JSON file of `fastrot bench train`",
+        help="training speed of one GPU, for --dry-run: TFLOP/s, or a JSON file of `fastrot bench train` "
+        "(default: two CPU cores with demo, none with paper)",
     )
     parser.add_argument(
         "--shard",
@@ -77,15 +78,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--nproc",
         type=positive,
-        default=0,
         metavar="N",
-        help="train each run in N processes on this machine, with torchrun",
+        help="train each run in N processes on this machine, with torchrun (default: in this process)",
     )
     parser.add_argument(
         "--supervised",
         type=Path,
         metavar="FILE",
-        help="supervised network in Hara's format for figure5 and attention, instead of training one",
+        help="supervised network in Hara's format for figure5 and attention (default: a newly trained one)",
     )
     parser.set_defaults(run=run)
     options_anywhere(parser, "changes")
@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     keys = TARGETS if args.target == "all" else (args.target,)
     items = tuple(_without_rival(BUILDERS[key](setting.preset), args.supervised) for key in keys)
     plan = make_plan(items)
-    workshop = Workshop(args.out, nproc=args.nproc)
+    workshop = Workshop(args.out, nproc=args.nproc or 0)
     costs = count(plan, setting)
     if args.dry_run:
         for line in rows_of(items):
