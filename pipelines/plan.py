@@ -284,8 +284,8 @@ class Share:
         slots = self.world * self.accumulate
         if batch < 1 or batch % slots:
             raise UsageError(
-                f"train.batch is {batch}, which is not divisible by {self.world} ranks x "
-                f"{self.accumulate} micro-batches: choose a multiple of {slots}"
+                f"train.batch is {batch}: it must be a multiple of {slots} "
+                f"({self.world} processes x {self.accumulate} micro-batches, train.accumulate)"
             )
         return batch // slots
 

@@ -2,7 +2,7 @@
 
 It runs the tests marked gpu, measures the rotation op, the training step and the loader against their limits
 and goals, and projects the paper's pre-training from the measured rates. acceptance.json and the
-readable acceptance.txt contain the results, and what was left out and why.
+readable acceptance.txt contain the results, and what was skipped and why.
 Without a GPU every part reports "no GPU".
 """
 

@@ -1,4 +1,4 @@
-"""What ``python -m benchmarks.acceptance`` found, as a page: goals, figures, and what was left out."""
+"""What ``python -m benchmarks.acceptance`` found, as a page: goals, figures, and what was skipped."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -76,7 +76,7 @@ def render(content: Mapping[str, Any]) -> str:
         page += [f"## {name}: {part['status']}\n", _bullets(_findings(part))]
         grids = tables({**part["result"], "goals": []}) if "result" in part else []
         page += [grid.to_markdown("###") for grid in grids]
-    page += ["## Left out\n", _bullets(content["left_out"] or ["nothing"])]
+    page += ["## Skipped\n", _bullets(content["left_out"] or ["nothing"])]
     return "\n".join(text for text in page if text)
 
 

@@ -158,9 +158,9 @@ def run_measure(name: str, seconds: float, out: Path, *, quick: bool = False) ->
 def run_tests(seconds: float, out: Path) -> dict[str, Any]:
     """Run the tests marked gpu, which must not skip."""
     if not installed("pytest"):
-        return {"status": "left out", "error": "pytest is not installed"}
+        return {"status": "skipped", "error": "pytest is not installed"}
     if not (ROOT / "tests").is_dir():
-        return {"status": "left out", "error": "no tests beside the package"}
+        return {"status": "skipped", "error": "no tests next to the package"}
     file = out / "tests.xml"
     file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-vv", "-p", "no:cacheprovider"]
@@ -187,7 +187,7 @@ def run_tests(seconds: float, out: Path) -> dict[str, Any]:
 
 
 def read_junit(file: Path, found: Callable[[str], bool] = installed) -> dict[str, Any]:
-    """Return the tests' status, counts and failures, and the tests left out for each missing package.
+    """Return the tests' status, counts and failures, and the tests skipped for each missing package.
 
     Args:
         file: The file that pytest wrote. A test file that pytest could not read is one error.
@@ -230,7 +230,7 @@ def _missing_package(text: str, found: Callable[[str], bool]) -> str | None:
 
 
 def absent_packages() -> Mapping[str, str]:
-    """Return the missing packages that a part would use, and what is left out without them."""
+    """Return the missing packages that a part would use, and what is skipped without them."""
     wanted = {
         "DALI": ("nvidia.dali", "the loader and training on real data"),
         "apex": ("apex", "its FusedSGD"),

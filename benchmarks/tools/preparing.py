@@ -39,9 +39,7 @@ def with_ffmpeg(paths: list[Path]) -> None:
 
 def main() -> None:
     """Measure and print the figures."""
-    parser = Parser(
-        prog="python -m benchmarks.tools.preparing", description=(__doc__ or "").splitlines()[0]
-    )
+    parser = Parser(prog="python -m benchmarks.tools.preparing", description="Measure transcoding.")
     parser.add_argument("videos", type=Path, metavar="VIDEOS", help="folder of videos")
     parser.add_argument("--repeats", type=int, default=5, help="measurements of each program")
     args = parser.parse_args()

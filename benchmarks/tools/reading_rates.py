@@ -42,9 +42,7 @@ def read_clips(
 
 def main() -> None:
     """Measure and print the figures."""
-    parser = Parser(
-        prog="python -m benchmarks.tools.reading_rates", description=(__doc__ or "").splitlines()[0]
-    )
+    parser = Parser(prog="python -m benchmarks.tools.reading_rates", description="Measure reading.")
     parser.add_argument("store", type=Path, metavar="STORE", help="a store made by fastrot prepare")
     parser.add_argument(
         "--threads", type=int, nargs="+", default=[1, 2, 4], help="numbers of threads"

@@ -59,10 +59,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "(default: mjpeg 2, h264 18, vp9 20)",
     )
     parser.add_argument(
-        "--workers",
-        type=positive,
-        default=cores(),
-        help="number of decoding processes (default: one per usable core)",
+        "--workers", type=positive, default=cores(), help="processes (default: one per usable core)"
     )
     parser.add_argument(
         "--time-limit",

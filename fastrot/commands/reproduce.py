@@ -66,8 +66,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--rate",
         metavar="TFLOPS|FILE",
-        help="training speed of one GPU, for --dry-run: TFLOP/s, or a JSON file of `fastrot bench train` "
-        "(default: two CPU cores with demo, none with paper)",
+        help="one GPU's TFLOP/s, or a JSON file of `fastrot bench train` (default: 2 CPU cores with demo)",
     )
     parser.add_argument(
         "--shard",
@@ -85,7 +84,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--supervised",
         type=Path,
         metavar="FILE",
-        help="supervised network in Hara's format for figure5 and attention (default: a newly trained one)",
+        help="supervised network in Hara's format for figure5, attention (default: a newly trained one)",
     )
     parser.set_defaults(run=run)
     options_anywhere(parser, "changes")

@@ -92,7 +92,7 @@ class Reading:
     def batches(self, what: str) -> Iterator[tuple[Tensor, Batch]]:
         """Yield pairs of the rows of the sums, (B,) int64, and a batch of this process.
 
-        Progress is displayed under the name ``what``. Unreadable clips are left out.
+        Progress is displayed under the name ``what``. Unreadable clips are skipped.
         """
         clips, runtime = self._clips, self._runtime
         loader, count = eval_loader(

@@ -139,7 +139,7 @@ class Workshop:
         if code == 130:
             raise KeyboardInterrupt
         if code:
-            raise FastrotError(f"{config.name}: torchrun failed with exit code {code}")
+            raise FastrotError(f"{config.name}: torchrun failed ({code}): see its output above")
 
     def measure(self, measurement: Measurement) -> None:
         """Execute a measurement, unless it is done.

@@ -85,7 +85,7 @@ def _checkpoint(snapshot: Snapshot, workshop: Workshop) -> Path | None:
 def _first_kernels(path: Path) -> Tensor:
     tensors = read_weights(path).tensors
     if "conv1.weight" not in tensors:
-        raise FastrotError(f"{path} contains no conv1.weight: it is not the file of a 3D ResNet")
+        raise FastrotError(f"{path} contains no conv1.weight: give a 3D ResNet in Hara's format")
     return tensors["conv1.weight"]
 
 

@@ -90,7 +90,7 @@ def test_what_could_not_run_is_named():
     content = {
         "parts": {
             "loader": {"status": "done", "result": Result("loader", {}, cases).to_json()},
-            "tests": {"status": "left out", "error": "pytest is not installed"},
+            "tests": {"status": "skipped", "error": "pytest is not installed"},
         }
     }
     assert acceptance_page.left_out(content, {"apex": "its FusedSGD"}) == [
@@ -145,7 +145,7 @@ def test_a_file_that_cannot_be_read_leaves_the_other_tests(monkeypatch, tmp_path
 def test_an_installed_package_has_no_tests_beside_it(monkeypatch, tmp_path):
     monkeypatch.setattr(acceptance, "ROOT", tmp_path)
     found = acceptance.run_tests(60, tmp_path)
-    assert found == {"status": "left out", "error": "no tests beside the package"}
+    assert found == {"status": "skipped", "error": "no tests next to the package"}
 
 
 def test_what_a_part_had_when_it_was_stopped_is_shown(monkeypatch, tmp_path):

@@ -162,5 +162,5 @@ def test_what_does_not_fit_is_refused(tiny_config: TinyConfig, runtime: Runtime)
     store.classes = ["walk", "run"]
     with pytest.raises(UsageError, match=r"2 classes \(class0, class1\).*2 \(walk, run\)"):
         score_action(action, clips, runtime)
-    with pytest.raises(FastrotError, match=r"checkpoint nowhere\.pt not found"):
+    with pytest.raises(FastrotError, match=r"checkpoint nowhere\.pt does not exist"):
         load_trained("nowhere.pt", runtime)

@@ -63,7 +63,7 @@ def test_foreign_and_absent_files_are_named(tmp_path: Path) -> None:
     torch.save({"state_dict": {}}, tmp_path / "other.pt")
     with pytest.raises(FastrotError, match=r"other\.pt is not a fastrot checkpoint"):
         load_checkpoint(tmp_path / "other.pt")
-    with pytest.raises(FastrotError, match=r"checkpoint .*none\.pt not found"):
+    with pytest.raises(FastrotError, match=r"checkpoint .*none\.pt does not exist"):
         load_checkpoint(tmp_path / "none.pt")
 
 
