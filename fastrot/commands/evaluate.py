@@ -29,12 +29,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
     for name, about, run, clips in (
         ("rotation", "accuracy over all rotations of deterministic centre clips", _pretext, 1),
-        (
-            "pretext",
-            "accuracy on the network's pretext task, rotation or a custom one",
-            _pretext,
-            1,
-        ),
+        ("pretext", "accuracy on the network's pretext task, built-in or custom", _pretext, 1),
         ("action", "top-1 and top-5, per clip and per video", _action, 10),
     ):
         measure = _of_checkpoint(measures, name, about, run, clips)

@@ -9,9 +9,11 @@ from fastrot.models.network import pretext_network
 PAGE = Path(plan_cluster.__file__).parents[2] / "docs" / "scaling.md"
 
 
-@pytest.mark.parametrize("make", [plan_cluster.rates_table, plan_cluster.nodes_table])
+@pytest.mark.parametrize(
+    "make", [plan_cluster.rates_table, plan_cluster.hours_table, plan_cluster.nodes_table]
+)
 def test_the_page_shows_the_tables(make):
-    assert make(Node()).to_markdown() in PAGE.read_text()
+    assert getattr(plan_cluster, make)(Node()).to_markdown() in PAGE.read_text()
 
 
 def test_the_parameters_are_the_networks():
