@@ -14,7 +14,7 @@ from benchmarks.harness.processes import Ended
 SCRIPT = Path(acceptance.__file__).with_name("__main__.py")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="tests what happens without a GPU")
 def test_without_a_gpu_it_ends_well_and_says_so_for_each_part(tmp_path):
     # From another folder, as a file.
     command = [sys.executable, str(SCRIPT), "--out", str(tmp_path / "found")]

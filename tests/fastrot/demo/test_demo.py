@@ -137,7 +137,7 @@ def test_of_too_few_videos_a_sentence_stands_for_the_tables(own, tmp_path, capsy
     results = json.loads((tmp_path / "o u t" / "results.json").read_text())
     assert results["rotation"] is None
     assert results["shortage"].startswith("Too few videos")
-    # The commands that it prints are whole: they run as they stand.
+    # The printed commands are complete: they run unchanged.
     commands = [shlex.split(line) for line in printed.splitlines() if line.startswith("  fastrot ")]
     assert [words[1] for words in commands] == ["features", "report"]
     for words in commands:

@@ -1,4 +1,4 @@
-"""Plans: what is shared, what is told apart, what each shard gets."""
+"""Plans: which runs are shared, which are distinct, and what each shard gets."""
 
 import dataclasses
 
@@ -109,7 +109,7 @@ def test_the_dry_run_of_the_paper_has_every_row(paper_preset, table):
     found = [row.strip() for row in rows]
     for row in ROWS[table]:
         assert row in found
-    if table != "Table 7":  # which has later numbers of others besides
+    if table != "Table 7":  # which also has later numbers of others
         assert found == ROWS[table]
 
 

@@ -63,7 +63,7 @@ def rotate(request: pytest.FixtureRequest) -> Rotate:
 
     def by_op(clips: Tensor, rotations: RotationSet, **options: Any) -> Tensor:
         if request.param == "cuda":
-            # A copy of the whole storage, so that a view stays the view that it is.
+            # A copy of the whole storage, so that a view keeps its strides and offset.
             whole = torch.empty(0, dtype=clips.dtype).set_(clips.untyped_storage()).cuda()
             clips = whole.as_strided(clips.size(), clips.stride(), clips.storage_offset())
         out = op.rotate(clips, rotations, **options)
@@ -80,7 +80,7 @@ def noise(shape: tuple[int, ...], dtype: torch.dtype = torch.uint8) -> Tensor:
 
 
 def expected(clips: Tensor, rotations: RotationSet) -> Tensor:
-    """Say what comes out, in float32, by NumPy."""
+    """Return the expected result in float32, by NumPy."""
     mean = np.array([255 * m for m in MEAN], dtype=np.float32)
     scale = np.array([1 / (255 * s) for s in STD], dtype=np.float32)
     values = (clips.numpy().astype(np.float32) - mean) * scale

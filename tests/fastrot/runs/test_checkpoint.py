@@ -68,7 +68,7 @@ def test_foreign_and_absent_files_are_named(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_not_taken_for_damaged(tmp_path: Path) -> None:
-    """Else a run would resume from an older checkpoint, though the newest one may be whole."""
+    """Otherwise a run would resume from an older checkpoint, although the newest one may be intact."""
     newest, older = tmp_path / "last.pt", tmp_path / "step-00000001.pt"
     save_checkpoint(older, {"step": 1})
     newest.symlink_to(newest)

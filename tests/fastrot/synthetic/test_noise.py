@@ -1,4 +1,4 @@
-"""Noise that tells no rotation by itself, and reaches a raw store as it was made."""
+"""Noise reveals no rotation by itself, and is stored unchanged in a raw store."""
 
 from pathlib import Path
 
