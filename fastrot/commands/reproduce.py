@@ -20,7 +20,7 @@ PAPER_TARGETS = (
     "figure5",
     "attention",
 )
-BEYOND = ("probe", "retrieval", "supervised", "fit", "audit")
+BEYOND = ("budget", "probe", "retrieval", "supervised", "fit", "audit")
 TARGETS = (*PAPER_TARGETS, *BEYOND)
 
 
@@ -58,7 +58,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--seeds",
         type=positive,
-        help="number of seeds for Tables 2 and 5 (default: paper 1, demo 3)",
+        help="number of seeds for Tables 2 and 5 and budget (default: paper 1, demo 3)",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="print the plan and its cost, and exit"

@@ -72,6 +72,14 @@ class TrainRun:
         return {**recipe, "videos": videos.of_run(self.config), "start": start}
 
     @property
+    def length(self) -> str:
+        """The length of the run in words, such as "1,800 steps" or "100 epochs"."""
+        train = self.config.train
+        if train.iterations is not None:
+            return f"{train.iterations:,} steps"
+        return f"{train.epochs:g} epochs"
+
+    @property
     def level(self) -> int:
         """The number of runs that must finish one after another before this one."""
         return 0 if self.start is None else self.start.run.level + 1

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fastrot.reproduce.presets import Changes, Preset
+from fastrot.reproduce.presets import EPOCHS, Changes, Preset
 from fastrot.reproduce.stores import DemoSizes, DemoStores, NoiseStores
 from pipelines.errors import UsageError
 from pipelines.store.codecs import CODECS
@@ -107,6 +107,7 @@ def paper_setting(
         clips=10,
         fractions=FRACTIONS,
         shots=(1, 5, 10, 20, 0),
+        budgets=(10, 30, EPOCHS),
         probe_shots=0,
         checkpoints=(1, 3, 6, 9, 13),  # of 13: after 8, 24, 48, 72 and 104 thousand iterations
         noise_codecs=tuple(CODECS),
@@ -132,6 +133,7 @@ def demo_setting(
         clips=3,
         fractions={k: round(sizes.unlabelled * k / ALL_VIDEOS) for k in FRACTIONS},
         shots=(1, 5, 10, 20, 0),
+        budgets=(200, 600, 1_800),
         probe_shots=10,
         checkpoints=(1, 2, 3, 4, 5),
         noise_codecs=tuple(CODECS),

@@ -230,17 +230,126 @@ def test_the_demo_fits_its_budget(tmp_path):
     items = tuple(BUILDERS[key](setting.preset) for key in BUILDERS)
     costs = count(make_plan(items), setting)
     assert costs.complete
-    assert 60 * hours(costs, cpu_rate(), overhead=True) < 82  # of 90: making the videos takes some
+    assert 60 * hours(costs, cpu_rate(), overhead=True) < 215
     for item in items:
         alone = 60 * hours(count(make_plan([item]), setting), cpu_rate(), overhead=True)
-        assert alone < 17, item.key
+        assert alone < 65, item.key
     assert not any("or more" in line for line in item_lines(items, setting, cpu_rate()))
 
 
-def test_tables_2_and_5_of_the_demo_have_several_seeds(tmp_path):
-    preset = demo_setting(tmp_path, DemoSizes(), None, Changes(), gpu=False).preset
-    for key, several in (("table2", 3), ("table5", 3), ("table4", 1), ("figure4a", 1)):
-        assert {len(entry.ours) for entry in BUILDERS[key](preset).entries} == {several}
+@pytest.fixture(scope="module")
+def demo_preset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    return demo_setting(folder, DemoSizes(), None, Changes(), gpu=False).preset
+
+
+def starts_of(readings):
+    """Return the names of the pre-trainings, seed by seed."""
+    starts = [reading.source.of.run.start for reading in readings]
+    return [start.run.name if start else None for start in starts]
+
+
+def cells(preset, key):
+    return {(entry.row, entry.column): entry for entry in BUILDERS[key](preset).entries}
+
+
+def ids_of(readings):
+    return [measurement_id(reading.source) for reading in readings]
+
+
+def test_the_demos_main_rows_have_a_pretraining_for_each_seed(demo_preset):
+    one, three = (
+        ["kinetics-dif-8"],
+        ["kinetics-dif-8", "kinetics-dif-8-seed-1", "kinetics-dif-8-seed-2"],
+    )
+    table2, table5 = cells(demo_preset, "table2"), cells(demo_preset, "table5")
+    assert starts_of(table2["Ours (Kinetics)", "UCF101"].ours) == three
+    assert starts_of(table2["Ours (Kinetics)", "HMDB51"].ours) == 3 * one
+    assert starts_of(table2["Ours (MT)", "UCF101"].ours) == 3 * ["moments-dif-8"]
+    assert starts_of(table5["5", "3DRotNet"].ours) == three
+    assert starts_of(table5["10", "3DRotNet"].ours) == 3 * one
+    for entry in BUILDERS["budget"](demo_preset).entries:
+        assert starts_of(entry.ours) == (three if entry.column == "3DRotNet" else 3 * [None])
+    runs = [reading.source.of.run for reading in table2["Ours (Kinetics)", "UCF101"].ours]
+    assert (
+        [run.config.seed for run in runs]
+        == [run.start.run.config.seed for run in runs]
+        == [0, 1, 2]
+    )
+
+
+def test_every_table_compares_with_the_same_scratch(demo_preset):
+    baseline = {
+        column: ids_of(cells(demo_preset, "table2")["3DResNet (scratch)", column].ours)
+        for column in ("UCF101", "HMDB51")
+    }
+    assert len(set(baseline["UCF101"] + baseline["HMDB51"])) == 6
+    for key in ("table2", "table4", "supervised"):
+        compared = [entry for entry in BUILDERS[key](demo_preset).entries if entry.against]
+        assert compared
+        for entry in compared:
+            assert ids_of(entry.against) == baseline[entry.column], (key, entry.row)
+    full = cells(demo_preset, "table5")["Full", "3DRotNet"]
+    assert ids_of(full.against) == baseline["UCF101"]
+
+
+def test_one_transfer_is_one_number_in_all_tables(demo_preset):
+    of = {
+        column: ids_of(cells(demo_preset, "table2")["Ours (Kinetics)", column].ours)
+        for column in ("UCF101", "HMDB51")
+    }
+    for key, row in (
+        ("table4", "All"),
+        ("figure4a", ">C1 (none)"),
+        ("supervised", "3DRotNet (Kinetics)"),
+        ("table3", "0, 90, 180, 270"),
+    ):
+        found = [entry for entry in BUILDERS[key](demo_preset).entries if entry.row == row]
+        assert found
+        for entry in found:
+            assert ids_of(entry.ours) == of[entry.column], key
+
+
+def steps_of(preset, key):
+    """Return the lengths of a table's fine-tunings by row."""
+    steps = {}
+    for entry in BUILDERS[key](preset).entries:
+        for reading in entry.ours:
+            for measurement in reading.measurements:
+                if measurement.kind == "action":
+                    train = measurement.of.run.config.train
+                    steps.setdefault(entry.row, set()).add(train.iterations)
+    return steps
+
+
+def test_the_demo_trains_in_full_but_for_few_shots_and_short_tables(demo_preset):
+    full = demo_preset.finetune("ucf101", None).config.train.iterations
+    assert full >= 1000  # a scratch network of 200 steps is still on its way
+    for key in ("table2", "table3", "table4", "figure4a", "figure4b", "supervised"):
+        assert set().union(*steps_of(demo_preset, key).values()) == {full}, key
+    few = {row: {600} for row in ("1", "5", "10", "20")}
+    assert steps_of(demo_preset, "table5") == {**few, "Full": {full}}
+    for key in ("table6", "table7", "fit"):
+        assert set().union(*steps_of(demo_preset, key).values()) == {120}, key
+    rows = {"200 steps": {200}, "600 steps": {600}, "1,800 steps": {1800}}
+    assert steps_of(demo_preset, "budget") == rows
+
+
+def test_the_papers_budget_scales_the_drops_and_ends_in_table_2(paper_preset):
+    preset = paper_preset.preset
+    budget, table2 = cells(preset, "budget"), cells(preset, "table2")
+    found = {}
+    for (row, column), entry in budget.items():
+        if column == "Scratch":
+            config = entry.ours[0].source.of.run.config
+            found[row] = (config.train.epochs, config.optim.step_size, config.optim.lr)
+    assert found == {
+        "10 epochs": (10, 400, 0.008),
+        "30 epochs": (30, 1200, 0.008),
+        "100 epochs": (100, 4000, 0.008),
+    }
+    ours = table2["Ours (Kinetics)", "UCF101"].ours
+    assert ids_of(budget["100 epochs", "3DRotNet"].ours) == ids_of(ours)
 
 
 def test_changes_reach_the_runs_of_their_stage(tmp_path):
