@@ -166,6 +166,19 @@ def test_the_papers_pretraining_costs_what_arithmetic_says(paper_preset):
     assert flop == pytest.approx(575e15, rel=0.01)
 
 
+def test_smaller_patches_and_frozen_blocks_cost_less(paper_preset):
+    """Against numbers computed from the shapes of every convolution, independently of this code."""
+    preset = paper_preset.preset
+    eight = "+".join(str(45 * step) for step in range(8))
+    base = preset.pretrain("kinetics")
+    for run, videos, pflop in (
+        (preset.pretrain("kinetics", rotation=eight), None, 494),  # 1,149 at 112 pixels
+        (preset.pretrain("kinetics", rotation="360"), None, 247),  # 575 at 112 pixels
+        (preset.finetune("ucf101", base, freeze=5), 9_537, 16),  # 41 with nothing frozen
+    ):
+        assert round(train_flop(run, videos) / 1e15) == pflop, run.name
+
+
 CONFIG = {
     "task": "rotation",
     "data": {"store": "a"},
