@@ -52,6 +52,7 @@ class Preset:
             measurements that are not in the paper.
         seeds: Seeds of Tables 2 and 5 and ``budget``; runs of other tables use the first one.
         modality: Modality of all tables except 6 and 7 (in the paper: rgb).
+        classes: Number of classes of each labelled set.
         clips: Number of uniformly spaced clips per test video.
         fractions: Number of videos for Table 4's 100, 200 and 400 thousand Kinetics videos.
         shots: Shots of Table 5; 0 is all.
@@ -69,6 +70,7 @@ class Preset:
     stores: Mapping[str, str]
     seeds: Sequence[int]
     modality: Modality
+    classes: Mapping[Dataset, int]
     clips: int
     fractions: Mapping[int, int]
     shots: Sequence[int]
@@ -271,13 +273,41 @@ class Preset:
         """Return the top-1 accuracy of the fused scores of two fine-tuning runs."""
         return Reading(Fusion(self.action(first), self.action(second)), "video_top1")
 
+    def sized_store(self, dataset: Dataset, frames: int) -> str:
+        """Return the name of a set's store for a clip length of Table 6 (0: the default length)."""
+        return f"{dataset}{self._sized(frames)[0]}"
+
+    def chance(self, dataset: Dataset) -> float:
+        """Return the top-1 accuracy of random answers in %."""
+        return 100 / self.classes[dataset]
+
     def rotation_accuracy(
         self, network: TrainRun | Snapshot, store: str, split: str = "all"
     ) -> Reading:
-        """Return the rotation accuracy of a pre-trained network on a split of a store."""
+        """Return the rotation accuracy of a pre-trained network on a split of a store.
+
+        If the network predicts the angle, it is the share of predictions within 22.5 degrees.
+        """
+        return Reading(
+            self._rotation_measurement(network, store, split),
+            "accuracy",
+            error_key="accuracy_standard_error",
+        )
+
+    def angular_error(self, network: TrainRun, store: str, split: str) -> Reading:
+        """Return the mean angular error in degrees of a network that predicts the angle."""
+        return Reading(
+            self._rotation_measurement(network, store, split),
+            "mean_error_degrees",
+            scale=1.0,
+            error_key="mean_error_standard_error",
+        )
+
+    def _rotation_measurement(
+        self, network: TrainRun | Snapshot, store: str, split: str
+    ) -> Measurement:
         snapshot = Snapshot(network) if isinstance(network, TrainRun) else network
-        measurement = Measurement("rotation", snapshot, self.stores[store], split, 1)
-        return Reading(measurement, "accuracy")
+        return Measurement("rotation", snapshot, self.stores[store], split, 1)
 
     def features(
         self, kind: Literal["probe", "retrieval"], network: TrainRun, dataset: Dataset

@@ -50,8 +50,13 @@ def _beside_random(
         for at, result in enumerate(results):
             random = (Reading(measured, "random", at),)
             ours = (Reading(measured, "trained", at),)
-            entries.append(Entry(f"{result}, random network", COLUMNS[dataset], None, random))
-            entries.append(Entry(f"{result}, 3DRotNet", COLUMNS[dataset], None, ours, random))
+            column = COLUMNS[dataset]
+            # The chance of a hit depends on the number of neighbours and the size of the classes.
+            chance = preset.chance(dataset) if kind == "probe" else None
+            entries += [
+                Entry(f"{result}, random network", column, None, random, chance=chance),
+                Entry(f"{result}, 3DRotNet", column, None, ours, random, chance=chance),
+            ]
     return Table(
         kind,
         title,
@@ -67,7 +72,7 @@ def supervised(preset: Preset) -> Table:
         ("3DResNet (Kinetics, supervised)", "UCF101"): 84.4,
         ("3DResNet (Kinetics, supervised)", "HMDB51"): 56.4,
     }
-    rival = preset.supervised()
+    rival, rotations = preset.supervised(), preset.pretrain("kinetics")
     entries = []
     for dataset in DATASETS:
         column = COLUMNS[dataset]
@@ -85,6 +90,7 @@ def supervised(preset: Preset) -> Table:
                 ours,
                 () if ours is baseline else baseline,
                 source="Hara et al., in the paper's table 7",
+                chance=preset.chance(dataset),
             )
             for row, ours in rows.items()
         ]
@@ -95,7 +101,9 @@ def supervised(preset: Preset) -> Table:
         against=AGAINST_SCRATCH,
         notes=(
             "Our supervised network is trained on the labels of the pre-training videos, with as many "
-            "iterations and clips as rotation prediction. First split of each set.",
+            "iterations and clips as rotation prediction. Labels: videos of the split "
+            f"`{rival.config.data.split}`; rotations: `{rotations.config.data.split}`.",
+            "First split of each labelled set.",
             *of_table_2(preset, "scratch and 3DRotNet"),
         ),
     )
@@ -111,8 +119,15 @@ def fit(preset: Preset) -> Table:
         accuracy = preset.rotation_accuracy(pretrained, f"ucf101-{chosen}", "test1")
         row = f"--fit {chosen}"
         entries += [
-            Entry(row, "Rotation accuracy", None, (accuracy,), 25.0),
-            Entry(row, "UCF101 top-1", None, (preset.top1(run),), (preset.top1(scratch),)),
+            Entry(row, "Rotation accuracy", None, (accuracy,), 25.0, chance=25.0),
+            Entry(
+                row,
+                "UCF101 top-1",
+                None,
+                (preset.top1(run),),
+                (preset.top1(scratch),),
+                chance=preset.chance("ucf101"),
+            ),
         ]
     return Table(
         "fit",

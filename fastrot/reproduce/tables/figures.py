@@ -23,7 +23,8 @@ def figure4a(preset: Preset) -> Table:
             free = from_kinetics(preset, dataset)
             frozen = (preset.top1(preset.finetune(dataset, pretrained, freeze=freeze)),)
             ours, against = (frozen, free) if freeze else (free, ())
-            entries.append(Entry(row, COLUMNS[dataset], None, ours, against))
+            chance = preset.chance(dataset)
+            entries.append(Entry(row, COLUMNS[dataset], None, ours, against, chance=chance))
     return Table(
         "figure4a",
         "Figure 4a: transfer with the first convolution blocks frozen",
@@ -32,6 +33,7 @@ def figure4a(preset: Preset) -> Table:
         notes=(
             "The paper prints no numbers. Its text: best with C1 frozen on UCF101 and with C1 and C2 "
             "frozen on HMDB51, worst with all five blocks frozen on both.",
+            "Frozen blocks keep the BatchNorm statistics of the rotated pre-training videos.",
             *of_table_2(preset, FROZEN[0]),
         ),
     )
@@ -49,8 +51,15 @@ def figure4b(preset: Preset) -> Table:
                 "Rotation accuracy",
                 None,
                 (preset.rotation_accuracy(network, "ucf101", "test1"),),
+                chance=25.0,
             ),
-            Entry(row, "UCF101 top-1", None, (preset.top1(preset.finetune("ucf101", network)),)),
+            Entry(
+                row,
+                "UCF101 top-1",
+                None,
+                (preset.top1(preset.finetune("ucf101", network)),),
+                chance=preset.chance("ucf101"),
+            ),
         ]
     return Table(
         "figure4b",

@@ -2,7 +2,8 @@
 
 from fastrot.reproduce import paper
 from fastrot.reproduce.presets import COLUMNS, DATASETS, Dataset, Preset
-from fastrot.reproduce.run_plan import Entry, Reading, Table
+from fastrot.reproduce.run_plan import Entry, Reading, Table, TrainRun
+from fastrot.reproduce.tables import pretext_columns
 
 AGAINST_SCRATCH = "training from scratch"
 
@@ -10,7 +11,7 @@ AGAINST_SCRATCH = "training from scratch"
 def table2(preset: Preset) -> Table:
     """Training from scratch and transfer from Kinetics and Moments in Time, on both sets."""
     rows = {
-        "3DResNet (scratch)": ("scratch", scratch),
+        paper.SCRATCH: ("scratch", scratch),
         "Ours (Kinetics)": ("Kinetics", from_kinetics),
         "Ours (MT)": ("MT", _from_moments),
     }
@@ -26,6 +27,8 @@ def table2(preset: Preset) -> Table:
                     ours(preset, dataset),
                     () if key == "scratch" else scratch(preset, dataset),
                     paper.TRANSFER_GAIN.get((key, column)),
+                    source=paper.HARA if key == "scratch" else "the paper",
+                    chance=preset.chance(dataset),
                 )
             )
     return Table(
@@ -35,6 +38,7 @@ def table2(preset: Preset) -> Table:
         against=AGAINST_SCRATCH,
         notes=(
             paper.SLIPS["table2"],
+            paper.SLIPS["scratch"],
             "First split of each set; all weights are trained.",
             *own_pretraining(preset, "Ours (Kinetics) on UCF101"),
         ),
@@ -43,12 +47,17 @@ def table2(preset: Preset) -> Table:
 
 def table4(preset: Preset) -> Table:
     """The amount of unlabelled videos; a smaller set is part of a larger one."""
+    networks: dict[int | None, tuple[TrainRun, ...]] = {
+        amount: (preset.pretrain("kinetics", videos=videos),)
+        for amount, videos in preset.fractions.items()
+    }
+    networks[None] = networks_of_seeds(preset)
     ours: dict[tuple[int | None, Dataset], tuple[Reading, ...]] = {}
     for dataset in DATASETS:
         ours[0, dataset] = scratch(preset, dataset)
-        for amount, videos in preset.fractions.items():
-            pretrained = preset.pretrain("kinetics", videos=videos)
-            ours[amount, dataset] = (preset.top1(preset.finetune(dataset, pretrained)),)
+        for amount in preset.fractions:
+            run = preset.finetune(dataset, *networks[amount])
+            ours[amount, dataset] = (preset.top1(run),)
         ours[None, dataset] = from_kinetics(preset, dataset)
     entries = []
     rows: tuple[int | None, ...] = (0, *preset.fractions, None)
@@ -66,16 +75,21 @@ def table4(preset: Preset) -> Table:
                     ours[thousands, dataset],
                     ours[0, dataset] if thousands != 0 else (),
                     paper.AMOUNT_GAIN.get((thousands, column)),
+                    chance=preset.chance(dataset),
                 )
             )
+        if thousands != 0:
+            entries.append(pretext_columns.accuracy(preset, row, networks[thousands]))
     return Table(
         "table4",
         "Table 4: amount of Kinetics videos in pre-training",
         entries,
         against=AGAINST_SCRATCH,
         notes=(
+            paper.SLIPS["scratch"],
             "All runs have the same number of iterations. Subsets are drawn with the seed and are nested: a "
             f"smaller one is part of a larger one. All is about {paper.KINETICS_VIDEOS:,} in the paper.",
+            pretext_columns.NOTE,
             *of_table_2(preset, "0 and All"),
         ),
     )
@@ -89,8 +103,11 @@ def table5(preset: Preset) -> Table:
         scratch_paper, ours_paper, gain = paper.SHOTS[shots]
         baseline = scratch(preset, "ucf101", shots=shots)
         ours = from_kinetics(preset, "ucf101", shots=shots)
-        entries.append(Entry(row, "Scratch", scratch_paper, baseline))
-        entries.append(Entry(row, "3DRotNet", ours_paper, ours, baseline, gain))
+        chance = preset.chance("ucf101")
+        entries += [
+            Entry(row, "Scratch", scratch_paper, baseline, chance=chance),
+            Entry(row, "3DRotNet", ours_paper, ours, baseline, gain, chance=chance),
+        ]
     return Table(
         "table5",
         "Table 5: few-shot learning on UCF101",
@@ -98,6 +115,7 @@ def table5(preset: Preset) -> Table:
         against=AGAINST_SCRATCH,
         notes=(
             paper.SLIPS["table5"],
+            paper.SLIPS["scratch"],
             "Shots are labelled videos per class. Subsets are drawn with the seed and are nested.",
             *own_pretraining(preset, "3DRotNet in the rows 5 and Full"),
         ),
@@ -112,8 +130,8 @@ def budget(preset: Preset) -> Table:
         ours = from_kinetics(preset, "ucf101", budget=length)
         row = preset.finetune("ucf101", None, budget=length).length
         entries += [
-            Entry(row, "Scratch", None, baseline),
-            Entry(row, "3DRotNet", None, ours, baseline),
+            Entry(row, "Scratch", None, baseline, chance=preset.chance("ucf101")),
+            Entry(row, "3DRotNet", None, ours, baseline, chance=preset.chance("ucf101")),
         ]
     return Table(
         "budget",
@@ -174,6 +192,11 @@ def from_kinetics(
         )
         for seed in preset.seeds
     )
+
+
+def networks_of_seeds(preset: Preset) -> tuple[TrainRun, ...]:
+    """Return the pre-training of every seed."""
+    return tuple(preset.pretrain("kinetics", seed=seed) for seed in preset.seeds)
 
 
 def _from_moments(preset: Preset, dataset: Dataset) -> tuple[Reading, ...]:
