@@ -79,7 +79,7 @@ def train_flop(run: TrainRun, videos: int | None) -> float | None:
     else:
         assert config.train.epochs is not None
         samples = config.train.epochs * videos
-    views, size = _input(config)
+    views, size = network_input(config)
     model = config.model
     flop = train_flops(
         model.depth,
@@ -97,7 +97,7 @@ def measure_flop(measurement: Measurement, videos: int | None) -> float | None:
     if videos is None:
         return None
     config = measurement.of.run.config
-    views, size = _input(config)
+    views, size = network_input(config)
     clips = videos * measurement.clips
     if measurement.kind == "rotation":
         clips *= views
@@ -109,7 +109,7 @@ def measure_flop(measurement: Measurement, videos: int | None) -> float | None:
     return clips * flop
 
 
-def _input(config: Config) -> tuple[int, int]:
+def network_input(config: Config) -> tuple[int, int]:
     """Return how many rotated views of a clip the network sees, and their side in pixels."""
     if config.task != "rotation":
         return 1, config.data.crop
