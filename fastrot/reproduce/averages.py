@@ -98,7 +98,7 @@ def _read(reading: Reading, workshop: Workshop) -> _Value | None:
     if results is None:
         return None
     value = results[reading.key]
-    percent = 100 * float(value if reading.at is None else value[reading.at])
+    percent = reading.scale * float(value if reading.at is None else value[reading.at])
     clip = 100 * float(results[reading.clip_key]) if reading.clip_key else None
     return _Value(percent, clip, int(results["protocol"]["videos"]))
 

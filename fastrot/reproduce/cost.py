@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastrot.config import Config
-from fastrot.config.schema import RotationConfig
 from fastrot.models.flops import forward_flops, train_flops
 from fastrot.reproduce.run_plan import Measurement, TrainRun
+from fastrot.tasks import make_task
 from pipelines.errors import FastrotError, UsageError
 
 CPU_CLIPS_PER_S = 190.0
@@ -69,11 +69,6 @@ def _rate_of_file(path: Path) -> Rate:
     return Rate(max(rates), str(path))
 
 
-def views(rotation: RotationConfig) -> int:
-    """Return the number of rotated views of each clip that the network processes."""
-    return rotation.views if rotation.kind == "regress" else len(rotation.degrees)
-
-
 def train_flop(run: TrainRun, videos: int | None) -> float | None:
     """Return the operations of a run, or None if its length is in epochs and ``videos`` is None."""
     config = run.config
@@ -84,8 +79,17 @@ def train_flop(run: TrainRun, videos: int | None) -> float | None:
     else:
         assert config.train.epochs is not None
         samples = config.train.epochs * videos
-    clips = samples * (views(config.rotation) if config.task == "rotation" else 1)
-    return clips * _clip_flop(config, train=True)
+    views, size = network_input(config)
+    model = config.model
+    flop = train_flops(
+        model.depth,
+        model.width,
+        config.data.frames,
+        size,
+        model.shortcut,
+        frozen=model.freeze,
+    )
+    return samples * views * flop
 
 
 def measure_flop(measurement: Measurement, videos: int | None) -> float | None:
@@ -93,15 +97,21 @@ def measure_flop(measurement: Measurement, videos: int | None) -> float | None:
     if videos is None:
         return None
     config = measurement.of.run.config
+    views, size = network_input(config)
     clips = videos * measurement.clips
     if measurement.kind == "rotation":
-        clips *= views(config.rotation)
+        clips *= views
     elif measurement.kind in ("probe", "retrieval"):
         clips *= 2  # also the random network
-    return clips * _clip_flop(config, train=False)
+        size = config.data.crop  # of upright clips
+    model = config.model
+    flop = forward_flops(model.depth, model.width, config.data.frames, size, model.shortcut)
+    return clips * flop
 
 
-def _clip_flop(config: Config, *, train: bool) -> int:
-    count = train_flops if train else forward_flops
-    model, data = config.model, config.data
-    return count(model.depth, model.width, data.frames, data.crop, model.shortcut)
+def network_input(config: Config) -> tuple[int, int]:
+    """Return how many rotated views of a clip the network sees, and their side in pixels."""
+    if config.task != "rotation":
+        return 1, config.data.crop
+    task = make_task(config, ())
+    return task.views, task.input_size(config.data.crop)

@@ -10,6 +10,7 @@ from typing import Any
 from fastrot.report.grid import Grid
 from fastrot.reproduce.averages import NOT_RUN, Cell
 from fastrot.reproduce.execute import FINISHED, Workshop
+from fastrot.reproduce.remarks import untrained
 from fastrot.reproduce.run_plan import Table, TrainRun, run_id
 from fastrot.reproduce.statistics import Estimate
 from pipelines.files import write_csv, write_file
@@ -59,6 +60,7 @@ class Page:
                 *([f"In brackets: difference from {table.against}."] if table.against else []),
                 *table.notes,
                 *(f"{row}: {NOT_RUN}, {why}." for row, why in table.impossible.items()),
+                *untrained(self.cells),
                 *_sources(self.cells),
                 *(f"Protocol: {each}." for each in self.protocols),
             ],

@@ -72,6 +72,14 @@ class TrainRun:
         return {**recipe, "videos": videos.of_run(self.config), "start": start}
 
     @property
+    def length(self) -> str:
+        """The length of the run in words, such as "1,800 steps" or "100 epochs"."""
+        train = self.config.train
+        if train.iterations is not None:
+            return f"{train.iterations:,} steps"
+        return f"{train.epochs:g} epochs"
+
+    @property
     def level(self) -> int:
         """The number of runs that must finish one after another before this one."""
         return 0 if self.start is None else self.start.run.level + 1
@@ -141,12 +149,24 @@ class Fusion:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """One number of a measurement (0..1; % in a table): the value ``key``, or its element ``at``."""
+    """One number of a measurement: the value ``key``, or its element ``at``.
+
+    Attributes:
+        source: The measurement.
+        key: Name of the value in its results.
+        at: Index of the element, if the value is a list.
+        clip_key: Name of the same number per clip, or None if there is none.
+        scale: What the value is multiplied by in a table: 100 makes a share a percentage, 1 keeps degrees.
+        error_key: Name of the value's standard error in the results, in the unit of the value; None if the
+            error follows from the number of videos.
+    """
 
     source: Measurement | Fusion
     key: str
     at: int | None = None
     clip_key: str | None = None
+    scale: float = 100.0
+    error_key: str | None = None
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -168,6 +188,8 @@ class Entry:
         against: What ours is compared with: readings, or a number such as chance.
         paper_gain: The difference as printed in the paper.
         source: The source of ``paper``.
+        chance: The number of random answers, in the unit of the entry; None if it is not defined.
+        lower: Whether a smaller number is better, as for an error.
     """
 
     row: str
@@ -177,6 +199,8 @@ class Entry:
     against: tuple[Reading, ...] | float = ()
     paper_gain: float | None = None
     source: str = "the paper"
+    chance: float | None = None
+    lower: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fastrot.reproduce.presets import Changes, Preset
+from fastrot.reproduce.presets import DATASETS, EPOCHS, Changes, Dataset, Preset
 from fastrot.reproduce.stores import DemoSizes, DemoStores, NoiseStores
+from fastrot.synthetic.actions import ACTIONS
 from pipelines.errors import UsageError
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import FITS, Store
@@ -28,7 +29,7 @@ OFFICIAL_VIDEOS = {
     **{("hmdb51", f"train{split}"): 3_570 for split in (1, 2, 3)},
     **{("hmdb51", f"test{split}"): 1_530 for split in (1, 2, 3)},
 }
-OFFICIAL_CLASSES = {"ucf101": 101, "hmdb51": 51}
+OFFICIAL_CLASSES: dict[Dataset, int] = {"ucf101": 101, "hmdb51": 51}
 
 
 class Setting:
@@ -76,8 +77,9 @@ class Setting:
                 return count
         name = next((n for n, path in self.preset.stores.items() if path == store), "")
         base = name.split("-")[0]
-        if shots and base in OFFICIAL_CLASSES:
-            return shots * OFFICIAL_CLASSES[base]
+        classes = {str(dataset): count for dataset, count in OFFICIAL_CLASSES.items()}
+        if shots and base in classes:
+            return shots * classes[base]
         return OFFICIAL_VIDEOS.get((base, split))
 
 
@@ -104,9 +106,11 @@ def paper_setting(
         stores={**paths, **stores, **noise.paths},
         seeds=range(seeds or 1),
         modality="rgb",
+        classes=OFFICIAL_CLASSES,
         clips=10,
         fractions=FRACTIONS,
         shots=(1, 5, 10, 20, 0),
+        budgets=(10, 30, EPOCHS),
         probe_shots=0,
         checkpoints=(1, 3, 6, 9, 13),  # of 13: after 8, 24, 48, 72 and 104 thousand iterations
         noise_codecs=tuple(CODECS),
@@ -129,9 +133,11 @@ def demo_setting(
         stores={**demo.paths, **noise.paths},
         seeds=range(seeds or 3),
         modality="dif",
+        classes=dict.fromkeys(DATASETS, len(ACTIONS)),
         clips=3,
         fractions={k: round(sizes.unlabelled * k / ALL_VIDEOS) for k in FRACTIONS},
         shots=(1, 5, 10, 20, 0),
+        budgets=(200, 600, 1_800),
         probe_shots=10,
         checkpoints=(1, 2, 3, 4, 5),
         noise_codecs=tuple(CODECS),

@@ -18,6 +18,7 @@ BUILDERS: dict[str, Callable[[Preset], Item]] = {
     "figure4b": figures.figure4b,
     "figure5": figures.figure5,
     "attention": figures.attention,
+    "budget": transfers.budget,
     "probe": beyond.probe,
     "retrieval": beyond.retrieval,
     "supervised": beyond.supervised,

@@ -6,7 +6,10 @@ import pytest
 
 from fastrot.config import from_mapping
 from fastrot.reproduce.execute import Workshop
+from fastrot.reproduce.presets import Changes
 from fastrot.reproduce.run_plan import Measurement, Reading, Snapshot, TrainRun
+from fastrot.reproduce.settings import demo_setting, paper_setting
+from fastrot.reproduce.stores import DemoSizes
 
 
 class Bench:
@@ -54,3 +57,16 @@ class Bench:
 @pytest.fixture
 def bench(make_store, tmp_path):
     return Bench(tmp_path / "out", make_store())
+
+
+@pytest.fixture(scope="module")
+def paper_preset(tmp_path_factory):
+    """Return the paper's preset; none of its stores exists."""
+    return paper_setting(tmp_path_factory.mktemp("paper"), {}, None, Changes())
+
+
+@pytest.fixture(scope="module")
+def demo_preset(tmp_path_factory):
+    """Return the demo's preset; its videos are not generated."""
+    folder = tmp_path_factory.mktemp("demo")
+    return demo_setting(folder, DemoSizes(), None, Changes(), gpu=False).preset
