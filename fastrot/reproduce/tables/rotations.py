@@ -81,7 +81,7 @@ def table3(preset: Preset) -> Table:
         "table3",
         "Table 3: sets of rotations in the pretext task",
         entries,
-        against="the four rotations",
+        against="the four rotations; for the angular error, from random answers (90)",
         notes=(
             "Rotations in degrees. The last two rows are from the paper's text (section 4.6). All runs have "
             "the same number of iterations, so smaller sets of rotations see fewer clips.",
