@@ -22,6 +22,7 @@ PAPER_TARGETS = (
 )
 BEYOND = ("budget", "probe", "retrieval", "supervised", "fit", "audit")
 TARGETS = (*PAPER_TARGETS, *BEYOND)
+MOST_JOBS = 8  # by default; each takes up to 1 GB of memory
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -83,6 +84,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="execute the I-th (from 1) of N shares of the runs, such as one task of a Slurm array",
     )
     parser.add_argument(
+        "--jobs",
+        type=positive,
+        metavar="N",
+        help="train N runs at a time, each on its share of this machine's cores (default: one per core, at "
+        f"most {MOST_JOBS}, with demo on a CPU, else 1)",
+    )
+    parser.add_argument(
         "--nproc",
         type=positive,
         metavar="N",
@@ -121,11 +129,12 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--rows is for one table: give its name instead of all")
     args.out = args.out or Path(f"reproduce-{args.preset}")
     setting = _setting(args)
+    jobs = _jobs(args, gpu=setting.preset.gpu)
     rate = None
     if args.rate is not None:
         rate = read_rate(args.rate)
     elif args.preset == "demo":
-        rate = cpu_rate()
+        rate = cpu_rate(jobs)
     keys = TARGETS if args.target == "all" else (args.target,)
     items = tuple(_without_rival(BUILDERS[key](setting.preset), args.supervised) for key in keys)
     chosen = tuple(choose_rows(item, args.rows) for item in items) if args.rows else items
@@ -159,7 +168,21 @@ def run(args: argparse.Namespace) -> int:
     if args.shard is not None:
         index, parts = args.shard
         share = deal(plan, costs.weights(), parts)[index - 1]
-    return _carry_out(args, setting, workshop, plan, items, share)
+    return _carry_out(args, setting, workshop, plan, items, share, jobs)
+
+
+def _jobs(args: argparse.Namespace, *, gpu: bool) -> int:
+    """Return the number of runs to train at the same time."""
+    from pipelines.cores import cores
+
+    if args.nproc:
+        if args.jobs:
+            raise UsageError(
+                "--jobs and --nproc are both given: choose several runs at a time, or several processes a run"
+            )
+        return 1
+    number: int = args.jobs or (1 if gpu else min(cores(), MOST_JOBS))
+    return number
 
 
 def _without_rival(item: "Item", supervised: Path | None) -> "Item":
@@ -180,14 +203,19 @@ def _carry_out(
     plan: "Plan",
     items: "tuple[Item, ...]",
     share: set[str] | None,
+    jobs: int,
 ) -> int:
     from fastrot.reproduce.execute import carry_out
+    from fastrot.reproduce.jobs import carry_out_in_jobs
     from fastrot.reproduce.publish import publish
     from fastrot.terminal.console import say
 
     try:
         setting.make(_stores(plan))
-        left = carry_out(plan, workshop, share)
+        if jobs > 1:
+            left = carry_out_in_jobs(plan, workshop, jobs, share)
+        else:
+            left = carry_out(plan, workshop, share)
         if share is None:
             publish(items, workshop, setting.preset, args.supervised)
     except KeyboardInterrupt:

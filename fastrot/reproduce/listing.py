@@ -59,7 +59,7 @@ def count(plan: Plan, setting: Setting) -> Costs:
 def hours(costs: Costs, rate: Rate, *, overhead: bool) -> float:
     """Return the hours of a plan; ``overhead`` adds the start-up time, which matters for short runs."""
     starts = len(costs.runs) + len(costs.measurements)
-    return rate.hours(costs.total) + (starts * OVERHEAD_S / 3600 if overhead else 0)
+    return rate.hours(costs.total) + (starts * OVERHEAD_S / rate.jobs / 3600 if overhead else 0)
 
 
 def overview(plan: Plan, setting: Setting, rate: Rate | None, workshop: Workshop) -> Grid:

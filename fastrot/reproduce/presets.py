@@ -18,8 +18,8 @@ COLUMNS = {"ucf101": "UCF101", "hmdb51": "HMDB51"}
 ROTATIONS = "0+90+180+270"
 STAGES = ("pretrain", "finetune")
 
-FEW_SHOT_STEPS = 600
-"""Steps of the demo's fine-tuning on 1 to 20 videos per class; the same for every row of Table 5."""
+FEW_SHOT_STEPS = {1: 200, 5: 300, 10: 600, 20: 1200}
+"""Steps of the demo's fine-tuning by videos per class: as many epochs as on all videos, but at least 200."""
 
 SHORT_STEPS = 120
 """Steps of the demo's fine-tuning in Tables 6 and 7 and ``fit``: not enough to train to the end."""
@@ -256,7 +256,7 @@ class Preset:
             # Drops of the learning rate at the same parts of the run.
             scaled = [f"train.epochs={budget}", f"optim.step_size={DROP * budget // EPOCHS}"]
             return scaled if budget else []
-        steps = budget or (FEW_SHOT_STEPS if shots else SHORT_STEPS if short else 0)
+        steps = budget or (FEW_SHOT_STEPS[shots] if shots else SHORT_STEPS if short else 0)
         return [f"train.iterations={steps}"] if steps else []
 
     def action(self, run: TrainRun) -> Measurement:
