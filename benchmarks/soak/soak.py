@@ -191,9 +191,7 @@ def soak(seconds: float, *, seed: int, folder: Path, rounds: float = float("inf"
 
 def main() -> int:
     """Run the soak test, print the counts, and exit with 1 if clips were lost or results differ."""
-    parser = Parser(
-        prog="python -m benchmarks.soak", description="Check that training runs survive faults."
-    )
+    parser = Parser(prog="python -m benchmarks.soak", description="Stop and damage training runs.")
     parser.add_argument("--seconds", type=float, default=600, help="duration of the test")
     parser.add_argument("--seed", type=int, help="seed of the faults (default: the time)")
     parser.add_argument(
