@@ -141,12 +141,23 @@ class Fusion:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """One number of a measurement (0..1; % in a table): the value ``key``, or its element ``at``."""
+    """One number of a measurement: the value ``key``, or its element ``at``.
+
+    Attributes:
+        source: The measurement, or a fusion of two.
+        key: The key in its results.
+        at: The element of a list.
+        clip_key: The key of the same number per clip.
+        error_key: The key of its standard error; None is ``key`` with "_standard_error", if there is one.
+        scale: What the number and its error are multiplied by; 100 makes a share (0..1) a percentage.
+    """
 
     source: Measurement | Fusion
     key: str
     at: int | None = None
     clip_key: str | None = None
+    error_key: str | None = None
+    scale: float = 100.0
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -168,6 +179,7 @@ class Entry:
         against: What ours is compared with: readings, or a number such as chance.
         paper_gain: The difference as printed in the paper.
         source: The source of ``paper``.
+        chance: The chance level in %, or None if unknown.
     """
 
     row: str
@@ -177,6 +189,7 @@ class Entry:
     against: tuple[Reading, ...] | float = ()
     paper_gain: float | None = None
     source: str = "the paper"
+    chance: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
