@@ -7,10 +7,11 @@ from typing import Any
 
 from fastrot.evaluation.intervals import Estimate
 from fastrot.reproduce.execute import Workshop
-from fastrot.reproduce.gains import Gain, Spreads, average, gain, has_spread
+from fastrot.reproduce.gains import Gain, Spreads, average, gain, spread_over_seeds
 from fastrot.reproduce.measured import Value, read_values, runs_of
 from fastrot.reproduce.run_facts import CONVERGED, Settings, settings_of
 from fastrot.reproduce.run_plan import Entry, Table
+from fastrot.reproduce.statistics import Spread
 
 NOT_RUN = "not run"
 NO_SPREADS: Spreads = MappingProxyType({})
@@ -27,7 +28,7 @@ class Cell:
         gain: Ours minus the number that it is compared with.
         values: The values that are averaged.
         gains: How the gain was computed, with the difference of each pair.
-        seeds_known: Whether the interval covers the choice of the seed.
+        spread: The pooled spread over seeds that the interval of a single run includes, or None.
         chance: The chance level in %, or None if unknown.
         train: Last training accuracy in %, averaged over the runs; None unless networks are fine-tuned.
         train_against: The same of the networks that ours are compared with.
@@ -41,7 +42,7 @@ class Cell:
     gain: Estimate | None
     values: Sequence[Value] = ()
     gains: Gain | None = None
-    seeds_known: bool = True
+    spread: Spread | None = None
     chance: float | None = None
     train: float | None = None
     train_against: float | None = None
@@ -54,6 +55,11 @@ class Cell:
             return None
         ours = self.ours
         return Estimate(ours.mean - self.entry.paper, ours.error, ours.count, ours.freedom)
+
+    @property
+    def covers_seeds(self) -> bool:
+        """Whether the interval of ours covers the choice of the seed."""
+        return len(self.values) > 1 or self.spread is not None
 
     @property
     def converged(self) -> bool | None:
@@ -95,10 +101,10 @@ def _cell(entry: Entry, workshop: Workshop, spreads: Spreads) -> Cell:
         entry,
         ours,
         sum(clips) / len(clips) if len(clips) == len(values) else None,
-        gains and gains.estimate,
+        None if gains is None else gains.estimate,
         values,
         gains,
-        has_spread(values, spreads),
+        spread_over_seeds(values, spreads),
         values[0].chance if entry.chance is None else entry.chance,
         _train(values),
         _train(others or ()),
@@ -122,12 +128,26 @@ def _runs(values: Sequence[Value], workshop: Workshop) -> dict[str, tuple[str, S
 
 def remarks(cells: Sequence[Cell]) -> list[str]:
     """Return what the intervals of a table do not cover, and settings in which its runs differ."""
-    return [*_unknown_spread(cells), *_overlapping_splits(cells), *_mixed_settings(cells)]
+    return [
+        *_spreads(cells),
+        *_unknown_spread(cells),
+        *_overlapping_splits(cells),
+        *_mixed_settings(cells),
+    ]
+
+
+def _spreads(cells: Sequence[Cell]) -> list[str]:
+    found = dict.fromkeys(cell.spread for cell in cells if cell.spread is not None)
+    return [
+        f"Intervals of single runs include a standard deviation over seeds of {spread.deviation:.1f} points "
+        f"({spread.freedom} degrees of freedom)."
+        for spread in found
+    ]
 
 
 def _unknown_spread(cells: Sequence[Cell]) -> list[str]:
     measured = [cell for cell in cells if cell.ours is not None and cell.ours.error is not None]
-    unknown = [cell for cell in measured if not cell.seeds_known]
+    unknown = [cell for cell in measured if not cell.covers_seeds]
     if not unknown:
         return []
     line = "spread over seeds unknown: the interval covers the test videos only."

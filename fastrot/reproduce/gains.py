@@ -65,9 +65,10 @@ def average(values: Sequence[Value], spreads: Spreads) -> Estimate:
     return combined(value.number, [value.error, *_spread(value, spreads, 1)], 1)
 
 
-def has_spread(values: Sequence[Value], spreads: Spreads) -> bool:
-    """Return whether the error of an arm's mean covers the choice of the seed."""
-    return len(values) > 1 or values[0].budget in spreads
+def spread_over_seeds(values: Sequence[Value], spreads: Spreads) -> Spread | None:
+    """Return the spread that the error of a single run includes; None for several runs or if unknown."""
+    budget = values[0].budget
+    return None if len(values) > 1 or budget is None else spreads.get(budget)
 
 
 def gain(

@@ -115,7 +115,10 @@ def test_against_chance(bench):
     seeds = {(2, None, 0): Spread(3.0, 4)}
     (known,) = fill_in(table, bench.workshop, seeds)
     assert known.ours.error == pytest.approx((29 * 71 / 100 + 9) ** 0.5)
-    assert Page(table, [known], "", []).grid.notes == []
+    assert Page(table, [known], "", []).grid.notes == [
+        "Intervals of single runs include a standard deviation over seeds of 3.0 points "
+        "(4 degrees of freedom)."
+    ]
 
 
 def test_only_the_rows_whose_spread_is_unknown_are_named(bench, three_seeds):

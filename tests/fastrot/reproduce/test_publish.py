@@ -9,7 +9,8 @@ from fastrot.reproduce.output import LEGEND
 from fastrot.reproduce.presets import Changes
 from fastrot.reproduce.publish import publish
 from fastrot.reproduce.run_plan import Entry, Snapshot, Table
-from fastrot.reproduce.settings import DemoSizes, demo_setting, paper_setting
+from fastrot.reproduce.settings import demo_setting, paper_setting
+from fastrot.reproduce.stores import DemoSizes
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def demo(tmp_path):
     return demo_setting(tmp_path / "demo", DemoSizes(), 1, Changes(), gpu=False).preset
 
 
-def test_what_all_tables_share_stands_once_on_a_page(bench, tables, demo, capsys, monkeypatch):
+def test_what_all_tables_share_stands_once_on_a_page(bench, tables, demo, capsys):
     publish(tables, bench.workshop, demo, None)
     out = bench.workshop.out
     pages = [
