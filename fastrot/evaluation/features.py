@@ -169,8 +169,10 @@ def remeasured(
 def _measure_statistics(
     trained: Trained, clips: ClipSet, runtime: Runtime, shots: int
 ) -> list[Skipped]:
+    """Measure the statistics; every process reads all clips, so that their number changes no result."""
     network = trained.network
-    reading = Reading(trained, replace(clips, per_video=1, quiet=True), runtime, shots=shots)
+    alone = replace(runtime, rank=0, world=1, control=None, calls=None)
+    reading = Reading(trained, replace(clips, per_video=1, quiet=True), alone, shots=shots)
     network.eval()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm3d):
