@@ -1,13 +1,13 @@
 """The cases of the cheap-cues benchmark, and its results as a Markdown table and a figure."""
 
-import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from fastrot.demo.demo import spread
+from fastrot.evaluation.intervals import mean_of
 from fastrot.report.grid import Grid
 from fastrot.runs.plots import new_figure, write_figure
 from fastrot.synthetic.film import CameraMotion
@@ -99,8 +99,8 @@ def _conditions(settings: Mapping[str, Any], case: Mapping[str, Any]) -> str:
     return (
         f"In %, all on {case['rotation_videos']} videos of unseen subjects and scenes: rotation of one clip "
         f"(chance 25); action top-1 per video (chance 8.3) after fine-tuning on {case['shots']} videos a "
-        f"class, mean +- standard deviation over {len(case['ours'])} paired seeds; linear probes of frozen "
-        f"features, and in brackets their lead over a random network's. Pre-trained on "
+        f"class, mean +- half of the 95 % confidence interval over {len(case['ours'])} paired seeds; linear "
+        f"probes of frozen features, and in brackets their lead over a random network's. Pre-trained on "
         f"{settings['unlabelled']} videos for {settings['epochs']:g} epochs."
     )
 
@@ -125,7 +125,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
         transfer.errorbar(
             found["rotation"],
             statistics.fmean(gains(found)),
-            yerr=_standard_error(gains(found)),
+            yerr=mean_of(gains(found)).half_width or 0.0,
             marker=marker,
             markerfacecolor="none" if case.input == "rgb" else style["color"],
             linestyle="none",
@@ -142,7 +142,3 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     handles, labels = transfer.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small")
     write_figure(figure, path)
-
-
-def _standard_error(values: Sequence[float]) -> float:
-    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0

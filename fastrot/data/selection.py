@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import UsageError
-from pipelines.plan import ClipSpec
+from pipelines.plan import SHOTS, SUBSET, ClipSpec, shuffled
 from pipelines.store.reading import Store
 
 Ints = NDArray[np.int64]
@@ -49,7 +49,7 @@ def few_shot(store: Store, videos: Ints, shots: int, seed: int) -> Ints:
                 f"data.shots is {shots}, but class {store.classes[label]} has only {len(mine)} videos "
                 f"in the split: use at most {len(mine)}"
             )
-        order = np.random.default_rng([seed, int(label)]).permutation(len(mine))
+        order = shuffled(seed, SHOTS, int(label), len(mine))
         chosen.append(mine[order[:shots]])
     return np.sort(np.concatenate(chosen))
 
@@ -68,7 +68,7 @@ def subset(store: Store, videos: Ints, count: int, seed: int) -> Ints:
             f"data.videos is {count}, but the split of {store.path} has only {len(videos)} videos: "
             "use fewer, or 0 for all"
         )
-    order = np.random.default_rng([seed, len(videos)]).permutation(len(videos))
+    order = shuffled(seed, SUBSET, 0, len(videos))
     return np.sort(videos[order[:count]])
 
 

@@ -44,8 +44,8 @@ def draw_against(cells: Sequence[Cell], title: str) -> Any:
     axes.errorbar(
         [x.mean for _, x, _ in known],
         [y.mean for _, _, y in known],
-        xerr=[x.error or 0 for _, x, _ in known],
-        yerr=[y.error or 0 for _, _, y in known],
+        xerr=[x.half_width or 0 for _, x, _ in known],
+        yerr=[y.half_width or 0 for _, _, y in known],
         marker="o",
         capsize=3,
     )
@@ -59,7 +59,7 @@ def draw_against(cells: Sequence[Cell], title: str) -> Any:
 
 def _means_and_errors(cells: Sequence[Cell]) -> tuple[list[float], list[float]]:
     estimates = [cell.ours for cell in cells if cell.ours is not None]
-    return [each.mean for each in estimates], [each.error or 0.0 for each in estimates]
+    return [each.mean for each in estimates], [each.half_width or 0.0 for each in estimates]
 
 
 def draw_kernels(sheets: Mapping[str, NDArray[np.uint8]], title: str) -> Any:

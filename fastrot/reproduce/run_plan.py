@@ -152,21 +152,20 @@ class Reading:
     """One number of a measurement: the value ``key``, or its element ``at``.
 
     Attributes:
-        source: The measurement.
-        key: Name of the value in its results.
-        at: Index of the element, if the value is a list.
-        clip_key: Name of the same number per clip, or None if there is none.
-        scale: What the value is multiplied by in a table: 100 makes a share a percentage, 1 keeps degrees.
-        error_key: Name of the value's standard error in the results, in the unit of the value; None if the
-            error follows from the number of videos.
+        source: The measurement, or a fusion of two.
+        key: The key in its results.
+        at: The element of a list.
+        clip_key: The key of the same number per clip.
+        error_key: The key of its standard error; None is ``key`` with "_standard_error", if there is one.
+        scale: What the number and its error are multiplied by; 100 makes a share (0..1) a percentage.
     """
 
     source: Measurement | Fusion
     key: str
     at: int | None = None
     clip_key: str | None = None
-    scale: float = 100.0
     error_key: str | None = None
+    scale: float = 100.0
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:

@@ -148,5 +148,5 @@ def test_two_processes_retrieve_what_one_does(network: Any, tmp_path: Path) -> N
     assert printed.count("written to") == 1
     assert main([*arguments, str(tmp_path / "one")]) == 0
     one, two = results_in(tmp_path / "one"), results_in(tmp_path / "two")
-    for key in ("trained", "k", "protocol", "train_videos"):
+    for key in ("trained", "random", "chance", "k", "protocol", "train_videos"):
         assert one[key] == two[key]
