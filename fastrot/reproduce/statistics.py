@@ -5,6 +5,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fastrot.evaluation.intervals import student_t
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -13,6 +15,13 @@ class Estimate:
     mean: float
     error: float | None
     count: int
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the width of the 95 % confidence interval, or None if the error is unknown."""
+        if self.error is None:
+            return None
+        return student_t(self.count - 1 if self.count > 1 else math.inf) * self.error
 
     @property
     def small(self) -> bool:
