@@ -4,6 +4,7 @@
 
     OUT/tables/KEY.{md,csv,json}   a table: paper, ours, difference
     OUT/figures/KEY.{png,svg}      a figure
+    OUT/figures/attention.json     the correlations of the attention maps, with each video's
     OUT/results.md                 all tables of the last call
     OUT/results.json               index of the tables and figures, and the environment
 """
@@ -43,13 +44,15 @@ def publish(
     with Runtime.start() as runtime:
         where = environment(runtime)
     markdown = []
+    generated = preset.name == "demo"
     for item in items:
         if isinstance(item, Gallery):
-            drawn = draw_gallery(item, workshop, figures, supervised)
-            _register(workshop.out, "figures", {name: _caption(item) for name in drawn}, where)
-            if drawn:
-                pictures = [f"![{name}](figures/{name}.png)" for name in drawn]
-                markdown.append("\n\n".join([f"## {item.title}", *pictures, *item.notes]) + "\n")
+            drawn = draw_gallery(item, workshop, figures, supervised, generated=generated)
+            captions = dict.fromkeys(drawn.names, drawn.caption)
+            _register(workshop.out, "figures", captions, where)
+            if drawn.names:
+                pictures = [f"![{name}](figures/{name}.png)" for name in drawn.names]
+                markdown.append("\n\n".join([f"## {drawn.title}", *pictures, *drawn.notes]) + "\n")
             continue
         cells = fill_in(item, workshop)
         page = Page(item, cells, preset.about, protocols(item, workshop))
@@ -57,15 +60,11 @@ def publish(
         page.write(tables, workshop)
         _register(workshop.out, "tables", {item.key: item.title}, where)
         markdown.append(page.full_grid.to_markdown("##"))
-        if draw_table(item.key, item.title, cells, figures):
+        if draw_table(item.key, item.title, cells, figures, generated=generated):
             _register(workshop.out, "figures", {item.key: item.title}, where)
             markdown.append(f"![{item.key}](figures/{item.key}.png)\n")
     write_file(workshop.out / "results.md", "\n".join(markdown))
     say(f"wrote results.md, tables and figures to {workshop.out}")
-
-
-def _caption(gallery: Gallery) -> str:
-    return " ".join([f"{gallery.title}.", *gallery.notes])
 
 
 def _place(name: str) -> tuple[int, str]:
