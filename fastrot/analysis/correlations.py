@@ -19,6 +19,9 @@ from pipelines.store.reading import Store
 CUES: dict[Modality, str] = {"dif": "|DIF|", "rgb": "|gradient|"}
 """What the cue is made of, for each modality."""
 
+OVER = ("pixels and frames", "pixels of the maps' means over the frames")
+"""What the correlations are over: the second ones ignore when a network is active."""
+
 KERNEL = 7  # frames and pixels of the first convolution
 
 
@@ -65,7 +68,7 @@ def pearson(one: Tensor, other: Tensor) -> Tensor:
 def correlate(
     networks: Mapping[str, Trained], store: Store, videos: Ints, runtime: Runtime, *, batch: int
 ) -> dict[tuple[str, str], NDArray[np.float64]]:
-    """Correlate the networks' maps, and the cue, over the pixels and frames of each centre clip.
+    """Correlate the networks' maps, and the cue, in each centre clip.
 
     All networks get the same clips, in the format of the first network.
 
@@ -77,8 +80,8 @@ def correlate(
         batch: Clips per batch, before rotation.
 
     Returns:
-        For each pair of names, where the last name is that of the cue: (N,) means over the four rotations,
-        NaN for a video with a constant map.
+        For each pair of names, where the last name is that of the cue: (N, 2) correlations over what ``OVER``
+        says, averaged over the four rotations; NaN for a video with a constant map.
 
     Raises:
         FastrotError: A clip cannot be read.
@@ -95,7 +98,9 @@ def correlate(
             maps = {name: attention_maps(each.network, inputs) for name, each in networks.items()}
             maps[CUES[data.modality]] = boxed(change)
             for pair in pairs:
-                views[pair].append(pearson(maps[pair[0]], maps[pair[1]]))
+                one, other = maps[pair[0]], maps[pair[1]]
+                means = pearson(one.mean(dim=1), other.mean(dim=1))
+                views[pair].append(torch.stack([pearson(one, other), means], dim=1))
         for pair in pairs:
             found[pair].append(torch.stack(views[pair]).mean(dim=0))
     return {pair: torch.cat(each).cpu().numpy() for pair, each in found.items()}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrot.analysis.attention import Rotated, attend
-from fastrot.analysis.correlations import CUES, correlate
+from fastrot.analysis.correlations import CUES, OVER, correlate
 from fastrot.analysis.untrained import measure_first_norm, untrained_like
 from fastrot.data.selection import Ints
 from fastrot.distributed.runtime import Runtime
@@ -44,7 +44,8 @@ class Study:
         split: The split.
         among: The number of videos of the split.
         videos: N indices of the videos that were measured.
-        correlations: For each pair of names, the last being the cue's, (N,) correlations of the maps.
+        correlations: For each pair of names, the last being the cue's, (N, 2) correlations of the maps over
+            what ``OVER`` says.
     """
 
     networks: dict[str, Trained]
@@ -59,26 +60,31 @@ class Study:
         """The modality of the clips."""
         return self.networks[OURS].config.data.modality
 
-    def mean(self, pair: tuple[str, str]) -> Estimate | None:
-        """Return the mean correlation over the videos that have one, or None if none has."""
-        values = self.correlations[pair]
+    def mean(self, pair: tuple[str, str], over: int) -> Estimate | None:
+        """Return the mean correlation over the videos that have one, or None if none has.
+
+        Args:
+            pair: The names.
+            over: Index in ``OVER``.
+        """
+        values = self.correlations[pair][:, over]
         known = values[np.isfinite(values)].tolist()
         return mean_of(known) if known else None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The correlations of our maps, and how they were measured."""
+        """The correlations, and how they were measured."""
         cue = CUES[self.modality]
-        others = {
-            "the untrained network's": UNTRAINED,
-            "the supervised network's": SUPERVISED,
-            f"{cue} averaged over boxes of the kernels' size": cue,
-        }
-        said = [f"with {name} {_text(self.mean((OURS, other)))}" for name, other in others.items()]
+        pairs = ((OURS, UNTRAINED), (OURS, SUPERVISED), (SUPERVISED, UNTRAINED), (OURS, cue))
+        said = [
+            f"{one} with {other} {_text(self.mean((one, other), 0))} "
+            f"({_text(self.mean((one, other), 1))})"
+            for one, other in pairs
+        ]
         return (
-            "Correlation of 3DRotNet's maps over the pixels and frames of a clip, mean over four rotations "
-            f"and {len(self.videos)} of the {self.among} videos of {self.split} ± half of its 95 % "
-            f"confidence interval: {', '.join(said)}.",
+            f"Correlations of the maps over {OVER[0]} of a clip (in brackets: over {OVER[1]}), averaged over "
+            f"four rotations and {len(self.videos)} of the {self.among} videos of {self.split}, ± half of the "
+            f"95 % confidence interval: {'; '.join(said)}. {cue} is averaged over boxes of the kernels' size.",
             RULE,
         )
 
@@ -101,13 +107,15 @@ class Study:
             "correlations": [
                 {
                     "between": list(pair),
-                    **(found.plain() if (found := self.mean(pair)) else {}),
+                    "over": what,
+                    **(found.plain() if (found := self.mean(pair, over)) else {}),
                     "of_each_video": {
                         name: value if np.isfinite(value) else None
-                        for name, value in zip(names, values.tolist(), strict=True)
+                        for name, value in zip(names, values[:, over].tolist(), strict=True)
                     },
                 }
                 for pair, values in self.correlations.items()
+                for over, what in enumerate(OVER)
             ],
         }
 
@@ -136,7 +144,7 @@ def study(ours: Path, rival: Path, store: Store, split: str, runtime: Runtime) -
     mine = load_trained(ours, runtime)
     networks = {
         OURS: mine,
-        SUPERVISED: load_supervised(rival, mine, runtime),
+        SUPERVISED: _load_supervised(rival, mine, runtime),
         UNTRAINED: untrained_like(mine, runtime),
     }
     every = store.select(split)
@@ -152,12 +160,8 @@ def spread(videos: Ints, count: int) -> Ints:
     return videos[places]
 
 
-def load_supervised(path: Path, ours: Trained, runtime: Runtime) -> Trained:
-    """Load a fastrot checkpoint, or a file in Hara's format with the shape and input of our network.
-
-    Raises:
-        FastrotError: The file cannot be read or has another shape.
-    """
+def _load_supervised(path: Path, ours: Trained, runtime: Runtime) -> Trained:
+    """Load a fastrot checkpoint, or a file in Hara's format with the shape and input of our network."""
     if read_weights(path).form == "fastrot":
         return load_trained(path, runtime)
     model = ours.config.model
@@ -169,7 +173,7 @@ def load_supervised(path: Path, ours: Trained, runtime: Runtime) -> Trained:
 
 def _text(found: Estimate | None) -> str:
     if found is None:
-        return "not defined, because a map is constant"
+        return "not defined: a map is constant"
     return f"{found.mean:.3f}" + (
         f" ± {found.half_width:.3f}" if found.half_width is not None else ""
     )

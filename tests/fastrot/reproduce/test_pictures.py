@@ -37,21 +37,26 @@ def saved(monkeypatch):
 
 
 def test_attention_is_drawn_with_its_control_and_correlations(
-    bench, networks, tmp_path, monkeypatch
+    bench, networks, tmp_path, saved, monkeypatch
 ):
     monkeypatch.setattr(attention_study, "MOST", 5)
     monkeypatch.setattr(attention_study, "SHEETS", 1)
-    gallery = Gallery("attention", "Maps", *networks, bench.store, "all", ("A note.",))
+    ours, rival = networks
+    gallery = Gallery("attention", "Maps", ours, rival, bench.store, "all", ("A note.",))
     drawn = draw_gallery(gallery, bench.workshop, tmp_path, None, generated=True)
     assert drawn.names == ["attention-1"]
-    assert (tmp_path / "attention-1.png").read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / "attention-1.svg").exists()
+    assert list(saved) == drawn.names
+    assert (
+        saved["attention-1"].get_suptitle() == f"{Store.open(bench.store).name(0)} (RGB, generated)"
+    )
     values = json.loads((tmp_path / "attention.json").read_text())
     assert (values["videos"], values["videos_of_the_split"]) == (5, 6)
-    pairs = {tuple(each["between"]): each for each in values["correlations"]}
-    assert len(pairs) == 6
+    assert len(values["correlations"]) == 6 * 2
+    pairs = {tuple(each["between"]): each for each in values["correlations"][::2]}
+    means = {tuple(each["between"]): each for each in values["correlations"][1::2]}
+    assert all("means over the frames" in each["over"] for each in means.values())
     store = Store.open(bench.store)
-    for each in pairs.values():
+    for each in (*pairs.values(), *means.values()):
         assert list(each["of_each_video"]) == [store.name(video) for video in (0, 1, 2, 4, 5)]
         numbers = list(each["of_each_video"].values())
         assert each["mean"] == pytest.approx(np.mean(numbers))
@@ -62,8 +67,10 @@ def test_attention_is_drawn_with_its_control_and_correlations(
     mean = pairs["3DRotNet", "untrained"]["mean"]
     assert "A note." in drawn.caption
     assert "5 of the 6 videos of all" in drawn.caption
-    assert f"with the untrained network's {mean:.3f} ±" in drawn.caption
-    assert "|gradient| averaged over boxes" in drawn.caption
+    still = means["3DRotNet", "untrained"]["mean"]
+    assert f"3DRotNet with untrained {mean:.3f} ±" in drawn.caption
+    assert f"({still:.3f} ±" in drawn.caption
+    assert "3DRotNet with |gradient|" in drawn.caption
     assert drawn.title == "Maps (generated videos)"
 
 
@@ -75,6 +82,13 @@ def test_kernels_are_drawn_next_to_untrained_ones(bench, networks, tmp_path, sav
     assert titles == ["3DRotNet", "supervised", "untrained"]
     sheets = [axes.images[0].get_array() for axes in saved["figure5"].axes]
     assert not np.array_equal(sheets[0], sheets[2])
+
+
+def test_a_picture_is_written_as_png_and_svg(bench, networks, tmp_path):
+    gallery = Gallery("figure5", "Kernels", *networks)
+    draw_gallery(gallery, bench.workshop, tmp_path / "new", None)
+    assert (tmp_path / "new" / "figure5.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "new" / "figure5.svg").read_bytes().startswith(b"<?xml")
 
 
 def test_a_gallery_that_has_not_run_is_not_drawn(bench, tmp_path, capsys):
