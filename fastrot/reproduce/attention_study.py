@@ -83,8 +83,9 @@ class Study:
         ]
         return (
             f"Correlations of the maps over {OVER[0]} of a clip (in brackets: over {OVER[1]}), averaged over "
-            f"four rotations and {len(self.videos)} of the {self.among} videos of {self.split}, ± half of the "
-            f"95 % confidence interval: {'; '.join(said)}. {cue} is averaged over boxes of the kernels' size.",
+            f"four rotations and {len(self.videos)} of the {self.among} videos of {self.split}, ± half of "
+            f"the 95 % confidence interval: {'; '.join(said)}.",
+            f"{cue} is averaged over boxes of the kernels' size.",
             RULE,
         )
 
