@@ -16,7 +16,7 @@ from fastrot.distributed.runtime import Runtime
 from fastrot.reproduce.averages import fill_in, protocols
 from fastrot.reproduce.execute import Workshop
 from fastrot.reproduce.gains import spreads_of
-from fastrot.reproduce.output import LEGEND, Page, titled
+from fastrot.reproduce.output import LEGEND, Page
 from fastrot.reproduce.pictures import draw_gallery, draw_table
 from fastrot.reproduce.presets import Preset
 from fastrot.reproduce.run_plan import Gallery, Item, Table
@@ -52,13 +52,12 @@ def publish(
         say(f"{preset.about}\n{LEGEND}\n")
     for item in items:
         if isinstance(item, Gallery):
-            drawn = draw_gallery(item, workshop, figures, supervised)
-            title = titled(item.title, generated=generated)
-            caption = " ".join([f"{title}.", *item.notes])
-            _register(workshop.out, "figures", dict.fromkeys(drawn, caption), where)
-            if drawn:
-                pictures = [f"![{name}](figures/{name}.png)" for name in drawn]
-                markdown.append("\n\n".join([f"## {title}", *pictures, *item.notes]) + "\n")
+            drawn = draw_gallery(item, workshop, figures, supervised, generated=generated)
+            captions = dict.fromkeys(drawn.names, drawn.caption)
+            _register(workshop.out, "figures", captions, where)
+            if drawn.names:
+                pictures = [f"![{name}](figures/{name}.png)" for name in drawn.names]
+                markdown.append("\n\n".join([f"## {drawn.title}", *pictures, *drawn.notes]) + "\n")
             continue
         cells = fill_in(item, workshop, spreads)
         page = Page(item, cells, preset.about, protocols(item, workshop), generated=generated)
@@ -66,7 +65,7 @@ def publish(
         page.write(tables, workshop)
         _register(workshop.out, "tables", {item.key: page.title}, where)
         markdown.append(page.grid.to_markdown("##"))
-        if draw_table(item.key, page.title, cells, figures):
+        if draw_table(item.key, page.title, cells, figures, generated=generated):
             _register(workshop.out, "figures", {item.key: page.title}, where)
             markdown.append(f"![{item.key}](figures/{item.key}.png)\n")
     write_file(workshop.out / "results.md", "\n".join(markdown))

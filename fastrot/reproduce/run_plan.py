@@ -238,7 +238,7 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """Pictures of the first layer of two networks: kernels (figure 5), or attention maps (figure 3).
+    """Pictures of the first layer of two networks and an untrained one: kernels, or attention maps.
 
     ``supervised`` is None if the user gave the file of that network.
     """

@@ -73,18 +73,21 @@ def figure4b(preset: Preset) -> Table:
 
 
 def figure5(preset: Preset) -> Gallery:
-    """Kernels of the first convolution, of our network and a supervised one."""
+    """Kernels of the first convolution, of our network, a supervised and an untrained one."""
     return Gallery(
         "figure5",
         "Figure 5: kernels of the first convolution",
         Snapshot(preset.pretrain("kinetics")),
         Snapshot(preset.supervised()),
-        notes=("Each kernel is a strip of its slices in time, scaled individually.",),
+        notes=(
+            "Each kernel is a strip of its slices in time, scaled individually. The untrained network was "
+            "initialised with another seed than 3DRotNet.",
+        ),
     )
 
 
 def attention(preset: Preset) -> Gallery:
-    """Attention maps in each rotation, of our network and a supervised one."""
+    """Attention maps in each rotation, of our network, a supervised and an untrained one."""
     return Gallery(
         "attention",
         "Figures 1, 3 and 6 to 9: attention maps of the first convolution",
@@ -93,7 +96,9 @@ def attention(preset: Preset) -> Gallery:
         store=preset.stores["ucf101"],
         split="test1",
         notes=(
-            "The mean of the first convolution's activations (after BatchNorm and ReLU) over its kernels and "
-            "the clip's frames. The box marks the square, a third of the side wide, with the highest mean.",
+            "The mean of the first convolution's activations (after BatchNorm and ReLU) over its kernels, "
+            "for single frames of a clip. The maps of a network share a scale from their lowest value in the "
+            "sheet to their highest. A box marks the square, a third of the side wide, with the highest "
+            "mean; the box in the frame is 3DRotNet's.",
         ),
     )
