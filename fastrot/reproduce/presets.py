@@ -176,6 +176,7 @@ class Preset:
             "data.frames=2",
             "data.stride=1",
             "model.depth=10",
+            "optim.lr=0.05",
             "train.batch=8",
             "train.iterations=600",
             "train.checkpoint_every=0",

@@ -22,10 +22,9 @@ Look = Literal["plain", "border", "420", "420-equal"]
 """
 
 TEST_SHARE = 1 / 3
-BLURS = (
-    0.5,
-    4.0,
-)  # standard deviations in pixels: fine grain to test the codecs, blobs for the network to see
+BLUR = 0.5
+"""Standard deviation in pixels. Coarser noise would drown the cues, which are in the detail."""
+
 _BEST_QUALITY = "2"
 _EQUAL = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INP
 
@@ -65,10 +64,10 @@ def noise(rng: np.random.Generator, frames: int, height: int, width: int) -> NDA
 
 
 def _grain(rng: np.random.Generator, shape: tuple[int, int, int, int]) -> NDArray[np.float32]:
-    """Return periodic noise of unit variance, to which each of ``BLURS`` contributes the same part."""
+    """Return periodic white noise, blurred by ``BLUR``, of unit variance."""
     y, x = np.fft.fftfreq(shape[1])[:, None], np.fft.fftfreq(shape[2])
-    spectra = [np.exp(-((2 * np.pi * blur) ** 2) * (y**2 + x**2)) for blur in BLURS]
-    power = sum(spectrum / spectrum.mean() for spectrum in spectra) / len(BLURS)
+    power = np.exp(-((2 * np.pi * BLUR) ** 2) * (y**2 + x**2))
+    power /= power.mean()
     white = np.fft.rfft2(rng.standard_normal(shape, dtype=np.float32), axes=(1, 2))
     half = np.sqrt(power)[:, : white.shape[2]]
     values = np.fft.irfft2(white * half[:, :, None], s=shape[1:3], axes=(1, 2))
