@@ -60,7 +60,8 @@ def noise(rng: np.random.Generator, frames: int, height: int, width: int) -> NDA
     still = _grain(rng, (1, height, width, 3))
     moving = _grain(rng, (frames, height, width, 3))
     values = 127.5 + 32 * (still + moving)
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return pixels
 
 
 def _grain(rng: np.random.Generator, shape: tuple[int, int, int, int]) -> NDArray[np.float32]:
@@ -70,8 +71,8 @@ def _grain(rng: np.random.Generator, shape: tuple[int, int, int, int]) -> NDArra
     power /= power.mean()
     white = np.fft.rfft2(rng.standard_normal(shape, dtype=np.float32), axes=(1, 2))
     half = np.sqrt(power)[:, : white.shape[2]]
-    values = np.fft.irfft2(white * half[:, :, None], s=shape[1:3], axes=(1, 2))
-    return values.astype(np.float32)
+    values: NDArray[np.float32] = np.fft.irfft2(white * half[:, :, None], s=shape[1:3], axes=(1, 2))
+    return values
 
 
 def _write(path: Path, frames: NDArray[np.uint8], look: Look) -> None:
