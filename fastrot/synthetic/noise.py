@@ -71,8 +71,9 @@ def _grain(rng: np.random.Generator, shape: tuple[int, int, int, int]) -> NDArra
     power /= power.mean()
     white = np.fft.rfft2(rng.standard_normal(shape, dtype=np.float32), axes=(1, 2))
     half = np.sqrt(power)[:, : white.shape[2]]
-    values: NDArray[np.float32] = np.fft.irfft2(white * half[:, :, None], s=shape[1:3], axes=(1, 2))
-    return values
+    values = np.fft.irfft2(white * half[:, :, None], s=shape[1:3], axes=(1, 2))
+    grain: NDArray[np.float32] = values.astype(np.float32)
+    return grain
 
 
 def _write(path: Path, frames: NDArray[np.uint8], look: Look) -> None:
