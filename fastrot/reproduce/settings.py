@@ -93,7 +93,7 @@ def paper_setting(
     for name in stores:
         if name not in known:
             raise UsageError(f"unknown store {name!r} in --store: choose one of {', '.join(known)}")
-    noise = NoiseStores(out / "data", count=1200, frames=4, size=136)
+    noise = NoiseStores(out / "data", count=600, frames=8, size=136)
     paths = {name: f"stores/{name}" for name in known}
     # The default stores are stretched.
     paths |= {
@@ -122,7 +122,7 @@ def demo_setting(
 ) -> Setting:
     """Return the demo's preset, which generates its videos below ``out``."""
     demo = DemoStores(out / "data", sizes)
-    noise = NoiseStores(out / "data", count=sizes.noise, frames=4, size=64)
+    noise = NoiseStores(out / "data", count=sizes.noise, frames=8, size=64)
     preset = Preset(
         name="demo",
         stores={**demo.paths, **noise.paths},

@@ -40,7 +40,7 @@ class DemoSizes:
     size: int = 80
     wide: int = 500
     wide_groups: int = 9
-    noise: int = 1200
+    noise: int = 600
 
     def look(self, second: bool) -> DemoSpec:
         """Return the spec of the first or second look; the second has new subjects, scenes and a horizon."""

@@ -25,7 +25,9 @@ def test_a_raw_store_has_the_noise_itself(tmp_path: Path) -> None:
     assert stores.count(str(store.path), "train") == 2
     assert stores.count("another/store", "train") is None
     pixels = np.load(store.shard_path(0))
-    np.testing.assert_array_equal(pixels[:3], noise(np.random.default_rng([0, 0]), 3, 32, 32))
+    expected = noise(np.random.default_rng([0, 0]), 3, 32, 32)
+    # The workers finish in any order.
+    assert any(np.array_equal(pixels[start : start + 3], expected) for start in (0, 3, 6))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,8 @@ def test_controls_keep_their_cue_in_the_store(tmp_path: Path, kind: str) -> None
     _, store = made(tmp_path, kind, 32)
     pixels = np.load(store.shard_path(0)).astype(float)
     if kind == "border":
-        assert pixels[:, -1].max() == 0 < pixels[:, :-1].min(axis=(1, 2, 3)).max()
+        assert pixels[:, -1].max() == 0
+        assert (pixels[:, :-1] == 0).mean() < 0.05
         return
     red_without_luma = pixels[..., 0] - pixels @ [0.299, 0.587, 0.114]
     along_x, along_y = (np.square(np.diff(red_without_luma, axis=axis)).mean() for axis in (2, 1))
