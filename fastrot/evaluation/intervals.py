@@ -76,6 +76,11 @@ def mean_of(values: Sequence[float]) -> Estimate:
     return Estimate(mean, statistics.stdev(values) / math.sqrt(count), count, count - 1)
 
 
+def percentage(share: float, error: float | None, videos: int) -> Estimate:
+    """Return a mean over videos (0..1) and its standard error in %."""
+    return Estimate(100 * share, None if error is None else 100 * error, videos, max(videos - 1, 1))
+
+
 @cache
 def student_t(freedom: float) -> float:
     """Return the bound that Student's t exceeds in absolute value with a probability of 5 %.

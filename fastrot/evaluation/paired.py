@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from fastrot.evaluation.intervals import Estimate, mean_of
+from fastrot.evaluation.intervals import Estimate, mean_of, percentage
 
 
 def shares(right: Sequence[Tensor]) -> list[float]:
@@ -34,9 +34,7 @@ def differences(
 ) -> list[Estimate]:
     """Return the differences in % of accuracies (0..1) on the same ``videos``, with their errors."""
     return [
-        Estimate(
-            100 * (mine - other), None if error is None else 100 * error, 1, max(videos - 1, 1)
-        )
+        percentage(mine - other, error, videos)
         for mine, other, error in zip(ours, others, errors, strict=True)
     ]
 

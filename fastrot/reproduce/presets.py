@@ -60,7 +60,6 @@ class Preset:
         probe_shots: Training videos per class for linear probes; 0 is all.
         checkpoints: Checkpoints of the pre-training in Figure 4b, as multiples of an equal part of the
             run; the last one is its end.
-        noise_codecs: Codecs of the noise stores.
         gpu: Whether a GPU is available, or the plan is for one.
         about: How to interpret the numbers.
         changes: The user's changes.
@@ -77,7 +76,6 @@ class Preset:
     budgets: Sequence[int]
     probe_shots: int
     checkpoints: Sequence[int]
-    noise_codecs: Sequence[str]
     gpu: bool
     about: str
     changes: Changes = field(default_factory=Changes)
@@ -184,13 +182,21 @@ class Preset:
         return TrainRun(f"{pool}-supervised", self._load("pretrain", file, overrides))
 
     def noise(self, store: str) -> TrainRun:
-        """Return a short pre-training run on videos without content."""
+        """Return a short pre-training run of a small network on videos without content.
+
+        The crop is the whole frame, so that the network sees its borders.
+        """
         overrides = [
             f"data.store={self.stores[store]}",
             "data.split=train",
             "data.modality=rgb",
-            f"data.crop={112 if self.name == 'paper' else 56}",
-            "train.iterations=150",
+            f"data.crop={136 if self.name == 'paper' else 64}",
+            "data.frames=2",
+            "data.stride=1",
+            "model.depth=10",
+            "optim.lr=0.05",
+            "train.batch=8",
+            "train.iterations=600",
             "train.checkpoint_every=0",
         ]
         return TrainRun(store, self._load("pretrain", "demo/reproduce_pretrain.yaml", overrides))

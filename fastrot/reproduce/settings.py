@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fastrot.reproduce.noise_stores import NoiseStores
 from fastrot.reproduce.presets import DATASETS, EPOCHS, Changes, Dataset, Preset
-from fastrot.reproduce.stores import DemoSizes, DemoStores, NoiseStores
+from fastrot.reproduce.stores import DemoSizes, DemoStores
 from fastrot.synthetic.actions import ACTIONS
 from pipelines.errors import UsageError
-from pipelines.store.codecs import CODECS
 from pipelines.store.reading import FITS, Store
 
 PAPER_STORES = ("kinetics", "moments", "ucf101", "hmdb51")
@@ -95,7 +95,7 @@ def paper_setting(
     for name in stores:
         if name not in known:
             raise UsageError(f"unknown store {name!r} in --store: choose one of {', '.join(known)}")
-    noise = NoiseStores(out / "data", count=240, frames=20, size=136)
+    noise = NoiseStores(out / "data", count=600, frames=8, size=136)
     paths = {name: f"stores/{name}" for name in known}
     # The default stores are stretched.
     paths |= {
@@ -113,7 +113,6 @@ def paper_setting(
         budgets=(10, 30, EPOCHS),
         probe_shots=0,
         checkpoints=(1, 3, 6, 9, 13),  # of 13: after 8, 24, 48, 72 and 104 thousand iterations
-        noise_codecs=tuple(CODECS),
         gpu=True,
         about="The paper's sizes. The paper does not describe its test protocol. Ours averages the softmax "
         "of ten uniformly spaced centre clips per video.",
@@ -127,7 +126,7 @@ def demo_setting(
 ) -> Setting:
     """Return the demo's preset, which generates its videos below ``out``."""
     demo = DemoStores(out / "data", sizes)
-    noise = NoiseStores(out / "data", count=sizes.noise, frames=20, size=64)
+    noise = NoiseStores(out / "data", count=sizes.noise, frames=8, size=64)
     preset = Preset(
         name="demo",
         stores={**demo.paths, **noise.paths},
@@ -140,7 +139,6 @@ def demo_setting(
         budgets=(200, 600, 1_800),
         probe_shots=10,
         checkpoints=(1, 2, 3, 4, 5),
-        noise_codecs=tuple(CODECS),
         gpu=gpu,
         about="Generated videos of figures, an eighth of the network's width, a few minutes of training: "
         "these numbers say nothing about UCF101 or HMDB51, whose names denote two generated sets here. "

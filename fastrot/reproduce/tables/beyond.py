@@ -1,4 +1,4 @@
-"""Tables that are not in the paper: frozen features, the supervised upper bound, and cheap cues."""
+"""Tables that are not in the paper: frozen features, the supervised upper bound, and stretched frames."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -8,7 +8,6 @@ from fastrot.evaluation.retrieval import K
 from fastrot.reproduce.presets import COLUMNS, DATASETS, Preset
 from fastrot.reproduce.run_plan import Entry, Reading, Table
 from fastrot.reproduce.tables.transfers import AGAINST_SCRATCH, from_kinetics, of_table_2, scratch
-from pipelines.store.codecs import CODECS
 from pipelines.store.reading import FITS
 
 
@@ -138,31 +137,4 @@ def fit(preset: Preset) -> Table:
             "Not in the paper, which stretches frames. Stretching changes one side more than the other, so "
             "the texture alone reveals the rotation: a cheap cue.",
         ),
-    )
-
-
-def audit(preset: Preset) -> Table:
-    """The rotation accuracy on noise; more than chance shows that the store itself reveals the rotation."""
-    entries, impossible = [], {}
-    rows = {f"{codec} store": f"noise-{codec}" for codec in preset.noise_codecs}
-    rows |= {f"4:3 noise, --fit {chosen}": f"noise-{chosen}" for chosen in FITS}
-    for row, store in rows.items():
-        codec = store.removeprefix("noise-")
-        if codec in CODECS and not CODECS[codec].on_cpu and not preset.gpu:
-            impossible[row] = f"{codec} can only be decoded by a GPU"
-            entries.append(Entry(row, "Rotation accuracy"))
-            continue
-        accuracy = preset.rotation_accuracy(preset.noise(store), store, "test")
-        entries.append(Entry(row, "Rotation accuracy", None, (accuracy,), 25.0))
-    return Table(
-        "audit",
-        "Audit of cheap cues: rotations of videos without content",
-        entries,
-        against="chance, 25 %",
-        notes=(
-            "Noise that looks the same in all four rotations, classified by a small network that was trained "
-            "on other such noise. If a store reveals nothing, the accuracy is chance. The rows of 4:3 frames "
-            "show how much making the frames square reveals.",
-        ),
-        impossible=impossible,
     )

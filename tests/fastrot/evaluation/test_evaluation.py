@@ -1,5 +1,6 @@
 """Evaluations against a slow reference: clip by clip, with scikit-learn's measures."""
 
+import statistics
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -72,10 +73,40 @@ def test_rotation_accuracy_is_that_of_every_rotation_by_itself(
     assert result.accuracy == pytest.approx(accuracy_score(truth, found))
     assert result.per_class == pytest.approx(expected.diagonal() / expected.sum(axis=1))
     assert result.clips == 12
-    assert "rotation accuracy" in result.lines()[0]
+    # Eight answers for each of the six videos, which are in the order of the store.
+    right = np.reshape(np.equal(truth, found), (6, 8)).mean(axis=1)
+    assert result.accuracy_standard_error == pytest.approx(statistics.stdev(right) / 6**0.5)
+    axis = np.reshape(np.mod(truth, 2) == np.mod(found, 2), (6, 8)).mean(axis=1)
+    assert result.axis_accuracy == pytest.approx(axis.mean())
+    assert result.axis_standard_error == pytest.approx(statistics.stdev(axis) / 6**0.5)
+    assert result.lines()[0].startswith(
+        f"rotation accuracy {100 * right.mean():.2f} % ± {196 * result.accuracy_standard_error:.2f} ("
+    )
+    assert result.lines()[1].startswith(
+        f"axis accuracy {100 * axis.mean():.2f} % ± {196 * result.axis_standard_error:.2f} ("
+    )
     assert "2 uniform clips per video, 4 RGB frames at stride 1, centre crop 32 of 40" in str(
         result.protocol
     )
+
+
+@pytest.mark.parametrize(
+    ("degrees", "axes"),
+    [
+        ([0, 90], "as the rotation"),
+        ([0, 180], "one"),
+        ([0, 90, 180], "one more often than the other"),
+    ],
+)
+def test_only_sets_with_both_axes_alike_have_an_axis_accuracy(
+    tiny_config: TinyConfig, runtime: Runtime, degrees: list[int], axes: str
+) -> None:
+    trained = trained_network(tiny_config(rotation={"degrees": degrees}), runtime)
+    store = Store.open(trained.config.data.store)
+    result = evaluate_rotation(trained, ClipSet(store, "all"), runtime)
+    same = axes == "as the rotation"
+    assert result.axis_accuracy == (result.accuracy if same else None)
+    assert result.axis_standard_error == (result.accuracy_standard_error if same else None)
 
 
 @pytest.mark.parametrize("batch", [1, 4, 100])
