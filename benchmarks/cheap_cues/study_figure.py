@@ -16,7 +16,7 @@ _STYLES = {
     "scratch": ("#7f7f7f", "o", "nothing (scratch)"),
     TRAP.name: ("#D55E00", "^", "trap"),
     CLEAN.name: ("#0072B2", "s", "clean"),
-    "supervised": ("#000000", "D", "nothing; all labels"),
+    "supervised": ("#000000", "D", "nothing, all labels"),
 }
 _LARGE = {"fontsize": 15}
 
@@ -24,8 +24,8 @@ _LARGE = {"fontsize": 15}
 def draw(results: Mapping[str, Any], path: Path) -> None:
     """Draw the action accuracies of the cross, and below them the probes on clean videos.
 
-    Bars are 95 % intervals, where there are several seeds. The large fonts remain readable in a figure
-    400 pixels wide.
+    Bars are 95 % intervals over seeds; dashes are the seeds. The fonts are large, so that the figure remains
+    readable at a width of 400 pixels.
 
     Raises:
         FastrotError: Matplotlib is not installed, or the file cannot be written.
@@ -37,6 +37,16 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     for axes in (above, below):
         axes.tick_params(labelsize=14)
         axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = above.get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        title="pre-trained on",
+        title_fontsize=14,
+        fontsize=14,
+        ncols=2,
+        loc="outside upper center",
+    )
     write_figure(figure, path)
 
 
@@ -60,8 +70,6 @@ def _draw_cross(axes: Any, results: Mapping[str, Any]) -> None:
     axes.set_xlim(-0.5, 1.5)
     axes.set_ylim(0, 100)
     axes.set_ylabel("action accuracy, %", **_LARGE)
-    # matplotlib puts two columns in the order of the columns, like the tables read from above.
-    axes.legend(title="pre-trained on", title_fontsize=13, fontsize=13, ncols=2, loc="upper right")
 
 
 def _draw_probes(axes: Any, results: Mapping[str, Any]) -> None:
@@ -73,9 +81,6 @@ def _draw_probes(axes: Any, results: Mapping[str, Any]) -> None:
         columns = list(zip(*map(leads, found), strict=True))
         places = [at + shift for at in range(len(blocks))]
         _points(axes, condition.name, places, columns, linestyle="-")
-        colour, _, name = _STYLES[condition.name]
-        end = statistics.fmean(columns[-1])
-        axes.annotate(f" {name}", (places[-1] + 0.1, end), color=colour, va="center", fontsize=14)
         axes.set_xticks(range(len(blocks)), blocks)
         axes.set_xlim(-0.3, len(blocks) - 0.3)
     axes.axhline(0, color="#7f7f7f", linewidth=1)

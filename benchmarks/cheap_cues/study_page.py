@@ -24,12 +24,17 @@ from pipelines.files import write_file
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 
+CAPTION = (
+    "Above: action accuracy after fine-tuning on clean videos and in the trap, by pre-training. Below: lead "
+    "of linear probes over a random network's on clean videos, by block. Bars are 95 % intervals"
+)
+
 
 def label(start: str) -> str:
     """Return the words for a condition's name, or for another start of a transfer."""
     return {
         "scratch": "nothing (scratch)",
-        "supervised": "nothing; all labels (bound)",
+        "supervised": "nothing, all labels (bound)",
         CLEAN.name: "clean (static, plain)",
         TRAP.name: "trap (moving, horizon)",
         "moving-horizon-removed": "trap, camera motion removed",
@@ -161,8 +166,15 @@ def _either(numbers: Iterable[int]) -> str:
     return " or ".join(map(str, sorted(numbers)))
 
 
+def contents(results: Mapping[str, Any], figure: str) -> str:
+    """Return what stands between the page's marks: ``figure``, a file name, and the tables."""
+    if not results["trainings"]:
+        return "Nothing has been measured yet.\n"
+    return f"![{CAPTION}]({figure})\n\n{tables(results)}"
+
+
 def write_page(results: Mapping[str, Any], page: Path) -> None:
-    """Put the tables between the page's marks, and write the figure and the results next to it.
+    """Put the results between the page's marks, and write the figure and the JSON next to it.
 
     Raises:
         FastrotError: The page has no marks, a file cannot be read or written, or Matplotlib is missing.
@@ -174,7 +186,9 @@ def write_page(results: Mapping[str, Any], page: Path) -> None:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise FastrotError(f"{page} has no place for the tables: add the lines {BEGIN} and {END}")
-    draw(results, page.with_suffix(".png"))
+        raise FastrotError(f"{page} has no place for the results: add the lines {BEGIN} and {END}")
+    figure = page.with_suffix(".png")
+    if results["trainings"]:
+        draw(results, figure)
     write_file(page.with_suffix(".json"), json.dumps(results, indent=1) + "\n")
-    write_file(page, f"{before}{BEGIN}\n\n{tables(results)}\n{END}{after}")
+    write_file(page, f"{before}{BEGIN}\n\n{contents(results, figure.name)}\n{END}{after}")
