@@ -38,9 +38,8 @@ def measure(out: Path, settings: Settings, trainings: Iterable[Training]) -> dic
     """
     path = out / RESULTS
     wanted = {"demo_version": VERSION, **json.loads(json.dumps(asdict(settings)))}
-    results = (
-        load(path) if path.exists() else {"settings": wanted, "environments": [], "trainings": {}}
-    )
+    empty: dict[str, Any] = {"settings": wanted, "environments": [], "trainings": {}}
+    results = load(path) if path.exists() else empty
     if results["settings"] != wanted:
         raise UsageError(
             f"{path} contains results for other settings ({results['settings']} instead of {wanted}); "

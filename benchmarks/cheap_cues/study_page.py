@@ -14,6 +14,7 @@ from benchmarks.cheap_cues.study_plan import (
     OTHERS,
     TRAP,
     Condition,
+    plan,
 )
 from benchmarks.cheap_cues.study_results import STARTS, accuracies, leads, pretrainings
 from fastrot.evaluation.intervals import interval
@@ -90,16 +91,18 @@ def _transfer(results: Mapping[str, Any], start: str, conditions: Iterable[Condi
 
 
 def _cross_notes(results: Mapping[str, Any]) -> list[str]:
-    shots = [r for r in results["trainings"].values() if r.get("shots")]
+    shots = [each for each in results["trainings"].values() if each.get("shots")]
     if not shots:
         return []
-    one, settings = shots[0], results["settings"]
+    one = shots[0]
+    cells = [accuracies(results, start, at.name) for start in STARTS for at in CROSS]
+    seeds = {len(cell) for cell in cells if cell}
     return [
         f"Action top-1 per video in % (chance {100 / len(ACTIONS):.1f}) on {one['videos']} videos of unseen "
         f"subjects and scenes, {one['clips_per_video']} clips each, after fine-tuning on {one['shots']} "
         f"videos per class for {one['steps']} steps. Training: accuracy on the training clips of the last "
         "logged steps.",
-        f"Mean ± half-width of the 95 % t interval over {settings['seeds']} seeds. Each seed has its own "
+        f"Mean ± half-width of the 95 % t interval over {_either(seeds)} seeds. Each seed has its own "
         "pre-training, few-shot subset and initial weights. Gains and differences are of pairs with the "
         "same seed.",
         "The bound trains the same network from random weights on all labelled training videos of the "
@@ -170,7 +173,9 @@ def contents(results: Mapping[str, Any], figure: str) -> str:
     """Return what stands between the page's marks: ``figure``, a file name, and the tables."""
     if not results["trainings"]:
         return "Nothing has been measured yet.\n"
-    return f"![{CAPTION}]({figure})\n\n{tables(results)}"
+    measured, planned = len(results["trainings"]), len(list(plan(results["settings"]["seeds"])))
+    so_far = "" if measured == planned else f"{measured} of {planned} trainings are measured.\n\n"
+    return f"{so_far}![{CAPTION}]({figure})\n\n{tables(results)}"
 
 
 def write_page(results: Mapping[str, Any], page: Path) -> None:

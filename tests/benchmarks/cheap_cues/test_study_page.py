@@ -73,6 +73,7 @@ def test_the_cross_by_hand():
 
 def test_the_other_tables_by_hand():
     text = tables(RESULTS)
+    assert "interval over 1 or 3 seeds." in text
     assert "| moving, plain | 10.0 | 12.5 | +2.5 |\n" in text
     probes = "20.0 (+5.0 ± 0.0) | 30.0 (+10.0 ± 0.0) | 40.0 (+20.0 ± 0.0) | 52.0 (+32.0 ± 25.4)"
     trap = f"| trap (moving, horizon) | clean (static, plain) | 2 | 46.4 ± 12.7 | {probes} |"
@@ -97,7 +98,8 @@ def test_the_page_keeps_its_text_around_the_tables(tmp_path):
         before, _, rest = page.read_text().partition(f"{BEGIN}\n\n")
         shown, _, after = rest.partition(f"\n{END}")
         assert (before, after) == ("Before.\n\n", "\n\nAfter.\n")
-        image, _, rest = shown.partition("\n\n")
+        so_far, image, rest = shown.split("\n\n", 2)
+        assert so_far == "15 of 51 trainings are measured."
         assert image.endswith("](cues.png)")
         assert rest == tables(RESULTS)
     assert study.load(tmp_path / "cues.json") == RESULTS
