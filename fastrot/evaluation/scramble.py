@@ -119,7 +119,8 @@ def phase_scrambled(clips: Tensor, seeds: Sequence[int]) -> Tensor:
     spectrum = torch.fft.rfft2(clips, dim=(2, 3))
     scrambled = spectrum.abs() * turns
     scrambled[:, :, 0, 0] = spectrum[:, :, 0, 0]  # the mean, whose sign is not a phase
-    return torch.fft.irfft2(scrambled, s=(height, width), dim=(2, 3))
+    real: Tensor = torch.fft.irfft2(scrambled, s=(height, width), dim=(2, 3))
+    return real
 
 
 def low_passed(clips: Tensor, sigma: float) -> Tensor:
