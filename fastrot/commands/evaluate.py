@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from fastrot.evaluation.clip_set import ClipSet
     from fastrot.evaluation.fusion import FusionResult
     from fastrot.evaluation.protocol import Result
+    from fastrot.evaluation.scramble import Scramble
     from fastrot.evaluation.trained import Trained
 
 Run = Callable[[argparse.Namespace], int]
@@ -36,6 +38,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         measure.add_argument(
             "--split", required=True, help="a split of the store, or all for every video"
         )
+        if name == "rotation":
+            _add_scramble(measure)
 
     about = "top-1 of linear probes on each block's frozen features"
     probe = _of_checkpoint(measures, "probe", about, _probe, 10)
@@ -100,6 +104,26 @@ def _add_out(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
+def _add_scramble(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scramble",
+        type=_scramble,
+        metavar="HOW",
+        help="scramble the clips before rotation: phase keeps their amplitude spectra with random phases, "
+        "lowpass or lowpass:SIGMA blurs them by SIGMA pixels (2); None: not at all",
+    )
+
+
+def _scramble(text: str) -> "Scramble":
+    from fastrot.evaluation.scramble import Scramble
+    from pipelines.errors import UsageError
+
+    try:
+        return Scramble.parse(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _pretext(args: argparse.Namespace) -> int:
     import numpy as np
 
@@ -115,7 +139,8 @@ def _pretext(args: argparse.Namespace) -> int:
                 f"{args.checkpoint} was trained for task={trained.config.task}: "
                 f"use `fastrot evaluate {measure}`"
             )
-        result = evaluate_pretext(trained, clips, runtime)
+        scramble = vars(args).get("scramble")
+        result = evaluate_pretext(trained, replace(clips, scramble=scramble), runtime)
 
         def files(out: Path) -> list[str]:
             if not isinstance(result, RotationResult):
@@ -123,7 +148,9 @@ def _pretext(args: argparse.Namespace) -> int:
             degrees = [str(turn) for turn in result.degrees]
             return write_confusion(out, degrees, np.array(result.confusion))
 
-        _report_checkpoint(args, args.split, result, runtime, files)
+        # A folder of its own, with a name that every file system accepts.
+        splits = f"{args.split}-{scramble}".replace(":", "-") if scramble else args.split
+        _report_checkpoint(args, splits, result, runtime, files)
     return 0
 
 

@@ -1,7 +1,7 @@
 """The clips of an evaluation, and a pass of a network over them that sums results per video."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from fastrot.data.loaders import eval_loader
 from fastrot.data.selection import Ints, select_videos
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.protocol import Protocol
+from fastrot.evaluation.scramble import Scramble
 from fastrot.evaluation.trained import Trained
 from fastrot.evaluation.unreadable import Skipped, settle
 from fastrot.terminal import console
@@ -30,6 +31,7 @@ class ClipSet:
         per_video: Clips per video; a single clip is taken from the middle.
         batch: Clips per batch and process, before rotation.
         quiet: Show no progress.
+        scramble: How the network's clips are scrambled; None for not at all.
     """
 
     store: Store
@@ -37,6 +39,7 @@ class ClipSet:
     per_video: int = 1
     batch: int = 16
     quiet: bool = False
+    scramble: Scramble | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,9 @@ class Reading:
         with loader, console.progress(count, what, "clips", shown=shown) as advance:
             for loaded in loader:
                 rows = torch.from_numpy(loaded.samples // clips.per_video)
+                if clips.scramble is not None:
+                    seed = self._trained.config.seed
+                    loaded = replace(loaded, clips=clips.scramble.apply(loaded, seed))
                 yield rows.to(runtime.device), loaded
                 advance(len(loaded.samples))
             self._unread += loader.take_replaced()
@@ -155,6 +161,7 @@ class Reading:
             weights=_trained_weights(self._trained.config),
             camera_motion=data.camera_motion,
             dead_zone=data.dead_zone,
+            scramble=str(clips.scramble or ""),
         )
 
 
