@@ -110,6 +110,11 @@ class Runtime(Collectives):
         """The dtype of the network's inputs."""
         return DTYPES[self.precision]
 
+    @property
+    def searches_kernels(self) -> bool:
+        """Whether inputs of a new shape cost a search for the fastest kernels, by cuDNN on a GPU."""
+        return self.device.type == "cuda"
+
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the autocast context for the network."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.precision != "fp32")
