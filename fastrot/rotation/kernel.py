@@ -155,9 +155,9 @@ def _store(
     else:
         zero = tl.full((tile, tile // group), 0, r[0].dtype)
         if channels == 4:
-            pieces = (_join(r[0], g[0], b[0], zero, r[1], g[1], b[1], zero),)
+            pieces = (_join(r[0], g[0], b[0], zero, r[1], g[1], b[1], zero),)  # type: ignore[assignment]
         else:
-            pieces = (_join(r[0], g[0], b[0], zero, zero, zero, zero, zero),)
+            pieces = (_join(r[0], g[0], b[0], zero, zero, zero, zero, zero),)  # type: ignore[assignment]
     row = tl.arange(0, tile)[:, None, None]
     column = tl.arange(0, tile // group)[None, :, None] * group
     i = height - 1 - top - row if up else top + row
