@@ -28,7 +28,7 @@ fastrot.evaluation
 fastrot.analysis fastrot.api fastrot.training
 fastrot.report fastrot.doctor
 fastrot.demo fastrot.reproduce benchmarks.harness
-benchmarks.loading
+benchmarks.loading benchmarks.candidates
 fastrot
 fastrot.commands
 fastrot.cli

@@ -28,6 +28,7 @@ from av.filter import Graph
 from benchmarks.cheap_cues.spectrum_page import draw, ledger_table, rotation_table
 from benchmarks.harness.inputs import footage
 from fastrot.analysis.cue_ledger import read_ledger
+from fastrot.commands.arguments import Parser
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.rotation_accuracy import evaluate_rotation
@@ -195,7 +196,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmarks.cheap_cues.spectrum",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from fastrot.config import Config
@@ -87,6 +88,7 @@ class Reading:
             clips.store, clips.split, labelled=labelled, shots=shots, seed=trained.config.seed
         )
         self._unread: list[Replaced] = []
+        self._most_rows = 0
 
     def zeros(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return zeros on the device to sum into, (videos, *shape)."""
@@ -126,9 +128,28 @@ class Reading:
         runtime = self._runtime
         for rows, loaded in self.batches(what):
             inputs, targets = self._trained.task.prepare(loaded, runtime.dtype)
+            padded = self.padded(inputs)
             with runtime.autocast():
-                outputs = self._trained.network(inputs)
+                outputs = self._trained.network(padded)[: len(inputs)]
             yield rows.repeat(len(targets) // len(rows)), outputs.float(), targets
+
+    def padded(self, inputs: Tensor) -> Tensor:
+        """Add rows of zeros to a short batch, as the last one is, if a new shape costs a search for kernels.
+
+        In eval mode, the rows do not influence each other.
+
+        Args:
+            inputs: (N, C, T, H, W) in channels_last_3d memory.
+
+        Returns:
+            The inputs, followed by zeros up to the size of the largest batch of this pass so far.
+        """
+        self._most_rows = max(self._most_rows, len(inputs))
+        missing = self._most_rows - len(inputs)
+        if not missing or not self._runtime.searches_kernels:
+            return inputs
+        rows = F.pad(inputs.permute(0, 2, 3, 4, 1), (*[0] * 9, missing))
+        return rows.permute(0, 4, 1, 2, 3)
 
     def finish(self, sums: Tensor) -> Totals:
         """Add the sums of all processes, and leave out videos that are not completely readable.

@@ -67,9 +67,10 @@ def block_features(
     with evaluating(trained.network):
         for rows, loaded in reading.batches("extract features"):
             inputs = trained.task.upright(loaded, runtime.dtype)
+            padded = reading.padded(inputs)
             with runtime.autocast():
-                outputs = trained.network.stages(inputs)
-            means = [block.float().mean(dim=(2, 3, 4)) for block in outputs]
+                outputs = trained.network.stages(padded)
+            means = [block[: len(inputs)].float().mean(dim=(2, 3, 4)) for block in outputs]
             sums.index_add_(0, rows, torch.cat(means, dim=1))
     totals = reading.finish(sums)
     return BlockFeatures(

@@ -10,7 +10,6 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from fastrot.synthetic.render import Frames
 from pipelines.files import write_file
 
-
 # Without FULL_CHR_H_INP, swscale drops every second column before it halves the chroma along x, but averages
 # along y: the roughness of the colours then reveals the axis of a rotation.
 _HALVE = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INP | Interpolation.ACCURATE_RND
