@@ -198,8 +198,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="python -m benchmarks.cheap_cues.spectrum",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=(__doc__ or "").splitlines()[0],
     )
     parser.add_argument("checkpoint", type=Path, nargs="?", help="of a rotation network")
     parser.add_argument("--store", type=Path, help="store of unseen videos")

@@ -109,8 +109,8 @@ def _add_scramble(parser: argparse.ArgumentParser) -> None:
         "--scramble",
         type=_scramble,
         metavar="HOW",
-        help="scramble the clips before rotation: phase keeps their amplitude spectra with random phases, "
-        "lowpass or lowpass:SIGMA blurs them by SIGMA pixels (2); None: not at all",
+        help="scramble the clips before rotation: phase keeps their amplitude spectra with random phases; "
+        "lowpass blurs them by 2 pixels, lowpass:SIGMA by SIGMA (default: do not scramble)",
     )
 
 
