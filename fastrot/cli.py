@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from fastrot.commands.arguments import Parser
 from fastrot.terminal.hangup import silence
 from fastrot.version import __version__
 from pipelines.errors import FastrotError, PreemptedError, UsageError
@@ -35,7 +36,7 @@ PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: the same command with --resume cont
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser with all subcommands. Imports neither torch nor DALI, so ``--help`` is fast."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="fastrot",
         description="Video pre-training by rotation prediction (3DRotNet), with DALI and AMP.",
         epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 75 preempted (saved, can be resumed), "

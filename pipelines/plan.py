@@ -16,8 +16,8 @@ from pipelines.errors import UsageError
 Ints = NDArray[np.int64]
 Modality = Literal["rgb", "dif"]
 
-# Streams make the random choices of one sample independent.
-_ORDER, _START, _CROP_Y, _CROP_X, _FLIP = range(5)
+# Streams make random choices independent: those of one sample, and those of videos for a run.
+_ORDER, _START, _CROP_Y, _CROP_X, _FLIP, SHOTS, SUBSET = range(7)
 _CHOICES = np.array([[_START], [_CROP_Y], [_CROP_X], [_FLIP]])
 
 # SplitMix64's constants.
@@ -125,6 +125,13 @@ def hash_below(seed: int, stream: int, epoch: Ints, index: Ints, below: Ints) ->
     return (hash_uniform(seed, stream, epoch, index) * below).astype(np.int64)
 
 
+def shuffled(seed: int, stream: int, epoch: int, count: int) -> Ints:
+    """Return a permutation of 0 to ``count - 1``, made by sorting hashes: the same on every platform."""
+    index = np.arange(count, dtype=np.int64)
+    bits = hash_bits(seed, stream, np.full_like(index, epoch), index)
+    return np.argsort(bits, kind="stable")
+
+
 def frame_numbers(clips: Clips, spec: ClipSpec, frames: NDArray[np.int32]) -> Ints:
     """Return the frame numbers that each clip decodes, (B, decoded_frames).
 
@@ -178,11 +185,10 @@ class TrainPlan:
         )
 
     def _order(self, epoch: int) -> Ints:
-        """Return the epoch's permutation, made by sorting hashes: the same on every platform and version."""
+        """Return the epoch's permutation, from memory if it is that of the last call."""
         if self._order_of_epoch is None or self._order_of_epoch[0] != epoch:
-            index = np.arange(len(self.videos), dtype=np.int64)
-            bits = hash_bits(self._seed, _ORDER, np.full_like(index, epoch), index)
-            self._order_of_epoch = (epoch, np.argsort(bits, kind="stable"))
+            order = shuffled(self._seed, _ORDER, epoch, len(self.videos))
+            self._order_of_epoch = (epoch, order)
         return self._order_of_epoch[1]
 
 
@@ -284,8 +290,8 @@ class Share:
         slots = self.world * self.accumulate
         if batch < 1 or batch % slots:
             raise UsageError(
-                f"train.batch is {batch}, which is not divisible by {self.world} ranks x "
-                f"{self.accumulate} micro-batches: choose a multiple of {slots}"
+                f"train.batch is {batch}: it must be a multiple of {slots} "
+                f"({self.world} processes x {self.accumulate} micro-batches, train.accumulate)"
             )
         return batch // slots
 

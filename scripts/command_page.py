@@ -4,13 +4,11 @@ Run: python scripts/command_page.py > docs/reference/commands.md
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 
 from fastrot.cli import build_parser
-
-OF_THE_MACHINE = {"workers": "one per usable core"}
-"""Defaults that depend on the machine, in words."""
 
 HEAD = """# Commands
 
@@ -62,17 +60,24 @@ def _row(action: argparse.Action) -> str:
         name = f"`{action.option_strings[-1]}`"
     else:
         name = f"`{action.option_strings[-1]}` `{value}`"
-    values = {**vars(action), "prog": "fastrot"}
-    cells = (name, _escaped((action.help or "") % values), _default(action))
-    return f"| {' | '.join(cells)} |"
+    about, default = _split(action)
+    return f"| {name} | {_escaped(about)} | {default} |"
+
+
+def _split(action: argparse.Action) -> tuple[str, str]:
+    """Return the meaning and the default of an argument."""
+    about = (action.help or "") % {**vars(action), "prog": "fastrot"}
+    found = re.search(r" \(default: ([^()]*)\)", about)
+    if found:
+        return about.replace(found[0], ""), _escaped(found[1])
+    return about, _default(action)
 
 
 def _default(action: argparse.Action) -> str:
-    if action.dest in OF_THE_MACHINE:
-        return OF_THE_MACHINE[action.dest]
     if action.nargs == 0 or action.nargs == "*" or action.default in (None, [], argparse.SUPPRESS):
         return "required" if action.required and action.nargs != "*" else ""
-    return f"`{action.default}`"
+    default = action.default if isinstance(action.default, list) else [action.default]
+    return f"`{' '.join(map(str, default))}`"
 
 
 def _sentence(text: str) -> str:

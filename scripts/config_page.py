@@ -16,8 +16,8 @@ from fastrot.config.values import Range
 
 HEAD = """# Configuration
 
-Every key of a run, its values and its default. A config is a YAML file. Any key can be given on the command
-line as `section.key=value`, which overrides the file. An unknown key is an error, and the message names the
+Every key of a run's config, with its values and its default. A config is a YAML file, and `section.key=value`
+on the command line overrides its value. An unknown key is an error, and the message names the
 most similar known key. `--print-config` shows the resulting config.
 
 The configs that come with fastrot are in `configs/`; comments give the source of each number. They can be
@@ -25,7 +25,7 @@ named from any folder, as `configs/pretrain/kinetics_rgb_16.yaml` or `pretrain/k
 config can start from the values of another file with `extends: pretrain/kinetics_rgb_16.yaml`. The other file
 is in the same folder or comes with fastrot.
 
-This page is generated from the schema: `python scripts/config_page.py > docs/reference/configuration.md`.
+`scripts/config_page.py` generates this page from the schema.
 """
 
 

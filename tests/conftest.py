@@ -19,9 +19,14 @@ from pipelines.store.reading import Settings, Store
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Under ``-m gpu`` import only files with such tests: a machine with a GPU may lack what others need."""
-    if config.option.markexpr != "gpu" or collection_path.suffix != ".py":
+    if config.option.markexpr != "gpu":
         return None
-    return "mark.gpu" not in collection_path.read_text() or None
+    if Path(__file__).parent in collection_path.parents and collection_path.is_dir():
+        # Its conftest.py would be imported.
+        files = list(collection_path.rglob("*.py"))
+    else:
+        files = [collection_path] if collection_path.suffix == ".py" else []
+    return (bool(files) and not any("mark.gpu" in file.read_text() for file in files)) or None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

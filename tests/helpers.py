@@ -87,7 +87,7 @@ def turn_on_its_side(path: Path, clockwise: int) -> None:
 
 
 def write_display_matrix(path: Path, a: float, b: float, c: float, d: float) -> None:
-    """Have an MP4 say that its picture's point (x, y) is to be shown at (a x + c y, b x + d y)."""
+    """Change an MP4's display matrix: its picture's point (x, y) is to be shown at (a x + c y, b x + d y)."""
     a, b, c, d = (round(value * 65536) for value in (a, b, c, d))
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 4 + 4 + 20 + 8 + 8  # version, times and ids, reserved, layer..volume

@@ -28,7 +28,7 @@ fastrot.evaluation
 fastrot.analysis fastrot.api fastrot.training
 fastrot.report fastrot.doctor
 fastrot.demo fastrot.reproduce benchmarks.harness
-benchmarks.loading
+benchmarks.loading benchmarks.candidates
 fastrot
 fastrot.commands
 fastrot.cli
@@ -38,7 +38,7 @@ benchmarks.training
 benchmarks.train benchmarks.tools benchmarks.cheap_cues benchmarks.soak
 benchmarks.acceptance
 """
-"""Who may import whom: each room, and each file outside the rooms, imports what stands on lines above it."""
+"""Who may import whom: each room, and each file outside the rooms, imports only what is on lines above it."""
 
 BENCH_COMMAND = "fastrot.commands.bench"
 """The one module of fastrot that imports the benchmarks: when it is called, and only then."""
@@ -62,7 +62,7 @@ def room(module: str) -> str:
 
 
 def imports(path: Path) -> set[str]:
-    """Return the names of all modules that a file imports, however deep in it the import stands."""
+    """Return the names of all modules that a file imports, at any depth."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

@@ -20,6 +20,7 @@ from benchmarks.acceptance.parts import BUDGET_S, MACHINE, PACKAGES, PARTS, Part
 from benchmarks.acceptance.rows import ROWS, Turn, add_row, parts_of, read_rows
 from benchmarks.harness.packages import installed
 from benchmarks.harness.processes import run_limited
+from fastrot.commands.arguments import Parser
 from pipelines.files import write_file
 
 SCRIPT = Path(__file__).with_name("__main__.py")
@@ -33,10 +34,9 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         the exit code: 1 if a part or a test failed or was stopped. Missed goals are only reported.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmarks.acceptance",
         description="Measure a GPU against its limits and goals, and run the tests that need one.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
         "--stage",
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         choices=(1, 2),
         help="1: what needs neither DALI nor PyAV; 2: the rest; both if not given",
     )
-    parser.add_argument("--budget", type=float, default=BUDGET_S, help="seconds for everything")
+    parser.add_argument("--budget", type=float, default=BUDGET_S, help="seconds for all parts")
     parser.add_argument(
         "--out", type=Path, default=Path("acceptance"), help="folder for the results"
     )
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="smallest sizes, also without a GPU: the figures are meaningless",
+        help="use the smallest sizes, also without a GPU; the results are meaningless",
     )
     parser.add_argument("--part", choices=[part.name for part in PARTS], help=argparse.SUPPRESS)
     parser.add_argument("--ends", type=float, help=argparse.SUPPRESS)
@@ -95,15 +95,13 @@ def run_parts(parts: Sequence[Part], out: Path, budget_s: float, *, quick: bool 
 
 def why_not(part: Part, out: Path, *, quick: bool = False) -> str | None:
     """Return why a part cannot run on this machine, or None if it can."""
-    machine = parts_of(read_rows(out / ROWS)).get(MACHINE, {})
-    gpu = machine.get("environments", {}).get("", {}).get("gpu")
-    # If the machine's part did not get to an answer, the others try.
-    if part.stage and gpu is False and not quick:
-        return NO_GPU
     missing = [PACKAGES[module] for module in PACKAGES if not installed(module)]
     if part.stage == 2 and missing:
         return f"not installed: {', '.join(missing)}"
-    return None
+    machine = parts_of(read_rows(out / ROWS)).get(MACHINE, {})
+    gpu = machine.get("environments", {}).get("", {}).get("gpu")
+    # If the machine's part did not get to an answer, the others try.
+    return NO_GPU if part.stage and gpu is False and not quick else None
 
 
 def run_part(part: Part, seconds: float, out: Path, *, quick: bool = False) -> None:

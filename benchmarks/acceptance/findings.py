@@ -1,4 +1,4 @@
-"""What ``python -m benchmarks.acceptance`` found, as a page: goals, figures, and what was left out."""
+"""What ``python -m benchmarks.acceptance`` found, as a page: goals, figures, and what was skipped."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ def content_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "took_s": round(sum(part.get("took_s", 0.0) for part in parts.values()), 1),
         "parts": parts,
         "projection": project(parts),
-        "left_out": left_out(parts),
+        "skipped": skipped(parts),
     }
 
 
@@ -44,7 +44,7 @@ def failed(content: Mapping[str, Any]) -> bool:
 
 
 def _tested(found: Mapping[str, Part], lists: Mapping[str, Part]) -> dict[str, Any]:
-    """Return tests by their outcome: counts, texts of failures, what was left out, what did not run.
+    """Return tests by their outcome: counts, texts of failures, what was skipped, what did not run.
 
     A file of tests that cannot be read has an outcome, but is in no list.
     """
@@ -53,8 +53,8 @@ def _tested(found: Mapping[str, Part], lists: Mapping[str, Part]) -> dict[str, A
         "failures": {
             name: test["text"] for name, test in found.items() if test["outcome"] == "failed"
         },
-        "left_out": dict(
-            Counter(test["text"] for test in found.values() if test["outcome"] == "left out")
+        "skipped": dict(
+            Counter(test["text"] for test in found.values() if test["outcome"] == "skipped")
         ),
         "not_run": [
             name for planned in lists.values() for name in planned["names"] if name not in found
@@ -87,7 +87,7 @@ def project(parts: Mapping[str, Part]) -> dict[str, Any]:
     }
 
 
-def left_out(parts: Mapping[str, Part]) -> list[str]:
+def skipped(parts: Mapping[str, Part]) -> list[str]:
     """Return a sentence for everything that was not measured or tested, and why."""
     lines = []
     for name, part in parts.items():
@@ -97,8 +97,8 @@ def left_out(parts: Mapping[str, Part]) -> list[str]:
             for reason in ("not_here", "not_reached"):
                 if outcome[reason]:
                     lines.append(f"{name}, {case}: {outcome[reason]}")
-        tested = part.get("tested", {"left_out": {}, "not_run": []})
-        lines += [f"{name}, {count} of them: {why}" for why, count in tested["left_out"].items()]
+        tested = part.get("tested", {"skipped": {}, "not_run": []})
+        lines += [f"{name}, {count} of them: {why}" for why, count in tested["skipped"].items()]
         lines += [f"{name}, {test}: did not run" for test in tested["not_run"]]
     return lines
 
@@ -129,7 +129,7 @@ def render(content: Mapping[str, Any]) -> str:
         cases = [{"name": case, **values} for case, values in part.get("cases", {}).items()]
         result = {"benchmark": name, "cases": cases, "limits": [], "goals": []}
         page += [grid.to_markdown("###") for grid in tables(result)] if cases else []
-    page += ["## Left out\n", _bullets(content["left_out"] or ["nothing"])]
+    page += ["## Skipped\n", _bullets(content["skipped"] or ["nothing"])]
     return "\n".join(text for text in page if text)
 
 

@@ -45,8 +45,9 @@ def _run(turn: Turn, paths: Sequence[str]) -> None:
     if not installed("pytest"):
         turn.note("pytest", "not run: pytest is not installed")
     elif not (ROOT / "tests").is_dir():
-        turn.note("pytest", "not run: no tests beside the package")
+        turn.note("pytest", "not run: no tests next to the package")
     else:
+        turn.note("configurations", compile_few(1))
         run_tests(turn, ROOT, paths)
 
 
@@ -54,16 +55,17 @@ def run_tests(turn: Turn, root: Path, paths: Sequence[str]) -> None:
     """Run the tests marked gpu below ``root``; without a GPU they fail.
 
     Raises:
-        SystemExit: A test failed.
+        SystemExit: A test failed, or pytest ran none.
     """
     import pytest
 
     os.chdir(root)
     os.environ["FASTROT_REQUIRE_GPU"] = "1"
-    turn.note("configurations", compile_few(1))
     recorder = Recorder(turn)
     # With the root given, pytest reads its setup.cfg, wherever the results are.
-    pytest.main([*ARGUMENTS, f"--rootdir={root}", *paths], plugins=[recorder])
+    code = pytest.main([*ARGUMENTS, f"--rootdir={root}", *paths], plugins=[recorder])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        sys.exit(f"pytest ended with {code}")
     if recorder.failed:
         sys.exit(f"{recorder.failed} tests failed")
 
@@ -83,7 +85,7 @@ class Recorder:
             if reason is None:
                 kept.append(item)
             elif item.get_closest_marker("gpu"):
-                self._turn.add("test", item.nodeid, outcome="left out", text=reason)
+                self._turn.add("test", item.nodeid, outcome="skipped", text=reason)
         items[:] = kept
 
     def pytest_collection_finish(self, session: "pytest.Session") -> None:
@@ -107,7 +109,7 @@ class Recorder:
     def _broken(self, name: str, text: str) -> None:
         package = missing_package(text)
         if package is not None:
-            self._turn.add("test", name, outcome="left out", text=f"{package} is not installed")
+            self._turn.add("test", name, outcome="skipped", text=f"{package} is not installed")
             return
         self.failed += 1
         self._turn.add("test", name, outcome="failed", text=text[-2000:])

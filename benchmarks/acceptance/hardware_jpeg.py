@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from benchmarks.acceptance.measures import measure, options_of
-from benchmarks.acceptance.pictures import moving_picture
+from benchmarks.acceptance.moving_picture import moving_picture
 from benchmarks.acceptance.rows import Turn
 from benchmarks.harness.measure import Case, NotHere, Options
 from pipelines.loading.dali_graph import build_pipeline

@@ -16,6 +16,13 @@ from benchmarks.loading import codec_rates
 from benchmarks.training.train_cases import OURS, PLAIN, REAL, STEMS
 from fastrot.distributed.runtime import Runtime
 
+VARIANTS = (
+    *(f"stem of {channels} channels" for channels in STEMS),
+    "without AMP",
+    "apex FusedSGD",
+    "compiled",
+)
+
 
 @contextmanager
 def options_of(turn: Turn, *only: str) -> Iterator[Options]:
@@ -56,8 +63,9 @@ def machine(turn: Turn) -> None:
     """Write the environment, and whether there is a GPU."""
     with Runtime.start() as runtime:
         environment = session.environment(runtime)
-    gpu = torch.cuda.is_available()
-    turn.add("environment", "", environment=environment, gpu=gpu)
+    # The command of this process is none that a reader can repeat.
+    environment["command"] = ["python", "-m", "benchmarks.acceptance"]
+    turn.add("environment", "", environment=environment, gpu=torch.cuda.is_available())
 
 
 def limits(turn: Turn) -> None:
@@ -96,8 +104,7 @@ def step(turn: Turn) -> None:
 
 def variants(turn: Turn) -> None:
     """Measure the training step with one change each, and compiled."""
-    stems = (f"stem of {channels} channels" for channels in STEMS)
-    with options_of(turn, OURS, *stems, "without AMP", "apex FusedSGD", "compiled") as options:
+    with options_of(turn, OURS, *VARIANTS) as options:
         train.run(options, budget_s=turn.left_s)
 
 

@@ -38,7 +38,7 @@ def run(turn: Turn) -> None:
         events = [
             event
             for event in profiler.key_averages()
-            if event.device_type == device and not event.is_user_annotation
+            if event.device_type == device and not getattr(event, "is_user_annotation", False)
         ]
         _write(turn, events, steps, seconds, gpu=gpu)
 

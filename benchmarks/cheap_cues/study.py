@@ -1,103 +1,62 @@
-"""When does the pretext teach, and when does it cheat? Four demo sets, each seen in three ways.
+"""Does a network that was pre-trained on a cheap cue transfer worse? A cross, its bounds, and other cases.
 
-Run: OMP_WAIT_POLICY=PASSIVE python -m benchmarks.cheap_cues.study --out OUT [--combination static-plain]
-     python -m benchmarks.cheap_cues.study --out OUT --draw FIGURE.png
+Run: OMP_WAIT_POLICY=PASSIVE python -m benchmarks.cheap_cues.study --out OUT
+     python -m benchmarks.cheap_cues.study --out OUT --page docs/cheap_cues.md
 
-For a static and a moving camera, before a plain scene and before a horizon, and for DIF, RGB, and DIF
-without the camera's motion: rotation accuracy on unseen scenes, a linear probe of each
-block beside a random network's, and the gain of fine-tuning over training from scratch. Each goes into
-OUT/cheap_cues.json as soon as it is there, and a finished one is not run again. Prints the whole as a
-Markdown table.
+Networks are pre-trained on clean videos and on videos with cheap cues, and each is fine-tuned on clean
+videos and on videos with cheap cues, next to training from scratch and on all labels. The result of each
+training goes into OUT/cheap_cues.json as soon as it is measured, and the same command resumes. Prints the
+tables. With --page, nothing is trained: the tables go into the page, and the figure and the results into
+the files next to it.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from benchmarks.cheap_cues.study_page import CASES, COMBINATIONS, Case, Input, draw, table
-from fastrot.demo.demo import DemoReport, run_demo
-from fastrot.demo.videos import builtin_data
-from fastrot.distributed.runtime import Runtime
-from fastrot.runs.environment import environment
-from fastrot.synthetic.dataset import VERSION, DemoSpec
+from benchmarks.cheap_cues.study_page import tables, write_page
+from benchmarks.cheap_cues.study_plan import Training, plan
+from benchmarks.cheap_cues.study_runs import SIZES, Settings, Study, surroundings
+from fastrot.commands.arguments import Parser
+from fastrot.synthetic.dataset import VERSION
 from fastrot.terminal.console import say
 from pipelines.errors import FastrotError, UsageError
 from pipelines.files import write_file
 
-SIZES = {
-    "unlabelled": (1400, "videos to pre-train on"),
-    "groups": (21, "of labelled videos, for each class"),
-    "clips_per_group": (3, "videos in a group"),
-    "frames": (32, "of each video"),
-    "size": (80, "of each frame"),
-}
-"""Of the generated set: the default of each and what it counts."""
+RESULTS = "cheap_cues.json"
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What all cases have in common.
-
-    ``pretrain`` and ``finetune`` are changes to the demo's configs, ``key=value`` each; the
-    pre-training lasts ``epochs``, and ``seeds`` fine-tunings of each kind follow.
-    """
-
-    unlabelled: int
-    groups: int
-    clips_per_group: int
-    frames: int
-    size: int
-    epochs: float
-    seeds: int
-    pretrain: tuple[str, ...] = ()
-    finetune: tuple[str, ...] = ()
-
-    def spec(self, case: Case) -> DemoSpec:
-        """The case's demo set."""
-        sizes = {name: getattr(self, name) for name in SIZES}
-        return DemoSpec(camera=case.camera, horizon=case.horizon, **sizes)
-
-    def overrides(self, case: Case) -> dict[str, list[str]]:
-        """The changes to the demo's configs, by stage, for ``fastrot.demo.demo.run_demo``."""
-        return {
-            "pretrain": [*case.changes, f"train.epochs={self.epochs:g}", *self.pretrain],
-            "finetune": [*case.changes, *self.finetune],
-        }
-
-
-def measure(out: Path, settings: Settings, cases: Sequence[Case]) -> dict[str, Any]:
-    """Measure the cases that are not in OUT/cheap_cues.json yet; return all that is in it then.
+def measure(out: Path, settings: Settings, trainings: Iterable[Training]) -> dict[str, Any]:
+    """Run the trainings that are not in OUT/cheap_cues.json yet, and return all of its contents.
 
     Raises:
-        UsageError: The file holds results of other settings or another generator.
-        FastrotError: A stage cannot run, or something cannot be written.
+        UsageError: The file contains results of other settings or another generator.
+        FastrotError: A training cannot run, or something cannot be written.
     """
-    path = out / "cheap_cues.json"
+    path = out / RESULTS
     wanted = {"demo_version": VERSION, **json.loads(json.dumps(asdict(settings)))}
-    results = load(path) if path.exists() else {"settings": wanted, "cases": {}}
+    empty: dict[str, Any] = {"settings": wanted, "environments": [], "trainings": {}}
+    results = load(path) if path.exists() else empty
     if results["settings"] != wanted:
         raise UsageError(
             f"{path} contains results for other settings ({results['settings']} instead of {wanted}); "
             "choose another --out"
         )
-    for case in cases:
-        if case.key in results["cases"]:
-            say(f"{case.key}: already done")
+    study = Study(out, settings)
+    for training in trainings:
+        if training.key in results["trainings"]:
+            say(f"{training.key}: already done")
             continue
-        say(f"\n=== {case.key} ===")
-        # All inputs read the same stores, which the first of them makes.
-        data = builtin_data(out / case.combination, settings.spec(case))
-        report = run_demo(
-            data,
-            out / case.combination / case.input,
-            seeds=range(settings.seeds),
-            overrides=settings.overrides(case),
-        )
-        results["cases"][case.key] = {**asdict(case), **summary(report), **_where()}
+        found = study.run(training)
+        here = surroundings()
+        if here not in results["environments"]:
+            results["environments"].append(here)
+        found["environment"] = results["environments"].index(here)
+        results["trainings"][training.key] = found
         write_file(path, json.dumps(results, indent=1) + "\n")
     return results
 
@@ -114,61 +73,19 @@ def load(path: Path) -> dict[str, Any]:
         raise FastrotError(
             f"{path} cannot be read: {error}; measure first, or remove the file"
         ) from None
-    if not isinstance(results, dict) or not {"settings", "cases"} <= results.keys():
+    keys = {"settings", "environments", "trainings"}
+    if not isinstance(results, dict) or not keys <= results.keys():
         raise FastrotError(f"{path} was not written by this benchmark: choose another --out")
     return results
 
 
-def _where() -> dict[str, Any]:
-    with Runtime.start() as runtime:
-        return {"environment": environment(runtime)}
-
-
-def summary(report: DemoReport) -> dict[str, Any]:
-    """Pick from a demo's report what the table and the figure show: percentages, by seed or block.
-
-    Raises:
-        FastrotError: There were too few videos to measure anything.
-    """
-    if report.shortage:
-        raise FastrotError(report.shortage)
-    assert report.rotation is not None
-    assert report.transfer is not None  # the built-in set has classes
-    assert report.probe is not None
-    return {
-        "rotation": 100 * report.rotation.accuracy,
-        "rotation_videos": report.rotation.protocol.videos,
-        "blocks": report.probe.blocks,
-        "probe": [100 * value for value in report.probe.trained],
-        "probe_random": [100 * value for value in report.probe.random],
-        "shots": report.transfer.shots,
-        "scratch": [100 * result.video_top1 for result in report.transfer.scratch],
-        "ours": [100 * result.video_top1 for result in report.transfer.ours],
-        "pretrain_seconds": report.pretrain_seconds,
-    }
-
-
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmarks.cheap_cues.study",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=(__doc__ or "").splitlines()[0],
     )
     parser.add_argument("--out", type=Path, required=True, help="output folder")
-    parser.add_argument(
-        "--combination",
-        action="append",
-        choices=COMBINATIONS,
-        help="demo set to measure (repeatable; default: all)",
-    )
-    parser.add_argument(
-        "--input",
-        action="append",
-        choices=get_args(Input),
-        help="input of the network (repeatable; default: all)",
-    )
-    parser.add_argument("--epochs", type=float, default=10, help="of pre-training")
-    parser.add_argument("--seeds", type=int, default=3, help="fine-tuning runs of each kind")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each kind")
     for name, (default, about) in SIZES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, help=about)
     for stage in ("pretrain", "finetune"):
@@ -177,34 +94,28 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
             action="append",
             default=[],
             metavar="KEY=VALUE",
-            help=f"change the {stage} config (repeatable)",
+            help=f"change the {stage} config (may be repeated)",
         )
-    parser.add_argument("--draw", type=Path, metavar="FILE", help="only draw a figure")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="only write the page")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure what is missing, or draw, and print the table."""
+    """Measure what is missing, or write the page, and print the tables."""
     args = _arguments(argv)
-    if args.draw is not None:
-        results = load(args.out / "cheap_cues.json")
-        draw(results, args.draw)
+    if args.seeds < 1:
+        raise UsageError(f"--seeds is {args.seeds}: it must be at least 1")
+    if args.page is not None:
+        results = load(args.out / RESULTS)
+        write_page(results, args.page)
     else:
-        if args.seeds < 1:
-            raise UsageError(f"--seeds is {args.seeds}: it must be at least 1")
         settings = Settings(
-            **{name: getattr(args, name) for name in ("epochs", "seeds", *SIZES)},
+            **{name: getattr(args, name) for name in ("seeds", *SIZES)},
             pretrain=tuple(args.pretrain),
             finetune=tuple(args.finetune),
         )
-        chosen = [
-            case
-            for case in CASES
-            if case.combination in (args.combination or COMBINATIONS)
-            and case.input in (args.input or get_args(Input))
-        ]
-        results = measure(args.out, settings, chosen)
-    print(table(results))
+        results = measure(args.out, settings, plan(args.seeds))
+    print(tables(results))
 
 
 if __name__ == "__main__":

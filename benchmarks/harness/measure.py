@@ -124,7 +124,7 @@ def interleave(
     The first measurement of each case is the warm-up, and its figures are dropped. The time of the
     last round predicts whether another one will fit into the budget. If it will not, only the cases
     that have no figures yet, and that fit, are measured. A case that fails or cannot run here is
-    left out of later rounds.
+    skipped in later rounds.
 
     Args:
         cases: The cases, with different names.

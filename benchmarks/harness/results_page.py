@@ -87,7 +87,7 @@ def write(results: Path, out: Path) -> list[Path]:
         page = out / f"{results.stem}.md"
         write_file(page, markdown(content, picture.name if drawn else None))
     except OSError as error:
-        raise FastrotError(f"{error.filename}: {error.strerror}") from None
+        raise FastrotError(f"{error.filename} cannot be used: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
         raise FastrotError(
             f"{results} contains no results of fastrot bench: pass the file written by --json"

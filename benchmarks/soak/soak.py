@@ -6,7 +6,6 @@ undisturbed run on an intact store that uses the same replacement clips. Losses 
 bit-identical.
 """
 
-import argparse
 import functools
 import json
 import platform
@@ -24,6 +23,7 @@ import torch
 
 from benchmarks.soak.faults import BEFORE_START, WHILE_RUNNING, Job, substitute
 from benchmarks.soak.small_stores import make_films, make_store
+from fastrot.commands.arguments import Parser
 from fastrot.runs.checkpoint import load_checkpoint
 from fastrot.terminal.console import say
 
@@ -191,15 +191,11 @@ def soak(seconds: float, *, seed: int, folder: Path, rounds: float = float("inf"
 
 def main() -> int:
     """Run the soak test, print the counts, and exit with 1 if clips were lost or results differ."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=600.0)
+    parser = Parser(prog="python -m benchmarks.soak", description="Stop and damage training runs.")
+    parser.add_argument("--seconds", type=float, default=600, help="duration of the test")
+    parser.add_argument("--seed", type=int, help="seed of the faults (default: the time)")
     parser.add_argument(
-        "--seed", type=int, default=None, help="seed of the faults (default: from the clock)"
-    )
-    parser.add_argument(
-        "--memory",
-        action="store_true",
-        help="measure memory and open handles instead",
+        "--memory", action="store_true", help="measure memory and open handles instead"
     )
     args = parser.parse_args()
     seed = int(time.time()) if args.seed is None else args.seed

@@ -3,6 +3,7 @@
 It calculates them from rates. docs/scaling.md gives the source of each rate and shows the tables.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fastrot.models.flops import train_flops
@@ -59,7 +60,7 @@ class Node:
     """
 
     gpus: int = 8
-    tflops: float = 400.0
+    tflops: float = 180.0
     cores: int = 112
     disk: float = 25e9
     disk_bytes: float = 25e12
@@ -153,27 +154,37 @@ DEADLINES = [(KINETICS, 1), (KINETICS, 24), (MILLION_HOURS, 24), (MILLION_HOURS,
 
 
 def rates_table(node: Node) -> Grid:
-    """Return the rate that each resource allows, and the hours, for every case and store."""
-    header = ["corpus, nodes", "store", "size", "GPUs", "decode", "disk", "network"]
-    header += ["first bottleneck", "train, hours", "prepare, hours"]
+    """Return the rate that each resource allows, for every case and store."""
+    names = ["GPUs", "decode", "disk", "network"]
+    rows = [
+        [*case, *(f"{found.limits[name]:,.0f}" if name in found.limits else "-" for name in names)]
+        for case, found in _plans(node)
+    ]
+    return Grid("Clips a second, before rotation", ["corpus, nodes", "store", *names], rows)
+
+
+def hours_table(node: Node) -> Grid:
+    """Return the size, the first bottleneck and the hours, for every case and store."""
+    header = [
+        "corpus, nodes",
+        "store",
+        "size",
+        "first bottleneck",
+        "train, hours",
+        "prepare, hours",
+    ]
     rows = []
+    for case, found in _plans(node):
+        size = f"{found.store_bytes / 1e12:,.2f} TB{'' if found.local else ', shared'}"
+        first = "shared storage" if found.first == "disk" and not found.local else found.first
+        rows.append([*case, size, first, f"{found.hours:.2g}", f"{found.prepare_hours:.2g}"])
+    return Grid("Hours", header, rows)
+
+
+def _plans(node: Node) -> Iterator[tuple[list[str], Plan]]:
     for corpus, nodes in CASES:
         for codec in MEASURED:
-            found = plan(corpus, codec, nodes, node)
-            shared = found.first == "disk" and not found.local
-            limits = [found.limits.get(name) for name in ("GPUs", "decode", "disk", "network")]
-            rows.append(
-                [
-                    f"{corpus.name}, {nodes}",
-                    codec,
-                    f"{found.store_bytes / 1e12:,.2f} TB{'' if found.local else ', shared'}",
-                    *("-" if limit is None else f"{limit:,.0f}" for limit in limits),
-                    "shared storage" if shared else found.first,
-                    f"{found.hours:.2g}",
-                    f"{found.prepare_hours:.2g}",
-                ]
-            )
-    return Grid("Clips a second, before rotation", header, rows)
+            yield [f"{corpus.name}, {nodes}", codec], plan(corpus, codec, nodes, node)
 
 
 def nodes_table(node: Node) -> Grid:
@@ -187,8 +198,8 @@ def nodes_table(node: Node) -> Grid:
 
 
 def main() -> None:
-    """Print both tables for the assumed node."""
-    for grid in (rates_table(Node()), nodes_table(Node())):
+    """Print the tables for the assumed node."""
+    for grid in (rates_table(Node()), hours_table(Node()), nodes_table(Node())):
         print(grid.to_markdown("##"))
 
 

@@ -7,7 +7,6 @@ quality 2 in 4:4:4. The time of FFmpeg includes the start of its process, once p
 figures are medians of interleaved repeats. A missing ``ffmpeg`` program is reported.
 """
 
-import argparse
 import json
 import shutil
 import statistics
@@ -15,6 +14,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from fastrot.commands.arguments import Parser
 from pipelines.layouts import read_layout
 from pipelines.prepare.transcode import Job, transcode
 from pipelines.store.reading import Settings
@@ -39,9 +39,9 @@ def with_ffmpeg(paths: list[Path]) -> None:
 
 def main() -> None:
     """Measure and print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("videos", type=Path)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser = Parser(prog="python -m benchmarks.tools.preparing", description="Measure transcoding.")
+    parser.add_argument("videos", type=Path, metavar="VIDEOS", help="folder of videos")
+    parser.add_argument("--repeats", type=int, default=5, help="measurements of each program")
     args = parser.parse_args()
     paths = [entry.path for entry in read_layout(args.videos, "folder").entries]
     has_ffmpeg = shutil.which("ffmpeg") is not None

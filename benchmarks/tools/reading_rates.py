@@ -7,13 +7,13 @@ shards from the page cache before each run (``posix_fadvise``), which needs no p
 is one JSON line per case, with medians over interleaved repeats.
 """
 
-import argparse
 import json
 import statistics
 import time
 from pathlib import Path
 
 from benchmarks.loading.loader_limits import drop_from_cache, read_through
+from fastrot.commands.arguments import Parser
 from pipelines.loading.clip_reader import ClipReader
 from pipelines.loading.options import LoaderOptions
 from pipelines.plan import ClipSpec, TrainPlan, train_ranges
@@ -42,13 +42,15 @@ def read_clips(
 
 def main() -> None:
     """Measure and print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("store", type=Path)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--frames", type=int, default=16)
-    parser.add_argument("--stride", type=int, default=1)
+    parser = Parser(prog="python -m benchmarks.tools.reading_rates", description="Measure reading.")
+    parser.add_argument("store", type=Path, metavar="STORE", help="a store made by fastrot prepare")
+    parser.add_argument(
+        "--threads", type=int, nargs="+", default=[1, 2, 4], help="numbers of threads"
+    )
+    parser.add_argument("--steps", type=int, default=20, help="batches per measurement")
+    parser.add_argument("--repeats", type=int, default=5, help="measurements of each case")
+    parser.add_argument("--frames", type=int, default=16, help="frames per clip")
+    parser.add_argument("--stride", type=int, default=1, help="distance between a clip's frames")
     args = parser.parse_args()
     store = Store.open(args.store)
     spec = ClipSpec(frames=args.frames, stride=args.stride, crop=min(112, store.size))

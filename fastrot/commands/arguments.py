@@ -14,6 +14,30 @@ if TYPE_CHECKING:
     from fastrot.evaluation.clip_set import ClipSet
 
 
+class _Help(argparse.HelpFormatter):
+    """Ends the help of an option with its default in the form ``(default: all)``."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text, default = action.help or "", action.default
+        if not action.option_strings or default in (None, False, [], argparse.SUPPRESS):
+            return text
+        if "(default: " in text:
+            return text
+        words = default if isinstance(default, list) else [default]
+        return f"{text} (default: {' '.join(map(str, words))})"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose help, and that of its subparsers, ends every option with its default.
+
+    An option whose default is no value, such as a name that depends on other options, contains
+    ``(default: ...)`` in its help.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"formatter_class": _Help, **kwargs})
+
+
 def positive(text: str) -> int:
     """Parse an option's value as an integer that is at least 1."""
     value = int(text)
@@ -49,7 +73,6 @@ def add_action(
         name,
         help=about,
         description=f"{about[0].upper()}{about[1:]}.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.set_defaults(run=run)
     return parser

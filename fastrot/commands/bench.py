@@ -53,13 +53,13 @@ def _add_benchmark(
     parser.add_argument(
         "--budget",
         type=seconds,
-        default=600.0 if name == "all" else 180.0,
+        default=600 if name == "all" else 180,
         metavar="SECONDS",
         help="total time; more time means more repeats",
     )
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the results to this file")
     if name in READ_STORE:
-        parser.add_argument("--store", type=Path, help="read this store instead of creating one")
+        parser.add_argument("--store", type=Path, help="store to read (default: a new one)")
     if name in READ_INPUT:
         parser.add_argument(
             "--input",

@@ -16,14 +16,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "videos, fine-tune on a few labelled videos from scratch and from the pre-trained weights, and "
         "print both accuracies. Takes about 10 minutes on two CPU cores. Run it again to resume after an "
         "interruption.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        help="output folder; None: demo, or demo-NAME for your own videos",
-    )
-    parser.add_argument("--source", type=Path, help="your own videos instead of the built-in set")
+    parser.add_argument("--out", type=Path, help="output folder (default: demo or demo-SOURCE)")
+    parser.add_argument("--source", type=Path, help="your own videos (default: the built-in set)")
     add_layout(parser)
     parser.add_argument(
         "--camera",

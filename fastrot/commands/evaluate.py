@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from fastrot.evaluation.clip_set import ClipSet
     from fastrot.evaluation.fusion import FusionResult
     from fastrot.evaluation.protocol import Result
+    from fastrot.evaluation.scramble import Scramble
     from fastrot.evaluation.trained import Trained
 
 Run = Callable[[argparse.Namespace], int]
@@ -29,18 +31,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
     for name, about, run, clips in (
         ("rotation", "accuracy over all rotations of deterministic centre clips", _pretext, 1),
-        (
-            "pretext",
-            "accuracy on the network's pretext task, rotation or a custom one",
-            _pretext,
-            1,
-        ),
+        ("pretext", "accuracy on the network's pretext task, built-in or custom", _pretext, 1),
         ("action", "top-1 and top-5, per clip and per video", _action, 10),
     ):
         measure = _of_checkpoint(measures, name, about, run, clips)
         measure.add_argument(
             "--split", required=True, help="a split of the store, or all for every video"
         )
+        if name == "rotation":
+            _add_scramble(measure)
 
     about = "top-1 of linear probes on each block's frozen features"
     probe = _of_checkpoint(measures, "probe", about, _probe, 10)
@@ -59,7 +58,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
             help=f"the split that {test}",
         )
     probe.add_argument(
-        "--shots", type=positive, metavar="N", help="training videos of each class; None: all"
+        "--shots", type=positive, metavar="N", help="training videos of each class (default: all)"
     )
     retrieval.add_argument(
         "--block", default="layer4", help="block to take features from: conv1, layer1, ... layer4"
@@ -100,10 +99,29 @@ def _add_out(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--out",
         type=Path,
-        default=None,
         metavar="DIR",
-        help=f"folder for results.json and other files; None: {default}",
+        help=f"folder for results.json and other files (default: {default})",
     )
+
+
+def _add_scramble(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scramble",
+        type=_scramble,
+        metavar="HOW",
+        help="scramble the clips before rotation: phase keeps their amplitude spectra with random phases; "
+        "lowpass blurs them by 2 pixels, lowpass:SIGMA by SIGMA (default: do not scramble)",
+    )
+
+
+def _scramble(text: str) -> "Scramble":
+    from fastrot.evaluation.scramble import Scramble
+    from pipelines.errors import UsageError
+
+    try:
+        return Scramble.parse(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _pretext(args: argparse.Namespace) -> int:
@@ -121,7 +139,8 @@ def _pretext(args: argparse.Namespace) -> int:
                 f"{args.checkpoint} was trained for task={trained.config.task}: "
                 f"use `fastrot evaluate {measure}`"
             )
-        result = evaluate_pretext(trained, clips, runtime)
+        scramble = vars(args).get("scramble")
+        result = evaluate_pretext(trained, replace(clips, scramble=scramble), runtime)
 
         def files(out: Path) -> list[str]:
             if not isinstance(result, RotationResult):
@@ -129,7 +148,9 @@ def _pretext(args: argparse.Namespace) -> int:
             degrees = [str(turn) for turn in result.degrees]
             return write_confusion(out, degrees, np.array(result.confusion))
 
-        _report_checkpoint(args, args.split, result, runtime, files)
+        # A folder of its own, with a name that every file system accepts.
+        splits = f"{args.split}-{scramble}".replace(":", "-") if scramble else args.split
+        _report_checkpoint(args, splits, result, runtime, files)
     return 0
 
 

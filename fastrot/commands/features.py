@@ -14,7 +14,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Write a NumPy file with the arrays features (videos, channels) float32, names, labels "
         "(-1: none), classes, protocol and skipped (unreadable videos, which have no row). Features are "
         "averaged over space, time and the clips of a video.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_network(parser)
     parser.add_argument(

@@ -22,7 +22,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "rejected video is retried when its file has changed. If SOURCE is a different folder from the one "
         "the stored videos came from, equal names with different content are an error: see --prefix and "
         "--replace. A copied or moved data set is not transcoded again.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("source", type=Path, help="the data set's folder, or one video")
     parser.add_argument(
@@ -56,15 +55,16 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--quality",
         type=int,
-        help="on FFmpeg's scale, lower is better: mjpeg 1..31 (2), h264 0..51 (18), vp9 0..63 (20)",
+        help="on FFmpeg's scale, lower is better: mjpeg 1..31, h264 0..51, vp9 0..63 "
+        "(default: mjpeg 2, h264 18, vp9 20)",
     )
     parser.add_argument(
-        "--workers", type=positive, default=cores(), help="number of decoding processes"
+        "--workers", type=positive, default=cores(), help="processes (default: one per usable core)"
     )
     parser.add_argument(
         "--time-limit",
         type=seconds,
-        default=600.0,
+        default=600,
         metavar="SECONDS",
         help="reject a video that takes longer",
     )

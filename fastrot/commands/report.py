@@ -11,7 +11,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="make one self-contained HTML page of runs and reproduced tables",
         description="Make one HTML page of curves, tables, attention sheets, kernels and environment. "
         "The page is a single file and loads nothing from the network.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
         "runs",

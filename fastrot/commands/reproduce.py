@@ -20,8 +20,9 @@ PAPER_TARGETS = (
     "figure5",
     "attention",
 )
-BEYOND = ("probe", "retrieval", "supervised", "fit", "audit")
+BEYOND = ("budget", "probe", "retrieval", "supervised", "fit", "audit")
 TARGETS = (*PAPER_TARGETS, *BEYOND)
+MOST_JOBS = 8  # by default; each takes up to 1 GB of memory
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -54,11 +55,19 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="store for the paper preset: kinetics, moments, ucf101, hmdb51 (default: stores/NAME), and for "
         "`fit` kinetics-crop and ucf101-crop (may be repeated)",
     )
+    parser.add_argument(
+        "--rows",
+        action="append",
+        default=[],
+        metavar="ROW",
+        help="run only this row of the table, by its name or a part that no other row has (may be repeated); "
+        "the table shows earlier results in the other rows",
+    )
     parser.add_argument("--out", type=Path, help="output folder (default: reproduce-PRESET)")
     parser.add_argument(
         "--seeds",
         type=positive,
-        help="number of seeds for Tables 2 and 5 (default: paper 1, demo 3)",
+        help="number of seeds for Tables 2 and 5 and budget (default: 3 with demo, 1 with paper)",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="print the plan and its cost, and exit"
@@ -66,7 +75,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--rate",
         metavar="TFLOPS|FILE",
-        help="training speed of one GPU, for --dry-run: TFLOP/s, or a JSON file of `fastrot bench train`",
+        help="one GPU's TFLOP/s, or a JSON file of `fastrot bench train` (default: 2 CPU cores with demo)",
     )
     parser.add_argument(
         "--shard",
@@ -75,17 +84,23 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="execute the I-th (from 1) of N shares of the runs, such as one task of a Slurm array",
     )
     parser.add_argument(
+        "--jobs",
+        type=positive,
+        metavar="N",
+        help="train N runs at a time, each on its share of this machine's cores (default: one per core, at "
+        f"most {MOST_JOBS}, with demo on a CPU, else 1)",
+    )
+    parser.add_argument(
         "--nproc",
         type=positive,
-        default=0,
         metavar="N",
-        help="train each run in N processes on this machine, with torchrun",
+        help="train each run in N processes on this machine, with torchrun (default: in this process)",
     )
     parser.add_argument(
         "--supervised",
         type=Path,
         metavar="FILE",
-        help="supervised network in Hara's format for figure5 and attention, instead of training one",
+        help="supervised network in Hara's format for figure5, attention (default: a newly trained one)",
     )
     parser.set_defaults(run=run)
     options_anywhere(parser, "changes")
@@ -93,6 +108,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Plan and execute the runs, and write the tables and figures."""
+    from fastrot.reproduce.chosen_rows import choose_rows
     from fastrot.reproduce.cost import cpu_rate, read_rate
     from fastrot.reproduce.execute import Workshop
     from fastrot.reproduce.listing import (
@@ -104,30 +120,37 @@ def run(args: argparse.Namespace) -> int:
         overview,
         rows_of,
     )
+    from fastrot.reproduce.plan_warnings import small_batches, too_few_videos
     from fastrot.reproduce.run_plan import deal, make_plan
     from fastrot.reproduce.tables import BUILDERS
     from fastrot.terminal.console import say, show
 
+    if args.rows and args.target == "all":
+        raise UsageError("--rows is for one table: give its name instead of all")
     args.out = args.out or Path(f"reproduce-{args.preset}")
     setting = _setting(args)
+    jobs = _jobs(args, gpu=setting.preset.gpu)
     rate = None
     if args.rate is not None:
         rate = read_rate(args.rate)
     elif args.preset == "demo":
-        rate = cpu_rate()
+        rate = cpu_rate(jobs)
     keys = TARGETS if args.target == "all" else (args.target,)
     items = tuple(_without_rival(BUILDERS[key](setting.preset), args.supervised) for key in keys)
-    plan = make_plan(items)
-    workshop = Workshop(args.out, nproc=args.nproc)
+    chosen = tuple(choose_rows(item, args.rows) for item in items) if args.rows else items
+    plan = make_plan(chosen)
+    workshop = Workshop(args.out, nproc=args.nproc or 0)
     costs = count(plan, setting)
+    for line in (*too_few_videos(plan, setting), *small_batches(plan, args.nproc or 0)):
+        say(f"warning: {line}")
     if args.dry_run:
-        for line in rows_of(items):
+        for line in rows_of(chosen):
             say(line)
         show(overview(plan, setting, rate, workshop).to_rich())
-        for line in item_lines(items, setting, rate):
+        for line in item_lines(chosen, setting, rate):
             say(line)
         say(f"{amount(costs.total)} in total" + ("" if costs.complete else " or more"))
-        missing = setting.missing(_stores(plan, items))
+        missing = setting.missing(_stores(plan))
         if missing:
             say(f"missing stores: {', '.join(missing)}")
         if rate is None:
@@ -145,7 +168,21 @@ def run(args: argparse.Namespace) -> int:
     if args.shard is not None:
         index, parts = args.shard
         share = deal(plan, costs.weights(), parts)[index - 1]
-    return _carry_out(args, setting, workshop, plan, share)
+    return _carry_out(args, setting, workshop, plan, items, share, jobs)
+
+
+def _jobs(args: argparse.Namespace, *, gpu: bool) -> int:
+    """Return the number of runs to train at the same time."""
+    from pipelines.cores import cores
+
+    if args.nproc:
+        if args.jobs:
+            raise UsageError(
+                "--jobs and --nproc are both given: choose several runs at a time, or several processes a run"
+            )
+        return 1
+    number: int = args.jobs or (1 if gpu else min(cores(), MOST_JOBS))
+    return number
 
 
 def _without_rival(item: "Item", supervised: Path | None) -> "Item":
@@ -164,17 +201,23 @@ def _carry_out(
     setting: "Setting",
     workshop: "Workshop",
     plan: "Plan",
+    items: "tuple[Item, ...]",
     share: set[str] | None,
+    jobs: int,
 ) -> int:
     from fastrot.reproduce.execute import carry_out
+    from fastrot.reproduce.jobs import carry_out_in_jobs
     from fastrot.reproduce.publish import publish
     from fastrot.terminal.console import say
 
     try:
-        setting.make(_stores(plan, plan.items))
-        left = carry_out(plan, workshop, share)
+        setting.make(_stores(plan))
+        if jobs > 1:
+            left = carry_out_in_jobs(plan, workshop, jobs, share)
+        else:
+            left = carry_out(plan, workshop, share)
         if share is None:
-            publish(plan.items, workshop, setting.preset, args.supervised)
+            publish(items, workshop, setting.preset, args.supervised)
     except KeyboardInterrupt:
         say(f"Completed work is saved in {workshop.out}: run the same command to resume.")
         raise
@@ -187,12 +230,12 @@ def _carry_out(
     return 1 if left else 0
 
 
-def _stores(plan: "Plan", items: "tuple[Item, ...]") -> set[str]:
+def _stores(plan: "Plan") -> set[str]:
     from fastrot.reproduce.run_plan import Gallery
 
     stores = {run.config.data.store for run in plan.runs}
     stores |= {measurement.store for measurement in plan.measurements}
-    return stores | {item.store for item in items if isinstance(item, Gallery) and item.store}
+    return stores | {item.store for item in plan.items if isinstance(item, Gallery) and item.store}
 
 
 def _setting(args: argparse.Namespace) -> "Setting":

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fastrot.commands.arguments import add_action
+from fastrot.commands.arguments import add_action, positive
 from pipelines.cores import cores
 from pipelines.store.reading import Store
 
@@ -26,6 +26,18 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     info.add_argument("--json", action="store_true", help="print JSON")
     ls = action("ls", run_ls, "list the videos with frames, bytes, class, splits and name")
     ls.add_argument("--split", default="all", help="list only the videos of this split")
+    cues = action(
+        "cues", run_cues, "measure cheap cues: what reveals a rotation without any network"
+    )
+    cues.add_argument("--split", default="all", help="read only videos of this split")
+    cues.add_argument(
+        "--videos",
+        type=positive,
+        default=256,
+        metavar="N",
+        help="most videos to read, evenly spaced",
+    )
+    cues.add_argument("--json", action="store_true", help="print JSON")
     check = action("verify", run_verify, "read every video and check its checksum")
     check.add_argument(
         "--fix", action="store_true", help="remove damaged videos and list them as rejected"
@@ -95,6 +107,25 @@ def run_ls(args: argparse.Namespace) -> int:
         label = store.classes[store.labels[i]] if store.labels[i] >= 0 else "-"
         splits = ",".join(store.splits_of(i)) or "-"
         print(f"{store.frames[i]:5d} {store.bytes[i]:10d} {label:20s} {splits:20s} {store.name(i)}")
+    return 0
+
+
+def run_cues(args: argparse.Namespace) -> int:
+    """Print the ledger of cheap cues."""
+    from dataclasses import asdict
+
+    from fastrot.analysis.cue_ledger import read_ledger
+    from fastrot.terminal.console import progress, say
+
+    store = Store.open(args.store)
+    total = min(args.videos, len(store.select(args.split)))
+    with progress(total, "cues", "videos", shown=not args.json) as advance:
+        ledger = read_ledger(store, args.split, videos=args.videos, advance=advance.to)
+    if args.json:
+        print(json.dumps(asdict(ledger)))
+        return 0
+    for line in ledger.lines():
+        say(line)
     return 0
 
 

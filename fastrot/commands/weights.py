@@ -21,7 +21,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         ("import", "convert another project's file for use with init= and features", "FILE"),
     ):
         action = add_action(actions, name, f"{about}, and report which weights match", run)
-        action.add_argument("source", type=Path, metavar=source)
+        action.add_argument("source", type=Path, metavar=source, help="file to convert")
         action.add_argument(
             "out", type=Path, metavar="OUT", help="output file: .safetensors, .pt or .pth"
         )

@@ -17,7 +17,7 @@ def find_config(name: str) -> Path:
     """
     path = ROOT / name
     if not path.is_file():
-        raise UsageError(f"config {name} not found in {ROOT}")
+        raise UsageError(f"config {ROOT / name} does not exist")
     return path
 
 

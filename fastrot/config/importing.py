@@ -69,8 +69,8 @@ def _import_module(name: str, what: str) -> ModuleType:
         # The module's own imports may fail too: only its name and its parent packages come from the config.
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             raise UsageError(
-                f"{what}: module {error.name} not found among the installed packages or in {folder}: run "
-                "fastrot in the folder that contains it, or install it"
+                f"{what}: module {error.name} does not exist in {folder} or among the installed packages: "
+                "run fastrot in the folder that contains it, or install it"
             ) from None
         raise failed(error, f"{what}: importing {name} failed") from None
     except FastrotError:

@@ -86,7 +86,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise FastrotError(f"config {path} not found{suggestion(path)}") from None
+        raise FastrotError(f"config {path} does not exist{suggestion(path)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise FastrotError(f"the config {path} cannot be read: {error}") from None
     except yaml.YAMLError as error:
@@ -120,7 +120,7 @@ def _set(values: dict[str, Any], override: str) -> None:
         if below is None:  # an empty section in YAML
             values[section] = below = {}
         if not isinstance(below, dict):
-            raise UsageError(f"{dotted}: {section} is not a section")
+            raise UsageError(f"{dotted}: {section} has no keys: write {section}=VALUE")
         values = below
     values[key] = _Text(text)
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import UsageError
-from pipelines.plan import ClipSpec
+from pipelines.plan import SHOTS, SUBSET, ClipSpec, shuffled
 from pipelines.store.reading import Store
 
 Ints = NDArray[np.int64]
@@ -21,12 +21,12 @@ def select_videos(store: Store, split: str, *, labelled: bool, shots: int, seed:
     """
     videos = store.select(split)
     if len(videos) == 0:
-        raise UsageError(f"{store.path}: the split {split!r} has no videos")
+        raise UsageError(f"{store.path}: the split {split!r} has no videos: choose another split")
     without = videos[store.labels[videos] < 0]
     if (labelled or shots) and len(without):
         raise UsageError(
             f"{store.path}: {len(without)} videos of the split {split!r} have no action label, "
-            f"such as {store.name(int(without[0]))}"
+            f"such as {store.name(int(without[0]))}: choose a split of labelled videos"
         )
     return few_shot(store, videos, shots, seed) if shots else videos
 
@@ -47,9 +47,9 @@ def few_shot(store: Store, videos: Ints, shots: int, seed: int) -> Ints:
         if len(mine) < shots:
             raise UsageError(
                 f"data.shots is {shots}, but class {store.classes[label]} has only {len(mine)} videos "
-                "in the split"
+                f"in the split: use at most {len(mine)}"
             )
-        order = np.random.default_rng([seed, int(label)]).permutation(len(mine))
+        order = shuffled(seed, SHOTS, int(label), len(mine))
         chosen.append(mine[order[:shots]])
     return np.sort(np.concatenate(chosen))
 
@@ -65,9 +65,10 @@ def subset(store: Store, videos: Ints, count: int, seed: int) -> Ints:
     """
     if len(videos) < count:
         raise UsageError(
-            f"data.videos is {count}, but the split of {store.path} has only {len(videos)} videos"
+            f"data.videos is {count}, but the split of {store.path} has only {len(videos)} videos: "
+            "use fewer, or 0 for all"
         )
-    order = np.random.default_rng([seed, len(videos)]).permutation(len(videos))
+    order = shuffled(seed, SUBSET, 0, len(videos))
     return np.sort(videos[order[:count]])
 
 

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from fastrot.demo.videos import DemoData
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.action import ActionResult, score_action
 from fastrot.evaluation.clip_set import ClipSet
+from fastrot.evaluation.intervals import mean_of
 from fastrot.evaluation.probe import ProbeResult, probe_blocks
 from fastrot.evaluation.rotation_accuracy import RotationResult, evaluate_rotation
 from fastrot.evaluation.trained import load_trained
@@ -44,6 +44,15 @@ class Transfer:
     shots: int
     scratch: list[ActionResult]
     ours: list[ActionResult]
+
+    def values(self, key: str) -> dict[str, list[float]]:
+        """Return an accuracy in % for each seed: from scratch, ours, and the difference of each pair."""
+        scratch, ours = (
+            [100 * float(getattr(result, key)) for result in results]
+            for results in (self.scratch, self.ours)
+        )
+        pairs = [mine - other for mine, other in zip(ours, scratch, strict=True)]
+        return {"scratch": scratch, "ours": ours, "difference": pairs}
 
 
 @dataclass(frozen=True)
@@ -217,24 +226,18 @@ def _rotation_line(rotation: RotationResult) -> str:
 def _transfer_grid(transfer: Transfer) -> Grid:
     """Return a table like Table 2: scratch, ours and the difference, per clip and per video."""
     protocol = transfer.ours[0].protocol
-    cells: dict[str, list[list[float]]] = {
-        row: [[100 * r.clip_top1 for r in results], [100 * r.video_top1 for r in results]]
-        for row, results in (("scratch", transfer.scratch), ("ours", transfer.ours))
-    }
-    differences = [
-        [ours - scratch for scratch, ours in zip(*pair, strict=True)]
-        for pair in zip(cells["scratch"], cells["ours"], strict=True)
-    ]
+    clip, video = transfer.values("clip_top1"), transfer.values("video_top1")
+    names = {"scratch": "3D ResNet (scratch)", "ours": "3DRotNet (pre-trained on rotations)"}
+    rows = [[name, spread(clip[row]), spread(video[row])] for row, name in names.items()]
+    rows.append(["difference", *(spread(each["difference"], sign="+") for each in (clip, video))])
+    seeds = ", ".join(f"{value:+.1f}" for value in video["difference"])
     return Grid(
         f"Action recognition, {transfer.shots} labelled videos per class, all weights trained",
         ["Models", "per clip", "per video"],
+        rows,
         [
-            ["3D ResNet (scratch)", *map(spread, cells["scratch"])],
-            ["3DRotNet (pre-trained on rotations)", *map(spread, cells["ours"])],
-            ["difference", *(spread(values, sign="+") for values in differences)],
-        ],
-        [
-            f"top-1 in %, mean +- standard deviation over {len(transfer.ours)} seeds; {protocol.videos} "
+            f"top-1 in %, mean +- half of the 95 % confidence interval over {len(transfer.ours)} seeds, "
+            f"whose differences per video are {seeds}; {protocol.videos} "
             f"test videos, {protocol.clips_per_video} clips each, {protocol.frames} {protocol.input} frames "
             f"at stride {protocol.stride}, centre crop {protocol.crop} of {protocol.size}"
         ],
@@ -242,26 +245,46 @@ def _transfer_grid(transfer: Transfer) -> Grid:
 
 
 def _probe_grid(probe: ProbeResult) -> Grid:
-    blocks = zip(probe.blocks, probe.random, probe.trained, strict=True)
+    blocks = zip(probe.blocks, probe.random, probe.trained, probe.differences(), strict=True)
     return Grid(
         f"Linear probe of frozen features, {probe.train_videos} labelled videos",
         ["features of", "random network", "3DRotNet", "difference"],
         [
-            [block, f"{100 * none:.1f}", f"{100 * ours:.1f}", f"{100 * (ours - none):+.1f}"]
-            for block, none, ours in blocks
+            [
+                block,
+                f"{100 * none:.1f}",
+                f"{100 * ours:.1f}",
+                difference.text(sign="+", between="+-"),
+            ]
+            for block, none, ours, difference in blocks
         ],
-        [f"top-1 per video in %, {probe.protocol.videos} test videos, 1 centre clip each"],
+        [
+            f"top-1 per video in %, {probe.protocol.videos} test videos, 1 centre clip each; +- covers the "
+            "test videos"
+        ],
     )
 
 
 def spread(values: Sequence[float], sign: str = "") -> str:
-    """Return "mean +- standard deviation" with one decimal, or only the mean of a single value."""
-    mean = f"{statistics.fmean(values):{sign}.1f}"
-    return f"{mean} +- {statistics.stdev(values):.1f}" if len(values) > 1 else mean
+    """Return the mean +- half of its 95 % confidence interval, or only the mean of a single value."""
+    return mean_of(values).text(sign=sign, between="+-")
 
 
 def _plain(report: DemoReport, data: DemoData, seeds: Sequence[int]) -> dict[str, Any]:
     plain_data = {
         key: str(value) if isinstance(value, Path) else value for key, value in asdict(data).items()
     }
-    return {"data": plain_data, "seeds": list(seeds), **asdict(report)}
+    return {
+        "data": plain_data,
+        "seeds": list(seeds),
+        **asdict(report),
+        "summary": None if report.transfer is None else _summary(report.transfer),
+    }
+
+
+def _summary(transfer: Transfer) -> dict[str, Any]:
+    """Return the top-1 per video in % of each row: its values in the order of the seeds, and their mean."""
+    return {
+        row: {"values": values, **mean_of(values).plain()}
+        for row, values in transfer.values("video_top1").items()
+    }

@@ -17,6 +17,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from fastrot.config.schema import Precision
@@ -109,6 +110,11 @@ class Runtime(Collectives):
         """The dtype of the network's inputs."""
         return DTYPES[self.precision]
 
+    @property
+    def searches_kernels(self) -> bool:
+        """Whether inputs of a new shape cost a search for the fastest kernels, by cuDNN on a GPU."""
+        return self.device.type == "cuda"
+
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the autocast context for the network."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.precision != "fp32")
@@ -146,9 +152,13 @@ class Runtime(Collectives):
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         ids = [self.device.index] if self.device.type == "cuda" else None
         # As views of the exchanged buckets, gradients are neither copied back and forth nor stored twice.
-        return DistributedDataParallel(
+        parallel = DistributedDataParallel(
             network, device_ids=ids, gradient_as_bucket_view=True, static_graph=static_graph
         )
+        # The argument of this name is deprecated in newer versions of torch, and would also skip the
+        # broadcast at the start.
+        parallel.broadcast_buffers = _has_other_buffers(network)
+        return parallel
 
     def wait(self) -> None:
         """Wait until the device has finished its queued work, for example to time a step."""
@@ -214,6 +224,18 @@ def _join(device: torch.device, timeout_s: float) -> tuple[dist.ProcessGroup, Ro
     )
     control: dist.ProcessGroup = dist.new_group(backend="gloo", timeout=timeout)
     return control, calls
+
+
+def _has_other_buffers(network: nn.Module) -> bool:
+    """Return whether a network has buffers besides BatchNorm's statistics.
+
+    Training does not read these statistics, so processes need not agree on them at every step. Only those of
+    rank 0 are saved, and ``share_buffers`` distributes them before an evaluation. Other buffers, as a custom
+    task may have, are broadcast from rank 0 before every forward pass.
+    """
+    norms = (module for module in network.modules() if isinstance(module, _BatchNorm))
+    statistics = {id(buffer) for norm in norms for buffer in norm.buffers()}
+    return any(id(buffer) not in statistics for buffer in network.buffers())
 
 
 def require_launcher() -> None:

@@ -61,7 +61,7 @@ def score_action(trained: Trained, clips: ClipSet, runtime: Runtime) -> tuple[Ac
         raise UsageError(
             f"the classes differ: the network was trained on {len(task.classes)} classes "
             f"({_some(task.classes)}), the store {store.path} has {len(store.classes)} "
-            f"({_some(store.classes)})"
+            f"({_some(store.classes)}). Evaluate on a store with the training's classes."
         )
     reading = Reading(trained, clips, runtime, labelled=True)
     sums = reading.zeros(task.outputs + 2)  # softmax, then hits at 1 and 5

@@ -1,9 +1,10 @@
 """The clips of an evaluation, and a pass of a network over them that sums results per video."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from fastrot.config import Config
@@ -12,6 +13,7 @@ from fastrot.data.loaders import eval_loader
 from fastrot.data.selection import Ints, select_videos
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.protocol import Protocol
+from fastrot.evaluation.scramble import Scramble
 from fastrot.evaluation.trained import Trained
 from fastrot.evaluation.unreadable import Skipped, settle
 from fastrot.terminal import console
@@ -30,6 +32,7 @@ class ClipSet:
         per_video: Clips per video; a single clip is taken from the middle.
         batch: Clips per batch and process, before rotation.
         quiet: Show no progress.
+        scramble: How the network's clips are scrambled; None for not at all.
     """
 
     store: Store
@@ -37,6 +40,7 @@ class ClipSet:
     per_video: int = 1
     batch: int = 16
     quiet: bool = False
+    scramble: Scramble | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ class Reading:
             clips.store, clips.split, labelled=labelled, shots=shots, seed=trained.config.seed
         )
         self._unread: list[Replaced] = []
+        self._most_rows = 0
 
     def zeros(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return zeros on the device to sum into, (videos, *shape)."""
@@ -92,7 +97,7 @@ class Reading:
     def batches(self, what: str) -> Iterator[tuple[Tensor, Batch]]:
         """Yield pairs of the rows of the sums, (B,) int64, and a batch of this process.
 
-        Progress is displayed under the name ``what``. Unreadable clips are left out.
+        Progress is displayed under the name ``what``. Unreadable clips are skipped.
         """
         clips, runtime = self._clips, self._runtime
         loader, count = eval_loader(
@@ -108,6 +113,9 @@ class Reading:
         with loader, console.progress(count, what, "clips", shown=shown) as advance:
             for loaded in loader:
                 rows = torch.from_numpy(loaded.samples // clips.per_video)
+                if clips.scramble is not None:
+                    seed = self._trained.config.seed
+                    loaded = replace(loaded, clips=clips.scramble.apply(loaded, seed))
                 yield rows.to(runtime.device), loaded
                 advance(len(loaded.samples))
             self._unread += loader.take_replaced()
@@ -120,9 +128,28 @@ class Reading:
         runtime = self._runtime
         for rows, loaded in self.batches(what):
             inputs, targets = self._trained.task.prepare(loaded, runtime.dtype)
+            padded = self.padded(inputs)
             with runtime.autocast():
-                outputs = self._trained.network(inputs)
+                outputs = self._trained.network(padded)[: len(inputs)]
             yield rows.repeat(len(targets) // len(rows)), outputs.float(), targets
+
+    def padded(self, inputs: Tensor) -> Tensor:
+        """Add rows of zeros to a short batch, as the last one is, if a new shape costs a search for kernels.
+
+        In eval mode, the rows do not influence each other.
+
+        Args:
+            inputs: (N, C, T, H, W) in channels_last_3d memory.
+
+        Returns:
+            The inputs, followed by zeros up to the size of the largest batch of this pass so far.
+        """
+        self._most_rows = max(self._most_rows, len(inputs))
+        missing = self._most_rows - len(inputs)
+        if not missing or not self._runtime.searches_kernels:
+            return inputs
+        rows = F.pad(inputs.permute(0, 2, 3, 4, 1), (*[0] * 9, missing))
+        return rows.permute(0, 4, 1, 2, 3)
 
     def finish(self, sums: Tensor) -> Totals:
         """Add the sums of all processes, and leave out videos that are not completely readable.
@@ -155,6 +182,7 @@ class Reading:
             weights=_trained_weights(self._trained.config),
             camera_motion=data.camera_motion,
             dead_zone=data.dead_zone,
+            scramble=str(clips.scramble or ""),
         )
 
 

@@ -1,5 +1,6 @@
 """Frozen features of videos per block, of a trained network and of the same network untrained."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,7 @@ from fastrot.evaluation.unreadable import Skipped, merged
 from pipelines.errors import UsageError
 
 BLOCKS = ("conv1", "layer1", "layer2", "layer3", "layer4")
+MEASURED = "BatchNorm statistics of both networks measured on the training split"
 WIDTHS = (1, 1, 2, 4, 8)  # channels of each block, as multiples of the network's width
 
 
@@ -65,9 +67,10 @@ def block_features(
     with evaluating(trained.network):
         for rows, loaded in reading.batches("extract features"):
             inputs = trained.task.upright(loaded, runtime.dtype)
+            padded = reading.padded(inputs)
             with runtime.autocast():
-                outputs = trained.network.stages(inputs)
-            means = [block.float().mean(dim=(2, 3, 4)) for block in outputs]
+                outputs = trained.network.stages(padded)
+            means = [block[: len(inputs)].float().mean(dim=(2, 3, 4)) for block in outputs]
             sums.index_add_(0, rows, torch.cat(means, dim=1))
     totals = reading.finish(sums)
     return BlockFeatures(
@@ -99,6 +102,9 @@ def compare_features(
 ) -> Comparison:
     """Return the features of two splits, from a network and from the same network untrained.
 
+    The BatchNorm statistics of both are measured on the upright clips of the training split, so that neither
+    is favoured: those of a pre-trained network are of rotated clips of other videos.
+
     Args:
         trained: A network of any task.
         clips: The clips of the test split.
@@ -120,10 +126,13 @@ def compare_features(
             block_features(network, clips, runtime, labelled=True),
         )
 
-    ours = read(trained)
+    mine, unread = remeasured(trained, train, runtime, shots=shots)
+    ours = read(mine)
     fresh, missing = untrained(trained, train, runtime, shots=shots)
     none = read(fresh)
-    return Comparison(ours, none, merged(*(each.skipped for each in (*ours, *none)), missing))
+    return Comparison(
+        ours, none, merged(*(each.skipped for each in (*ours, *none)), unread, missing)
+    )
 
 
 def untrained(
@@ -141,15 +150,41 @@ def untrained(
     network = trained.task.network(trained.config.model)
     runtime.place(network)
     fresh = Trained(network, trained.task, trained.config)
+    return fresh, _measure_statistics(fresh, clips, runtime, shots)
+
+
+def remeasured(
+    trained: Trained, clips: ClipSet, runtime: Runtime, *, shots: int = 0
+) -> tuple[Trained, list[Skipped]]:
+    """Return a copy of the network with BatchNorm statistics measured on the middle clips.
+
+    Frozen blocks are measured too. Also returns the unreadable videos.
+
+    Raises:
+        FastrotError: More videos are unreadable than ``data.broken_share`` tolerates.
+    """
+    mine = replace(trained, network=copy.deepcopy(trained.network))
+    return mine, _measure_statistics(mine, clips, runtime, shots)
+
+
+def _measure_statistics(
+    trained: Trained, clips: ClipSet, runtime: Runtime, shots: int
+) -> list[Skipped]:
+    """Measure the statistics; every process reads all clips, so that their number changes no result."""
+    network = trained.network
+    alone = replace(runtime, rank=0, world=1, control=None, calls=None)
+    reading = Reading(trained, replace(clips, per_video=1, quiet=True), alone, shots=shots)
+    network.eval()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm3d):
+            module.reset_running_stats()
             module.momentum = None  # a plain average over the batches
-    reading = Reading(fresh, replace(clips, per_video=1, quiet=True), runtime, shots=shots)
-    network.train()
+            module.train()
     with torch.no_grad():
         for _, loaded in reading.batches("measure"):
             with runtime.autocast():
-                network(fresh.task.upright(loaded, runtime.dtype))
+                network(trained.task.upright(loaded, runtime.dtype))
+    network.eval()
     skipped = reading.finish(reading.zeros()).skipped
     runtime.share_buffers(network)
-    return fresh, skipped
+    return skipped

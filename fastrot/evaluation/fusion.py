@@ -11,6 +11,8 @@ from fastrot.data.selection import Ints
 from fastrot.evaluation.scores import FILE, Scores
 from pipelines.errors import FastrotError
 
+_SAME_STORE = "Evaluate both networks on the same store."
+
 
 @dataclass(frozen=True)
 class FusionInput:
@@ -72,7 +74,7 @@ def fuse(first: Path, second: Path) -> tuple[FusionResult, Scores]:
         raise FastrotError(
             f"{len(differ)} of {len(mine.names)} videos have different labels in {second} and {first}, "
             f"such as {mine.names[at]}: {mine.classes[theirs.labels[order][at]]} and "
-            f"{mine.classes[mine.labels[at]]}, respectively"
+            f"{mine.classes[mine.labels[at]]}, respectively. {_SAME_STORE}"
         )
     fused = Scores(
         names=mine.names,
@@ -111,11 +113,11 @@ def _require_same_classes(mine: list[str], theirs: list[str], first: Path, secon
     for at, (one, other) in enumerate(zip(mine, theirs, strict=False)):
         if one != other:
             raise FastrotError(
-                f"{counts}; class {at} is {one} in the first and {other} in the second"
+                f"{counts}; class {at} is {one} in the first and {other} in the second. {_SAME_STORE}"
             )
     longer = mine if len(mine) > len(theirs) else theirs
     extra = longer[min(len(mine), len(theirs))]
-    raise FastrotError(f"{counts}; {extra} is in only one of them")
+    raise FastrotError(f"{counts}; {extra} is in only one of them. {_SAME_STORE}")
 
 
 def _places(mine: list[str], theirs: list[str], first: Path, second: Path) -> Ints:

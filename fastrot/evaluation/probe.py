@@ -8,7 +8,9 @@ from torch import Tensor
 
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.clip_set import ClipSet
-from fastrot.evaluation.features import BLOCKS, BlockFeatures, compare_features
+from fastrot.evaluation.features import BLOCKS, MEASURED, BlockFeatures, compare_features
+from fastrot.evaluation.intervals import Estimate
+from fastrot.evaluation.paired import differences, paired_errors, shares
 from fastrot.evaluation.protocol import Result
 from fastrot.evaluation.trained import Trained
 
@@ -17,24 +19,35 @@ from fastrot.evaluation.trained import Trained
 class ProbeResult(Result):
     """Top-1 accuracies in 0..1 per video, one for each of the paper's five convolution blocks.
 
-    ``trained`` are those of the network, ``random`` those of the same network untrained.
+    ``trained`` are those of the network, ``random`` those of the same network untrained. The standard errors
+    of their differences (0..1) are over the test videos, on which both networks are compared one by one.
     """
 
     blocks: list[str]
     trained: list[float]
     random: list[float]
+    difference_standard_error: list[float | None]
     train_videos: int
 
     def findings(self) -> list[str]:
         """Return the accuracies and the protocol as lines to print."""
-        rows = zip(self.blocks, self.trained, self.random, strict=True)
+        rows = zip(self.blocks, self.trained, self.random, self.differences(), strict=True)
         return [
             *(
-                f"{name:8} {100 * ours:5.1f} %  random {100 * none:5.1f} %"
-                for name, ours, none in rows
+                f"{name:8} {100 * ours:5.1f} %  random {100 * none:5.1f} %  difference "
+                f"{gain.text(sign='+', between='+-')}"
+                for name, ours, none, gain in rows
             ),
-            f"protocol: linear probe on {self.train_videos} videos, tested on {self.protocol}",
+            "+- is half of the 95 % confidence interval over the test videos",
+            f"protocol: linear probe on {self.train_videos} videos, tested on {self.protocol}; "
+            f"{MEASURED}",
         ]
+
+    def differences(self) -> list[Estimate]:
+        """Return the network's accuracy above the random network's, for each block, in %."""
+        return differences(
+            self.trained, self.random, self.difference_standard_error, self.protocol.videos
+        )
 
 
 def linear_probe(
@@ -96,19 +109,21 @@ def probe_blocks(
         FastrotError: More videos are unreadable than ``data.broken_share`` tolerates.
     """
 
-    def accuracies(fitted: BlockFeatures, tested: BlockFeatures) -> list[float]:
+    def right(fitted: BlockFeatures, tested: BlockFeatures) -> list[Tensor]:
         found = []
         for train, test in zip(fitted.blocks, tested.blocks, strict=True):
             scores = linear_probe(train, fitted.labels, test, classes=len(clips.store.classes))
-            found.append((scores.argmax(dim=1) == tested.labels).float().mean().item())
+            found.append(scores.argmax(dim=1) == tested.labels)
         return found
 
     found = compare_features(trained, clips, train_split, runtime, shots=shots)
     train, test = found.trained
+    ours, none = right(*found.trained), right(*found.random)
     return ProbeResult(
         blocks=list(BLOCKS),
-        trained=accuracies(*found.trained),
-        random=accuracies(*found.random),
+        trained=shares(ours),
+        random=shares(none),
+        difference_standard_error=paired_errors(ours, none),
         train_videos=len(train.videos),
         protocol=test.protocol,
         skipped=found.skipped,

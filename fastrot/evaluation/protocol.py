@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
+from fastrot.evaluation.scramble import Scramble
 from fastrot.evaluation.unreadable import Skipped, skipped_lines
 
 
@@ -11,7 +12,8 @@ class Protocol:
     """How a result was measured.
 
     ``clips_per_video`` uniformly spaced clips were cropped at the centre, ``crop`` of ``size`` pixels.
-    ``weights`` describes which weights of the network were trained on this task.
+    ``weights`` describes which weights of the network were trained on this task. ``scramble`` is how clips
+    were scrambled, such as "lowpass:2", or "".
     """
 
     store: str
@@ -26,6 +28,7 @@ class Protocol:
     weights: str = "full fine-tuning"
     camera_motion: str = "keep"
     dead_zone: int = 0
+    scramble: str = ""
 
     @property
     def input(self) -> str:
@@ -33,7 +36,9 @@ class Protocol:
         name = self.modality.upper()
         if self.camera_motion == "remove":
             name += ", camera motion removed"
-        return f"{name}, dead zone {self.dead_zone}" if self.dead_zone else name
+        if self.dead_zone:
+            name += f", dead zone {self.dead_zone}"
+        return f"{name}, scrambled ({self.scramble})" if self.scramble else name
 
     def __str__(self) -> str:
         clips = "clip" if self.clips_per_video == 1 else "clips"
@@ -61,5 +66,7 @@ class Result(ABC):
         """Return the numbers and the protocol as lines to print."""
 
     def lines(self) -> list[str]:
-        """Return all lines to print: the findings, then the skipped videos."""
-        return [*self.findings(), *skipped_lines(self.skipped)]
+        """Return all lines to print: the findings, what a scramble asks, then the skipped videos."""
+        scramble = self.protocol.scramble
+        asked = [Scramble.parse(scramble).question] if scramble else []
+        return [*self.findings(), *asked, *skipped_lines(self.skipped)]

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.clip_set import ClipSet
-from fastrot.evaluation.features import BlockFeatures, block_index, compare_features
+from fastrot.evaluation.features import MEASURED, BlockFeatures, block_index, compare_features
+from fastrot.evaluation.intervals import Estimate
+from fastrot.evaluation.paired import chance_of_hits, differences, paired_errors, shares
 from fastrot.evaluation.protocol import Result
 from fastrot.evaluation.trained import Trained
 from pipelines.errors import UsageError
@@ -23,26 +25,38 @@ QUERIES_AT_ONCE = 1024  # limits the memory of the similarities to all training 
 class RetrievalResult(Result):
     """Hits at each k in 0..1: the share of queries with a video of their class among the k nearest.
 
-    ``trained`` are those of the network, ``random`` those of the same network untrained.
+    ``trained`` are those of the network, ``random`` those of the same network untrained. The standard errors
+    of their differences (0..1) are over the queries, on which both networks are compared one by one.
+    ``chance`` is the hit rate of videos drawn at random.
     """
 
     k: list[int]
     trained: list[float]
     random: list[float]
+    difference_standard_error: list[float | None]
+    chance: list[float]
     block: str
     train_videos: int
 
     def findings(self) -> list[str]:
         """Return the hits and the protocol as lines to print."""
-        rows = zip(self.k, self.trained, self.random, strict=True)
+        rows = zip(self.k, self.trained, self.random, self.differences(), self.chance, strict=True)
         return [
             *(
-                f"hit at {k:<4} {100 * ours:5.1f} %  random {100 * none:5.1f} %"
-                for k, ours, none in rows
+                f"hit at {k:<4} {100 * ours:5.1f} %  random {100 * none:5.1f} %  difference "
+                f"{gain.text(sign='+', between='+-')}  chance {100 * chance:.1f} %"
+                for k, ours, none, gain, chance in rows
             ),
+            "+- is half of the 95 % confidence interval over the queries",
             f"protocol: nearest of {self.train_videos} videos by cosine similarity of {self.block}, "
-            f"queried by {self.protocol}",
+            f"queried by {self.protocol}; {MEASURED}",
         ]
+
+    def differences(self) -> list[Estimate]:
+        """Return the network's hits above the random network's, for each k, in %."""
+        return differences(
+            self.trained, self.random, self.difference_standard_error, self.protocol.videos
+        )
 
 
 def hits_at(
@@ -51,8 +65,8 @@ def hits_at(
     queries: Tensor,
     query_labels: Tensor,
     ks: Sequence[int],
-) -> list[float]:
-    """Return, for each k, the share of queries with a video of their class among the k most similar.
+) -> list[Tensor]:
+    """Return, for each k, which queries have a video of their class among the k most similar.
 
     Args:
         gallery: (N, D) features.
@@ -60,6 +74,9 @@ def hits_at(
         queries: (M, D) features, compared by cosine similarity in float64.
         query_labels: (M,) int64.
         ks: Numbers of neighbours; more than N count as N.
+
+    Returns:
+        (M,) bool for each k.
     """
     among = F.normalize(gallery.double(), dim=1)
     most = min(max(ks), len(gallery))
@@ -70,7 +87,7 @@ def hits_at(
         ]
     )
     same = gallery_labels[nearest] == query_labels[:, None]
-    return [same[:, :k].any(dim=1).double().mean().item() for k in ks]
+    return [same[:, :k].any(dim=1) for k in ks]
 
 
 def retrieve(
@@ -107,16 +124,22 @@ def retrieve(
             f"{store.name(int(both[0]))}, and would retrieve themselves. Choose two disjoint splits."
         )
 
-    def hits(gallery: BlockFeatures, queries: BlockFeatures) -> list[float]:
+    def hits(gallery: BlockFeatures, queries: BlockFeatures) -> list[Tensor]:
         known, asked = gallery.blocks[index], queries.blocks[index]
         return hits_at(known, gallery.labels, asked, queries.labels, ks)
 
     found = compare_features(trained, clips, train_split, runtime)
     gallery, queries = found.trained
+    ours, none = hits(*found.trained), hits(*found.random)
+    known, asked = (
+        torch.bincount(each.labels, minlength=len(store.classes)).tolist() for each in found.trained
+    )
     return RetrievalResult(
         k=list(ks),
-        trained=hits(*found.trained),
-        random=hits(*found.random),
+        trained=shares(ours),
+        random=shares(none),
+        difference_standard_error=paired_errors(ours, none),
+        chance=[chance_of_hits(known, asked, k) for k in ks],
         block=block,
         train_videos=len(gallery.videos),
         protocol=queries.protocol,

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.clip_set import ClipSet, Reading
+from fastrot.evaluation.intervals import Estimate, mean_of, percentage
 from fastrot.evaluation.protocol import Result
 from fastrot.evaluation.trained import Trained, evaluating
+from fastrot.rotation.sets import RotationSet
 from fastrot.tasks import RotationTask
 from pipelines.errors import UsageError
 
@@ -16,10 +19,19 @@ from pipelines.errors import UsageError
 class RotationResult(Result):
     """Accuracies in 0..1 over every rotation of every clip.
 
+    Standard errors are also in 0..1, and None for a single video. They are those of the mean over videos,
+    since the rotations of a video are not independent.
+
     ``confusion[i][j]`` counts clips of rotation ``degrees[i]`` classified as ``degrees[j]``.
+    ``axis_accuracy`` is the share of answers with the right axis: 0 or 180 degrees, or 90 or 270. It is the
+    measure of a cue that reveals no more, such as a stretched frame. It is None unless half of the rotations
+    have each axis, where chance is 0.5.
     """
 
     accuracy: float
+    accuracy_standard_error: float | None
+    axis_accuracy: float | None
+    axis_standard_error: float | None
     per_class: list[float]
     degrees: list[int]
     confusion: list[list[int]]
@@ -31,8 +43,18 @@ class RotationResult(Result):
             f"{turn} deg {100 * accuracy:.1f} %"
             for turn, accuracy in zip(self.degrees, self.per_class, strict=True)
         )
+        videos = self.protocol.videos
+        accuracy = percentage(self.accuracy, self.accuracy_standard_error, videos)
+        lines = [f"rotation accuracy {accuracy.text()} % ({each})"]
+        if self.axis_accuracy is not None:
+            axis = percentage(self.axis_accuracy, self.axis_standard_error, videos)
+            lines.append(
+                f"axis accuracy {axis.text()} % (0 or 180 deg against 90 or 270; chance 50 %)"
+            )
+        if self.accuracy_standard_error is not None:
+            lines[-1] += "; ± is a 95 % interval over videos"
         return [
-            f"rotation accuracy {100 * self.accuracy:.2f} % ({each})",
+            *lines,
             f"protocol: {self.protocol}; {self.clips} clips in {len(self.degrees)} rotations",
         ]
 
@@ -60,8 +82,13 @@ def evaluate_rotation(trained: Trained, clips: ClipSet, runtime: Runtime) -> Rot
     totals = reading.finish(cells)
     counts = totals.sums.sum(dim=0)
     right = counts.diagonal()
+    accuracy = _share(totals.sums, torch.eye(classes, dtype=torch.bool))
+    axis = _axis_accuracy(totals.sums, task.rotations)
     return RotationResult(
-        accuracy=float(right.sum() / counts.sum()),
+        accuracy=accuracy.mean,
+        accuracy_standard_error=accuracy.error,
+        axis_accuracy=axis.mean if axis else None,
+        axis_standard_error=axis.error if axis else None,
         per_class=(right / counts.sum(dim=1)).tolist(),
         degrees=list(task.rotations.degrees),
         confusion=counts.tolist(),
@@ -69,3 +96,22 @@ def evaluate_rotation(trained: Trained, clips: ClipSet, runtime: Runtime) -> Rot
         protocol=totals.protocol,
         skipped=totals.skipped,
     )
+
+
+def _share(counts: Tensor, right: Tensor) -> Estimate:
+    """Average over videos the share of answers that are right.
+
+    Args:
+        counts: (N, C, C) int64, each video's answers by rotation and answer.
+        right: (C, C) bool, the right answers.
+    """
+    shares = (counts * right).sum(dim=(1, 2)).double() / counts.sum(dim=(1, 2))
+    return mean_of(shares.tolist())
+
+
+def _axis_accuracy(counts: Tensor, rotations: RotationSet) -> Estimate | None:
+    """Return the accuracy of the axis, or None unless half of the rotations have each axis."""
+    turned = torch.tensor([degrees % 180 == 90 for degrees in rotations.degrees])
+    if not rotations.exact or 2 * int(turned.sum()) != len(rotations):
+        return None
+    return _share(counts, turned[:, None] == turned)

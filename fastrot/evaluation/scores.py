@@ -16,6 +16,7 @@ from pipelines.errors import FastrotError
 from pipelines.files import write_file
 
 FILE = "scores.npz"
+_CREATE = "create one with `fastrot evaluate action`"
 
 
 def in_top(scores: Tensor, labels: Tensor, k: int) -> Tensor:
@@ -89,13 +90,13 @@ class Scores:
                     protocol=protocol,
                 )
         except KeyError as error:
-            raise FastrotError(f"{path} is not a score file: {error.args[0]}") from None
+            raise FastrotError(f"{path} is not a score file: {error.args[0]}; {_CREATE}") from None
         # A plain .npy is not a context manager (TypeError); a truncated archive raises one of the others.
         except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-            raise FastrotError(f"{path} cannot be read as a score file: {error}") from None
+            raise FastrotError(f"{path} is not a readable score file: {error}; {_CREATE}") from None
         wrong = loaded._fault()
         if wrong:
-            raise FastrotError(f"{path} is not a score file: {wrong}")
+            raise FastrotError(f"{path} is not a score file: {wrong}; {_CREATE}")
         return loaded
 
     def _fault(self) -> str | None:
@@ -128,10 +129,7 @@ def find_scores(path: Path) -> Path:
         return path / FILE
     found = sorted(path.glob(f"evaluation/*/{FILE}"))
     if not found:
-        raise FastrotError(
-            f"{path} contains no {FILE}: create it from the checkpoint of the run with "
-            "`fastrot evaluate action`"
-        )
+        raise FastrotError(f"{path} contains no {FILE}: {_CREATE}")
     if len(found) > 1:
         folders = ", ".join(str(file.parent) for file in found)
         raise FastrotError(f"{path} contains several evaluations: choose one of {folders}")

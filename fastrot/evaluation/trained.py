@@ -47,9 +47,7 @@ def trained_of(values: Mapping[str, Any], path: Path | str, runtime: Runtime) ->
         config = from_mapping(values["config"])
         classes = values["classes"]
     except (KeyError, TypeError, FastrotError) as error:
-        raise FastrotError(
-            f"{path} is not compatible with this version of fastrot: {error}"
-        ) from None
+        raise FastrotError(f"{path} needs the fastrot version that wrote it: {error}") from None
     try:
         task = make_task(config, classes)
     except FastrotError as error:
@@ -58,9 +56,7 @@ def trained_of(values: Mapping[str, Any], path: Path | str, runtime: Runtime) ->
         network = task.network(config.model)
         network.load_state_dict(values["model"])
     except (KeyError, TypeError, RuntimeError) as error:
-        raise FastrotError(
-            f"{path} is not compatible with this version of fastrot: {error}"
-        ) from None
+        raise FastrotError(f"{path} needs the fastrot version that wrote it: {error}") from None
     runtime.place(network)
     return Trained(network, task, config)
 

@@ -13,7 +13,7 @@ from pipelines.loading.replacement import Replaced, VideoTolerance
 
 @dataclass(frozen=True)
 class Skipped:
-    """A video left out of a result because one of its clips is unreadable; ``reason`` contains its name."""
+    """A video skipped because one of its clips is unreadable; ``reason`` contains its name."""
 
     video: str
     reason: str

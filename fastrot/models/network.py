@@ -129,9 +129,7 @@ def copy_backbone(
         fitting = [name for name in required if name in given]
         given = {n: given[n] for n in fitting if given[n].shape == wanted[n].shape}
         if not given:
-            raise FastrotError(
-                "no tensor in the file matches a weight of the network in name and shape"
-            )
+            raise FastrotError("no weight fits the network: check model.depth and model.width")
     else:
         _require_fit(given, wanted, required)
     with torch.no_grad():

@@ -10,6 +10,8 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fastrot.models.batch_norm import BatchNorm
+
 Shortcut = Literal["A", "B"]
 
 BLOCKS: dict[int, tuple[int, int, int, int]] = {
@@ -68,7 +70,7 @@ def shortcut_b(channels_in: int, channels: int, stride: int) -> nn.Sequential:
     """Build the projection shortcut: a strided 1x1x1 convolution and BatchNorm."""
     return nn.Sequential(
         nn.Conv3d(channels_in, channels, kernel_size=1, stride=stride, bias=False),
-        nn.BatchNorm3d(channels),
+        BatchNorm(channels),
     )
 
 
@@ -78,9 +80,9 @@ class BasicBlock(nn.Module):
     def __init__(self, channels_in: int, channels: int, stride: int, shortcut: Shortcut) -> None:
         super().__init__()
         self.conv1 = nn.Conv3d(channels_in, channels, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm3d(channels)
+        self.bn1 = BatchNorm(channels)
         self.conv2 = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm3d(channels)
+        self.bn2 = BatchNorm(channels)
         self.relu = nn.ReLU(inplace=True)
         self.downsample: nn.Module | None = None
         if stride != 1 or channels_in != channels:
@@ -125,7 +127,7 @@ class ResNet3D(nn.Module):
             raise ValueError(f"shortcut must be A or B, got {shortcut!r}")
         self.features = 8 * width
         self.conv1 = Stem(width)
-        self.bn1 = nn.BatchNorm3d(width)
+        self.bn1 = BatchNorm(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool3d(3, stride=2, padding=1)
 

@@ -90,10 +90,10 @@ def read_weights(path: Path | str) -> Weights:
     else:
         state, about, form = _read_torch(path)
     if not isinstance(state, Mapping) or not state:
-        raise FastrotError(f"{path} contains no network weights")
+        raise FastrotError(f"{path} contains no network weights: give a checkpoint or a state dict")
     tensors = {str(name).removeprefix("module."): value for name, value in state.items()}
     if not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise FastrotError(f"{path} contains weights that are not tensors")
+        raise FastrotError(f"{path} contains more than tensors: save only the network's weights")
     if "stem.0.weight" in tensors:
         form = "torchvision's format"
         tensors = {_our_name(name): value for name, value in tensors.items()}
@@ -123,7 +123,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]
             about = json.loads((file.metadata() or {}).get(ABOUT, "{}"))
             return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
     except FileNotFoundError:
-        raise FastrotError(f"{path} not found") from None
+        raise FastrotError(f"{path} does not exist") from None
     except (OSError, ValueError, SafetensorError) as error:
         raise FastrotError(f"{path} is damaged or not a safetensors file: {error}") from None
 

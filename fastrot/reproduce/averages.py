@@ -1,115 +1,186 @@
 """Compute the numbers of a table from measurements: averages, differences and their errors."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
-from fastrot.evaluation.fusion import fuse
-from fastrot.evaluation.scores import FILE as SCORES
+from fastrot.evaluation.intervals import Estimate
 from fastrot.reproduce.execute import Workshop
-from fastrot.reproduce.run_plan import Entry, Fusion, Reading, Table
-from fastrot.reproduce.statistics import Estimate, average, difference
+from fastrot.reproduce.gains import Gain, Spreads, average, gain, spread_over_seeds
+from fastrot.reproduce.measured import Value, read_values, runs_of
+from fastrot.reproduce.run_facts import CONVERGED, Settings, settings_of
+from fastrot.reproduce.run_plan import Entry, Table
+from fastrot.reproduce.statistics import Spread
 
 NOT_RUN = "not run"
+NO_SPREADS: Spreads = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One entry of a table with our numbers, in %.
+    """One entry of a table with our numbers, in % unless its readings have another scale.
 
     Attributes:
         entry: The entry of the table.
         ours: Our average, or None if it was not run.
         per_clip: Our average per clip, if both are measured.
         gain: Ours minus the number that it is compared with.
+        values: The values that are averaged.
+        gains: How the gain was computed, with the difference of each pair.
+        spread: The pooled spread over seeds that the interval of a single run includes, or None.
+        chance: The chance level in %, or None if unknown.
+        train: Last training accuracy in %, averaged over the runs; None unless networks are fine-tuned.
+        train_against: The same of the networks that ours are compared with.
+        runs: The stage and the settings of each run by the name of its folder, with the runs that it starts
+            from and those that it is compared with.
     """
 
     entry: Entry
     ours: Estimate | None
     per_clip: float | None
     gain: Estimate | None
+    values: Sequence[Value] = ()
+    gains: Gain | None = None
+    spread: Spread | None = None
+    chance: float | None = None
+    train: float | None = None
+    train_against: float | None = None
+    runs: Mapping[str, tuple[str, Settings]] = field(default_factory=dict)
 
     @property
     def difference(self) -> Estimate | None:
         """Ours minus the paper's; the error of the paper's number is unknown."""
         if self.ours is None or self.entry.paper is None:
             return None
-        return Estimate(self.ours.mean - self.entry.paper, self.ours.error, self.ours.count)
+        ours = self.ours
+        return Estimate(ours.mean - self.entry.paper, ours.error, ours.count, ours.freedom)
+
+    @property
+    def covers_seeds(self) -> bool:
+        """Whether the interval of ours covers the choice of the seed."""
+        return len(self.values) > 1 or self.spread is not None
+
+    @property
+    def converged(self) -> bool | None:
+        """Whether ours and what it is compared with were trained to the end; None if unknown."""
+        known = [each for each in (self.train, self.train_against) if each is not None]
+        return min(known) >= CONVERGED if known else None
 
 
-@dataclass(frozen=True)
-class _Value:
-    percent: float
-    clip: float | None
-    videos: int
-
-
-def fill_in(table: Table, workshop: Workshop) -> list[Cell]:
+def fill_in(table: Table, workshop: Workshop, spreads: Spreads = NO_SPREADS) -> list[Cell]:
     """Return the table's entries with all numbers measured so far.
+
+    Args:
+        table: The table.
+        workshop: The folder of its measurements.
+        spreads: The spread over seeds of each budget of fine-tuning, for single runs.
 
     Raises:
         FastrotError: A results file is damaged.
     """
-    cells = []
-    for entry in table.entries:
-        values = _read_all(entry.ours, workshop)
-        if values is None:
-            cells.append(Cell(entry, None, None, None))
-            continue
-        percents = [value.percent for value in values]
-        clips = [value.clip for value in values if value.clip is not None]
-        ours = average(percents, values[0].videos)
-        per_clip = sum(clips) / len(clips) if len(clips) == len(values) else None
-        cells.append(Cell(entry, ours, per_clip, _gain(entry, ours, values, workshop)))
-    return cells
+    return [_cell(entry, workshop, spreads) for entry in table.entries]
 
 
-def _gain(
-    entry: Entry, ours: Estimate, values: Sequence[_Value], workshop: Workshop
-) -> Estimate | None:
+def _cell(entry: Entry, workshop: Workshop, spreads: Spreads) -> Cell:
+    values = read_values(entry.ours, workshop)
+    if values is None:
+        return Cell(entry, None, None, None, chance=entry.chance)
+    ours = average(values, spreads)
+    clips = [value.clip for value in values if value.clip is not None]
+    others, gains = None, None
     if isinstance(entry.against, float):
-        return Estimate(ours.mean - entry.against, ours.error, ours.count)
-    others = _read_all(entry.against, workshop)
-    if others is None:
-        return None
-    return difference(
-        [value.percent for value in values],
-        [value.percent for value in others],
-        values[0].videos,
-        others[0].videos,
+        off = Estimate(ours.mean - entry.against, ours.error, ours.count, ours.freedom)
+        each = tuple(value.number - entry.against for value in values)
+        gains = Gain(off, each, "a constant")
+    else:
+        others = read_values(entry.against, workshop)
+        if others is not None:
+            gains = gain(values, others, spreads, workshop)
+    return Cell(
+        entry,
+        ours,
+        sum(clips) / len(clips) if len(clips) == len(values) else None,
+        None if gains is None else gains.estimate,
+        values,
+        gains,
+        spread_over_seeds(values, spreads),
+        values[0].chance if entry.chance is None else entry.chance,
+        _train(values),
+        _train(others or ()),
+        _runs([*values, *(others or ())], workshop),
     )
 
 
-def _read_all(readings: Sequence[Reading], workshop: Workshop) -> list[_Value] | None:
-    """Return the values of the readings, or None if there are none or one was not measured."""
-    values = []
-    for reading in readings:
-        value = _read(reading, workshop)
-        if value is None:
-            return None
-        values.append(value)
-    return values or None
+def _train(values: Sequence[Value]) -> float | None:
+    known = [value.train for value in values if value.train is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
-def _read(reading: Reading, workshop: Workshop) -> _Value | None:
-    if isinstance(reading.source, Fusion):
-        return _fused(reading.source, workshop)
-    results = workshop.results(reading.source)
-    if results is None:
-        return None
-    value = results[reading.key]
-    percent = 100 * float(value if reading.at is None else value[reading.at])
-    clip = 100 * float(results[reading.clip_key]) if reading.clip_key else None
-    return _Value(percent, clip, int(results["protocol"]["videos"]))
+def _runs(values: Sequence[Value], workshop: Workshop) -> dict[str, tuple[str, Settings]]:
+    found = {}
+    for stage, run in runs_of(values):
+        folder = workshop.finished_folder(run)
+        if folder is not None and folder.name not in found:
+            found[folder.name] = (stage, settings_of(folder))
+    return found
 
 
-def _fused(fusion: Fusion, workshop: Workshop) -> _Value | None:
-    parts = (fusion.first, fusion.second)
-    if any(workshop.results(part) is None for part in parts):
-        return None
-    first, second = (workshop.measurement_folder(part) / SCORES for part in parts)
-    result, _ = fuse(first, second)
-    return _Value(100 * result.video_top1, None, result.videos)
+def remarks(cells: Sequence[Cell]) -> list[str]:
+    """Return what the intervals of a table do not cover, and settings in which its runs differ."""
+    return [
+        *_spreads(cells),
+        *_unknown_spread(cells),
+        *_overlapping_splits(cells),
+        *_mixed_settings(cells),
+    ]
+
+
+def _spreads(cells: Sequence[Cell]) -> list[str]:
+    found = dict.fromkeys(cell.spread for cell in cells if cell.spread is not None)
+    return [
+        f"Intervals of single runs include a standard deviation over seeds of {spread.deviation:.1f} points "
+        f"({spread.freedom} degrees of freedom)."
+        for spread in found
+    ]
+
+
+def _unknown_spread(cells: Sequence[Cell]) -> list[str]:
+    measured = [cell for cell in cells if cell.ours is not None and cell.ours.error is not None]
+    unknown = [cell for cell in measured if not cell.covers_seeds]
+    if not unknown:
+        return []
+    line = "spread over seeds unknown: the interval covers the test videos only."
+    if len(unknown) == len(measured):
+        return [line.capitalize()]
+    places = dict.fromkeys(f"{cell.entry.row} ({cell.entry.column})" for cell in unknown)
+    return [f"{'; '.join(places)}: {line}"]
+
+
+def _overlapping_splits(cells: Sequence[Cell]) -> list[str]:
+    if all(len({value.split for value in cell.values}) < 2 for cell in cells):
+        return []
+    return [
+        "Intervals of means over splits treat the splits as independent, although their training and test "
+        "videos overlap: they may be too narrow."
+    ]
+
+
+def _mixed_settings(cells: Sequence[Cell]) -> list[str]:
+    """Return a line for each setting in which runs of the same stage differ, with the rows."""
+    rows: dict[tuple[str, str], dict[Any, dict[str, None]]] = {}
+    for cell in cells:
+        for stage, settings in cell.runs.values():
+            for key, value in settings.plain().items():
+                found = rows.setdefault((stage, key), {})
+                found.setdefault(value, {})[cell.entry.row] = None
+    return [
+        f"Runs of {stage} differ in {key}: "
+        + "; ".join(f"{value} in {', '.join(names)}" for value, names in found.items())
+        + "."
+        for (stage, key), found in rows.items()
+        if len(found) > 1
+    ]
 
 
 def protocols(table: Table, workshop: Workshop) -> list[str]:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastrot.config import Config
-from fastrot.config.schema import RotationConfig
 from fastrot.models.flops import forward_flops, train_flops
 from fastrot.reproduce.run_plan import Measurement, TrainRun
+from fastrot.tasks import make_task
 from pipelines.errors import FastrotError, UsageError
 
-CPU_CLIPS_PER_S = 190.0
-"""Training rate of the demo's network (width 8, clips of 8x56x56), measured on two AVX-512 cores."""
+CPU_CLIPS_PER_S, CPU_CLIPS_PER_S_IN_JOBS = 190.0, 285.0
+"""Training rate of the demo's network (width 8, clips of 8x56x56), measured on two AVX-512 cores: of one run
+on both cores, and of two runs on one core each together."""
 
 OVERHEAD_S = 3.0
 """Time to start a run or a measurement of the demo, measured on the same cores."""
@@ -19,20 +20,28 @@ OVERHEAD_S = 3.0
 
 @dataclass(frozen=True)
 class Rate:
-    """Training speed of a machine in TFLOP/s, and the source of this number."""
+    """Training speed of a machine in TFLOP/s, the source of this number, and the runs at a time."""
 
     tflops: float
     source: str
+    jobs: int = 1
 
     def hours(self, flop: float) -> float:
         """Return the hours that a number of operations takes."""
         return flop / (1e12 * self.tflops) / 3600
 
 
-def cpu_rate() -> Rate:
-    """Return the rate of two CPU cores, for which the demo preset is sized."""
-    flop = CPU_CLIPS_PER_S * train_flops(18, 8, 8, 56)
-    return Rate(flop / 1e12, f"{CPU_CLIPS_PER_S:.0f} clips/s of the demo's network on two cores")
+def cpu_rate(jobs: int = 1) -> Rate:
+    """Return the rate of two CPU cores, for which the demo preset is sized.
+
+    Args:
+        jobs: Number of runs at a time; more than two count as two.
+    """
+    clips = CPU_CLIPS_PER_S if jobs == 1 else CPU_CLIPS_PER_S_IN_JOBS
+    flop = clips * train_flops(18, 8, 8, 56)
+    return Rate(
+        flop / 1e12, f"{clips:.0f} clips/s of the demo's network on two cores", min(jobs, 2)
+    )
 
 
 def read_rate(text: str) -> Rate:
@@ -69,11 +78,6 @@ def _rate_of_file(path: Path) -> Rate:
     return Rate(max(rates), str(path))
 
 
-def views(rotation: RotationConfig) -> int:
-    """Return the number of rotated views of each clip that the network processes."""
-    return rotation.views if rotation.kind == "regress" else len(rotation.degrees)
-
-
 def train_flop(run: TrainRun, videos: int | None) -> float | None:
     """Return the operations of a run, or None if its length is in epochs and ``videos`` is None."""
     config = run.config
@@ -84,8 +88,17 @@ def train_flop(run: TrainRun, videos: int | None) -> float | None:
     else:
         assert config.train.epochs is not None
         samples = config.train.epochs * videos
-    clips = samples * (views(config.rotation) if config.task == "rotation" else 1)
-    return clips * _clip_flop(config, train=True)
+    views, size = network_input(config)
+    model = config.model
+    flop = train_flops(
+        model.depth,
+        model.width,
+        config.data.frames,
+        size,
+        model.shortcut,
+        frozen=model.freeze,
+    )
+    return samples * views * flop
 
 
 def measure_flop(measurement: Measurement, videos: int | None) -> float | None:
@@ -93,15 +106,21 @@ def measure_flop(measurement: Measurement, videos: int | None) -> float | None:
     if videos is None:
         return None
     config = measurement.of.run.config
+    views, size = network_input(config)
     clips = videos * measurement.clips
     if measurement.kind == "rotation":
-        clips *= views(config.rotation)
+        clips *= views
     elif measurement.kind in ("probe", "retrieval"):
         clips *= 2  # also the random network
-    return clips * _clip_flop(config, train=False)
+        size = config.data.crop  # of upright clips
+    model = config.model
+    flop = forward_flops(model.depth, model.width, config.data.frames, size, model.shortcut)
+    return clips * flop
 
 
-def _clip_flop(config: Config, *, train: bool) -> int:
-    count = train_flops if train else forward_flops
-    model, data = config.model, config.data
-    return count(model.depth, model.width, data.frames, data.crop, model.shortcut)
+def network_input(config: Config) -> tuple[int, int]:
+    """Return how many rotated views of a clip the network sees, and their side in pixels."""
+    if config.task != "rotation":
+        return 1, config.data.crop
+    task = make_task(config, ())
+    return task.views, task.input_size(config.data.crop)

@@ -1,104 +1,133 @@
-"""Draw the figures: the curves of figure 4, kernels, and attention maps."""
+"""Draw the curves: figure 4, and the gain against the number of fine-tuning steps.
 
-from collections.abc import Mapping, Sequence
+All bars are 95 % confidence intervals. The colours are those of Okabe and Ito, which colour-blind readers can
+distinguish; markers differ as well.
+"""
+
+import textwrap
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fastrot.analysis.attention import Rotated, hottest_box
+from fastrot.evaluation.intervals import Estimate
 from fastrot.reproduce.averages import Cell
 from fastrot.runs.plots import new_figure
 
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00")
+MARKERS = "osD^vP"
+LARGE, MEDIUM = 13, 12  # font sizes in points, readable when a figure is 400 pixels wide
+SCRATCH, OURS = "Scratch", "3DRotNet"
+"""The columns of the table ``budget``."""
+FROZEN_KEY = (
+    ">Cn: the blocks before Cn are frozen, in brackets\nC1: conv1, C2 to C5: layer1 to layer4"
+)
 
-def draw_rows(cells: Sequence[Cell], title: str) -> Any:
-    """Draw a figure like figure 4a: a line for each column over the table's rows, with error bars."""
-    figure = new_figure(6, 4)
+
+def draw_frozen(cells: Sequence[Cell], title: str) -> Any:
+    """Draw figure 4a: a line for each column over the table's rows."""
+    figure = new_figure(7, 5)
     axes = figure.add_subplot()
     rows = list(dict.fromkeys(cell.entry.row for cell in cells))
-    for column in dict.fromkeys(cell.entry.column for cell in cells):
+    columns = list(dict.fromkeys(cell.entry.column for cell in cells))
+    for at, column in enumerate(columns):
         mine = [cell for cell in cells if cell.entry.column == column and cell.ours is not None]
-        if not mine:
-            continue
-        places = [rows.index(cell.entry.row) for cell in mine]
-        axes.errorbar(places, *_means_and_errors(mine), marker="o", capsize=3, label=column)
-    axes.set_xticks(range(len(rows)), labels=rows, rotation=20)
-    axes.set_ylabel("top-1 per video, %")
-    axes.set_title(title, fontsize=10)
-    axes.legend()
+        # The lines are shifted, so that their intervals do not hide each other.
+        shift = 0.12 * (at - (len(columns) - 1) / 2)
+        places = [rows.index(cell.entry.row) + shift for cell in mine]
+        _draw_bars(axes, places, [cell.ours for cell in mine], at, label=column, linestyle="-")
+    axes.set_xticks(range(len(rows)), labels=[row.replace(" (", "\n(") for row in rows])
+    _describe(axes, FROZEN_KEY, "top-1 per video, %")
+    axes.legend(fontsize=MEDIUM)
+    _entitle(figure, title)
     return figure
 
 
 def draw_against(cells: Sequence[Cell], title: str) -> Any:
-    """Draw a figure like figure 4b: the table's second column over its first, a point for each row."""
-    figure = new_figure(6, 4)
+    """Draw figure 4b: the table's second column over its first, a point with intervals for each row."""
+    figure = new_figure(7, 5.6)
     axes = figure.add_subplot()
     first, second = dict.fromkeys(cell.entry.column for cell in cells)
     by_row: dict[str, dict[str, Cell]] = {}
     for cell in cells:
         by_row.setdefault(cell.entry.row, {})[cell.entry.column] = cell
-    points = [
-        (row, pair[first].ours, pair[second].ours) for row, pair in by_row.items() if len(pair) == 2
-    ]
-    known = [(row, x, y) for row, x, y in points if x is not None and y is not None]
-    axes.errorbar(
-        [x.mean for _, x, _ in known],
-        [y.mean for _, _, y in known],
-        xerr=[x.error or 0 for _, x, _ in known],
-        yerr=[y.error or 0 for _, _, y in known],
-        marker="o",
-        capsize=3,
+    for at, (row, pair) in enumerate(by_row.items()):
+        x, y = (pair[column].ours if column in pair else None for column in (first, second))
+        if x is not None and y is not None:
+            _draw_bars(axes, [x.mean], [y], at, label=row, xerr=x.half_width)
+    _describe(axes, f"{first}, %", f"{second}, %")
+    figure.legend(
+        loc="outside lower center",
+        ncols=3,
+        fontsize=MEDIUM,
+        title="pre-trained for",
+        title_fontsize=MEDIUM,
     )
-    for row, x, y in known:
-        axes.annotate(row, (x.mean, y.mean), fontsize=7, xytext=(4, 4), textcoords="offset points")
-    axes.set_xlabel(f"{first}, %")
-    axes.set_ylabel(f"{second}, %")
-    axes.set_title(title, fontsize=10)
+    _entitle(figure, title)
     return figure
 
 
-def _means_and_errors(cells: Sequence[Cell]) -> tuple[list[float], list[float]]:
-    estimates = [cell.ours for cell in cells if cell.ours is not None]
-    return [each.mean for each in estimates], [each.error or 0.0 for each in estimates]
+def draw_budget(cells: Sequence[Cell], title: str) -> Any:
+    """Draw accuracy against the number of fine-tuning steps for both arms, and next to it the gain.
 
-
-def draw_kernels(sheets: Mapping[str, NDArray[np.uint8]], title: str) -> Any:
-    """Draw sheets of kernels side by side, with their names as titles."""
-    height, width = next(iter(sheets.values())).shape[:2]
-    scale = 4.5 / width
-    figure = new_figure(len(sheets) * 4.8, max(1.6, height * scale + 0.9))
-    figure.suptitle(title, fontsize=10)
-    for axes, (name, sheet) in zip(
-        np.atleast_1d(figure.subplots(1, len(sheets))), sheets.items(), strict=True
-    ):
-        axes.imshow(sheet, interpolation="nearest")
-        axes.set_title(name, fontsize=9)
-        axes.axis("off")
+    Args:
+        cells: The columns "Scratch" and "3DRotNet"; a row is named by a number and its unit, such as
+            "1,800 steps".
+        title: The title.
+    """
+    figure = new_figure(8, 4.4)
+    left, right = figure.subplots(1, 2)
+    for at, arm in enumerate((SCRATCH, OURS)):
+        mine = [cell for cell in cells if cell.entry.column == arm and cell.ours is not None]
+        # Shifted, so that the intervals of the arms do not hide each other.
+        amounts = [_amount(cell) * (0.97, 1.03)[at] for cell in mine]
+        _draw_bars(left, amounts, [cell.ours for cell in mine], at, label=arm, linestyle="-")
+    gains = [cell for cell in cells if cell.gain is not None]
+    at = (SCRATCH, OURS).index(OURS)
+    _draw_bars(right, [_amount(cell) for cell in gains], [cell.gain for cell in gains], at)
+    right.axhline(0, color="black", linewidth=1)
+    unit = cells[0].entry.row.partition(" ")[2]
+    for axes, what in ((left, "top-1 per video, %"), (right, "gain over scratch, points")):
+        axes.set_xscale("log")
+        ticks = sorted({_amount(cell) for cell in cells})
+        axes.set_xticks(ticks, labels=[f"{tick:,}" for tick in ticks])
+        axes.set_xticks([], minor=True)
+        _describe(axes, f"fine-tuning {unit}", what)
+    left.legend(fontsize=MEDIUM)
+    _entitle(figure, title)
     return figure
 
 
-def draw_attention(views: Sequence[Rotated], names: Sequence[str], title: str) -> Any:
-    """Draw the sheet of one video: a row for each rotation, with the frame and each network's map."""
-    columns = 1 + len(names)
-    figure = new_figure(1.7 * columns, 1.75 * len(views) + 0.5)
-    figure.suptitle(title, fontsize=8, parse_math=False)
-    grid = figure.subplots(len(views), columns, squeeze=False)
-    for row, view in zip(grid, views, strict=True):
-        row[0].imshow(view.frame)
-        row[0].set_ylabel(f"{view.degrees}°", fontsize=9)
-        for axes, heat in zip(row[1:], view.maps, strict=True):
-            axes.imshow(heat, cmap="inferno")
-            top, left, side = hottest_box(heat)
-            _box(axes, top, left, side)
-        _box(row[0], *hottest_box(view.maps[0]))
-        for axes in row:
-            axes.set_xticks([])
-            axes.set_yticks([])
-    for axes, name in zip(grid[0], ("frame", *names), strict=True):
-        axes.set_title(name, fontsize=9)
-    return figure
+def _amount(cell: Cell) -> int:
+    """Return the number at the start of a row's name."""
+    return int(cell.entry.row.partition(" ")[0].replace(",", ""))
 
 
-def _box(axes: Any, top: int, left: int, side: int) -> None:
-    right, bottom = left + side - 1, top + side - 1
-    axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], "r-", linewidth=1)
+def _draw_bars(
+    axes: Any, places: Sequence[float], values: Sequence[Estimate | None], at: int, **options: Any
+) -> None:
+    """Draw points with their 95 % intervals in the colour and with the marker number ``at``."""
+    known = [(x, y) for x, y in zip(places, values, strict=True) if y is not None]
+    axes.errorbar(
+        [x for x, _ in known],
+        [y.mean for _, y in known],
+        yerr=[y.half_width or 0.0 for _, y in known],
+        color=COLOURS[at % len(COLOURS)],
+        marker=MARKERS[at % len(MARKERS)],
+        markersize=7,
+        capsize=4,
+        **{"linestyle": "none", **options},
+    )
+
+
+def _describe(axes: Any, along_x: str, along_y: str) -> None:
+    axes.set_xlabel(along_x, fontsize=MEDIUM)
+    axes.set_ylabel(along_y, fontsize=MEDIUM)
+    axes.tick_params(labelsize=MEDIUM)
+    axes.grid(axis="y", color="#DDDDDD")
+    axes.set_axisbelow(True)
+
+
+def _entitle(figure: Any, title: str) -> None:
+    """Set the title, in lines that fit, and say what the bars are."""
+    width = int(8.5 * figure.get_size_inches()[0])
+    lines = textwrap.wrap(title, width, break_on_hyphens=False)
+    figure.suptitle("\n".join([*lines, "bars: 95 % intervals"]), fontsize=LARGE)

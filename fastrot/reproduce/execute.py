@@ -139,7 +139,7 @@ class Workshop:
         if code == 130:
             raise KeyboardInterrupt
         if code:
-            raise FastrotError(f"{config.name}: torchrun failed with exit code {code}")
+            raise FastrotError(f"{config.name}: torchrun failed ({code}): see its output above")
 
     def measure(self, measurement: Measurement) -> None:
         """Execute a measurement, unless it is done.
@@ -202,25 +202,35 @@ def carry_out(plan: Plan, workshop: Workshop, share: set[str] | None = None) -> 
     left: list[str] = []
     for number, run in enumerate(plan.runs, 1):
         if share is None or run_id(run) in share:
-            with _noting(run.name, left):
-                _carry_out_run(run, workshop, f"[{number}/{len(plan.runs)}]")
+            with noting(run.name, left):
+                carry_out_run(run, workshop, f"[{number}/{len(plan.runs)}] ")
     for measurement in plan.measurements:
         if share is None or run_id(measurement.of.run) in share:
-            with _noting(measurement.name, left):
-                _carry_out_measurement(measurement, workshop)
+            with noting(measurement.name, left):
+                carry_out_measurement(measurement, workshop)
     return left
 
 
-def _carry_out_run(run: TrainRun, workshop: Workshop, place: str) -> None:
+def carry_out_run(run: TrainRun, workshop: Workshop, place: str = "") -> None:
+    """Execute a run, unless it is finished; ``place`` is printed before its name.
+
+    Raises:
+        FastrotError: It fails, or the run that it starts from is not finished.
+    """
     if workshop.is_finished(run):
         return
     if run.start is not None and not workshop.is_finished(run.start.run):
         raise _NotYetError(f"waiting for {run.start.run.name}")
-    say(f"{place} {run.name}")
+    say(f"{place}{run.name}")
     workshop.train(run)
 
 
-def _carry_out_measurement(measurement: Measurement, workshop: Workshop) -> None:
+def carry_out_measurement(measurement: Measurement, workshop: Workshop) -> None:
+    """Execute a measurement, unless it is done.
+
+    Raises:
+        FastrotError: It fails, or its run is not finished.
+    """
     if workshop.is_measured(measurement):
         return
     if not workshop.is_finished(measurement.of.run):
@@ -234,7 +244,7 @@ class _NotYetError(FastrotError):
 
 
 @contextmanager
-def _noting(name: str, left: list[str]) -> Iterator[None]:
+def noting(name: str, left: list[str]) -> Iterator[None]:
     """Add a line to ``left`` if the body fails or has to wait."""
     try:
         yield

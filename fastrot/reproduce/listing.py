@@ -59,7 +59,7 @@ def count(plan: Plan, setting: Setting) -> Costs:
 def hours(costs: Costs, rate: Rate, *, overhead: bool) -> float:
     """Return the hours of a plan; ``overhead`` adds the start-up time, which matters for short runs."""
     starts = len(costs.runs) + len(costs.measurements)
-    return rate.hours(costs.total) + (starts * OVERHEAD_S / 3600 if overhead else 0)
+    return rate.hours(costs.total) + (starts * OVERHEAD_S / rate.jobs / 3600 if overhead else 0)
 
 
 def overview(plan: Plan, setting: Setting, rate: Rate | None, workshop: Workshop) -> Grid:
@@ -68,7 +68,6 @@ def overview(plan: Plan, setting: Setting, rate: Rate | None, workshop: Workshop
     rows = []
     for run in plan.runs:
         flop = costs.runs[run_id(run)]
-        length = run.config.train
         start = "scratch" if run.start is None else run.start.run.name
         if run.start is not None and run.start.step is not None:
             start += f", step {run.start.step}"
@@ -76,7 +75,7 @@ def overview(plan: Plan, setting: Setting, rate: Rate | None, workshop: Workshop
             [
                 run.name,
                 start,
-                f"{length.iterations:,}" if length.iterations else f"{length.epochs:g} epochs",
+                run.length,
                 "?" if flop is None else amount(flop),
                 "?" if flop is None or rate is None else duration(rate.hours(flop)),
                 "finished" if workshop.finished_folder(run) else "to do",
@@ -84,7 +83,7 @@ def overview(plan: Plan, setting: Setting, rate: Rate | None, workshop: Workshop
         )
     return Grid(
         f"{len(plan.runs)} training runs, {len(plan.measurements)} measurements",
-        ["run", "starts from", "steps or epochs", "compute", "time", "state"],
+        ["run", "starts from", "length", "compute", "time", "state"],
         rows,
     )
 

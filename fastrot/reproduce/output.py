@@ -7,18 +7,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from fastrot.evaluation.intervals import SMALL, Estimate
 from fastrot.report.grid import Grid
-from fastrot.reproduce.averages import NOT_RUN, Cell
+from fastrot.reproduce.averages import NOT_RUN, Cell, remarks
 from fastrot.reproduce.execute import FINISHED, Workshop
+from fastrot.reproduce.remarks import untrained
+from fastrot.reproduce.run_facts import CONVERGED
 from fastrot.reproduce.run_plan import Table, TrainRun, run_id
-from fastrot.reproduce.statistics import Estimate
 from pipelines.files import write_csv, write_file
 
-SMALL = "~"
+NOT_CONVERGED = "not converged"
 LEGEND = (
-    "All numbers in %, actions as top-1 per video, ± standard error: over seeds or splits if there are "
-    f"several, otherwise binomial over the test videos. {SMALL}: a difference smaller than twice its "
-    "standard error."
+    "In %, actions as top-1 per video. ±: half-width of the 95 % confidence interval. Over several seeds or "
+    "splits it is Student's t times the standard error of their mean; for a single run it covers the test "
+    "videos (binomial, or clustered by video) and the spread over seeds where it is known, pooled over the "
+    "cells with several seeds and the same budget. Single runs are compared in pairs of test videos. "
+    f"{SMALL}: the interval of a difference contains 0. train: last training accuracy of fine-tuned "
+    "networks (clips of the last tenth of the steps), after a slash that of the networks in comparison; "
+    f"{NOT_CONVERGED}: one of the two is below {CONVERGED:.0f}."
 )
 
 
@@ -31,22 +37,30 @@ class Page:
         cells: The table's entries with our numbers.
         about: How to interpret the numbers of the preset.
         protocols: How our numbers were measured.
+        generated: Whether the videos are generated, so that nothing is compared with the paper.
     """
 
     table: Table
     cells: Sequence[Cell]
     about: str
     protocols: Sequence[str]
+    generated: bool = False
+
+    @property
+    def title(self) -> str:
+        """The table's title, which says if the videos are generated."""
+        return titled(self.table.title, generated=self.generated)
 
     @cached_property
     def grid(self) -> Grid:
         """The table as text, with its own notes."""
         columns = self._columns()
         by_place = {(cell.entry.row, cell.entry.column): cell for cell in self.cells}
-        names = dict.fromkeys(cell.entry.row for cell in self.cells)
+        names = dict.fromkeys(cell.entry.row for cell in self._shown)
         table = self.table
+        where = "Gain" if self.generated else "In brackets"
         return Grid(
-            table.title,
+            self.title,
             ["", *(f"{column} {kind}".strip() for column, kind in columns)],
             [
                 [
@@ -56,10 +70,12 @@ class Page:
                 for name in names
             ],
             [
-                *([f"In brackets: difference from {table.against}."] if table.against else []),
+                *([f"{where}: difference from {table.against}."] if table.against else []),
                 *table.notes,
                 *(f"{row}: {NOT_RUN}, {why}." for row, why in table.impossible.items()),
-                *_sources(self.cells),
+                *untrained(self.cells),
+                *_sources(self._shown),
+                *remarks(self.cells),
                 *(f"Protocol: {each}." for each in self.protocols),
             ],
         )
@@ -69,36 +85,53 @@ class Page:
         """The same, with the notes that all tables share."""
         return replace(self.grid, notes=[self.about, LEGEND, *self.grid.notes])
 
+    @property
+    def _shown(self) -> Sequence[Cell]:
+        """The cells, without those of other methods if nothing is compared with the paper."""
+        if not self.generated:
+            return self.cells
+        impossible = self.table.impossible
+        return [cell for cell in self.cells if cell.entry.ours or cell.entry.row in impossible]
+
     def _columns(self) -> list[tuple[str, str]]:
         """Return the columns that are not empty, as (column of the table, kind of number)."""
         shown = []
         for column in self.table.columns:
             mine = [cell for cell in self.cells if cell.entry.column == column]
-            known = any(cell.entry.paper is not None for cell in mine)
-            per_clip = any(cell.per_clip is not None for cell in mine)
-            kinds = {"paper": known, "ours": True, "difference": known, "per clip": per_clip}
+            known = not self.generated and any(cell.entry.paper is not None for cell in mine)
+            kinds = {
+                "paper": known,
+                "ours": True,
+                "gain": self.generated and any(cell.gain is not None for cell in mine),
+                "difference": known,
+                "chance": any(cell.chance is not None for cell in mine),
+                "per clip": any(cell.per_clip is not None for cell in mine),
+                "train": any(cell.train is not None for cell in mine),
+            }
             shown += [(column, kind) for kind, there in kinds.items() if there]
         return shown
 
     def _text(self, cell: Cell | None, kind: str) -> str:
         if cell is None:
             return ""
-        entry = cell.entry
-        if kind == "paper":
-            if entry.paper is None:
-                return ""
-            gain = "" if entry.paper_gain is None else f" ({published(entry.paper_gain, '+')})"
-            return f"{published(entry.paper)}{gain}"
-        if kind == "ours":
-            if cell.ours is None:
-                return NOT_RUN if entry.ours or entry.row in self.table.impossible else ""
-            gain = "" if cell.gain is None else f" ({with_error(cell.gain, sign='+')})"
-            return f"{with_error(cell.ours, mark=False)}{gain}"
-        if kind == "difference":
-            # The error is the one in the column next to it, because the paper's is unknown.
-            off = cell.difference
-            return "" if off is None else f"{off.mean:+.1f}{SMALL if off.small else ''}"
-        return "" if cell.per_clip is None else f"{cell.per_clip:.1f}"
+        texts = {
+            "paper": _paper_text,
+            "ours": self._ours_text,
+            "gain": _gain_text,
+            "difference": _difference_text,
+            "chance": lambda cell: _rounded(cell.chance),
+            "per clip": lambda cell: _rounded(cell.per_clip),
+            "train": _train_text,
+        }
+        return texts[kind](cell)
+
+    def _ours_text(self, cell: Cell) -> str:
+        if cell.ours is None:
+            return NOT_RUN if cell.entry.ours or cell.entry.row in self.table.impossible else ""
+        text = cell.ours.text()
+        if cell.gain is None or self.generated:
+            return text
+        return f"{text} ({_gain_text(cell)})"
 
     def write(self, folder: Path, workshop: Workshop) -> None:
         """Write KEY.md, KEY.csv and KEY.json; the JSON includes the config and environment of every run.
@@ -107,7 +140,7 @@ class Page:
             FastrotError: A file cannot be written.
         """
         key, grid = self.table.key, self.grid
-        entries = [_plain_cell(cell) for cell in self.cells]
+        entries = [plain_cell(cell, generated=self.generated) for cell in self._shown]
         values = {
             "key": key,
             "title": grid.title,
@@ -120,9 +153,9 @@ class Page:
             "runs": describe_runs(self.table, workshop),
         }
         write_file(folder / f"{key}.md", self.full_grid.to_markdown("##"))
-        write_csv(
-            folder / f"{key}.csv", list(entries[0]), [list(each.values()) for each in entries]
-        )
+        names = [name for name in entries[0] if name != "runs"]
+        rows = [[_in_csv(each[name]) for name in names] for each in entries]
+        write_csv(folder / f"{key}.csv", names, rows)
         write_file(folder / f"{key}.json", json.dumps(values, indent=1) + "\n")
 
 
@@ -132,12 +165,39 @@ def published(value: float, sign: str = "") -> str:
     return text[:-1] if text.endswith("0") else text
 
 
-def with_error(estimate: Estimate, *, sign: str = "", mark: bool = True) -> str:
-    """Format as "mean ± standard error" with one decimal; ``mark`` marks a small difference."""
-    text = f"{estimate.mean:{sign}.1f}"
-    if estimate.error is not None:
-        text += f" ± {estimate.error:.1f}"
-    return f"{text}{SMALL}" if mark and estimate.small else text
+def titled(title: str, *, generated: bool) -> str:
+    """Return the title of a table or figure, which says if its videos are generated."""
+    return f"{title} (generated videos)" if generated else title
+
+
+def _paper_text(cell: Cell) -> str:
+    entry = cell.entry
+    if entry.paper is None:
+        return ""
+    gain = "" if entry.paper_gain is None else f" ({published(entry.paper_gain, '+')})"
+    return f"{published(entry.paper)}{gain}"
+
+
+def _gain_text(cell: Cell) -> str:
+    return "" if cell.gain is None else cell.gain.text(sign="+", mark=True)
+
+
+def _difference_text(cell: Cell) -> str:
+    # The interval is the one in the column next to it, because the paper's is unknown.
+    off = cell.difference
+    return "" if off is None else f"{off.mean:+.1f}{SMALL if off.small else ''}"
+
+
+def _train_text(cell: Cell) -> str:
+    if cell.train is None:
+        return ""
+    text = _rounded(cell.train)
+    text += "" if cell.train_against is None else f" / {_rounded(cell.train_against)}"
+    return text if cell.converged else f"{text}, {NOT_CONVERGED}"
+
+
+def _rounded(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
 
 
 def describe_runs(table: Table, workshop: Workshop) -> list[dict[str, Any]]:
@@ -158,23 +218,51 @@ def describe_runs(table: Table, workshop: Workshop) -> list[dict[str, Any]]:
     return described
 
 
-def _plain_cell(cell: Cell) -> dict[str, Any]:
-    entry, ours, gain, off = cell.entry, cell.ours, cell.gain, cell.difference
+def plain_cell(cell: Cell, *, generated: bool) -> dict[str, Any]:
+    """Return a cell's numbers for JSON, with the value of each run; infinite degrees of freedom are None."""
+    entry, gain, off = cell.entry, cell.gain, cell.difference
+    paper = {
+        "paper": entry.paper,
+        "paper_gain": entry.paper_gain,
+        "difference": off and off.mean,
+        "source": entry.source if entry.paper is not None else "",
+    }
     return {
         "row": entry.row,
         "column": entry.column,
-        "paper": entry.paper,
-        "ours": ours and ours.mean,
-        "ours_standard_error": ours and ours.error,
-        "values": ours and ours.count,
-        "difference": off and off.mean,
+        **({} if generated else paper),
+        **_plain_estimate("ours", cell.ours),
+        "seeds": [value.seed for value in cell.values],
+        "splits": [value.split for value in cell.values],
+        "values": [value.number for value in cell.values],
+        "interval_covers_seeds": cell.covers_seeds if cell.values else None,
+        "pooled_deviation_over_seeds": cell.spread and cell.spread.deviation,
+        "pooled_degrees_of_freedom": cell.spread and cell.spread.freedom,
         "ours_per_clip": cell.per_clip,
-        "paper_gain": entry.paper_gain,
-        "gain": gain and gain.mean,
-        "gain_standard_error": gain and gain.error,
+        "chance": cell.chance,
+        **_plain_estimate("gain", gain),
+        "gain_values": list(cell.gains.values) if cell.gains else [],
+        "gain_error_over": cell.gains and cell.gains.compared,
         "gain_is_small": gain and gain.small,
-        "source": entry.source if entry.paper is not None else "",
+        "train": cell.train,
+        "train_values": [value.train for value in cell.values],
+        "train_against": cell.train_against,
+        "converged": cell.converged,
+        "runs": [
+            {"folder": name, "stage": stage, **settings.plain()}
+            for name, (stage, settings) in cell.runs.items()
+        ],
     }
+
+
+def _plain_estimate(name: str, estimate: Estimate | None) -> dict[str, Any]:
+    values = Estimate(0, None, 0).plain() if estimate is None else estimate.plain()
+    plain = {f"{name}_{key}": value for key, value in values.items() if key != "mean"}
+    return {name: estimate and estimate.mean, **plain}
+
+
+def _in_csv(value: Any) -> Any:
+    return " ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _sources(cells: Sequence[Cell]) -> list[str]:

@@ -18,6 +18,15 @@ COLUMNS = {"ucf101": "UCF101", "hmdb51": "HMDB51"}
 ROTATIONS = "0+90+180+270"
 STAGES = ("pretrain", "finetune")
 
+FEW_SHOT_STEPS = {1: 200, 5: 300, 10: 600, 20: 1200}
+"""Steps of the demo's fine-tuning by videos per class: as many epochs as on all videos, but at least 200."""
+
+SHORT_STEPS = 120
+"""Steps of the demo's fine-tuning in Tables 6 and 7 and ``fit``: not enough to train to the end."""
+
+EPOCHS, DROP = 100, 4_000
+"""The paper's fine-tuning: its epochs, and iterations between drops of the learning rate (section 4.2)."""
+
 
 @lru_cache(maxsize=1024)
 def _read(file: str, overrides: tuple[str, ...]) -> Config:
@@ -41,15 +50,16 @@ class Preset:
         name: "paper" or "demo".
         stores: Path of each store by name: kinetics, moments, ucf101, hmdb51, and the stores of
             measurements that are not in the paper.
-        seeds: Seeds of Tables 2 and 5; other tables use the first one.
+        seeds: Seeds of Tables 2 and 5 and ``budget``; runs of other tables use the first one.
         modality: Modality of all tables except 6 and 7 (in the paper: rgb).
+        classes: Number of classes of each labelled set.
         clips: Number of uniformly spaced clips per test video.
         fractions: Number of videos for Table 4's 100, 200 and 400 thousand Kinetics videos.
         shots: Shots of Table 5; 0 is all.
+        budgets: Lengths of fine-tuning that ``budget`` compares: epochs (paper) or steps (demo).
         probe_shots: Training videos per class for linear probes; 0 is all.
         checkpoints: Checkpoints of the pre-training in Figure 4b, as multiples of an equal part of the
             run; the last one is its end.
-        noise_codecs: Codecs of the noise stores.
         gpu: Whether a GPU is available, or the plan is for one.
         about: How to interpret the numbers.
         changes: The user's changes.
@@ -59,19 +69,20 @@ class Preset:
     stores: Mapping[str, str]
     seeds: Sequence[int]
     modality: Modality
+    classes: Mapping[Dataset, int]
     clips: int
     fractions: Mapping[int, int]
     shots: Sequence[int]
+    budgets: Sequence[int]
     probe_shots: int
     checkpoints: Sequence[int]
-    noise_codecs: Sequence[str]
     gpu: bool
     about: str
     changes: Changes = field(default_factory=Changes)
 
     @property
     def seed(self) -> int:
-        """The seed of runs that use a single seed."""
+        """The seed of runs that use a single seed, and of their pre-training."""
         return self.seeds[0]
 
     def _load(self, stage: str, file: str, overrides: Sequence[str]) -> Config:
@@ -94,6 +105,7 @@ class Preset:
         rotation: str = ROTATIONS,
         videos: int = 0,
         fit: Fit | None = None,
+        seed: int = 0,
     ) -> TrainRun:
         """Return a pre-training run on rotation prediction.
 
@@ -104,6 +116,7 @@ class Preset:
             rotation: Degrees joined by "+", or "360" for regression of the angle.
             videos: Number of videos of Table 4; 0 is all.
             fit: How frames were made square, for the comparison of ``--fit``.
+            seed: The run's seed; only that of seed 0 keeps the checkpoints of Figure 4b.
         """
         modality = modality or self.modality
         suffix, overrides = self._sized(frames)
@@ -114,13 +127,16 @@ class Preset:
             overrides.append("train.iterations=200")
         if videos:
             overrides.append(f"data.videos={videos}")
+        if seed:
+            overrides.append(f"seed={seed}")
         config = self._load("pretrain", self._pretrain_file(pool, modality, frames), overrides)
         name = f"{store}-{modality}-{config.data.frames}"
         if rotation != ROTATIONS:
             name += "-8-rotations" if rotation.count("+") == 7 else f"-{rotation.replace('+', '-')}"
-        elif pool == "kinetics" and modality == self.modality and not suffix and not videos:
+        elif pool == "kinetics" and modality == self.modality and not (suffix or videos or seed):
             config = self._with_checkpoints(config)
         name += f"-{videos}-videos" if videos else ""
+        name += f"-seed-{seed}" if seed else ""
         return TrainRun(name, config)
 
     def _with_checkpoints(self, config: Config) -> Config:
@@ -166,13 +182,21 @@ class Preset:
         return TrainRun(f"{pool}-supervised", self._load("pretrain", file, overrides))
 
     def noise(self, store: str) -> TrainRun:
-        """Return a short pre-training run on videos without content."""
+        """Return a short pre-training run of a small network on videos without content.
+
+        The crop is the whole frame, so that the network sees its borders.
+        """
         overrides = [
             f"data.store={self.stores[store]}",
             "data.split=train",
             "data.modality=rgb",
-            f"data.crop={112 if self.name == 'paper' else 56}",
-            "train.iterations=150",
+            f"data.crop={136 if self.name == 'paper' else 64}",
+            "data.frames=2",
+            "data.stride=1",
+            "model.depth=10",
+            "optim.lr=0.05",
+            "train.batch=8",
+            "train.iterations=600",
             "train.checkpoint_every=0",
         ]
         return TrainRun(store, self._load("pretrain", "demo/reproduce_pretrain.yaml", overrides))
@@ -189,8 +213,22 @@ class Preset:
         modality: Modality | None = None,
         frames: int = 0,
         fit: Fit | None = None,
+        budget: int = 0,
     ) -> TrainRun:
-        """Return a fine-tuning run on actions from a pre-trained network, or from scratch (None)."""
+        """Return a fine-tuning run on actions.
+
+        Args:
+            dataset: The labelled videos.
+            start: The pre-trained network, or None to train from scratch.
+            split: Number of the split.
+            shots: Training videos per class; 0 is all.
+            freeze: Number of frozen blocks.
+            seed: The run's seed, or None for the first one of the preset.
+            modality: The modality, or None for the preset's.
+            frames: Clip length of Table 6; 0 is the default length.
+            fit: How frames were made square, for the comparison of ``--fit``.
+            budget: Length as in ``budgets``, or 0 for the usual one of such a run.
+        """
         modality = modality or self.modality
         seed = self.seed if seed is None else seed
         suffix, overrides = self._sized(frames)
@@ -204,19 +242,28 @@ class Preset:
             f"model.freeze={freeze}",
             f"seed={seed}",
         ]
-        if self.name == "demo" and (frames or shots):
-            overrides.append("train.iterations=120")
+        overrides += self._length(budget, shots=shots, short=bool(frames or fit))
         snapshot = Snapshot(start) if isinstance(start, TrainRun) else start
         origin = "scratch" if snapshot is None else snapshot.run.name
         parts = [f"{store}-{split}", f"from-{origin}"]
         parts += [f"step-{snapshot.step}"] if snapshot and snapshot.step else []
         parts += [f"{shots}-shots"] if shots else []
         parts += [f"freeze-{freeze}"] if freeze else []
+        parts += [f"budget-{budget}"] if budget else []
         parts += [f"seed-{seed}"] if seed else []
         file = "demo/reproduce_finetune.yaml"
         if self.name == "paper":
             file = f"finetune/{dataset}_{modality}_{frames or 16}.yaml"
         return TrainRun("-".join(parts), self._load("finetune", file, overrides), snapshot)
+
+    def _length(self, budget: int, *, shots: int, short: bool) -> list[str]:
+        """Return the overrides for the length of a fine-tuning run; the config file has the full length."""
+        if self.name == "paper":
+            # Drops of the learning rate at the same parts of the run.
+            scaled = [f"train.epochs={budget}", f"optim.step_size={DROP * budget // EPOCHS}"]
+            return scaled if budget else []
+        steps = budget or (FEW_SHOT_STEPS[shots] if shots else SHORT_STEPS if short else 0)
+        return [f"train.iterations={steps}"] if steps else []
 
     def action(self, run: TrainRun) -> Measurement:
         """Return the measurement of a fine-tuning run on the test videos of its split."""
@@ -232,13 +279,41 @@ class Preset:
         """Return the top-1 accuracy of the fused scores of two fine-tuning runs."""
         return Reading(Fusion(self.action(first), self.action(second)), "video_top1")
 
+    def sized_store(self, dataset: Dataset, frames: int) -> str:
+        """Return the name of a set's store for a clip length of Table 6 (0: the default length)."""
+        return f"{dataset}{self._sized(frames)[0]}"
+
+    def chance(self, dataset: Dataset) -> float:
+        """Return the top-1 accuracy of random answers in %."""
+        return 100 / self.classes[dataset]
+
     def rotation_accuracy(
         self, network: TrainRun | Snapshot, store: str, split: str = "all"
     ) -> Reading:
-        """Return the rotation accuracy of a pre-trained network on a split of a store."""
+        """Return the rotation accuracy of a pre-trained network on a split of a store.
+
+        If the network predicts the angle, it is the share of predictions within 22.5 degrees.
+        """
+        return Reading(
+            self._rotation_measurement(network, store, split),
+            "accuracy",
+            error_key="accuracy_standard_error",
+        )
+
+    def angular_error(self, network: TrainRun, store: str, split: str) -> Reading:
+        """Return the mean angular error in degrees of a network that predicts the angle."""
+        return Reading(
+            self._rotation_measurement(network, store, split),
+            "mean_error_degrees",
+            scale=1.0,
+            error_key="mean_error_standard_error",
+        )
+
+    def _rotation_measurement(
+        self, network: TrainRun | Snapshot, store: str, split: str
+    ) -> Measurement:
         snapshot = Snapshot(network) if isinstance(network, TrainRun) else network
-        measurement = Measurement("rotation", snapshot, self.stores[store], split, 1)
-        return Reading(measurement, "accuracy")
+        return Measurement("rotation", snapshot, self.stores[store], split, 1)
 
     def features(
         self, kind: Literal["probe", "retrieval"], network: TrainRun, dataset: Dataset

@@ -15,10 +15,11 @@ from typing import Any
 from fastrot.distributed.runtime import Runtime
 from fastrot.reproduce.averages import fill_in, protocols
 from fastrot.reproduce.execute import Workshop
-from fastrot.reproduce.output import Page
+from fastrot.reproduce.gains import spreads_of
+from fastrot.reproduce.output import LEGEND, Page
 from fastrot.reproduce.pictures import draw_gallery, draw_table
 from fastrot.reproduce.presets import Preset
-from fastrot.reproduce.run_plan import Gallery, Item
+from fastrot.reproduce.run_plan import Gallery, Item, Table
 from fastrot.reproduce.tables import BUILDERS
 from fastrot.runs.environment import environment
 from fastrot.terminal.console import say, show
@@ -42,30 +43,33 @@ def publish(
     tables, figures = workshop.out / "tables", workshop.out / "figures"
     with Runtime.start() as runtime:
         where = environment(runtime)
+    generated = preset.name == "demo"
+    builders = [build(preset) for build in BUILDERS.values()]
+    spreads = spreads_of([item for item in builders if isinstance(item, Table)], workshop)
     markdown = []
+    if any(isinstance(item, Table) for item in items):
+        markdown.append(f"{preset.about}\n\n{LEGEND}\n")
+        say(f"{preset.about}\n{LEGEND}\n")
     for item in items:
         if isinstance(item, Gallery):
-            drawn = draw_gallery(item, workshop, figures, supervised)
-            _register(workshop.out, "figures", {name: _caption(item) for name in drawn}, where)
-            if drawn:
-                pictures = [f"![{name}](figures/{name}.png)" for name in drawn]
-                markdown.append("\n\n".join([f"## {item.title}", *pictures, *item.notes]) + "\n")
+            drawn = draw_gallery(item, workshop, figures, supervised, generated=generated)
+            captions = dict.fromkeys(drawn.names, drawn.caption)
+            _register(workshop.out, "figures", captions, where)
+            if drawn.names:
+                pictures = [f"![{name}](figures/{name}.png)" for name in drawn.names]
+                markdown.append("\n\n".join([f"## {drawn.title}", *pictures, *drawn.notes]) + "\n")
             continue
-        cells = fill_in(item, workshop)
-        page = Page(item, cells, preset.about, protocols(item, workshop))
-        show(page.full_grid.to_rich())
+        cells = fill_in(item, workshop, spreads)
+        page = Page(item, cells, preset.about, protocols(item, workshop), generated=generated)
+        show(page.grid.to_rich())
         page.write(tables, workshop)
-        _register(workshop.out, "tables", {item.key: item.title}, where)
-        markdown.append(page.full_grid.to_markdown("##"))
-        if draw_table(item.key, item.title, cells, figures):
-            _register(workshop.out, "figures", {item.key: item.title}, where)
+        _register(workshop.out, "tables", {item.key: page.title}, where)
+        markdown.append(page.grid.to_markdown("##"))
+        if draw_table(item.key, page.title, cells, figures, generated=generated):
+            _register(workshop.out, "figures", {item.key: page.title}, where)
             markdown.append(f"![{item.key}](figures/{item.key}.png)\n")
     write_file(workshop.out / "results.md", "\n".join(markdown))
     say(f"wrote results.md, tables and figures to {workshop.out}")
-
-
-def _caption(gallery: Gallery) -> str:
-    return " ".join([f"{gallery.title}.", *gallery.notes])
 
 
 def _place(name: str) -> tuple[int, str]:

@@ -72,6 +72,14 @@ class TrainRun:
         return {**recipe, "videos": videos.of_run(self.config), "start": start}
 
     @property
+    def length(self) -> str:
+        """The length of the run in words, such as "1,800 steps" or "100 epochs"."""
+        train = self.config.train
+        if train.iterations is not None:
+            return f"{train.iterations:,} steps"
+        return f"{train.epochs:g} epochs"
+
+    @property
     def level(self) -> int:
         """The number of runs that must finish one after another before this one."""
         return 0 if self.start is None else self.start.run.level + 1
@@ -141,12 +149,23 @@ class Fusion:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """One number of a measurement (0..1; % in a table): the value ``key``, or its element ``at``."""
+    """One number of a measurement: the value ``key``, or its element ``at``.
+
+    Attributes:
+        source: The measurement, or a fusion of two.
+        key: The key in its results.
+        at: The element of a list.
+        clip_key: The key of the same number per clip.
+        error_key: The key of its standard error; None is ``key`` with "_standard_error", if there is one.
+        scale: What the number and its error are multiplied by; 100 makes a share (0..1) a percentage.
+    """
 
     source: Measurement | Fusion
     key: str
     at: int | None = None
     clip_key: str | None = None
+    error_key: str | None = None
+    scale: float = 100.0
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -168,6 +187,8 @@ class Entry:
         against: What ours is compared with: readings, or a number such as chance.
         paper_gain: The difference as printed in the paper.
         source: The source of ``paper``.
+        chance: The number of random answers, in the unit of the entry; None if it is not defined.
+        lower: Whether a smaller number is better, as for an error.
     """
 
     row: str
@@ -177,6 +198,8 @@ class Entry:
     against: tuple[Reading, ...] | float = ()
     paper_gain: float | None = None
     source: str = "the paper"
+    chance: float | None = None
+    lower: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +238,7 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """Pictures of the first layer of two networks: kernels (figure 5), or attention maps (figure 3).
+    """Pictures of the first layer of two networks and an untrained one: kernels, or attention maps.
 
     ``supervised`` is None if the user gave the file of that network.
     """

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fastrot.reproduce.presets import Changes, Preset
-from fastrot.reproduce.stores import DemoSizes, DemoStores, NoiseStores
+from fastrot.reproduce.noise_stores import NoiseStores
+from fastrot.reproduce.presets import DATASETS, EPOCHS, Changes, Dataset, Preset
+from fastrot.reproduce.stores import DemoSizes, DemoStores
+from fastrot.synthetic.actions import ACTIONS
 from pipelines.errors import UsageError
-from pipelines.store.codecs import CODECS
 from pipelines.store.reading import FITS, Store
 
 PAPER_STORES = ("kinetics", "moments", "ucf101", "hmdb51")
@@ -28,7 +29,7 @@ OFFICIAL_VIDEOS = {
     **{("hmdb51", f"train{split}"): 3_570 for split in (1, 2, 3)},
     **{("hmdb51", f"test{split}"): 1_530 for split in (1, 2, 3)},
 }
-OFFICIAL_CLASSES = {"ucf101": 101, "hmdb51": 51}
+OFFICIAL_CLASSES: dict[Dataset, int] = {"ucf101": 101, "hmdb51": 51}
 
 
 class Setting:
@@ -76,8 +77,9 @@ class Setting:
                 return count
         name = next((n for n, path in self.preset.stores.items() if path == store), "")
         base = name.split("-")[0]
-        if shots and base in OFFICIAL_CLASSES:
-            return shots * OFFICIAL_CLASSES[base]
+        classes = {str(dataset): count for dataset, count in OFFICIAL_CLASSES.items()}
+        if shots and base in classes:
+            return shots * classes[base]
         return OFFICIAL_VIDEOS.get((base, split))
 
 
@@ -93,7 +95,7 @@ def paper_setting(
     for name in stores:
         if name not in known:
             raise UsageError(f"unknown store {name!r} in --store: choose one of {', '.join(known)}")
-    noise = NoiseStores(out / "data", count=240, frames=20, size=136)
+    noise = NoiseStores(out / "data", count=600, frames=8, size=136)
     paths = {name: f"stores/{name}" for name in known}
     # The default stores are stretched.
     paths |= {
@@ -104,12 +106,13 @@ def paper_setting(
         stores={**paths, **stores, **noise.paths},
         seeds=range(seeds or 1),
         modality="rgb",
+        classes=OFFICIAL_CLASSES,
         clips=10,
         fractions=FRACTIONS,
         shots=(1, 5, 10, 20, 0),
+        budgets=(10, 30, EPOCHS),
         probe_shots=0,
         checkpoints=(1, 3, 6, 9, 13),  # of 13: after 8, 24, 48, 72 and 104 thousand iterations
-        noise_codecs=tuple(CODECS),
         gpu=True,
         about="The paper's sizes. The paper does not describe its test protocol. Ours averages the softmax "
         "of ten uniformly spaced centre clips per video.",
@@ -123,18 +126,19 @@ def demo_setting(
 ) -> Setting:
     """Return the demo's preset, which generates its videos below ``out``."""
     demo = DemoStores(out / "data", sizes)
-    noise = NoiseStores(out / "data", count=sizes.noise, frames=20, size=64)
+    noise = NoiseStores(out / "data", count=sizes.noise, frames=8, size=64)
     preset = Preset(
         name="demo",
         stores={**demo.paths, **noise.paths},
         seeds=range(seeds or 3),
         modality="dif",
+        classes=dict.fromkeys(DATASETS, len(ACTIONS)),
         clips=3,
         fractions={k: round(sizes.unlabelled * k / ALL_VIDEOS) for k in FRACTIONS},
         shots=(1, 5, 10, 20, 0),
+        budgets=(200, 600, 1_800),
         probe_shots=10,
         checkpoints=(1, 2, 3, 4, 5),
-        noise_codecs=tuple(CODECS),
         gpu=gpu,
         about="Generated videos of figures, an eighth of the network's width, a few minutes of training: "
         "these numbers say nothing about UCF101 or HMDB51, whose names denote two generated sets here. "

@@ -1,54 +1,55 @@
-"""Means, their standard errors, and whether a difference is significant."""
+"""Errors of accuracies and of their differences: over test videos, over seeds, and both."""
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from fastrot.evaluation.intervals import Estimate
+
+Part = tuple[float, float]
+"""A standard error and its degrees of freedom."""
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """The mean of ``count`` values and its standard error (None if unknown), in the unit of the values."""
+class Spread:
+    """The standard deviation over seeds, pooled over several cells, and its degrees of freedom."""
 
-    mean: float
-    error: float | None
-    count: int
+    deviation: float
+    freedom: int
 
-    @property
-    def small(self) -> bool:
-        """Whether the mean is within two standard errors of zero; meaningful for a difference."""
-        return self.error is not None and abs(self.mean) <= 2 * self.error
+    def of_mean(self, count: int) -> Part:
+        """Return the part of the error of a mean over ``count`` seeds."""
+        return self.deviation / math.sqrt(count), self.freedom
+
+    def of_difference(self, count: int, others: int) -> Part:
+        """Return the part of the error of a difference between means over ``count`` and ``others`` seeds."""
+        return self.deviation * math.sqrt(1 / count + 1 / others), self.freedom
 
 
-def average(values: Sequence[float], videos: int) -> Estimate:
-    """Average the accuracies in % of one or several runs.
+def pool(cells: Iterable[Sequence[float]]) -> Spread | None:
+    """Return the spread within cells of several values each, or None if there are none."""
+    groups = [cell for cell in cells if len(cell) > 1]
+    freedom = sum(len(group) - 1 for group in groups)
+    if freedom == 0:
+        return None
+    squares = sum(statistics.variance(group) * (len(group) - 1) for group in groups)
+    return Spread(math.sqrt(squares / freedom), freedom)
 
-    For several runs, the error is the standard deviation divided by the square root of their number. For
-    one run, it is the binomial error over ``videos`` independent videos. The former ignores the choice of
-    test videos, and the latter ignores the choice of seed.
+
+def binomial_error(percent: float, videos: int) -> float:
+    """Return the standard error in % of a share of ``videos`` independent videos."""
+    share = min(max(percent / 100, 0.0), 1.0)
+    return 100 * math.sqrt(share * (1 - share) / videos)
+
+
+def combined(mean: float, parts: Sequence[Part], count: int) -> Estimate:
+    """Return an estimate whose independent errors are added in quadrature.
+
+    The degrees of freedom are those of Welch (1947) and Satterthwaite (1946).
     """
-    mean = statistics.fmean(values)
-    if len(values) > 1:
-        return Estimate(mean, statistics.stdev(values) / math.sqrt(len(values)), len(values))
-    share = min(max(mean / 100, 0.0), 1.0)
-    return Estimate(mean, 100 * math.sqrt(share * (1 - share) / videos), 1)
-
-
-def difference(
-    values: Sequence[float], against: Sequence[float], videos: int, videos_against: int
-) -> Estimate:
-    """Return ``values`` minus ``against``, in %.
-
-    If both have the same number of values, and more than one, they are pairs with the same seed or split, and
-    the error is that of the pairs' differences. Otherwise the errors are combined as independent.
-    """
-    if len(values) == len(against) > 1:
-        pairs = [one - other for one, other in zip(values, against, strict=True)]
-        error = statistics.stdev(pairs) / math.sqrt(len(pairs))
-        return Estimate(statistics.fmean(pairs), error, len(pairs))
-    one, other = average(values, videos), average(against, videos_against)
-    assert one.error is not None
-    assert other.error is not None
+    variance = sum(error**2 for error, _ in parts)
+    uncertain = sum(error**4 / freedom for error, freedom in parts)
     return Estimate(
-        one.mean - other.mean, math.hypot(one.error, other.error), min(one.count, other.count)
+        mean, math.sqrt(variance), count, variance**2 / uncertain if uncertain else math.inf
     )

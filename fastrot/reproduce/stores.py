@@ -1,20 +1,17 @@
-"""The stores of the demo preset and of both presets' audits, generated when a table first needs them."""
+"""The stores of the demo preset, generated when a table first needs them."""
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from fastrot.data.prepared import fill_store
 from fastrot.synthetic.actions import ACTIONS
 from fastrot.synthetic.dataset import SPLITS, DemoSpec, make_dataset, unlabelled_actions
-from fastrot.synthetic.noise import TEST_SHARE, noise_videos
 from fastrot.synthetic.wide import make_wide
 from fastrot.terminal.console import progress
 from pipelines.cores import cores
 from pipelines.layouts import Listing, read_layout
-from pipelines.store.codecs import CODECS
-from pipelines.store.reading import FITS, Fit, Settings
+from pipelines.store.reading import FITS, Settings
 
 SIZE = 64
 LONG_SIZE = 40
@@ -43,7 +40,7 @@ class DemoSizes:
     size: int = 80
     wide: int = 500
     wide_groups: int = 9
-    noise: int = 480
+    noise: int = 600
 
     def look(self, second: bool) -> DemoSpec:
         """Return the spec of the first or second look; the second has new subjects, scenes and a horizon."""
@@ -139,47 +136,3 @@ def with_actions(listing: Listing, spec: DemoSpec) -> Listing:
         for entry in listing.entries
     ]
     return Listing(entries, list(ACTIONS))
-
-
-class NoiseStores:
-    """Generates the noise stores of the audit below a folder."""
-
-    def __init__(self, root: Path, *, count: int, frames: int, size: int):
-        self._root = root
-        self._count, self._frames, self._size = count, frames, size
-        self.paths = {f"noise-{kind}": str(root / "stores" / f"noise-{kind}") for kind in _KINDS}
-
-    def count(self, path: str, split: str, shots: int = 0) -> int | None:
-        """Return how many videos a store's split has, or will have; None if the store is another's."""
-        if path not in self.paths.values():
-            return None
-        tests = math.ceil(self._count * TEST_SHARE)
-        return tests if split == "test" else self._count - tests
-
-    def make(self, name: str, path: Path) -> None:
-        """Make one of the stores.
-
-        Raises:
-            FastrotError: It cannot be written, or the folder holds another.
-        """
-        kind = name.removeprefix("noise-")
-        # Square videos of the store's size need no resize, so that only the codec is tested.
-        wide = kind in FITS
-        height = self._size * 5 // 4 // 2 * 2 if wide else self._size
-        width = height * 4 // 3 // 2 * 2 if wide else height
-        listing = noise_videos(
-            self._root / "videos" / ("noise-wide" if wide else "noise"),
-            count=self._count,
-            frames=self._frames,
-            height=height,
-            width=width,
-        )
-        codec = "raw" if wide else kind
-        fit: Fit = "crop" if kind == "crop" else "stretch"
-        settings = Settings(
-            codec, self._size, None, "folder", quality=CODECS[codec].quality, fit=fit
-        )
-        fill_store(listing, path, settings, f"prepare {path.name}")
-
-
-_KINDS = (*CODECS, *FITS)

@@ -57,9 +57,12 @@ def rotate_all(clips: Tensor, degrees: Sequence[float], pixels: Pixels) -> Tenso
     Raises:
         ValueError: The frames are not square.
     """
-    columns, shape = _pixels_first(clips)
-    turned = [_weights(float(angle), shape[2], clips.device) @ columns for angle in degrees]
-    return _finish(torch.stack(turned), len(degrees) * shape[0], shape, pixels)
+    _require_square(clips)
+    batch, _, size, _, _ = clips.shape
+    # One row for each pixel of a frame, with the values of all clips, frames and channels.
+    rows = clips.float().permute(2, 3, 0, 1, 4).flatten(2).flatten(0, 1).contiguous()
+    turned = [_sum(rows, *_cached_taps(float(angle), size, clips.device)) for angle in degrees]
+    return _finish(torch.stack(turned), len(degrees) * batch, clips.shape, pixels)
 
 
 def rotate_each(clips: Tensor, degrees: Tensor, pixels: Pixels) -> Tensor:
@@ -76,20 +79,38 @@ def rotate_each(clips: Tensor, degrees: Tensor, pixels: Pixels) -> Tensor:
     Raises:
         ValueError: The frames are not square.
     """
-    _, shape = _pixels_first(clips[:1])
+    _require_square(clips)
+    batch, _, size, _, _ = clips.shape
+    # One row for each pixel of each clip, with the values of all its frames and channels.
+    rows = clips.float().permute(0, 2, 3, 1, 4).flatten(3).flatten(0, 2).contiguous()
+    together = _together(clips)
     turned = []
     for view in degrees.tolist():
-        for clip, angle in zip(clips, view, strict=True):
-            columns, _ = _pixels_first(clip[None])
-            turned.append(_make_weights(float(angle), shape[2], clips.device) @ columns)
-    return _finish(torch.stack(turned), degrees.numel(), shape, pixels)
+        for first in range(0, batch, together):
+            taps, weights = _taps(view[first : first + together], size, clips.device)
+            clip = torch.arange(first, first + len(taps), device=clips.device)
+            taps += clip[:, None, None] * size**2
+            turned.append(_sum(rows, taps.flatten(0, 1), weights.flatten(0, 1)))
+    frames = torch.cat(turned).view(degrees.numel(), -1, rows.shape[1])
+    return _finish(frames, degrees.numel(), clips.shape, pixels)
 
 
-def _pixels_first(clips: Tensor) -> tuple[Tensor, torch.Size]:
-    """Return (S*S, B*T*3) float32, one column for each frame and channel."""
+def _together(clips: Tensor) -> int:
+    """Return how many clips to rotate at a time.
+
+    On a GPU, all of them, to launch few kernels; on a CPU one, whose taps stay in the cache.
+    """
+    return max(1, len(clips)) if clips.is_cuda else 1
+
+
+def _require_square(clips: Tensor) -> None:
     if clips.shape[2] != clips.shape[3]:
         raise ValueError(f"frames must be square, got {clips.shape[2]}x{clips.shape[3]}")
-    return clips.float().permute(2, 3, 0, 1, 4).flatten(2).flatten(0, 1).contiguous(), clips.shape
+
+
+def _sum(rows: Tensor, taps: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted sum of the rows that each output reads: (N, V) from (R, V), (N, K) and (N, K)."""
+    return F.embedding_bag(taps, rows, per_sample_weights=weights, mode="sum")
 
 
 def _finish(turned: Tensor, count: int, shape: torch.Size, pixels: Pixels) -> Tensor:
@@ -105,31 +126,49 @@ def _finish(turned: Tensor, count: int, shape: torch.Size, pixels: Pixels) -> Te
     return values.permute(0, 4, 1, 2, 3)
 
 
-def _make_weights(degrees: float, size: int, device: torch.device) -> Tensor:
-    """Return the (P*P, S*S) float32 sparse matrix that rotates a flattened frame."""
-    patch, angle = inscribed_size(size), math.radians(degrees)
+def _taps(degrees: Sequence[float], size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the pixels of a flattened frame that each pixel of a rotated patch reads, and their weights.
+
+    Args:
+        degrees: A angles.
+        size: The side of the frame.
+        device: Of the results.
+
+    Returns:
+        (A, P*P, K) int64 and float32, K = (2 * RADIUS)**2.
+    """
+    patch = inscribed_size(size)
+    angles = [math.radians(angle) for angle in degrees]
+    # By Python, so that every device reads the same pixels.
+    turns = [[math.cos(angle) for angle in angles], [math.sin(angle) for angle in angles]]
+    cos, sin = torch.tensor(turns, dtype=torch.float64, device=device)[:, :, None, None]
     offset = torch.arange(patch, device=device, dtype=torch.float64) - (patch - 1) / 2
     y, x = torch.meshgrid(offset, offset, indexing="ij")
     centre = (size - 1) / 2
-    rows, row_weights = _taps(centre + y * math.cos(angle) + x * math.sin(angle))
-    columns, column_weights = _taps(centre + x * math.cos(angle) - y * math.sin(angle))
-    index = (rows[:, :, None] * size + columns[:, None, :]).flatten(1)
-    weight = (row_weights[:, :, None] * column_weights[:, None, :]).flatten(1)
-    starts = torch.arange(0, index.numel() + 1, index.shape[1], device=device)
-    return torch.sparse_csr_tensor(
-        starts, index.flatten(), weight.flatten().float(), (patch * patch, size * size)
-    )
+    rows, row_weights = _taps_along(centre + y * cos + x * sin)
+    columns, column_weights = _taps_along(centre + x * cos - y * sin)
+    index = rows[..., :, None] * size + columns[..., None, :]
+    weight = row_weights[..., :, None] * column_weights[..., None, :]
+    return index.flatten(-2), weight.flatten(-2).float()
 
 
-def _taps(position: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the pixels that each position reads along one axis and their weights, (P*P, 2 RADIUS) each."""
+@functools.lru_cache(maxsize=64)
+def _cached_taps(degrees: float, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the taps of one angle, (P*P, K) each."""
+    taps, weights = _taps([degrees], size, device)
+    return taps[0], weights[0]
+
+
+def _taps_along(position: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the pixels that each position reads along one axis, and their weights.
+
+    Both are (A, P*P, 2 * RADIUS), from (A, P, P).
+    """
+    position = position.flatten(1)[..., None]
     around = torch.arange(1 - RADIUS, RADIUS + 1, device=position.device)
-    taps = position.flatten().floor().long()[:, None] + around
-    distance = (position.flatten()[:, None] - taps).abs()
+    taps = position.floor().long() + around
+    distance = (position - taps).abs()
     # At an exact pixel position, the tap at RADIUS has no counterpart on the other side: drop it to keep
     # the taps symmetric.
     weight = torch.exp(-(distance**2) / (2 * SIGMA**2)) * (distance < RADIUS - 1e-9)
-    return taps, weight / weight.sum(dim=1, keepdim=True)
-
-
-_weights = functools.lru_cache(maxsize=64)(_make_weights)
+    return taps, weight / weight.sum(dim=-1, keepdim=True)

@@ -62,11 +62,9 @@ def rotate(clips: Tensor, degrees: Sequence[int], pixels: Pixels) -> Tensor:
     return out.permute(0, 4, 1, 2, 3)
 
 
-# One program writes all rotations of one square tile of `depth` consecutive frames. Stores follow the
-# rows of the output: a row of a tile, tile * channels values, is written in `channels` pieces of
-# `tile` values, because block sizes must be powers of two and 3 * tile is not. Loads are scattered, one or
-# two bytes each; for quarter turns they go down a column. All loads fall into the same tile, which the
-# first one brings into the L1 cache, so memory is read once.
+# One program handles a square tile of `depth` consecutive frames. It loads and normalises each byte once, one
+# plane of the tile per colour, and writes all rotations from these planes. Quarter turns are written from the
+# transposed planes; the rest of a rotation is the order of rows and columns.
 def _rotate_tile(
     clips: tl.tensor,
     out: tl.tensor,
@@ -98,58 +96,121 @@ def _rotate_tile(
     first = tl.program_id(0) // tiles % runs * depth
     clips += clip.to(tl.int64) * stride_b
 
-    row = tl.arange(0, tile)
-    for piece in tl.static_range(channels):
-        element = piece * tile + tl.arange(0, tile)
-        pixel = element // channels
-        channel = element % channels
-        mean = tl.where(channel == 0, mean0, tl.where(channel == 1, mean1, mean2))
-        scale = tl.where(channel == 0, scale0, tl.where(channel == 1, scale1, scale2))
-        for time in range(first, tl.minimum(first + depth, frames)):
-            frame = clips + tl.cast(time, tl.int64) * stride_t
-            for r in tl.static_range(len(turns)):
-                if turns[r] == 0:
-                    i = top + row
-                    j0 = left
-                    source_i = i * stride_h
-                    source_j = (j0 + pixel) * 3 + channel
-                elif turns[r] == 1:
-                    i = width - tile - left + row
-                    j0 = top
-                    source_i = (width - 1 - i) * 3
-                    source_j = (j0 + pixel) * stride_h + channel
-                elif turns[r] == 2:
-                    i = height - tile - top + row
-                    j0 = width - tile - left
-                    source_i = (height - 1 - i) * stride_h
-                    source_j = (width - 1 - j0 - pixel) * 3 + channel
-                else:
-                    i = left + row
-                    j0 = height - tile - top
-                    source_i = i * 3
-                    source_j = (height - 1 - j0 - pixel) * stride_h + channel
-                # Bounds are tested in values, not pixels, so that the compiler can prove that 16 bytes are
-                # all inside or all outside, and use one vector store.
-                target_j = j0 * channels + element
-                inside_i = (i >= 0) & (i < height)
-                inside_j = (target_j >= 0) & (target_j < width * channels)
-                inside = inside_i[:, None] & inside_j[None, :]
-                value = tl.load(
-                    frame + (source_i[:, None] + source_j[None, :]),
-                    mask=inside & (channel < 3)[None, :],
-                    other=0,
-                )
-                value = (value.to(tl.float32) - mean[None, :]) * scale[None, :]
-                if channels > 3:
-                    value = tl.where((channel < 3)[None, :], value, 0.0)
-                picture = ((r * batch + clip).to(tl.int64) * frames + time) * (
-                    height * width * channels
-                )
-                tl.store(
-                    out + picture + (i[:, None] * (width * channels) + target_j[None, :]),
-                    value.to(out.dtype.element_ty),
-                    mask=inside,
-                )
+    i = top + tl.arange(0, tile)[:, None]
+    j = left + tl.arange(0, tile)[None, :]
+    inside = (i < height) & (j < width)
+    for time in range(first, tl.minimum(first + depth, frames)):
+        pixel = clips + tl.cast(time, tl.int64) * stride_t + (i * stride_h + j * 3)
+        red = _normalized(pixel, inside, mean0, scale0, out)
+        green = _normalized(pixel + 1, inside, mean1, scale1, out)
+        blue = _normalized(pixel + 2, inside, mean2, scale2, out)
+        for r in tl.static_range(len(turns)):
+            picture = out + ((r * batch + clip).to(tl.int64) * frames + time) * (
+                height * width * channels
+            )
+            if turns[r] % 2 == 0:
+                planes = (red, green, blue)
+                _store(picture, planes, top, left, height, width, turns[r], channels, tile)
+            else:
+                planes = (tl.trans(red), tl.trans(green), tl.trans(blue))
+                _store(picture, planes, left, top, width, height, turns[r], channels, tile)
+
+
+@triton.jit
+def _normalized(
+    pixel: tl.tensor, inside: tl.tensor, mean: tl.tensor, scale: tl.tensor, out: tl.tensor
+) -> tl.tensor:
+    value = tl.load(pixel, mask=inside, other=0).to(tl.float32)
+    return ((value - mean) * scale).to(out.dtype.element_ty)
+
+
+# Rows are written in pieces of 8 values, 16 bytes in half precision. A group is the least number of pixels
+# that fills whole pieces: 8 pixels of 3 channels are 3 pieces; 2 pixels of 4 channels and 1 pixel of 8 are
+# one. Where each thread has whole groups, packing them moves no data.
+@triton.jit
+def _store(
+    picture: tl.tensor,
+    planes: tl.tuple,
+    top: tl.tensor,
+    left: tl.tensor,
+    height: tl.tensor,
+    width: tl.tensor,
+    turn: tl.constexpr,
+    channels: tl.constexpr,
+    tile: tl.constexpr,
+) -> None:
+    # A half turn reverses rows and columns, a quarter turn one of the two, after the transposition.
+    up: tl.constexpr = turn == 1 or turn == 2
+    back: tl.constexpr = turn == 2 or turn == 3
+    group: tl.constexpr = 8 if channels == 3 else 8 // channels
+    r = _split(planes[0], group, back, tile)
+    g = _split(planes[1], group, back, tile)
+    b = _split(planes[2], group, back, tile)
+    if channels == 3:
+        pieces = (
+            _join(r[0], g[0], b[0], r[1], g[1], b[1], r[2], g[2]),
+            _join(b[2], r[3], g[3], b[3], r[4], g[4], b[4], r[5]),
+            _join(g[5], b[5], r[6], g[6], b[6], r[7], g[7], b[7]),
+        )
+    else:
+        zero = tl.full((tile, tile // group), 0, r[0].dtype)
+        if channels == 4:
+            pieces = (_join(r[0], g[0], b[0], zero, r[1], g[1], b[1], zero),)  # type: ignore[assignment]
+        else:
+            pieces = (_join(r[0], g[0], b[0], zero, zero, zero, zero, zero),)  # type: ignore[assignment]
+    row = tl.arange(0, tile)[:, None, None]
+    column = tl.arange(0, tile // group)[None, :, None] * group
+    i = height - 1 - top - row if up else top + row
+    j = width - group - left - column if back else left + column
+    for piece in tl.static_range(len(pieces)):
+        # Bounds are tested in values, not pixels, so that the compiler can prove that a piece is all inside
+        # or all outside, and use one vector store.
+        value = j * channels + (piece * 8 + tl.arange(0, 8)[None, None, :])
+        inside = (i >= 0) & (i < height) & (value >= 0) & (value < width * channels)
+        tl.store(picture + (i * (width * channels) + value), pieces[piece], mask=inside)
+
+
+# The pixels of the groups of a plane, (tile, tile // group) each, from left to right or from right to left.
+@triton.jit
+def _split(
+    plane: tl.tensor, group: tl.constexpr, back: tl.constexpr, tile: tl.constexpr
+) -> tl.tuple:
+    if group == 1:
+        return (plane,)
+    elif group == 2:
+        a, b = tl.split(plane.reshape(tile, tile // 2, 2))
+        if back:
+            return b, a
+        else:
+            return a, b
+    else:
+        even, odd = tl.split(plane.reshape(tile, tile // 8, 2, 2, 2))
+        even0, even1 = tl.split(even)
+        odd0, odd1 = tl.split(odd)
+        a, e = tl.split(even0)
+        c, g = tl.split(even1)
+        b, f = tl.split(odd0)
+        d, h = tl.split(odd1)
+        if back:
+            return h, g, f, e, d, c, b, a
+        else:
+            return a, b, c, d, e, f, g, h
+
+
+@triton.jit
+def _join(
+    a: tl.tensor,
+    b: tl.tensor,
+    c: tl.tensor,
+    d: tl.tensor,
+    e: tl.tensor,
+    f: tl.tensor,
+    g: tl.tensor,
+    h: tl.tensor,
+) -> tl.tensor:
+    even = tl.join(tl.join(a, e), tl.join(c, g))
+    odd = tl.join(tl.join(b, f), tl.join(d, h))
+    return tl.join(even, odd).reshape(a.shape[0], a.shape[1], 8)
 
 
 _kernel = triton.jit(_rotate_tile)
@@ -160,7 +221,7 @@ def _config(tile: int, depth: int, warps: int) -> triton.Config:
 
 
 # None of these was tuned by hand: the autotuner picks one on the first batch of each frame size. In each,
-# a thread stores 16 bytes in half precision (8 values). Tiles of 16 divide the paper's 112 pixels; tiles
+# a thread has a group of 8 pixels. Tiles of 16 divide the paper's 112 pixels; tiles
 # of 32 waste a quarter of the lanes there but write longer rows. A higher depth spreads the index
 # arithmetic over more frames, until the frames of a tile no longer fit into L1.
 _CONFIGS = [

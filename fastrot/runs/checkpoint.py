@@ -34,7 +34,7 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
     """
     values = load_plain(path)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise FastrotError(f"{path} is not a fastrot checkpoint of format {FORMAT}")
+        raise FastrotError(f"{path} is not a fastrot checkpoint: give a run's checkpoint")
     return values
 
 
@@ -49,7 +49,7 @@ def load_plain(path: Path | str) -> Any:
         _check_sums(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise FastrotError(f"checkpoint {path} not found") from None
+        raise FastrotError(f"checkpoint {path} does not exist") from None
     # A truncated file can raise any of these, including an OSError (EINVAL) for a seek before its start.
     except (
         OSError,

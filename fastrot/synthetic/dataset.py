@@ -22,7 +22,7 @@ from fastrot.synthetic.video import write_video
 from pipelines.errors import FastrotError, UsageError
 from pipelines.files import write_file
 
-VERSION = 2
+VERSION = 3
 """Version of the generator: increase it when the same spec yields different videos."""
 
 SPLITS = 3

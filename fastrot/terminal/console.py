@@ -21,6 +21,11 @@ def say(line: str) -> None:
     _console.print(line, markup=False, soft_wrap=True)
 
 
+def silence() -> None:
+    """Print nothing from now on, in a process whose parent reports the progress."""
+    _console.quiet = True
+
+
 def show(table: RenderableType) -> None:
     """Print a table to standard output, 120 columns wide if it is not a terminal."""
     console = _console if _console.is_terminal else Console(highlight=False, width=120)

@@ -21,6 +21,7 @@ BUILD = (
     "APEX_CPP_EXT=1 APEX_CUDA_EXT=1 pip install -v --no-build-isolation "
     "git+https://github.com/NVIDIA/apex"
 )
+_REBUILD = f"rebuild it for this GPU and this version of torch ({BUILD})"
 
 
 class ApexKind(Enum):
@@ -28,12 +29,11 @@ class ApexKind(Enum):
 
     NVIDIA = "NVIDIA apex is installed, with its CUDA extensions"
     WITHOUT_EXTENSIONS = (
-        "NVIDIA apex is installed, but its CUDA extension amp_C cannot be imported: rebuild it "
-        f"for this version of torch ({BUILD})"
+        f"NVIDIA apex is installed, but its CUDA extension amp_C cannot be imported: {_REBUILD}"
     )
     UNRELATED = (
-        "the installed package apex is not NVIDIA's but an unrelated package of the same name, such as "
-        f"the web toolkit on PyPI: run pip uninstall apex, then build NVIDIA's from source ({BUILD})"
+        "the installed apex is not NVIDIA's, but another package of that name, such as the web toolkit on "
+        f"PyPI: run pip uninstall apex, then build NVIDIA's from source ({BUILD})"
     )
     NONE = f"NVIDIA apex is not installed: build it from source ({BUILD})"
 
@@ -83,7 +83,7 @@ def trial(device: "torch.device") -> str | None:
     try:
         fused_sgd([weight], lr=0.5).step()
         if not torch.allclose(weight, 1 - 0.5 * weight.grad):
-            return "a step of its FusedSGD gives wrong weights"
+            return f"a trial step of its FusedSGD gives wrong weights: {_REBUILD}"
     except (ImportError, AttributeError, RuntimeError, TypeError) as error:
-        return f"a step of its FusedSGD fails: {first_line(error)}"
+        return f"a trial step of its FusedSGD fails ({first_line(error)}): {_REBUILD}"
     return None

@@ -40,7 +40,7 @@ class Pace:
 
         Args:
             step: The step just done.
-            seconds: Seconds of training since the start. From the second step on, the first one is left out,
+            seconds: Seconds of training since the start. From the second step on, the first one is ignored,
                 because it includes the wait for the first batch and other setup.
         """
         done = step - self._start

@@ -162,7 +162,7 @@ def find_saved(
         if missing or not isinstance(values["rng"], list):
             raise KeyError(*sorted(missing or ["rng"]))
     except (KeyError, TypeError) as error:
-        raise FastrotError(f"{path} is from another version of fastrot: {error}") from None
+        raise FastrotError(f"{path} needs the fastrot version that wrote it: {error}") from None
     if changes:
         notes.append(f"resuming with changes: {'; '.join(changes)}")
     return Saved(values, standing, notes)

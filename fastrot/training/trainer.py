@@ -180,7 +180,8 @@ class Trainer:
         try:
             self.network.load_state_dict(state["model"])
         except RuntimeError as error:
-            raise FastrotError(f"the checkpoint belongs to another network: {error}") from None
+            what = f"the checkpoint belongs to another network: {error}"
+            raise FastrotError(f"{what}. Start a new run with another name=...") from None
         if changed:
             self._load_momenta(state["optimizer"])
         else:
@@ -201,7 +202,7 @@ class Trainer:
         if groups[0] != groups[1]:
             raise FastrotError(
                 "the optimiser in the checkpoint has other parameter groups: optim.decay_norms and "
-                "model.freeze cannot be changed when resuming"
+                "model.freeze cannot be changed when resuming. Undo the change."
             )
         self._optimizer.load_state_dict(
             {"state": saved["state"], "param_groups": own["param_groups"]}

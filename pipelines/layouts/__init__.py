@@ -45,7 +45,7 @@ def read_layout(source: Path, layout: str, lists: Sequence[Path] = ()) -> Listin
         if listing.passed.counts:
             about.append(f"skipped: {listing.passed}")
         raise FastrotError(
-            f"no videos found in {source} ({'; '.join([*about, *listing.warnings])})"
+            f"{source} contains no videos ({'; '.join([*about, *listing.warnings])}): check --layout"
         )
     return listing
 

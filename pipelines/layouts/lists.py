@@ -50,7 +50,7 @@ def read_header(path: Path) -> list[str]:
 
 def malformed(path: Path, number: int, problem: str) -> FastrotError:
     """Return the error for a malformed line ``number`` (from 1) of a list."""
-    return FastrotError(f"{path}, line {number}: {problem}")
+    return FastrotError(f"{path}, line {number}: {problem}; correct or remove the line")
 
 
 @contextmanager

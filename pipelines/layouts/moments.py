@@ -68,7 +68,9 @@ def _read_categories(path: Path) -> list[str]:
             raise malformed(path, number, f"class {row[0]!r} or index {row[1]} occurs twice")
         by_index[int(row[1])] = row[0]
     if sorted(by_index) != list(range(len(by_index))):
-        raise FastrotError(f"{path}: the indices must be 0 to {len(by_index) - 1}, each once")
+        raise FastrotError(
+            f"{path}: the indices are not 0 to {len(by_index) - 1}: download it again"
+        )
     return [by_index[index] for index in range(len(by_index))]
 
 

@@ -15,6 +15,7 @@ from pipelines.layouts.matching import Listed, find_listed, match
 from pipelines.layouts.walk import walk
 
 _CLASSES = "classInd.txt"
+_AGAIN = "download UCF101's lists again"
 
 
 def read(source: Path) -> Listing:
@@ -75,7 +76,7 @@ def _read_classes(path: Path) -> list[str]:
     if not rows or any(len(row) != 2 for row in rows):
         raise FastrotError(f"{path}: each line must be a number and a class, such as '1 Archery'")
     if [row[0] for row in rows] != [str(i) for i in range(1, len(rows) + 1)]:
-        raise FastrotError(f"{path}: the classes must be numbered from 1 upwards")
+        raise FastrotError(f"{path}: the classes are not numbered 1 to {len(rows)}: {_AGAIN}")
     return [name for _, name in rows]
 
 
@@ -86,6 +87,6 @@ def _read_list(path: Path, classes: list[str]) -> list[str]:
     for name in names:
         if name.count("/") != 1 or name.split("/")[0] not in known:
             raise FastrotError(
-                f"{path}: {name!r} is not of the form Class/video with a class from {_CLASSES}"
+                f"{path}: {name!r} is not of the form Class/video with a class from {_CLASSES}: {_AGAIN}"
             )
     return names

@@ -191,7 +191,8 @@ class Loader(BatchLoader):
                 self._rebuild()
                 return
         raise FastrotError(
-            f"DALI failed on a batch of {self._store.path}, but can decode each clip on its own: {error}"
+            f"DALI failed on a batch of {self._store.path}, but can decode each clip on its own: {error}. "
+            "Resume the run; if it fails again, use a smaller batch."
         ) from None
 
     def _feed(self, _: Any) -> tuple[Any, ...]:

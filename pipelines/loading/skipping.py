@@ -31,7 +31,7 @@ class RingPlan:
         """
         total = len(self._plan)
         if first >= 2 * total:
-            raise FastrotError(f"none of the {total} clips to evaluate can be read")
+            raise FastrotError(f"none of {total} clips can be read: run `fastrot store verify`")
         return self._plan.clips(first % total, count)
 
 

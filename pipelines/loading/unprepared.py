@@ -69,10 +69,8 @@ class ReaderLoader(BatchLoader):
         reasons = [(path, reason) for path in videos if (reason := _why_unfit(path))]
         if reasons:
             path, reason = reasons[0]
-            raise FastrotError(
-                f"DALI's reader cannot use {len(reasons)} of {len(videos)} videos, such as {path}: {reason}. "
-                "Prepare the videos (`fastrot prepare`) and train on the store."
-            )
+            count = f"{len(reasons)} of {len(videos)} videos"
+            raise _refusal(f"cannot use {count}, such as {path}: {reason}")
         # Given a checkpoint, DALI resumes at its position.
         checkpoint = {"checkpoint": position} if position else {}
         try:
@@ -83,17 +81,15 @@ class ReaderLoader(BatchLoader):
                 define_windows(self._pipeline, self._feed, files, plan, share, device)
             self.windows = int(self._pipeline.reader_meta("reader")["epoch_size"])
         except RuntimeError as error:
-            raise FastrotError(
-                f"DALI's reader cannot use the videos, such as {videos[0]}: {_first_line(error)}. "
-                "Prepare them (`fastrot prepare`) and train on the store."
-            ) from None
+            why = _first_line(error)
+            raise _refusal(f"cannot use the videos, such as {videos[0]}: {why}") from None
 
     def __next__(self) -> Batch:
         with self.stats.delivery():
             try:
                 clips, file = self._pipeline.run()
             except RuntimeError as error:
-                raise FastrotError(f"DALI's reader failed: {_first_line(error)}") from None
+                raise _refusal(f"failed: {_first_line(error)}") from None
             tensor = self._handover.take(clips)
         self.stats.clips += self._batch
         samples = self._samples(self._taken)
@@ -167,6 +163,12 @@ def define_windows(
         antialias=True,
     )
     pipeline.set_outputs(augment(square, corner, flip, plan.spec), file)
+
+
+def _refusal(what: str) -> FastrotError:
+    return FastrotError(
+        f"DALI's reader {what}. Prepare the videos (`fastrot prepare`) and train on the store."
+    )
 
 
 def _why_unfit(path: Path) -> str | None:

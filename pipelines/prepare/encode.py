@@ -85,7 +85,7 @@ def encode(
 def encode_jpegs(frames: Iterable[Frame], quality: int) -> Iterator[bytes]:
     """Encode RGB frames as JPEGs, one packet per frame.
 
-    Chroma is kept at full resolution (4:4:4): subsampled chroma is sited differently along x and y, a cue
+    Chroma is kept at full resolution (4:4:4): FFmpeg's default halves it differently along x and y, a cue
     that survives a quarter turn. This needs about a sixth more bytes, and decoding is not slower.
     """
     height, width, frames = _measured(frames)

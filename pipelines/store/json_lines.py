@@ -35,7 +35,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         for line_number, line in enumerate(lines, number):
             if not (isinstance(line, dict) and isinstance(line.get("name"), str)):
                 raise FastrotError(
-                    f"{path}, line {line_number}: damaged, expected a JSON object with a name"
+                    f"{path}, line {line_number} is damaged: delete it and run `fastrot prepare` again"
                 )
             yield line
 
@@ -54,7 +54,7 @@ def refusing_damage(what: Path | str) -> Iterator[None]:
     try:
         yield
     except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
-        raise FastrotError(f"{what} is damaged: {error!r}") from None
+        raise FastrotError(f"{what} is damaged: {error!r}. Prepare the store again.") from None
 
 
 def _line_chunks(path: Path) -> Iterator[tuple[int, list[bytes]]]:

@@ -249,7 +249,7 @@ class Store:
             video = self.name(int(np.flatnonzero(wrong)[0]))
             raise FastrotError(
                 f"the manifest of {self.path} is damaged: the bytes, frames or offset of video {video!r} are "
-                "impossible"
+                "impossible. Delete the video's line and run the same `fastrot prepare` again."
             )
 
     @property

@@ -104,7 +104,7 @@ def test_the_task_does_by_the_command_line_what_the_page_says(
     action = ["data.split=train1", "data.eval_split=null", "train.epochs=null"]
     assert main([*lines["finetune"], *SMALL, *action]) == 0
     assert main(lines["pretext"]) == 2
-    assert "module arrow_of_time not found" in capsys.readouterr().err
+    assert "module arrow_of_time does not exist" in capsys.readouterr().err
 
 
 def test_each_is_about_thirty_lines():

@@ -50,7 +50,7 @@ def test_the_commands_are_seen():
 
 
 def test_configs_in_the_pages_load():
-    """What a page's command says of a config and its keys is valid."""
+    """The configs and keys in a page's commands are valid."""
     from fastrot.config import load_config
 
     seen = 0
@@ -84,6 +84,12 @@ def test_generated_pages_are_current(name):
     assert (ROOT / "docs" / "reference" / page).read_text() == make(), (
         f"run: python scripts/{name}.py > docs/reference/{page}"
     )
+
+
+def test_the_tutorial_page_includes_the_script():
+    # A formatter of Python blocks once changed this line, and the page showed it instead of the script.
+    page = (ROOT / "docs" / "start" / "tutorial.md").read_text()
+    assert '\n--8<-- "docs/tutorial.py"\n' in page
 
 
 def test_the_commands_page_has_every_command():

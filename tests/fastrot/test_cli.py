@@ -118,7 +118,7 @@ def test_verify_drops_nothing_where_a_shard_cannot_be_opened(films, tmp_path, ca
     ("arguments", "code", "message"),
     [
         (["prepare", "nowhere", "--out", "store"], 1, "nowhere does not exist"),
-        (["prepare", ".", "--out", "store"], 1, "no videos found in ."),
+        (["prepare", ".", "--out", "store"], 1, ". contains no videos"),
         (["prepare", ".", "--out", "s", "--codec", "vp9", "--size", "64"], 2, "from 128 pixels"),
         (["prepare", ".", "--out", "s", "--quality", "99"], 2, "--quality is 99"),
         (["store", "info", "nowhere"], 1, "nowhere is not a store (no such folder)"),

@@ -173,7 +173,7 @@ def test_two_ranks_see_what_one_rank_sees_in_two_micro_batches():
 
 
 def test_indivisible_batch_names_both_numbers():
-    with pytest.raises(UsageError, match=r"train\.batch is 10.*2 ranks x 2 micro-batches"):
+    with pytest.raises(UsageError, match=r"train\.batch is 10.*2 processes x 2 micro-batches"):
         train_ranges(batch=10, start_step=0, steps=1, share=Share(0, 2, 2))
 
 

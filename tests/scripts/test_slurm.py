@@ -13,7 +13,7 @@ from tests.scripts.conftest import ROOT, RunScript
 SLURM = ROOT / "scripts" / "slurm"
 SCRIPTS = sorted(SLURM.glob("*.sbatch")) + sorted((ROOT / "scripts").glob("*.sh"))
 
-# Slurm tells each job of an array its place.
+# Slurm gives each job of an array its index.
 SECOND_OF_16 = {"SLURM_ARRAY_TASK_ID": 2, "SLURM_ARRAY_TASK_MAX": 16}
 ECHO = {"fastrot": 'echo "$@"'}
 

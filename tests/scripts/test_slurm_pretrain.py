@@ -155,7 +155,7 @@ def test_a_wrong_config_ends_the_job_before_anything_starts(
 ) -> None:
     done = slurm("pretrain.sbatch", "c.yaml", STORE="store", STAGE=tmp_path / "nvme")
     assert done.returncode == 1
-    assert "config c.yaml not found" in done.stderr
+    assert "config c.yaml does not exist" in done.stderr
     assert "torchrun" not in (tmp_path / "calls").read_text()
     assert not (tmp_path / "nvme").exists()
 

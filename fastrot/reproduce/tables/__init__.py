@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from fastrot.reproduce.presets import Preset
 from fastrot.reproduce.run_plan import Item
-from fastrot.reproduce.tables import beyond, figures, lengths, rotations, transfers
+from fastrot.reproduce.tables import audit, beyond, figures, lengths, rotations, transfers
 
 BUILDERS: dict[str, Callable[[Preset], Item]] = {
     "table1": rotations.table1,
@@ -18,9 +18,10 @@ BUILDERS: dict[str, Callable[[Preset], Item]] = {
     "figure4b": figures.figure4b,
     "figure5": figures.figure5,
     "attention": figures.attention,
+    "budget": transfers.budget,
     "probe": beyond.probe,
     "retrieval": beyond.retrieval,
     "supervised": beyond.supervised,
     "fit": beyond.fit,
-    "audit": beyond.audit,
+    "audit": audit.audit,
 }

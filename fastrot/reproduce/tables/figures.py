@@ -2,6 +2,7 @@
 
 from fastrot.reproduce.presets import COLUMNS, DATASETS, Preset
 from fastrot.reproduce.run_plan import Entry, Gallery, Snapshot, Table
+from fastrot.reproduce.tables.transfers import from_kinetics, of_table_2
 
 BLOCKS = 5
 FROZEN = (
@@ -19,9 +20,11 @@ def figure4a(preset: Preset) -> Table:
     entries = []
     for freeze, row in enumerate(FROZEN):
         for dataset in DATASETS:
-            free = (preset.top1(preset.finetune(dataset, pretrained)),) if freeze else ()
-            run = preset.finetune(dataset, pretrained, freeze=freeze)
-            entries.append(Entry(row, COLUMNS[dataset], None, (preset.top1(run),), free))
+            free = from_kinetics(preset, dataset)
+            frozen = (preset.top1(preset.finetune(dataset, pretrained, freeze=freeze)),)
+            ours, against = (frozen, free) if freeze else (free, ())
+            chance = preset.chance(dataset)
+            entries.append(Entry(row, COLUMNS[dataset], None, ours, against, chance=chance))
     return Table(
         "figure4a",
         "Figure 4a: transfer with the first convolution blocks frozen",
@@ -30,6 +33,8 @@ def figure4a(preset: Preset) -> Table:
         notes=(
             "The paper prints no numbers. Its text: best with C1 frozen on UCF101 and with C1 and C2 "
             "frozen on HMDB51, worst with all five blocks frozen on both.",
+            "Frozen blocks keep the BatchNorm statistics of the rotated pre-training videos.",
+            *of_table_2(preset, FROZEN[0]),
         ),
     )
 
@@ -46,8 +51,15 @@ def figure4b(preset: Preset) -> Table:
                 "Rotation accuracy",
                 None,
                 (preset.rotation_accuracy(network, "ucf101", "test1"),),
+                chance=25.0,
             ),
-            Entry(row, "UCF101 top-1", None, (preset.top1(preset.finetune("ucf101", network)),)),
+            Entry(
+                row,
+                "UCF101 top-1",
+                None,
+                (preset.top1(preset.finetune("ucf101", network)),),
+                chance=preset.chance("ucf101"),
+            ),
         ]
     return Table(
         "figure4b",
@@ -61,18 +73,21 @@ def figure4b(preset: Preset) -> Table:
 
 
 def figure5(preset: Preset) -> Gallery:
-    """Kernels of the first convolution, of our network and a supervised one."""
+    """Kernels of the first convolution, of our network, a supervised and an untrained one."""
     return Gallery(
         "figure5",
         "Figure 5: kernels of the first convolution",
         Snapshot(preset.pretrain("kinetics")),
         Snapshot(preset.supervised()),
-        notes=("Each kernel is a strip of its slices in time, scaled individually.",),
+        notes=(
+            "Each kernel is a strip of its slices in time, scaled individually. The untrained network was "
+            "initialised with another seed than 3DRotNet.",
+        ),
     )
 
 
 def attention(preset: Preset) -> Gallery:
-    """Attention maps in each rotation, of our network and a supervised one."""
+    """Attention maps in each rotation, of our network, a supervised and an untrained one."""
     return Gallery(
         "attention",
         "Figures 1, 3 and 6 to 9: attention maps of the first convolution",
@@ -81,7 +96,9 @@ def attention(preset: Preset) -> Gallery:
         store=preset.stores["ucf101"],
         split="test1",
         notes=(
-            "The mean of the first convolution's activations (after BatchNorm and ReLU) over its kernels and "
-            "the clip's frames. The box marks the square, a third of the side wide, with the highest mean.",
+            "The mean of the first convolution's activations (after BatchNorm and ReLU) over its kernels, "
+            "for single frames of a clip. The maps of a network share a scale from their lowest value in the "
+            "sheet to their highest. A box marks the square, a third of the side wide, with the highest "
+            "mean; the box in the frame is 3DRotNet's.",
         ),
     )

@@ -3,6 +3,10 @@
 from fastrot.reproduce import paper
 from fastrot.reproduce.presets import COLUMNS, DATASETS, ROTATIONS, Preset
 from fastrot.reproduce.run_plan import Entry, Table
+from fastrot.reproduce.tables import pretext_columns
+from fastrot.reproduce.tables.transfers import from_kinetics, networks_of_seeds, of_table_2
+from fastrot.rotation.angles import SIGMA, inscribed_size
+from fastrot.tasks import RegressionTask
 
 
 def table1(preset: Preset) -> Table:
@@ -15,6 +19,7 @@ def table1(preset: Preset) -> Table:
             paper.ROTATION[row, COLUMNS[dataset]],
             (preset.rotation_accuracy(network, dataset),),
             25.0,
+            chance=25.0,
         )
         for row, network in networks.items()
         for dataset in DATASETS
@@ -24,13 +29,16 @@ def table1(preset: Preset) -> Table:
         "Table 1: accuracy of recognising four rotations",
         entries,
         against="chance, 25 %",
-        notes=("All videos of each set, not used in training; one centre clip per video.",),
+        notes=(
+            paper.SLIPS["table1"],
+            "All videos of each set, not used in training; one centre clip per video.",
+        ),
     )
 
 
 def table3(preset: Preset) -> Table:
     """Transfer to UCF101 from five sets of rotations and from the regression of the angle."""
-    four = (preset.top1(preset.finetune("ucf101", preset.pretrain("kinetics"))),)
+    four = from_kinetics(preset, "ucf101")
     rows: list[tuple[str, str, float, float | None, str]] = [
         (
             ", ".join(f"{turn}" for turn in degrees),
@@ -49,18 +57,37 @@ def table3(preset: Preset) -> Table:
     ]
     entries = []
     for row, rotation, published, loss, source in rows:
-        run = preset.finetune("ucf101", preset.pretrain("kinetics", rotation=rotation))
-        against = () if rotation == ROTATIONS else four
+        pretrained = preset.pretrain("kinetics", rotation=rotation)
+        other = (preset.top1(preset.finetune("ucf101", pretrained)),)
+        ours, against = (four, ()) if rotation == ROTATIONS else (other, four)
         entries.append(
-            Entry(row, "UCF101", published, (preset.top1(run),), against, loss, source=source)
+            Entry(
+                row,
+                "UCF101",
+                published,
+                ours,
+                against,
+                loss,
+                source=source,
+                chance=preset.chance("ucf101"),
+            )
         )
+        networks = networks_of_seeds(preset) if rotation == ROTATIONS else (pretrained,)
+        entries.append(pretext_columns.accuracy(preset, row, networks))
+        if rotation == "360":
+            entries.append(pretext_columns.angular_error(preset, row, pretrained))
+    crop = pretrained.config.data.crop
     return Table(
         "table3",
         "Table 3: sets of rotations in the pretext task",
         entries,
-        against="the four rotations",
+        against="the four rotations; for the angular error, from random answers (90)",
         notes=(
             "Rotations in degrees. The last two rows are from the paper's text (section 4.6). All runs have "
             "the same number of iterations, so smaller sets of rotations see fewer clips.",
+            f"8 rotations and 360 see a patch of {inscribed_size(crop)} of {crop} pixels, which is inside "
+            f"the clip at every angle, blurred by a Gaussian of {SIGMA} pixels. Other rows see whole clips.",
+            f"{pretext_columns.NOTE} 360: share of predictions within {RegressionTask.RIGHT_WITHIN} degrees.",
+            *of_table_2(preset, "the four rotations"),
         ),
     )

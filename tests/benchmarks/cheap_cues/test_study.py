@@ -1,114 +1,131 @@
-"""The benchmark of cheap cues: one tiny case from end to end, and the table's arithmetic by hand."""
+"""The cheap-cues study: configs of its trainings, resuming, and a tiny study from end to end."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks.cheap_cues import study as cheap_cues
-from benchmarks.cheap_cues.study_page import CASES, draw, table
-from fastrot.demo import demo as demo_run
+from benchmarks.cheap_cues import study, study_runs
+from benchmarks.cheap_cues.study_plan import CLEAN, OTHERS, TRAP, Pretraining, Transfer
+from benchmarks.cheap_cues.study_runs import Settings, Study
+from fastrot.demo.videos import DemoData
 from pipelines.errors import FastrotError, UsageError
 
-TINY = [
-    *("--combination", "moving-horizon", "--input", "compensated", "--seeds", "1", "--epochs", "1"),
-    *("--unlabelled", "6", "--groups", "3", "--clips-per-group", "1"),
-    *("--frames", "18", "--size", "32"),
-]
+SETTINGS = Settings(6, 3, 1, 18, 32, seeds=1)
+PRETRAINED = Pretraining(CLEAN, 1)
+TINY = ["--seeds", "1", "--unlabelled", "6", "--groups", "3", "--clips-per-group", "1"]
+TINY += ["--frames", "18", "--size", "32", "--finetune", "data.shots=1"]
 for stage in ("pretrain", "finetune"):
     for change in ("train.epochs=null", "train.iterations=3", "train.batch=4", "model.width=2"):
         TINY += [f"--{stage}", change]
 
 
-def case(**values):
-    made = {
-        "rotation": 50.0,
-        "rotation_videos": 252,
-        "blocks": ["conv1", "layer1", "layer2", "layer3", "layer4"],
-        "probe": [10.0, 20.0, 30.0, 40.0, 50.0],
-        "probe_random": [10.0, 19.0, 32.0, 39.0, 25.0],
-        "shots": 3,
-        "scratch": [30.0, 50.0],
-        "ours": [60.0, 60.0],
-    }
-    return made | values
+@pytest.fixture
+def stores(monkeypatch):
+    """Name the stores instead of making them."""
+
+    def named(out, spec):
+        pool, labelled = out / "store-unlabelled", out / "store-labelled"
+        return DemoData(pool, "all", labelled, "train1", "test1", f"{spec.camera} {spec.horizon}")
+
+    monkeypatch.setattr(study_runs, "builtin_data", named)
 
 
-RESULTS = {
-    "settings": {"unlabelled": 700, "epochs": 12.0},
-    "cases": {
-        "moving-horizon-rgb": case(
-            camera="moving", horizon=True, input="rgb", ours=[28.0, 42.0], rotation=98.44
-        ),
-        "static-plain-dif": case(camera="static", horizon=False, input="dif"),
-    },
-}
+@pytest.mark.usefixtures("stores")
+class TestConfig:
+    def test_a_pretraining_is_the_demos_on_its_videos(self, tmp_path):
+        config = Study(tmp_path, SETTINGS).config(PRETRAINED)
+        assert (config.task, config.seed, config.init) == ("rotation", 1, "scratch")
+        assert config.data.store == str(tmp_path / "sets" / "static-plain" / "store-unlabelled")
+        assert (config.data.modality, config.data.camera_motion) == ("dif", "keep")
+        assert config.train.epochs == 10
+
+    def test_a_transfer_starts_from_its_pretraining_on_the_videos_of_another_condition(
+        self, tmp_path
+    ):
+        config = Study(tmp_path, SETTINGS).config(Transfer(PRETRAINED, TRAP, 1))
+        pretraining = Study(tmp_path, SETTINGS).config(PRETRAINED)
+        folder = Path(pretraining.out) / pretraining.name
+        assert config.init == str(folder / "checkpoints" / "last.pt")
+        assert config.data.store == str(tmp_path / "sets" / "moving-horizon" / "store-labelled")
+        assert (config.task, config.data.split, config.data.shots) == ("action", "train1", 5)
+        assert config.train.epochs == 60
+
+    def test_the_bound_differs_from_scratch_in_its_labels_only(self, tmp_path):
+        scratch, bound = (
+            Study(tmp_path, SETTINGS).config(Transfer(start, TRAP, 2))
+            for start in ("scratch", "supervised")
+        )
+        assert (scratch.init, bound.init) == ("scratch", "scratch")
+        assert (scratch.data.shots, bound.data.shots) == (5, 0)
+        assert scratch.train == bound.train
+        assert scratch.optim == bound.optim
+        assert scratch.data.store == bound.data.store
+
+    def test_the_remedy_is_in_both_trainings(self, tmp_path):
+        pretraining = Pretraining(OTHERS[0], 0)
+        for training in (pretraining, Transfer(pretraining, OTHERS[0], 0)):
+            data = Study(tmp_path, SETTINGS).config(training).data
+            assert (data.camera_motion, data.dead_zone) == ("remove", 16)
 
 
-def test_there_are_twelve_cases():
-    assert len({c.key for c in CASES}) == 12
-    assert {c.combination for c in CASES} == {
-        *("static-plain", "static-horizon", "moving-plain", "moving-horizon")
-    }
+def test_results_are_written_after_each_training_and_not_measured_again(tmp_path, monkeypatch):
+    ran = []
+
+    def run(_, training):
+        if len(ran) == 2:
+            raise KeyboardInterrupt
+        ran.append(training.key)
+        return {"top1": float(len(ran))}
+
+    monkeypatch.setattr(Study, "run", run)
+    trainings = [Transfer("scratch", CLEAN, seed) for seed in range(3)]
+    with pytest.raises(KeyboardInterrupt):
+        study.measure(tmp_path, SETTINGS, trainings)
+    written = json.loads((tmp_path / "cheap_cues.json").read_text())
+    assert list(written["trainings"]) == ran == [each.key for each in trainings[:2]]
+    ran.clear()
+    results = study.measure(tmp_path, SETTINGS, trainings)
+    assert ran == [trainings[2].key]
+    assert [each["top1"] for each in results["trainings"].values()] == [1.0, 2.0, 1.0]
+    assert len(results["environments"]) == 1
+    assert "command" not in results["environments"][0]
 
 
-def test_table_by_hand():
-    lines = table(RESULTS).splitlines()
-    assert lines[2:4] == [
-        "| static, plain, DIF | 50.0 | 40.0 +- 14.1 | 60.0 +- 0.0 | +20.0 +- 14.1 | 30.0 (-2.0) "
-        "| 50.0 (+25.0) |",
-        "| moving, horizon, RGB | 98.4 | 40.0 +- 14.1 | 35.0 +- 9.9 | -5.0 +- 4.2 | 30.0 (-2.0) "
-        "| 50.0 (+25.0) |",
-    ]
-    assert lines[0].count("|") == lines[1].count("|") == lines[2].count("|")
-    assert "252 videos" in lines[5]
-    assert "700 videos for 12 epochs" in lines[5]
+def test_results_of_other_settings_are_not_mixed(tmp_path, monkeypatch):
+    study.measure(tmp_path, SETTINGS, [])
+    assert not (tmp_path / "cheap_cues.json").exists()  # nothing is measured yet
+    monkeypatch.setattr(Study, "run", lambda *_: {})
+    study.measure(tmp_path, SETTINGS, [PRETRAINED])
+    other = Settings(7, 3, 1, 18, 32, seeds=1)
+    with pytest.raises(UsageError, match="results for other settings"):
+        study.measure(tmp_path, other, [PRETRAINED])
+
+
+def test_missing_and_foreign_results_are_reported(tmp_path):
+    with pytest.raises(FastrotError, match="measure first"):
+        study.main(["--out", str(tmp_path), "--page", str(tmp_path / "page.md")])
+    (tmp_path / "cheap_cues.json").write_text('{"cases": {}}')
+    with pytest.raises(FastrotError, match="was not written by this benchmark"):
+        study.main(["--out", str(tmp_path), "--page", str(tmp_path / "page.md")])
 
 
 @pytest.mark.slow
-def test_a_case_runs_is_written_and_is_not_run_again(tmp_path, capsys, monkeypatch):
-    with pytest.raises(FastrotError, match="Too few videos to measure"):
-        cheap_cues.main(["--out", str(tmp_path), *TINY])
-    for least in ("LEAST_TEST_VIDEOS", "LEAST_STEPS"):
-        monkeypatch.setattr(demo_run, least, 1)
-    cheap_cues.main(["--out", str(tmp_path), *TINY])
-    assert "| moving, horizon, DIF, camera motion removed |" in capsys.readouterr().out
-    written = (tmp_path / "cheap_cues.json").read_text()
-    (found,) = json.loads(written)["cases"].values()
-    assert found["rotation_videos"] == 12
-    assert len(found["probe"]) == len(found["probe_random"]) == 5
-    assert len(found["scratch"]) == len(found["ours"]) == 1
-    assert found["environment"]["packages"]["torch"]
-    spec = json.loads((tmp_path / "moving-horizon" / "videos" / "demo.json").read_text())
+def test_a_tiny_study_runs_from_end_to_end(tmp_path, capsys, monkeypatch):
+    transfers = [Transfer(start, TRAP, 1) for start in ("scratch", PRETRAINED, "supervised")]
+    for module in ("fastrot.demo.videos", "fastrot.data.prepared"):
+        monkeypatch.setattr(f"{module}.cores", lambda: 1)  # starting workers takes longer
+    monkeypatch.setattr(study, "plan", lambda seeds: [PRETRAINED, *transfers])
+    study.main(["--out", str(tmp_path), *TINY, "--seeds", "2"])
+    results = study.load(tmp_path / "cheap_cues.json")["trainings"]
+    tested = results[PRETRAINED.key]["tested"]
+    assert set(tested) == {"static-plain", "moving-horizon"}
+    assert all(len(each["probe"]) == len(each["probe_random"]) == 5 for each in tested.values())
+    assert {each["videos"] for each in tested.values()} == {12}
+    assert [results[each.key]["videos"] for each in transfers] == [12, 12, 12]
+    assert "trap (moving, horizon) | " in capsys.readouterr().out
+    spec = json.loads((tmp_path / "sets/moving-horizon/videos/demo.json").read_text())
     assert (spec["camera"], spec["horizon"]) == ("moving", True)
-    monkeypatch.setattr(cheap_cues, "run_demo", None)  # would fail if called
-    cheap_cues.main(["--out", str(tmp_path), *TINY])
+    monkeypatch.setattr(Study, "run", None)  # would fail if called
+    study.main(["--out", str(tmp_path), *TINY, "--seeds", "2"])
     assert "already done" in capsys.readouterr().out
-    assert (tmp_path / "cheap_cues.json").read_text() == written
-    with pytest.raises(UsageError, match="results for other settings"):
-        cheap_cues.main(["--out", str(tmp_path), *TINY, "--unlabelled", "7"])
-
-
-def test_nothing_measured_is_said_plainly(tmp_path):
-    with pytest.raises(FastrotError, match="measure first"):
-        cheap_cues.main(["--out", str(tmp_path), "--draw", str(tmp_path / "figure.png")])
-
-
-def test_figure_is_drawn_of_what_there_is(tmp_path):
-    draw(RESULTS, tmp_path / "figure.png")
-    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(FastrotError, match=r"figure\.what cannot be written"):
-        draw(RESULTS, tmp_path / "figure.what")
-
-
-def test_figure_without_matplotlib_is_said_plainly(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(FastrotError, match="need matplotlib"):
-        draw(RESULTS, tmp_path / "figure.png")
-
-
-def test_the_pages_table_is_that_of_the_committed_figures():
-    docs = Path(__file__).parents[3] / "docs"
-    results = cheap_cues.load(docs / "cheap_cues.json")
-    assert table(results).strip() in (docs / "cheap_cues.md").read_text()

@@ -1,35 +1,17 @@
 """Attention maps against a slow reference, and the box against all boxes."""
 
+from dataclasses import replace
+
 import numpy as np
-import pytest
 import torch
 
-from fastrot.analysis.attention import attend, attention_maps, hottest_box
-from fastrot.config import from_mapping
-from fastrot.evaluation.trained import Trained
-from fastrot.tasks import make_task
-
-
-@pytest.fixture
-def trained(make_store):
-    config = from_mapping(
-        {
-            "data": {"store": str(make_store().path), "frames": 4, "crop": 24},
-            "model": {"depth": 10, "width": 2},
-        }
-    )
-    torch.manual_seed(1)
-    task = make_task(config, [])
-    network = task.network(config.model)
-    network.bn1.running_mean.normal_()
-    network.bn1.running_var.uniform_(0.5, 2)
-    return Trained(network, task, config)
+from fastrot.analysis.attention import attend, attention_maps, centre_clips, hottest_box
 
 
 def test_maps_are_the_mean_of_activations_by_the_definition(trained):
     clips = torch.randn(2, 3, 4, 24, 24)
-    maps = attention_maps(trained, clips)
     network = trained.network
+    maps = attention_maps(network, clips)
     with torch.no_grad():
         active = torch.nn.functional.conv3d(
             clips, network.conv1.weight, stride=(1, 2, 2), padding=3
@@ -37,17 +19,14 @@ def test_maps_are_the_mean_of_activations_by_the_definition(trained):
         scale = network.bn1.weight / (network.bn1.running_var + network.bn1.eps).sqrt()
         shift = network.bn1.bias - network.bn1.running_mean * scale
         active = active * scale[:, None, None, None] + shift[:, None, None, None]
-        expected = active.clamp(min=0).sum(dim=(1, 2)) / (2 * 4)
-    assert maps.shape == (2, 24, 24)
-    small = torch.nn.functional.interpolate(
-        expected[:, None], (24, 24), mode="bilinear", align_corners=False
-    )[:, 0]
-    torch.testing.assert_close(maps, small, rtol=1e-4, atol=1e-5)
+        expected = active.clamp(min=0).sum(dim=1) / 2
+    assert maps.shape == (2, 4, 12, 12)
+    torch.testing.assert_close(maps, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_evaluation_mode_is_left_as_it_was(trained):
     trained.network.train()
-    attention_maps(trained, torch.randn(1, 3, 4, 24, 24))
+    attention_maps(trained.network, torch.randn(1, 3, 4, 24, 24))
     assert trained.network.training
 
 
@@ -69,12 +48,37 @@ def test_the_box_at_the_far_corner_is_inside():
 
 def test_each_video_is_seen_in_four_rotations(trained, make_store, runtime):
     store = make_store()
-    (views, _) = attend([trained, trained], store, store.select("all")[:2], runtime)
+    videos = store.select("all")[:2]
+    (views, _) = attend([trained, trained], store, videos, runtime, count=2)
     assert [view.degrees for view in views] == [0, 90, 180, 270]
     for view in views:
-        assert view.frame.shape == (24, 24, 3)
-        assert len(view.maps) == 2
+        assert view.numbers == (1, 3)
+        assert view.frames.shape == (2, 24, 24, 3)
+        assert [each.shape for each in view.maps] == [(2, 24, 24)] * 2
         np.testing.assert_array_equal(view.maps[0], view.maps[1])
         turns = view.degrees // 90
-        np.testing.assert_array_equal(view.frame, np.rot90(views[0].frame, turns))
-    assert not np.array_equal(views[0].maps[0], np.rot90(views[1].maps[0], -1))
+        for frame, upright in zip(view.frames, views[0].frames, strict=True):
+            np.testing.assert_array_equal(frame, np.rot90(upright, turns))
+    assert not np.array_equal(views[0].maps[0][0], np.rot90(views[1].maps[0][0], -1))
+
+
+def test_frames_and_maps_are_those_of_their_own_time(trained, make_store, runtime):
+    store = make_store()
+    (views,) = attend([trained], store, store.select("all")[:1], runtime, count=4)
+    (batch,) = centre_clips(trained.config.data, store, store.select("all")[:1], runtime)
+    np.testing.assert_array_equal(views[0].frames, batch.clips[0].numpy())
+    inputs = trained.task.upright(batch, torch.float32)
+    small = attention_maps(trained.network, inputs)
+    large = torch.nn.functional.interpolate(small, (24, 24), mode="bilinear", align_corners=False)
+    np.testing.assert_allclose(views[0].maps[0], large[0], rtol=1e-5)
+
+
+def test_pictures_of_differences_are_the_frames_that_are_subtracted(trained, make_store, runtime):
+    store = make_store()
+    data = replace(trained.config.data, modality="dif")
+    different = replace(trained, config=replace(trained.config, data=data))
+    videos = store.select("all")[:1]
+    (views,) = attend([different], store, videos, runtime, count=4)
+    (batch,) = centre_clips(data, store, videos, runtime)
+    frames = views[0].frames.astype(np.int16)
+    np.testing.assert_array_equal(batch.clips[0, :3].numpy(), frames[1:] - frames[:-1])

@@ -148,5 +148,30 @@ def test_two_processes_retrieve_what_one_does(network: Any, tmp_path: Path) -> N
     assert printed.count("written to") == 1
     assert main([*arguments, str(tmp_path / "one")]) == 0
     one, two = results_in(tmp_path / "one"), results_in(tmp_path / "two")
-    for key in ("trained", "k", "protocol", "train_videos"):
+    for key in ("trained", "random", "chance", "k", "protocol", "train_videos"):
         assert one[key] == two[key]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="compares CPU processes")
+def test_two_processes_scramble_as_one_does(
+    network: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint, store = network()
+    arguments = ["evaluate", "rotation", checkpoint, "--store", store, "--split", "all"]
+    arguments += ["--clips", "3", "--batch", "2", "--scramble"]
+    # The share of the first process ends in the middle of a batch of the only one.
+    fastrot_in_two(*arguments, "phase", "--out", str(tmp_path / "two"), folder=tmp_path)
+    assert main([*arguments, "phase"]) == 0
+    assert "spectrum alone" in capsys.readouterr().out
+    evaluation = tmp_path / "runs" / "tiny" / "evaluation"
+    one, two = results_in(evaluation / "rotation-raw-all-phase-last"), results_in(tmp_path / "two")
+    assert one["protocol"]["scramble"] == "phase"
+    for key in ("accuracy", "confusion", "clips", "protocol"):
+        assert one[key] == two[key]
+
+    assert main([*arguments, "lowpass:0.5"]) == 0
+    found = results_in(evaluation / "rotation-raw-all-lowpass-0.5-last")
+    assert found["protocol"]["scramble"] == "lowpass:0.5"
+    with pytest.raises(SystemExit):
+        main([*arguments, "lowpass:-1"])
+    assert "choose phase, lowpass" in capsys.readouterr().err

@@ -190,7 +190,7 @@ def test_configs_that_come_with_fastrot_are_found_from_anywhere(
     (tmp_path / "pretrain").mkdir()
     write(tmp_path / "pretrain" / "kinetics_rgb_16.yaml", "name: mine")
     assert load_config("pretrain/kinetics_rgb_16.yaml").name == "mine"
-    with pytest.raises(FastrotError, match=r"config nowhere\.yaml not found$"):
+    with pytest.raises(FastrotError, match=r"config nowhere\.yaml does not exist$"):
         load_config("nowhere.yaml")
     with pytest.raises(FastrotError, match=r"built-in config pretrain/kinetics_rgb_16\.yaml"):
         load_config("kinetics_rgb16")
@@ -221,7 +221,7 @@ def test_the_file_that_extends_a_wrong_one_is_named(tmp_path: Path) -> None:
     message = str(caught.value)
     assert message.startswith(
         f"{path} extends base.yaml: {tmp_path / 'base.yaml'} extends pretrain/kinetics_rgb_61.yaml: "
-        f"config {tmp_path}/pretrain/kinetics_rgb_61.yaml not found; "
+        f"config {tmp_path}/pretrain/kinetics_rgb_61.yaml does not exist; "
         "did you mean the built-in config pretrain/kinetics_rgb_"
     )
     write(tmp_path / "base.yaml", "a: [1")

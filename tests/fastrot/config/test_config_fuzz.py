@@ -48,7 +48,7 @@ def nested(dotted: str, value: Any) -> dict[str, Any]:
 
 
 def fits(kind: Any, value: Any) -> bool:
-    """Say whether a value is of the type of a key, by the rules that a reader would expect."""
+    """Return whether a value has the type of a key, by the rules that a reader would expect."""
     if get_origin(kind) in (Union, types.UnionType):
         return any(fits(option, value) for option in get_args(kind))
     if kind is types.NoneType:

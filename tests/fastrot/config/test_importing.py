@@ -60,9 +60,7 @@ def test_a_folder_of_ones_own_takes_the_place_of_no_installed_package(folder: Pa
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text("raise SystemExit('shadowed')")
         (folder / name / "own.py").write_text(CODE)
-        with pytest.raises(
-            UsageError, match=f"module {name}.own not found among the installed packages"
-        ):
+        with pytest.raises(UsageError, match=f"module {name}.own does not exist in"):
             make_task(Config(task=f"{name}.own:Mine"), [])
 
 
@@ -71,9 +69,9 @@ def test_a_folder_of_ones_own_takes_the_place_of_no_installed_package(folder: Pa
     [
         (
             "own_tusk:Mine",
-            "module own_tusk not found among the installed packages or in .*run fastrot in",
+            "module own_tusk does not exist in .* or among the installed packages: run fastrot in",
         ),
-        ("own_task.more:Mine", "module own_task.more not found"),
+        ("own_task.more:Mine", "module own_task.more does not exist"),
         ("own_task:Mime", r"own_task\.py has no Mime; did you mean own_task:Mine\?"),
         ("own_task:Other", r"must be a class that derives from fastrot\.tasks\.Task"),
         ("os:getcwd", "must be a class that derives from"),
@@ -106,5 +104,7 @@ def test_a_checkpoint_whose_task_is_not_there_is_named(tiny_config, runtime) -> 
     last = train(tiny_config(train={"iterations": 1}), quiet=True).last
     values = load_checkpoint(last)
     save_checkpoint(last, {**values, "config": {**values["config"], "task": "not_here:Mine"}})
-    with pytest.raises(UsageError, match=r"last\.pt cannot be loaded: .*module not_here not found"):
+    with pytest.raises(
+        UsageError, match=r"last\.pt cannot be loaded: .*module not_here does not exist"
+    ):
         load_trained(last, runtime)

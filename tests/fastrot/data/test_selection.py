@@ -54,6 +54,34 @@ def test_the_seed_decides_which() -> None:
     assert len({tuple(few_shot(store, store.select("train"), 2, 1)) for _ in range(3)}) == 1
 
 
+def splitmix64(seed: int, *words: int) -> int:
+    """SplitMix64 chained over some words, in Python's integers."""
+    bits, last = seed, 2**64 - 1
+    for word in words:
+        bits = ((bits ^ word) + 0x9E3779B97F4A7C15) & last
+        bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & last
+        bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & last
+        bits ^= bits >> 31
+    return bits
+
+
+def test_the_draws_are_orders_of_hashes_and_so_the_same_with_every_numpy() -> None:
+    store: Any = FakeStore()
+    videos = store.select("train")
+
+    def first(stream: int, word: int, mine: list[int], count: int) -> list[int]:
+        hashes = {video: splitmix64(3, stream, word, at) for at, video in enumerate(mine)}
+        return sorted(sorted(mine, key=hashes.__getitem__)[:count])
+
+    expected = [
+        *first(5, 0, list(range(9)), 2),
+        *first(5, 1, list(range(9, 14)), 2),
+        *first(5, 2, list(range(14, 20)), 2),
+    ]
+    assert few_shot(store, videos, 2, seed=3).tolist() == expected
+    assert subset(store, videos, 7, seed=3).tolist() == first(6, 0, list(range(20)), 7)
+
+
 def test_too_few_in_a_class_are_named() -> None:
     store: Any = FakeStore()
     with pytest.raises(UsageError, match=r"data\.shots is 6, but class b has only 5 videos"):

@@ -60,6 +60,6 @@ def test_what_needs_a_store_is_refused_by_name(films, tmp_path, changes, what):
 
 def test_a_batch_that_does_not_divide_is_refused(films, tmp_path):
     with pytest.raises(
-        UsageError, match=r"train\.batch is 4, which is not divisible by 1 ranks x 3"
+        UsageError, match=r"train\.batch is 4: it must be a multiple of 3 .1 processes x 3"
     ):
         train(config(films, tmp_path, train__accumulate=3), quiet=True)

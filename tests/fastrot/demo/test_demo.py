@@ -9,8 +9,10 @@ import pytest
 
 from fastrot.cli import main
 from fastrot.demo import demo as demo_run
-from fastrot.demo.demo import run_demo, spread
+from fastrot.demo.demo import Transfer, run_demo, spread
 from fastrot.demo.videos import builtin_data, own_data
+from fastrot.evaluation.action import ActionResult
+from fastrot.evaluation.protocol import Protocol
 from fastrot.synthetic.dataset import DemoSpec
 from pipelines.errors import FastrotError
 from pipelines.store.reading import Store
@@ -64,7 +66,12 @@ def test_the_line_runs_and_prints_what_it_found(data, out, capsys, any_number):
         (line,) = [line for line in printed.splitlines() if label in line]
         cells = re.findall(r"\d+\.\d \+- \d+\.\d", line)
         mean, deviation = statistics.fmean(per_video[row]), statistics.stdev(per_video[row])
-        assert cells[1] == f"{mean:.1f} +- {deviation:.1f}"
+        half = 12.7062 * deviation / 2**0.5  # Student's t with one degree of freedom
+        assert cells[1] == f"{mean:.1f} +- {half:.1f}"
+        summary = results["summary"][row]
+        assert summary["values"] == pytest.approx(per_video[row])
+        assert summary["degrees_of_freedom"] == 1
+        assert summary["interval"] == pytest.approx([mean - half, mean + half], abs=1e-3)
     (line,) = [line for line in printed.splitlines() if line.strip(" │|").startswith("difference")]
     gain = statistics.fmean(per_video["ours"]) - statistics.fmean(per_video["scratch"])
     assert f"{gain:+.1f} +-" in line
@@ -79,8 +86,28 @@ def test_the_line_runs_and_prints_what_it_found(data, out, capsys, any_number):
 
 def test_spread_by_hand():
     assert spread([50.0]) == "50.0"
-    assert spread([40.0, 60.0]) == "50.0 +- 14.1"
-    assert spread([5.0, -1.0], sign="+") == "+2.0 +- 4.2"
+    # t(1) = 12.706 times 20 / sqrt(2) / sqrt(2); t(2) = 4.303 times 2 / sqrt(3)
+    assert spread([40.0, 60.0]) == "50.0 +- 127.1"
+    assert spread([1.0, 3.0, -1.0], sign="+") == "+1.0 +- 5.0"
+
+
+def test_the_transfers_values_are_pairs_by_seed():
+    protocol = Protocol("store", "test1", 10, 1, 4, 1, "dif", 32, 40)
+    scratch, ours = (
+        [
+            ActionResult(protocol=protocol, clip_top1=0, clip_top5=0, video_top1=each, video_top5=1)
+            for each in values
+        ]
+        for values in ((0.2, 0.4, 0.6), (0.3, 0.52, 0.74))
+    )
+    transfer = Transfer(1, scratch, ours)
+    assert transfer.values("video_top1")["difference"] == pytest.approx([10, 12, 14])
+    grid = demo_run._transfer_grid(transfer)
+    assert grid.rows[-1][2] == "+12.0 +- 5.0"
+    assert "over 3 seeds, whose differences per video are +10.0, +12.0, +14.0" in grid.notes[0]
+    summary = demo_run._summary(transfer)["difference"]
+    assert summary["values"] == pytest.approx([10, 12, 14])
+    assert summary["standard_error"] == pytest.approx(2 / 3**0.5)
 
 
 @pytest.fixture
@@ -137,7 +164,7 @@ def test_of_too_few_videos_a_sentence_stands_for_the_tables(own, tmp_path, capsy
     results = json.loads((tmp_path / "o u t" / "results.json").read_text())
     assert results["rotation"] is None
     assert results["shortage"].startswith("Too few videos")
-    # The commands that it prints are whole: they run as they stand.
+    # The printed commands are complete: they run unchanged.
     commands = [shlex.split(line) for line in printed.splitlines() if line.startswith("  fastrot ")]
     assert [words[1] for words in commands] == ["features", "report"]
     for words in commands:

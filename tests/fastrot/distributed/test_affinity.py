@@ -65,7 +65,7 @@ def test_linux_tells_the_cores_near_a_gpu(tmp_path: Path) -> None:
 
 
 class Machine:
-    """Stands for the scheduler: this process's cores and its parent's."""
+    """Replaces the scheduler: this process's cores and its parent's."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, mine: set[int], parents: set[int]):
         self.bound: list[int] | None = None

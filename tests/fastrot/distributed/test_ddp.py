@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from fastrot.cli import main
 from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
+from fastrot.models.batch_norm import BatchNorm
 from fastrot.runs.checkpoint import load_checkpoint
 from fastrot.training.run import train
 from tests.fastrot.training.steps import losses
@@ -67,9 +68,33 @@ def test_the_graph_is_static_unless_micro_batches_add_up(
     assert isinstance(wrapped, DistributedDataParallel)
     assert wrapped.gradient_as_bucket_view
     assert wrapped.static_graph == static
+    assert not wrapped.broadcast_buffers
     assert shared == pytest.approx(alone, rel=1e-6)
     for mine, theirs in zip(before.network.parameters(), after.network.parameters(), strict=True):
         torch.testing.assert_close(theirs, mine, rtol=1e-5, atol=1e-6)
+
+
+def test_buffers_besides_statistics_are_broadcast(runtime: Runtime, group: None) -> None:
+    network = torch.nn.Sequential(BatchNorm(2), torch.nn.Linear(2, 2))
+    several = replace(runtime, world=2)
+    assert several.distribute(network).broadcast_buffers is False
+    network[1].register_buffer("queue", torch.zeros(3))
+    assert several.distribute(network).broadcast_buffers is True
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="compares CPU processes")
+def test_two_processes_evaluate_the_network_that_is_saved(
+    tiny_config: TinyConfig, tmp_path: Path
+) -> None:
+    """Their statistics differ in training: in the evaluation, both have rank 0's."""
+    config = tiny_config(data={"eval_split": "test1"}, train={"iterations": 3, "eval_every": 3})
+    assert finish(config, world=2) == [0, 0]
+    (recorded,) = [line["evaluation"] for line in lines(config) if "evaluation" in line]
+    last = Path(config.out) / config.name / "checkpoints" / "last.pt"
+    command = ["evaluate", "rotation", str(last), "--store", config.data.store, "--split", "test1"]
+    assert main([*command, "--out", str(tmp_path / "alone")]) == 0
+    alone = json.loads((tmp_path / "alone" / "results.json").read_text())
+    assert recorded["confusion"] == alone["confusion"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="compares CPU processes")

@@ -86,7 +86,7 @@ def test_two_nodes_of_two_equal_one_process_that_accumulates_four_micro_batches(
     train(one)
     run_nodes(str(script), str(file), str(seen), nodes=2, processes=2)
 
-    # Every process had a quarter of each step, and together they had what the one had.
+    # Every process gets a quarter of each step, and together they get what a single process gets.
     assert len(list(seen.glob("step0-rank*"))) == 4
     for step in range(3):
         assert clips_of(seen, step) == list(range(4 * step, 4 * step + 4))

@@ -1,5 +1,6 @@
 """Evaluations against a slow reference: clip by clip, with scikit-learn's measures."""
 
+import statistics
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -12,6 +13,7 @@ from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.action import score_action
 from fastrot.evaluation.clip_set import ClipSet
+from fastrot.evaluation.features import block_features
 from fastrot.evaluation.rotation_accuracy import evaluate_rotation
 from fastrot.evaluation.scores import in_top
 from fastrot.evaluation.trained import Trained, load_trained
@@ -72,10 +74,64 @@ def test_rotation_accuracy_is_that_of_every_rotation_by_itself(
     assert result.accuracy == pytest.approx(accuracy_score(truth, found))
     assert result.per_class == pytest.approx(expected.diagonal() / expected.sum(axis=1))
     assert result.clips == 12
-    assert "rotation accuracy" in result.lines()[0]
+    # Eight answers for each of the six videos, which are in the order of the store.
+    right = np.reshape(np.equal(truth, found), (6, 8)).mean(axis=1)
+    assert result.accuracy_standard_error == pytest.approx(statistics.stdev(right) / 6**0.5)
+    axis = np.reshape(np.mod(truth, 2) == np.mod(found, 2), (6, 8)).mean(axis=1)
+    assert result.axis_accuracy == pytest.approx(axis.mean())
+    assert result.axis_standard_error == pytest.approx(statistics.stdev(axis) / 6**0.5)
+    width = 257.0582 * result.accuracy_standard_error  # scipy.stats.t.ppf(0.975, 5)
+    assert result.lines()[0].startswith(
+        f"rotation accuracy {100 * right.mean():.1f} ± {width:.1f} % ("
+    )
+    width = 257.0582 * result.axis_standard_error
+    assert result.lines()[1].startswith(f"axis accuracy {100 * axis.mean():.1f} ± {width:.1f} % (")
     assert "2 uniform clips per video, 4 RGB frames at stride 1, centre crop 32 of 40" in str(
         result.protocol
     )
+
+
+@pytest.mark.parametrize(
+    ("degrees", "axes"),
+    [
+        ([0, 90], "as the rotation"),
+        ([0, 180], "one"),
+        ([0, 90, 180], "one more often than the other"),
+    ],
+)
+def test_only_sets_with_both_axes_alike_have_an_axis_accuracy(
+    tiny_config: TinyConfig, runtime: Runtime, degrees: list[int], axes: str
+) -> None:
+    trained = trained_network(tiny_config(rotation={"degrees": degrees}), runtime)
+    store = Store.open(trained.config.data.store)
+    result = evaluate_rotation(trained, ClipSet(store, "all"), runtime)
+    same = axes == "as the rotation"
+    assert result.axis_accuracy == (result.accuracy if same else None)
+    assert result.axis_standard_error == (result.accuracy_standard_error if same else None)
+
+
+def test_a_short_last_batch_is_padded_where_shapes_cost_a_search(
+    tiny_config: TinyConfig, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = trained_network(tiny_config(), runtime)
+    clips = ClipSet(Store.open(trained.config.data.store), "all", 2, batch=5)
+    seen: list[tuple[int, bool]] = []
+
+    def note(_: torch.nn.Module, inputs: tuple[Tensor]) -> None:
+        last = inputs[0].is_contiguous(memory_format=torch.channels_last_3d)
+        seen.append((len(inputs[0]), last))
+
+    trained.network.conv1.register_forward_pre_hook(note)
+    plain = (evaluate_rotation(trained, clips, runtime), block_features(trained, clips, runtime))
+    # 12 clips, in four rotations and then upright.
+    assert [rows for rows, _ in seen] == [20, 20, 8, 5, 5, 2]
+    seen.clear()
+    monkeypatch.setattr(Runtime, "searches_kernels", True)
+    padded = (evaluate_rotation(trained, clips, runtime), block_features(trained, clips, runtime))
+    assert seen == [(20, True)] * 3 + [(5, True)] * 3
+    assert padded[0] == plain[0]
+    for mine, theirs in zip(padded[1].blocks, plain[1].blocks, strict=True):
+        torch.testing.assert_close(mine, theirs)
 
 
 @pytest.mark.parametrize("batch", [1, 4, 100])
@@ -162,5 +218,5 @@ def test_what_does_not_fit_is_refused(tiny_config: TinyConfig, runtime: Runtime)
     store.classes = ["walk", "run"]
     with pytest.raises(UsageError, match=r"2 classes \(class0, class1\).*2 \(walk, run\)"):
         score_action(action, clips, runtime)
-    with pytest.raises(FastrotError, match=r"checkpoint nowhere\.pt not found"):
+    with pytest.raises(FastrotError, match=r"checkpoint nowhere\.pt does not exist"):
         load_trained("nowhere.pt", runtime)

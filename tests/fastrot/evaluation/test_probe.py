@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.clip_set import ClipSet
-from fastrot.evaluation.features import block_features
+from fastrot.evaluation.features import block_features, remeasured
 from fastrot.evaluation.probe import linear_probe, probe_blocks
 from fastrot.evaluation.trained import load_trained
 from pipelines.store.reading import Store
@@ -45,6 +45,14 @@ def test_every_block_is_probed_beside_the_random_networks(
     result = probe_blocks(trained, clips, "all", runtime, shots=2)
     assert result.blocks == ["conv1", "layer1", "layer2", "layer3", "layer4"]
     assert result.train_videos == 4
+    for ours, none, error in zip(
+        result.trained, result.random, result.difference_standard_error, strict=True
+    ):
+        # Pairs differ by -1, 0 or 1, so that the variance is at least that of as few ones as possible.
+        gap = abs(ours - none)
+        assert error is not None
+        assert error**2 >= (gap - gap**2) / 5 - 1e-9
+        assert error**2 <= (1 - gap**2) / 5 + 1e-9
     for accuracy in result.trained + result.random:
         assert 6 * accuracy == pytest.approx(round(6 * accuracy))  # six test videos
     with torch.no_grad():
@@ -62,8 +70,9 @@ def test_the_blocks_accuracies_are_scikit_learns(
     trained = load_trained(pretext_checkpoint, runtime)
     store = Store.open(trained.config.data.store)
     result = probe_blocks(trained, ClipSet(store, "test1", 2, quiet=True), "train1", runtime)
+    network, _ = remeasured(trained, ClipSet(store, "train1", 2), runtime)
     fitted, tested = (
-        block_features(trained, ClipSet(store, split, 2, quiet=True), runtime)
+        block_features(network, ClipSet(store, split, 2, quiet=True), runtime)
         for split in ("train1", "test1")
     )
     for accuracy, a, b in zip(result.trained, fitted.blocks, tested.blocks, strict=True):

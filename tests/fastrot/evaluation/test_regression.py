@@ -1,5 +1,7 @@
 """Regression of the rotation, against an independent computation."""
 
+import statistics
+
 import numpy as np
 import pytest
 import torch
@@ -38,6 +40,11 @@ def test_the_mean_error_goes_around_the_circle(tiny_config, make_store, runtime,
     assert result.mean_error_degrees == pytest.approx(away.mean(), abs=1e-3)
     assert result.accuracy == pytest.approx((away <= 22.5).mean())
     assert (result.clips, result.views) == (12, 3)
+    # The rows are ordered view by view within each batch of 5 clips, and two clips are of one video.
+    clips = np.concatenate([np.tile(part, 3) for part in (range(5), range(5, 10), range(10, 12))])
+    per_video = [away[clips // 2 == video].mean() for video in range(6)]
+    expected = statistics.stdev(per_video) / 6**0.5
+    assert result.mean_error_standard_error == pytest.approx(expected, rel=1e-4)
     assert "around the circle" in result.lines()[0]
 
 
@@ -46,3 +53,4 @@ def test_classes_are_measured_as_classes(tiny_config, make_store, runtime):
     result = evaluate_pretext(of, ClipSet(make_store(), "test1", quiet=True), runtime)
     assert isinstance(result, RotationResult)
     assert np.sum(result.confusion) == 2 * 8
+    assert result.axis_accuracy is None

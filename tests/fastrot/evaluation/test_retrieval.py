@@ -9,7 +9,8 @@ from sklearn.neighbors import NearestNeighbors
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation import retrieval
 from fastrot.evaluation.clip_set import ClipSet
-from fastrot.evaluation.features import block_features, untrained
+from fastrot.evaluation.features import block_features, remeasured, untrained
+from fastrot.evaluation.paired import shares
 from fastrot.evaluation.retrieval import hits_at, retrieve
 from fastrot.evaluation.trained import load_trained
 from pipelines.errors import UsageError
@@ -40,6 +41,7 @@ def test_hits_are_scikit_learns(at_once: int, monkeypatch: pytest.MonkeyPatch) -
         torch.from_numpy(truth),
         ks,
     )
+    found = shares(found)
     assert found == pytest.approx(scikit_learns_hits(gallery, labels, queries, truth, ks))
     assert 0 < found[0] < found[2] < 1
 
@@ -47,7 +49,7 @@ def test_hits_are_scikit_learns(at_once: int, monkeypatch: pytest.MonkeyPatch) -
 def test_more_neighbours_than_videos_are_all_videos() -> None:
     gallery, queries = torch.eye(2), torch.tensor([[2.0, 1.0], [2.0, 1.0], [2.0, 1.0]])
     found = hits_at(gallery, torch.tensor([0, 1]), queries, torch.tensor([0, 1, 2]), [1, 2, 50])
-    assert found == pytest.approx([1 / 3, 2 / 3, 2 / 3])
+    assert shares(found) == pytest.approx([1 / 3, 2 / 3, 2 / 3])
 
 
 @pytest.mark.parametrize("block", ["layer2", "layer4"])
@@ -62,7 +64,8 @@ def test_test_videos_query_the_training_videos(
     gallery, queries = store.select("train1"), store.select("test1")
     index = ["conv1", "layer1", "layer2", "layer3", "layer4"].index(block)
     random, _ = untrained(trained, ClipSet(store, "train1"), runtime)
-    for network, found in ((trained, result.trained), (random, result.random)):
+    ours, _ = remeasured(trained, ClipSet(store, "train1"), runtime)
+    for network, found in ((ours, result.trained), (random, result.random)):
         known, asked = (
             block_features(network, replace(clips, split=split), runtime).blocks[index]
             for split in ("train1", "test1")
@@ -71,6 +74,9 @@ def test_test_videos_query_the_training_videos(
             known.double(), store.labels[gallery], asked.double(), store.labels[queries], ks
         )
         assert found[-1] == 1.0  # among all four are both classes
+    # Both queries are of the class that has one of the four videos: k of four are drawn.
+    assert result.chance == pytest.approx([1 / 4, 2 / 4, 3 / 4, 1])
+    assert result.difference_standard_error[-1] == 0  # both networks are right on both videos
     assert (result.k, result.block, result.train_videos) == (ks, block, 4)
     assert result.protocol.videos == 2
     assert result.protocol.weights == "frozen features"

@@ -71,7 +71,7 @@ def test_scores_of_another_tool_need_no_protocol(tmp_path: Path) -> None:
         ({"labels": np.array([0, -1])}, r"a label is not in 0\.\.1"),
         ({"softmax": np.array([[0.5, np.nan], [0.1, 0.9]])}, "a score is not a probability"),
         ({"softmax": np.array([[0.5, -2.0], [0.1, 0.9]])}, "a score is not a probability"),
-        ({"names": np.array([["a"], None], dtype=object)}, "cannot be read as a score file"),
+        ({"names": np.array([["a"], None], dtype=object)}, "is not a readable score file"),
         ({"softmax": None}, "not a score file: .*softmax"),
         (
             {"names": np.array([], str), "labels": np.zeros(0), "softmax": np.zeros((0, 2))},
@@ -96,11 +96,11 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for content in (whole[: len(whole) // 2], b"", b"text"):
         path.write_bytes(content)
-        with pytest.raises(FastrotError, match="cannot be read as a score file"):
+        with pytest.raises(FastrotError, match="is not a readable score file"):
             Scores.load(path)
     np.save(tmp_path / "plain.npy", np.zeros(3))
     for name in ("plain.npy", "absent.npz"):
-        with pytest.raises(FastrotError, match="cannot be read as a score file"):
+        with pytest.raises(FastrotError, match="is not a readable score file"):
             Scores.load(tmp_path / name)
 
 

@@ -36,7 +36,7 @@ def spoil(store, *videos):
 
 @pytest.fixture
 def stores(make_store, tmp_path):
-    """Return a function that gives a whole store, and a copy in which a video is spoilt."""
+    """Return a function that makes an intact store, and a copy with a damaged video."""
 
     def make(codec="raw"):
         whole = make_store(codec)

@@ -133,7 +133,7 @@ def test_initialisation_is_kaiming_normal_by_fan_out() -> None:
 
 
 def layouts(network: nn.Module, x: Tensor) -> dict[str, bool]:
-    """Run the network; say of every 5-D activation larger than 1x1x1 whether it is channels_last_3d."""
+    """Run the network; return whether each 5-D activation larger than 1x1x1 is channels_last_3d."""
     seen: dict[str, bool] = {}
     handles = []
     for name, module in network.named_modules():

@@ -115,7 +115,7 @@ def test_tables_curves_and_environment_are_there(run, reproduced):
     for expected in ("42.5", "not run", "Curves of 1 training runs", "loss", "accuracy, %"):
         assert expected in texts, expected
     assert page.count("<svg") == 4
-    assert "evaluation" in texts  # its single point, beside the training's curve
+    assert "evaluation" in texts  # its single point, next to the training's curve
 
 
 def test_a_folder_that_is_neither_is_named(tmp_path):

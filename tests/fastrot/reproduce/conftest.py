@@ -2,11 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from fastrot.config import from_mapping
+from fastrot.config import from_mapping, to_mapping
+from fastrot.evaluation.scores import Scores
 from fastrot.reproduce.execute import Workshop
+from fastrot.reproduce.presets import Changes
 from fastrot.reproduce.run_plan import Measurement, Reading, Snapshot, TrainRun
+from fastrot.reproduce.settings import demo_setting, paper_setting
+from fastrot.reproduce.stores import DemoSizes
 
 
 class Bench:
@@ -26,9 +31,38 @@ class Bench:
         }
         return TrainRun(f"run-{seed}", from_mapping(config), start)
 
-    def measured(self, percent, seed, videos=100, clip=None):
+    def finished(self, run, windows=(), train=None, **environment):
+        """Write the files of a finished run: (step, accuracy, clips) of its windows, and its environment."""
+        folder = self.workshop.run_folder(run)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = to_mapping(run.config)
+        config["train"] |= train or {}
+        (folder / "finished.json").write_text(json.dumps({"name": run.name, "config": config}))
+        (folder / "env.json").write_text(
+            json.dumps({"world_size": 1, "precision": "fp32"} | environment)
+        )
+        lines = [
+            {"step": step, "accuracy": accuracy, "clips": clips}
+            for step, accuracy, clips in windows
+        ]
+        (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return folder
+
+    def answered(self, right, seed, split="test1", start=None):
+        """Return the reading of a measurement with saved scores; ``right`` has a letter y or n per video."""
+        percent = 100 * right.count("y") / len(right)
+        reading = self.measured(percent, seed, videos=len(right), split=split, start=start)
+        softmax = np.array([[1, 0] if each == "y" else [0, 1] for each in right], np.float32)
+        names = [f"v{at}" for at in range(len(right))]
+        labels = np.zeros(len(right), dtype=np.int64)
+        folder = self.workshop.measurement_folder(reading.source)
+        Scores(names, labels, softmax, ["a", "b"], "by hand").save(folder / "scores.npz")
+        return reading
+
+    def measured(self, percent, seed, videos=100, clip=None, split="test1", start=None):
         """Return the reading of a measurement that came to ``percent``."""
-        measurement = Measurement("action", Snapshot(self.run(seed)), self.store, "test1", 1)
+        snapshot = Snapshot(self.run(seed, start))
+        measurement = Measurement("action", snapshot, self.store, split, 1)
         folder = self.workshop.measurement_folder(measurement)
         folder.mkdir(parents=True)
         values = {
@@ -36,7 +70,7 @@ class Bench:
             "clip_top1": (percent if clip is None else clip) / 100,
             "protocol": {
                 "store": self.store,
-                "split": "test1",
+                "split": split,
                 "videos": videos,
                 "clips_per_video": 1,
                 "frames": 4,
@@ -54,3 +88,16 @@ class Bench:
 @pytest.fixture
 def bench(make_store, tmp_path):
     return Bench(tmp_path / "out", make_store())
+
+
+@pytest.fixture(scope="module")
+def paper_preset(tmp_path_factory):
+    """Return the paper's preset; none of its stores exists."""
+    return paper_setting(tmp_path_factory.mktemp("paper"), {}, None, Changes())
+
+
+@pytest.fixture(scope="module")
+def demo_preset(tmp_path_factory):
+    """Return the demo's preset; its videos are not generated."""
+    folder = tmp_path_factory.mktemp("demo")
+    return demo_setting(folder, DemoSizes(), None, Changes(), gpu=False).preset

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from fastrot.evaluation.scores import Scores
-from fastrot.reproduce.averages import fill_in
+from fastrot.reproduce.averages import fill_in, remarks
 from fastrot.reproduce.output import Page
 from fastrot.reproduce.run_plan import Entry, Fusion, Measurement, Reading, Snapshot, Table
+from fastrot.reproduce.statistics import Spread
+
+SPLITS = ("all", "test1", "train1")  # those of the test store
 
 
 def table_of(*entries, **changes):
@@ -20,7 +23,8 @@ def table_of(*entries, **changes):
 def three_seeds(bench):
     scratch = tuple(bench.measured(value, seed) for seed, value in enumerate((20, 40, 60)))
     ours = tuple(
-        bench.measured(value, seed + 10, clip=value - 5) for seed, value in enumerate((30, 52, 74))
+        bench.measured(value, seed, clip=value - 5, start=Snapshot(bench.run(task="rotation")))
+        for seed, value in enumerate((30, 52, 74))
     )
     return table_of(
         Entry("scratch", "UCF101", 42.5, scratch),
@@ -40,7 +44,7 @@ def test_means_gains_and_differences_to_the_paper(bench, three_seeds):
     assert scratch.ours.mean == pytest.approx(40)
     assert scratch.ours.error == pytest.approx(20 / 3**0.5)
     assert scratch.difference.mean == pytest.approx(-2.5)
-    assert scratch.difference.small  # 2.5 is less than twice 11.5
+    assert scratch.difference.small  # 2.5 is less than 4.3 times 11.5
     assert ours.ours.mean == pytest.approx(52)
     assert ours.per_clip == pytest.approx(47)
     assert ours.gain.mean == pytest.approx(12)
@@ -60,8 +64,8 @@ def test_the_rows_say_not_run_where_nothing_ran(bench, three_seeds):
         "UCF101 per clip",
     ]
     assert page.grid.rows == [
-        ["scratch", "42.5", "40.0 ± 11.5", "-2.5~", "40.0"],
-        ["ours", "62.9 (+20.4)", "52.0 ± 12.7 (+12.0 ± 1.2)", "-10.9~", "47.0"],
+        ["scratch", "42.5", "40.0 ± 49.7", "-2.5~", "40.0"],
+        ["ours", "62.9 (+20.4)", "52.0 ± 54.7 (+12.0 ± 5.0)", "-10.9~", "47.0"],
         ["others", "65.8", "", "", ""],
         ["to come", "50.0", "not run", "", ""],
     ]
@@ -72,27 +76,130 @@ def test_markdown_csv_and_json_hold_the_same_numbers(bench, three_seeds, tmp_pat
     page = Page(three_seeds, fill_in(three_seeds, bench.workshop), "no claim", ["x"])
     page.write(tmp_path, bench.workshop)
     markdown = (tmp_path / "table0.md").read_text()
-    assert "| ours | 62.9 (+20.4) | 52.0 ± 12.7 (+12.0 ± 1.2) | -10.9~ | 47.0 |" in markdown
+    assert "| ours | 62.9 (+20.4) | 52.0 ± 54.7 (+12.0 ± 5.0) | -10.9~ | 47.0 |" in markdown
     assert "no claim" in markdown
     with (tmp_path / "table0.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["row"] for row in rows] == ["scratch", "ours", "others", "to come"]
     assert float(rows[1]["difference"]) == pytest.approx(-10.9)
     assert float(rows[1]["gain"]) == pytest.approx(12)
+    assert [float(value) for value in rows[1]["values"].split()] == pytest.approx([30, 52, 74])
     assert rows[3]["ours"] == ""
     values = json.loads((tmp_path / "table0.json").read_text())
     assert values["rows"] == page.grid.rows
     assert values["entries"][1]["gain_standard_error"] == pytest.approx(2 / 3**0.5)
     assert values["entries"][0]["gain"] is None
+    ours = values["entries"][1]
+    assert (ours["seeds"], ours["splits"]) == ([0, 1, 2], ["test1"] * 3)
+    assert ours["values"] == pytest.approx([30, 52, 74])
+    assert ours["gain_values"] == pytest.approx([10, 12, 14])
+    assert (ours["ours_count"], ours["ours_degrees_of_freedom"]) == (3, 2)
+    # t(2) = 4.3027
+    off = 4.3027 * 2 / 3**0.5
+    assert ours["gain_interval"] == pytest.approx([12 - off, 12 + off], abs=1e-3)
+    assert ours["interval_covers_seeds"] is True
 
 
 def test_against_chance(bench):
-    # 29 % of 100 videos: error 100 sqrt(.29 * .71 / 100) = 4.54; 4 above chance is within twice that
-    table = table_of(Entry("noise", "accuracy", None, (bench.measured(29, 0),), 25.0))
+    # 29 % of 100 videos: error 100 sqrt(.29 * .71 / 100) = 4.54, times 1.96: 8.9
+    table = table_of(Entry("noise", "accuracy", None, (bench.measured(29, 0),), 25.0, chance=25.0))
     (cell,) = fill_in(table, bench.workshop)
     assert cell.gain.mean == pytest.approx(4)
     assert cell.gain.small
-    assert Page(table, [cell], "", []).grid.rows == [["noise", "29.0 ± 4.5 (+4.0 ± 4.5~)", "29.0"]]
+    page = Page(table, [cell], "", [])
+    assert page.grid.header[2:] == ["accuracy chance", "accuracy per clip"]
+    assert page.grid.rows == [["noise", "29.0 ± 8.9 (+4.0 ± 8.9~)", "25.0", "29.0"]]
+    assert page.grid.notes == [
+        "Spread over seeds unknown: the interval covers the test videos only."
+    ]
+    seeds = {(2, None, 0): Spread(3.0, 4)}
+    (known,) = fill_in(table, bench.workshop, seeds)
+    assert known.ours.error == pytest.approx((29 * 71 / 100 + 9) ** 0.5)
+    assert Page(table, [known], "", []).grid.notes == [
+        "Intervals of single runs include a standard deviation over seeds of 3.0 points "
+        "(4 degrees of freedom)."
+    ]
+
+
+def test_only_the_rows_whose_spread_is_unknown_are_named(bench, three_seeds):
+    table = table_of(three_seeds.entries[0], Entry("one", "UCF101", None, (bench.measured(9, 7),)))
+    assert remarks(fill_in(table, bench.workshop)) == [
+        "one (UCF101): spread over seeds unknown: the interval covers the test videos only."
+    ]
+
+
+def test_generated_videos_are_not_compared_with_the_paper(bench, three_seeds, tmp_path):
+    page = Page(
+        three_seeds, fill_in(three_seeds, bench.workshop), "no claim", ["x"], generated=True
+    )
+    assert page.grid.title == "Table 0: by hand (generated videos)"
+    assert page.grid.header == ["", "UCF101 ours", "UCF101 gain", "UCF101 per clip"]
+    assert page.grid.rows == [
+        ["scratch", "40.0 ± 49.7", "", "40.0"],
+        ["ours", "52.0 ± 54.7", "+12.0 ± 5.0", "47.0"],
+        ["to come", "not run", "", ""],
+    ]
+    assert not any("somewhere else" in note for note in page.grid.notes)
+    page.write(tmp_path, bench.workshop)
+    (entry, *_) = json.loads((tmp_path / "table0.json").read_text())["entries"]
+    assert not {"paper", "difference", "paper_gain", "source"} & entry.keys()
+
+
+def test_rows_below_90_percent_in_training_are_marked(bench, tmp_path):
+    start = Snapshot(bench.run(task="rotation"))
+    scratch, ours = bench.measured(40, 0), bench.measured(50, 0, start=start)
+    bench.finished(scratch.source.of.run, [(2, 0.85, 10)])
+    bench.finished(ours.source.of.run, [(2, 0.95, 10)])
+    bench.finished(start.run, [(2, 0.1, 10)])  # a pretext task's accuracy does not count
+    table = table_of(
+        Entry("scratch", "UCF101", None, (scratch,)),
+        Entry("ours", "UCF101", None, (ours,), (scratch,)),
+    )
+    page = Page(table, fill_in(table, bench.workshop), "", [])
+    assert page.grid.header[-1] == "UCF101 train"
+    assert [row[-1] for row in page.grid.rows] == [
+        "85.0, not converged",
+        "95.0 / 85.0, not converged",
+    ]
+    page.write(tmp_path, bench.workshop)
+    with (tmp_path / "table0.csv").open() as file:
+        assert [row["converged"] for row in csv.DictReader(file)] == ["False", "False"]
+    entries = json.loads((tmp_path / "table0.json").read_text())["entries"]
+    assert entries[1]["train_values"] == [95]
+    assert {run["stage"] for run in entries[1]["runs"]} == {"fine-tuning", "pre-training"}
+    bench.finished(scratch.source.of.run, [(2, 0.91, 10)])
+    (_, done) = fill_in(table, bench.workshop)
+    assert done.converged is True
+
+
+def test_runs_that_were_computed_differently_are_named(bench):
+    start = Snapshot(bench.run(task="rotation"))
+    scratch, ours = bench.measured(40, 0), bench.measured(50, 0, start=start)
+    bench.finished(scratch.source.of.run)
+    bench.finished(ours.source.of.run, precision="bf16")
+    bench.finished(start.run, world_size=8)  # another stage may use more processes
+    table = table_of(
+        Entry("scratch", "UCF101", None, (scratch,)), Entry("ours", "UCF101", None, (ours,))
+    )
+    notes = remarks(fill_in(table, bench.workshop))
+    assert notes[1:] == ["Runs of fine-tuning differ in precision: fp32 in scratch; bf16 in ours."]
+
+
+def test_means_over_splits_say_that_splits_overlap(bench):
+    splits = tuple(bench.measured(50, 0, split=split) for split in SPLITS)
+    (note,) = remarks(fill_in(table_of(Entry("ours", "UCF101", None, splits)), bench.workshop))
+    assert "treat the splits as independent" in note
+
+
+def test_chance_is_read_from_the_measurement(bench):
+    measurement = Measurement("retrieval", Snapshot(bench.run()), bench.store, "test1", 1)
+    folder = bench.workshop.measurement_folder(measurement)
+    folder.mkdir(parents=True)
+    values = {"trained": [0.3, 0.6], "chance": [0.1, 0.4], "protocol": {"videos": 100}}
+    (folder / "results.json").write_text(json.dumps(values))
+    table = table_of(Entry("hit at 5", "UCF101", None, (Reading(measurement, "trained", 1),)))
+    (cell,) = fill_in(table, bench.workshop)
+    assert cell.chance == pytest.approx(40)
 
 
 def test_rows_that_cannot_run_here_say_why(bench):
@@ -122,7 +229,8 @@ def test_fusion_of_two_networks_is_read_from_their_scores(bench):
     (cell,) = fill_in(table_of(Entry("Fusion", "UCF101", 76.6, (fused,), dif)), bench.workshop)
     assert cell.ours.mean == pytest.approx(100)
     assert cell.gain.mean == pytest.approx(50)
-    assert cell.gain.error == pytest.approx(25)  # sqrt(.5 * .5 / 4); 100 % has none
+    # DIF is right on the second and the fourth video: differences 1, 0, 1, 0
+    assert cell.gain.error == pytest.approx(100 * (1 / 3 / 4) ** 0.5)
     assert cell.difference.mean == pytest.approx(23.4)
 
 

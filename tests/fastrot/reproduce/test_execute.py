@@ -1,4 +1,4 @@
-"""Carrying out: found by hash, gone on with after a kill, shared out, and what fails takes little along."""
+"""Executing plans: runs are found by hash, resumed after a kill and shared; a failure affects little else."""
 
 import dataclasses
 import json

@@ -1,15 +1,15 @@
-"""Plans: what is shared, what is told apart, what each shard gets."""
+"""Plans: which runs are shared, which are distinct, and what each shard gets."""
 
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.measure import Figure, Outcome, Result
-from benchmarks.harness.session import save
 from fastrot.commands.reproduce import TARGETS
 from fastrot.config import from_mapping
-from fastrot.reproduce.cost import read_rate, train_flop
-from fastrot.reproduce.listing import count, item_lines, rows_of
+from fastrot.reproduce.cost import cpu_rate
+from fastrot.reproduce.listing import count, hours, item_lines
 from fastrot.reproduce.presets import Changes
 from fastrot.reproduce.run_plan import (
     Measurement,
@@ -23,12 +23,7 @@ from fastrot.reproduce.run_plan import (
 from fastrot.reproduce.settings import demo_setting, paper_setting, read_sizes
 from fastrot.reproduce.stores import DemoSizes
 from fastrot.reproduce.tables import BUILDERS
-from pipelines.errors import FastrotError, UsageError
-
-
-@pytest.fixture(scope="module")
-def paper_preset(tmp_path_factory):
-    return paper_setting(tmp_path_factory.mktemp("paper"), {}, None, Changes())
+from pipelines.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -38,79 +33,6 @@ def whole(paper_preset):
 
 def test_every_target_has_a_builder():
     assert set(TARGETS) == set(BUILDERS)
-
-
-# Typed from the paper once more, independently of fastrot.reproduce.paper.
-ROWS = {
-    "Table 1": ["Kinetics: UCF101 92.79, HMDB51 93.66", "MT: UCF101 93.21, HMDB51 89.88"],
-    "Table 2": [
-        "3DResNet (scratch): UCF101 42.5, HMDB51 17.0",
-        "Ours (Kinetics): UCF101 62.9, HMDB51 33.7",
-        "Ours (MT): UCF101 62.8, HMDB51 29.6",
-    ],
-    "Table 3": [
-        "0, 90: UCF101 50.94",
-        "90, 180, 270: UCF101 58.79",
-        "0, 90, 180: UCF101 59.24",
-        "0, 90, 180, 270: UCF101 62.9",
-        "8 rotations, 45 apart: UCF101 57.0",
-        "360, by regression: UCF101 60.9",
-    ],
-    "Table 4": [
-        "0: UCF101 42.5, HMDB51 17.0",
-        "100,000: UCF101 56.4, HMDB51 27.3",
-        "200,000: UCF101 58.3, HMDB51 28.1",
-        "400,000: UCF101 60.7, HMDB51 28.6",
-        "All: UCF101 62.9, HMDB51 33.7",
-    ],
-    "Table 5": [
-        "1: Scratch 8.33, 3DRotNet 15.0",
-        "5: Scratch 15.2, 3DRotNet 31.5",
-        "10: Scratch 19.9, 3DRotNet 40.4",
-        "20: Scratch 21.7, 3DRotNet 47.1",
-        "Full: Scratch 42.5, 3DRotNet 62.9",
-    ],
-    "Table 6": [
-        "16-RGB: UCF101 62.9, HMDB51 33.7",
-        "32-RGB: UCF101 64.5, HMDB51 34.3",
-        "64-RGB: UCF101 66.4, HMDB51 37.4",
-        "16-DIF: UCF101 70.8, HMDB51 40.0",
-        "64-DIF: UCF101 73.4, HMDB51 42.0",
-    ],
-    "Table 7": [
-        "C3D (Sport-1M), supervised: UCF101 82.3, HMDB51",
-        "3DResNet-18 (Kinetics), supervised: UCF101 84.4, HMDB51 56.4",
-        "P3D (Kinetics), supervised: UCF101 84.4, HMDB51",
-        "ObjectPatch [47], 2D CNN: UCF101 42.7, HMDB51 15.6",
-        "TemporalCoherency [30], 2D CNN: UCF101 45.4, HMDB51 15.9",
-        "ShuffleLearn [29], 2D CNN: UCF101 50.9, HMDB51 19.8",
-        "GeometryGuided [11], 2D CNN: UCF101 54.1, HMDB51 22.6",
-        "AOT [49], 2D CNN: UCF101 55.3, HMDB51",
-        "OPN [26], 2D CNN: UCF101 56.3, HMDB51 22.1",
-        "CrossLearn [39], 2D CNN: UCF101 58.7, HMDB51 27.2",
-        "O3N [10], 2D CNN: UCF101 60.3, HMDB51 32.5",
-        "3D AE [22], 3D CNN: UCF101 48.7, HMDB51",
-        "3D AE + future [22], 3D CNN: UCF101 50.1, HMDB51",
-        "3D inpainting [22], 3D CNN: UCF101 50.9, HMDB51",
-        "VideoGAN [43], 3D CNN: UCF101 52.1, HMDB51",
-        "3DCubicPuzzle [22], 3D CNN: UCF101 65.8, HMDB51 33.7",
-        "Ours-RGB: UCF101 66.0 (3 runs averaged), HMDB51 37.1 (3 runs averaged)",
-        "Ours-DIF: UCF101 74.3 (3 runs averaged), HMDB51 42.5 (3 runs averaged)",
-        "Ours-Fusion: UCF101 76.6 (3 runs averaged), HMDB51 47.0 (3 runs averaged)",
-    ],
-}
-
-
-@pytest.mark.parametrize("table", list(ROWS))
-def test_the_dry_run_of_the_paper_has_every_row(paper_preset, table):
-    key = table.lower().replace(" ", "")
-    title, *rows = rows_of((BUILDERS[key](paper_preset.preset),))
-    assert title.startswith(table)
-    found = [row.strip() for row in rows]
-    for row in ROWS[table]:
-        assert row in found
-    if table != "Table 7":  # which has later numbers of others besides
-        assert found == ROWS[table]
 
 
 def ids(plan):
@@ -158,12 +80,6 @@ def test_the_papers_settings_reach_the_runs(paper_preset):
     assert preset.action(finetune).split == "test3"
     regress = preset.pretrain("kinetics", rotation="360").config.rotation
     assert regress.kind == "regress"
-
-
-def test_the_papers_pretraining_costs_what_arithmetic_says(paper_preset):
-    # 104,000 x 128 clips x 43.2 GFLOP = 575 PFLOP
-    flop = train_flop(paper_preset.preset.pretrain("kinetics"), None)
-    assert flop == pytest.approx(575e15, rel=0.01)
 
 
 CONFIG = {
@@ -222,25 +138,21 @@ def test_shards_are_a_partition_and_evenly_loaded(paper_preset, whole, parts):
     assert max(loads) - min(loads) <= largest
 
 
-def test_the_demo_fits_its_budget(tmp_path):
-    from fastrot.reproduce.cost import cpu_rate
-    from fastrot.reproduce.listing import hours
-
+def test_the_demo_takes_the_planned_time(tmp_path):
     setting = demo_setting(tmp_path, DemoSizes(), None, Changes(), gpu=False)
     items = tuple(BUILDERS[key](setting.preset) for key in BUILDERS)
-    costs = count(make_plan(items), setting)
-    assert costs.complete
-    assert 60 * hours(costs, cpu_rate(), overhead=True) < 82  # of 90: making the videos takes some
-    for item in items:
-        alone = 60 * hours(count(make_plan([item]), setting), cpu_rate(), overhead=True)
-        assert alone < 17, item.key
+
+    def minutes(*chosen):
+        costs = count(make_plan(chosen), setting)
+        assert costs.complete
+        return 60 * hours(costs, cpu_rate(), overhead=True)
+
+    page = (Path(__file__).parents[3] / "docs" / "reproducing.md").read_text()
+    everything, table2 = (int(number) for number in re.findall(r"planned (\d+) minutes", page))
+    assert minutes(*items) == pytest.approx(everything, rel=0.05)
+    assert minutes(BUILDERS["table2"](setting.preset)) == pytest.approx(table2, rel=0.05)
+    assert max(minutes(item) for item in items) < 65
     assert not any("or more" in line for line in item_lines(items, setting, cpu_rate()))
-
-
-def test_tables_2_and_5_of_the_demo_have_several_seeds(tmp_path):
-    preset = demo_setting(tmp_path, DemoSizes(), None, Changes(), gpu=False).preset
-    for key, several in (("table2", 3), ("table5", 3), ("table4", 1), ("figure4a", 1)):
-        assert {len(entry.ours) for entry in BUILDERS[key](preset).entries} == {several}
 
 
 def test_changes_reach_the_runs_of_their_stage(tmp_path):
@@ -260,22 +172,3 @@ def test_wrong_stores_and_sizes_are_named(tmp_path):
     with pytest.raises(UsageError, match=r"demo\.frames"):
         read_sizes({"frames": "-4"})
     assert read_sizes({"frames": "70"}).frames == 70
-
-
-def test_a_rate_is_a_number_or_a_benchmarks_file(tmp_path):
-    assert read_rate("400").tflops == 400
-    file = tmp_path / "train.json"
-    slow, fast, peak = (
-        Outcome(name, figures={"tflop_per_s": Figure.of([rate])})
-        for name, rate in (("slow", 3.0), ("fast", 5.0), ("matmul", 900.0))
-    )
-    save(file, {}, [Result("train", {}, [slow, fast, Outcome("gone")], [peak])], took_s=1)
-    rate = read_rate(str(file))
-    assert rate.tflops == 5  # the matrix product's 900 is no training
-    # 5e12 FLOP a second are 18e15 an hour
-    assert rate.hours(18e15) == pytest.approx(1.0)
-    with pytest.raises(UsageError, match="neither a number"):
-        read_rate(str(tmp_path / "none.json"))
-    file.write_text("{}")
-    with pytest.raises(FastrotError, match="no training rates"):
-        read_rate(str(file))

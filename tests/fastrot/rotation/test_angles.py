@@ -4,8 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression
 
+from fastrot.rotation import angles
 from fastrot.rotation.angles import RADIUS, SIGMA, inscribed_size, rotate_all, rotate_each
 from fastrot.rotation.pixels import Pixels
 from fastrot.rotation.sets import EIGHTH_TURNS
@@ -93,6 +93,24 @@ def test_each_clip_by_its_own_angles():
             torch.testing.assert_close(out[2 * view + clip], alone)
 
 
+def test_clips_rotated_together_are_rotated_as_alone(monkeypatch):
+    clips = noise(5, 24, frames=2)
+    degrees = torch.linspace(0, 359, 15).round().view(3, 5)
+    alone = rotate_each(clips, degrees, PLAIN)
+    for together in (2, 5):
+        monkeypatch.setattr(angles, "_together", lambda _, together=together: together)
+        assert torch.equal(rotate_each(clips, degrees, PLAIN), alone)
+
+
+@pytest.mark.gpu
+def test_a_gpu_rotates_by_the_same_angles():
+    clips = noise(3, 40, frames=2)
+    degrees = torch.tensor([[0.0, 90.0, 123.0], [45.0, 270.0, 359.0]])
+    away = rotate_each(clips.cuda(), degrees, PLAIN).cpu() - rotate_each(clips, degrees, PLAIN)
+    assert away.abs().max() <= 1.001  # a tie may be rounded to either side
+    assert (away.abs() > 0.5).float().mean() < 1e-3
+
+
 @pytest.mark.parametrize("clips", [1, 2])  # of a single one, what was computed is but a view
 @pytest.mark.parametrize("channels", [3, 8])
 def test_memory_is_channels_last_however_many_clips(clips, channels):
@@ -135,6 +153,9 @@ def statistics_of(clip: np.ndarray) -> np.ndarray:
 
 def accuracy_on_noise(rotate) -> float:
     """Return a linear classifier's accuracy on unseen noise in eight rotations."""
+    # Machines lent for their GPU may lack it.
+    from sklearn.linear_model import LogisticRegression
+
     features, labels = [], []
     for turned in rotate(noise(150, 48, frames=8)):
         features += [statistics_of(clip) for clip in turned]

@@ -63,7 +63,7 @@ def rotate(request: pytest.FixtureRequest) -> Rotate:
 
     def by_op(clips: Tensor, rotations: RotationSet, **options: Any) -> Tensor:
         if request.param == "cuda":
-            # A copy of the whole storage, so that a view stays the view that it is.
+            # A copy of the whole storage, so that a view keeps its strides and offset.
             whole = torch.empty(0, dtype=clips.dtype).set_(clips.untyped_storage()).cuda()
             clips = whole.as_strided(clips.size(), clips.stride(), clips.storage_offset())
         out = op.rotate(clips, rotations, **options)
@@ -80,7 +80,7 @@ def noise(shape: tuple[int, ...], dtype: torch.dtype = torch.uint8) -> Tensor:
 
 
 def expected(clips: Tensor, rotations: RotationSet) -> Tensor:
-    """Say what comes out, in float32, by NumPy."""
+    """Return the expected result in float32, by NumPy."""
     mean = np.array([255 * m for m in MEAN], dtype=np.float32)
     scale = np.array([1 / (255 * s) for s in STD], dtype=np.float32)
     values = (clips.numpy().astype(np.float32) - mean) * scale
@@ -138,7 +138,13 @@ def test_oblong_frames_turn_by_halves(rotate: Rotate, shape: tuple[int, ...]) ->
 def test_channels_beyond_the_colours_are_zero(
     rotate: Rotate, channels: int, dtype: torch.dtype
 ) -> None:
-    check(rotate, noise((1, 1, 6, 6)), dtype=dtype, channels=channels)
+    check(rotate, noise((1, 1, 17, 17)), dtype=dtype, channels=channels)
+
+
+@pytest.mark.parametrize("channels", [4, 8])
+def test_padded_oblong_frames(rotate: Rotate, channels: int) -> None:
+    rotations = rotation_set([0, 180])
+    check(rotate, noise((1, 2, 3, 18), torch.int16), rotations, channels=channels)
 
 
 @pytest.mark.parametrize(
@@ -228,8 +234,8 @@ def test_without_triton_a_gpu_falls_back_and_says_so_once(
     assert [str(w.message)[:42] for w in recwarn] == ["the Triton rotation kernel is unavailable "]
 
 
-@pytest.mark.parametrize("channels", [3, 4])
-def test_stores_are_16_bytes_wide(
+@pytest.mark.parametrize("channels", [3, 4, 8])
+def test_each_byte_is_loaded_once_and_stores_are_16_bytes_wide(
     channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Compile for an H100, which needs none, at a frame size that 16 divides: coalesced by proof."""
@@ -254,8 +260,11 @@ def test_stores_are_16_bytes_wide(
     target = backends.GPUTarget("cuda", 90, 32)
     ptx = compiler.compile(source, target=target, options={"num_warps": 1}).asm["ptx"]
     stores = re.findall(r"st\.global\S*", ptx)
-    # Four rotations, each in as many pieces as there are channels.
-    assert stores == ["st.global.v4.b32"] * 4 * channels
+    assert (
+        stores == ["st.global.v4.b32"] * 4 * channels
+    )  # 256 pixels are 8 a thread, 16 bytes a channel
+    loads = re.findall(r"ld\.global\S*", ptx)
+    assert loads == ["ld.global.b8"] * 3 * 8  # each byte once
 
 
 def test_bytes_and_their_floor() -> None:

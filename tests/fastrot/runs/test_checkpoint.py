@@ -63,12 +63,12 @@ def test_foreign_and_absent_files_are_named(tmp_path: Path) -> None:
     torch.save({"state_dict": {}}, tmp_path / "other.pt")
     with pytest.raises(FastrotError, match=r"other\.pt is not a fastrot checkpoint"):
         load_checkpoint(tmp_path / "other.pt")
-    with pytest.raises(FastrotError, match=r"checkpoint .*none\.pt not found"):
+    with pytest.raises(FastrotError, match=r"checkpoint .*none\.pt does not exist"):
         load_checkpoint(tmp_path / "none.pt")
 
 
 def test_a_file_that_cannot_be_read_is_not_taken_for_damaged(tmp_path: Path) -> None:
-    """Else a run would resume from an older checkpoint, though the newest one may be whole."""
+    """Otherwise a run would resume from an older checkpoint, although the newest one may be intact."""
     newest, older = tmp_path / "last.pt", tmp_path / "step-00000001.pt"
     save_checkpoint(older, {"step": 1})
     newest.symlink_to(newest)

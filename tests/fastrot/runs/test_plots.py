@@ -1,4 +1,4 @@
-"""Figures: written whole, the same bytes for the same figure, and a plain error without matplotlib."""
+"""Figures: written completely, the same bytes for the same figure, and an error without matplotlib."""
 
 import sys
 from pathlib import Path

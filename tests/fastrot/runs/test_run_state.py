@@ -1,4 +1,4 @@
-"""Who owns a run's folder, and what its state.json says, whatever ends the run."""
+"""Who owns a run's folder, and what its state.json contains, whatever ends the run."""
 
 import errno
 import fcntl

@@ -1,4 +1,4 @@
-"""TensorBoard reads what metrics.jsonl says."""
+"""TensorBoard shows the numbers in metrics.jsonl."""
 
 import json
 import sys

@@ -107,7 +107,7 @@ def test_every_unlabelled_video_has_a_scene_of_its_own(made):
 
 def test_actions_of_unlabelled_videos_are_those_that_are_filmed(made):
     told = unlabelled_actions(SPEC)
-    # What each shows, by its pixels: the film of the action that is told.
+    # What each shows, by its pixels: the film of the recorded action.
     for number, (name, action) in enumerate(told.items(), 1):
         key = f"unlabelled {number}"
         shot = Shot(key, action, key, key)
@@ -141,7 +141,7 @@ def test_each_action_moves_far_more_than_the_noise(action):
         frames = film(shot, seed=0, frames=17, size=64).astype(int)
         still = np.abs(frames[2::2] - frames[:-2:2]).mean(-1) < 12
         assert 0.005 < 1 - still.mean() < 0.5
-        assert still.all(axis=0).mean() > 0.3  # the camera stands still
+        assert still.all(axis=0).mean() > 0.3  # the camera does not move
 
 
 def test_camera_and_horizon_change_what_is_around_the_figure():

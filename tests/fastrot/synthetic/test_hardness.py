@@ -1,11 +1,11 @@
-"""What needs no look at the figure's shape and motion tells neither rotation nor action.
+"""Features other than the figure's shape and motion reveal neither rotation nor action.
 
 Linear probes of cheap features of decoded videos, fitted on one half of them and tested on the other,
 whose subjects and scenes they have not seen. The last tests show that the probes do find cheap cues
 where a moving camera or a horizon puts them.
 
 Thresholds: chance and three standard errors, where the turns of one video count as one. The strength of
-differences tells more of the action, since how much moves is part of what is done: see the test of it.
+differences reveals more of the action, since the amount of motion is part of an action: see its test.
 """
 
 from functools import cache
@@ -69,7 +69,7 @@ def borders(pictures):
 
 
 def channels(pictures):
-    """Mean of each channel, (N, 3); they tell no rotation whatever they are."""
+    """Mean of each channel, (N, 3); they reveal no rotation, whatever their values."""
     return pictures.mean(axis=(1, 2))
 
 
@@ -110,7 +110,7 @@ def action_accuracy(pictures, feature):
 @pytest.mark.parametrize("kind", ["rgb", "dif", "|dif|"])
 @pytest.mark.parametrize("feature", [borders, thumbnails])
 def test_rotation_is_not_told_by_borders_or_thumbnails(look, kind, feature):
-    # Their strength included: where in the frame things move says nothing of what is up.
+    # Their strength included: where in the frame things move does not reveal which way is up.
     assert rotation_accuracy(look()[kind], feature) < ROTATION_BOUND
 
 
@@ -122,8 +122,8 @@ def test_action_is_not_told_by_colours_or_differences(look, kind, feature):
 
 @pytest.mark.parametrize("feature", [borders, channels, thumbnails])
 def test_action_is_hardly_told_by_the_amount_of_motion(look, feature):
-    # How much moves is a part of what is done: a cartwheel moves the whole body, a wave an arm. So
-    # this bound is 3.6 times chance. What is to be learnt besides is far above it.
+    # The amount of motion is part of an action: a cartwheel moves the whole body, a wave an arm. So
+    # this bound is 3.6 times chance. What can be learnt is far above it.
     assert action_accuracy(look()["|dif|"], feature) < 0.3
 
 
@@ -140,7 +140,7 @@ def test_nothing_is_told_without_the_figure(look, kind, feature):
 def test_a_horizon_is_found_by_the_same_probe(look):
     outdoors = look(96, horizon=True)
     assert rotation_accuracy(outdoors["rgb"], thumbnails) > 0.6
-    # It stands still, so the differences do not show it.
+    # It does not move, so the differences do not show it.
     assert rotation_accuracy(outdoors["|dif|"], thumbnails) < three_errors_above(1 / 4, 48)
 
 

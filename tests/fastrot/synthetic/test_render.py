@@ -70,7 +70,7 @@ def test_figure_has_the_asked_height_and_is_where_the_camera_aims():
 
 def test_camera_aims_at_what_moves_and_at_anything_where_nothing_does():
     swing = np.array([0.0, 0.8, 0.0])
-    found = joints(Body(), pose(3, shoulder=(swing, 0.0)))  # all but the left arm stands still
+    found = joints(Body(), pose(3, shoulder=(swing, 0.0)))  # only the left arm moves
     for aim in (0.05, 0.5, 0.95):
         placement = place(Body(), found, Camera(0.0, 0.5, (0.5, 0.5), aim), 64)
         at = (np.array([32, 32]) - placement.origin) / placement.scale * [1, -1]

@@ -1,4 +1,4 @@
-"""Scenes do not tell how they are turned."""
+"""Scenes do not reveal their rotation."""
 
 import numpy as np
 from sklearn.linear_model import RidgeClassifier

@@ -92,7 +92,7 @@ def test_no_apex_and_one_without_a_spec(monkeypatch: pytest.MonkeyPatch) -> None
     ("kind", "what"),
     [
         (ApexKind.NONE, "NVIDIA apex is not installed"),
-        (ApexKind.UNRELATED, "not NVIDIA's but an unrelated package"),
+        (ApexKind.UNRELATED, "not NVIDIA's, but another package"),
         (ApexKind.WITHOUT_EXTENSIONS, "amp_C cannot be imported"),
         (ApexKind.NVIDIA, "NVIDIA apex needs a GPU"),
     ],

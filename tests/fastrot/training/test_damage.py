@@ -1,4 +1,4 @@
-"""Damage while a run goes on: clips replaced and reported, checkpoints torn, disks full."""
+"""Damage during a run: clips replaced and reported, checkpoints truncated, disks full."""
 
 import errno
 import json

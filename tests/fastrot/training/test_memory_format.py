@@ -1,4 +1,4 @@
-"""Does a whole training step stay in channels_last_3d, forward and backward?"""
+"""Does a complete training step stay in channels_last_3d, forward and backward?"""
 
 from collections.abc import Callable
 from typing import Any

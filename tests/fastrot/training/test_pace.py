@@ -1,4 +1,4 @@
-"""What a run says about its own length."""
+"""What a run prints about its duration."""
 
 from dataclasses import replace
 

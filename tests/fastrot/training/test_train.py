@@ -216,7 +216,7 @@ def test_a_run_made_when_short_videos_looped_is_not_resumed_where_one_is_short(
         config = tiny_config(name=f"of-{frames}", data={"frames": frames}, train={"iterations": 1})
         result = train(config)
         values = load_checkpoint(result.last)
-        del values["format"], values["short_clips"]  # as it was written then
+        del values["format"], values["short_clips"]  # as older versions wrote it
         save_checkpoint(result.last, values)
         longer = replace(config, train=replace(config.train, iterations=2))
         if short:
@@ -318,6 +318,6 @@ def test_a_padded_stem_learns_and_saves_the_same(tiny_config: TinyConfig, task: 
     }
     for name, value in first.items():
         torch.testing.assert_close(second[name], value, rtol=1e-3, atol=1e-4)
-    # A run may go on either way.
+    # A run may be resumed either way.
     longer = replace(padded, name="plain", train=replace(padded.train, iterations=4))
     assert train(longer, resume=True).steps == 4

@@ -44,7 +44,7 @@ def test_one_file_is_a_source_too(tmp_path):
 
 
 def test_an_empty_folder_says_so(tmp_path):
-    with pytest.raises(FastrotError, match=r"no videos found in"):
+    with pytest.raises(FastrotError, match=r"contains no videos \(layout folder.*check --layout"):
         read_layout(tmp_path, "folder")
 
 

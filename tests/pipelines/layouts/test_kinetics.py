@@ -9,7 +9,7 @@ from tests.pipelines.layouts.trees import summary, touch, write
 
 HEADER = "label,youtube_id,time_start,time_end,split"
 
-# The clips of the fixture as their official file names tell them.
+# The clips of the fixture according to their official file names.
 VAL = "---QUuC4vJs_000084_000094"
 TRAIN = "-3B32lodo2M_000059_000069"
 EARLY = "_dbc_uKJQN__000040_000050"

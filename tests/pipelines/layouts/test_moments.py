@@ -86,7 +86,7 @@ def test_a_broken_line_is_named(moments, file, row, problem):
 
 def test_indices_with_a_gap_are_refused(moments):
     write(moments / "moments_categories.txt", "clapping,0", "blocking,2")
-    with pytest.raises(FastrotError, match=r"the indices must be 0 to 1"):
+    with pytest.raises(FastrotError, match=r"the indices are not 0 to 1: download it again"):
         read_layout(moments, "moments")
 
 

@@ -30,7 +30,7 @@ def test_torch_reads_the_memory_that_dali_wrote():
 
 
 class Gpu:
-    """Stands for a GPU whose events pass when the test says so, and for DALI's batches on it."""
+    """Replaces a GPU, whose events pass when the test decides, and DALI's batches on it."""
 
     def __init__(self, monkeypatch):
         gpu = self
@@ -95,7 +95,7 @@ def test_at_its_end_it_waits_for_the_gpu_and_then_lets_go_of_all(monkeypatch):
     gpu.held_at_wait = None
     gpu.handover.close()  # nothing to wait for
     assert gpu.held_at_wait is None
-    gpu.take()  # a loader that is built anew goes on
+    gpu.take()  # a rebuilt loader continues
     assert gpu.held == [2]
 
 

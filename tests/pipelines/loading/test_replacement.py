@@ -1,4 +1,4 @@
-"""Clips that cannot be had while training: replaced by the plan's next, named, counted, up to a share."""
+"""Unreadable clips in training are replaced by the plan's next, named and counted, up to a share."""
 
 import errno
 import os
@@ -71,7 +71,7 @@ def zero(store, video):
 
 
 def expected_samples(store, total, is_broken):
-    """Which sample stands at each place: the first from there on that is not broken, by hand."""
+    """Return the sample at each place, computed by hand: the first readable one from there on."""
     plan = plan_of(store)
     clips = plan.clips(0, total + 50)
     broken = [is_broken(int(clips.video[i]), int(clips.start[i])) for i in range(total + 50)]
@@ -91,7 +91,7 @@ def test_broken_clips_give_way_to_the_plans_next(copy, make_store, codec, damage
     assert [len(batch.clips) for batch in batches] == [4] * 6
     wanted = expected_samples(store, 24, lambda video, _: video == last)
     assert np.concatenate([batch.samples for batch in batches]).tolist() == wanted
-    # The pixels are those of the clips that stand in, in a store that is whole.
+    # The pixels are those of the replacements in an intact store.
     plan = plan_of(store)
     singles = [(int(sample), 1) for batch in batches[:2] for sample in batch.samples]
     with Loader(make_store(codec), plan, singles, batch=1, device=CPU) as whole:
@@ -125,7 +125,7 @@ def test_what_is_replaced_depends_on_the_clip_alone(copy, codec):
 
 
 def test_dali_is_rebuilt_after_what_it_cannot_decode(copy):
-    """Without checksums only the decoder notices: its pipeline is invalid, and begins anew."""
+    """Without checksums only the decoder notices: its pipeline is invalid and is rebuilt."""
     store = copy("mjpeg")
     video = 2
     with store.shard_path(video).open("r+b") as file:
@@ -176,7 +176,7 @@ def test_a_shard_deleted_or_replaced_under_a_loader_loses_nothing(copy, make_sto
     assert len(first.clips) == 4
     with pytest.raises(FastrotError, match=r"clips cannot be read.*No such file"):
         load(store)
-    store.path.rename(store.path.with_name("unmounted"))  # says nothing of the clips: the run stops
+    store.path.rename(store.path.with_name("unmounted"))  # the clips may be intact: the run stops
     with pytest.raises(UnreadableError, match=r"00000\.mjpeg.* cannot be read.*No such file"):
         load(store, broken_share=1.0)
 

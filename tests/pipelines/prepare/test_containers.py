@@ -67,7 +67,7 @@ def test_a_file_that_tells_nothing_passes(tmp_path):
 
 
 def test_an_avi_of_two_riff_chunks(tmp_path):
-    """OpenDML: over 1 GB, AVI goes on in further RIFF chunks; each counts."""
+    """OpenDML: over 1 GB, AVI continues in further RIFF chunks; each counts."""
     path = tmp_path / "big.avi"
     chunk = b"RIFF" + (12).to_bytes(4, "little") + b"AVI " + bytes(8)
     path.write_bytes(chunk + chunk)

@@ -102,7 +102,7 @@ def test_a_video_that_breaks_off_while_it_is_encoded_says_so(codec, count):
 
 
 def peak_kb():
-    """Return the most memory that this process has had, in kB."""
+    """Return the peak memory of this process in kB."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM"):
             return int(line.split()[1])

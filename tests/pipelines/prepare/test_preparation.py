@@ -251,7 +251,7 @@ def test_a_store_that_cannot_be_written_is_named(videos, tmp_path):
         (lambda out: (out / "store.json").write_text('{"format": 99}'), "not in store format"),
         (
             lambda out: (out / "manifest.jsonl").write_text("{]\n"),
-            "manifest.jsonl, line 1: damaged",
+            "manifest.jsonl, line 1 is damaged",
         ),
         (lambda out: (out / "manifest.jsonl").write_text('{"name": 1}\n'), "damaged"),
     ],

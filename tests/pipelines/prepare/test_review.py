@@ -58,7 +58,7 @@ def test_labels_and_splits_follow_the_lists_without_decoding(source, tmp_path, d
 
 
 def test_parts_correct_labels_that_other_manifests_have(source, tmp_path):
-    """The first run is whole, the second in two parts, the third in three, each with other labels."""
+    """The first run is in one part, the second in two, the third in three, each with other labels."""
     out = tmp_path / "store"
     run(source, out)
     found = read_layout(source, "folder")

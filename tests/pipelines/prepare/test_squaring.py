@@ -1,4 +1,4 @@
-"""Squaring keeps shapes and colours, and adds nothing that tells one axis of a frame from the other."""
+"""Squaring keeps shapes and colours, and adds nothing that distinguishes the axes of a frame."""
 
 import io
 from fractions import Fraction
@@ -42,7 +42,7 @@ def fill(frame, planes):
 
 
 def noise_frame(rng, pixels, height, width):
-    """Return a frame of isotropic noise; a sample of chroma is the mean of the pixels it stands for."""
+    """Return a frame of isotropic noise; a sample of chroma is the mean of its pixels."""
     channels = [noise(rng, height, width) for _ in range(3)]
     if pixels in ("rgb24", "gbrp"):
         return av.VideoFrame.from_ndarray(np.stack(channels, axis=-1), pixels)
@@ -81,7 +81,7 @@ def axis_contrasts(picture):
 
 
 def leak(pixels, fit, reduction, pictures=20):
-    """Return the share of pictures of which a threshold on one contrast tells the axis (chance: a half)."""
+    """Return the share of pictures whose axis a threshold on one contrast reveals (chance: a half)."""
     # Stretching is the same along both axes for squares only.
     side = 4 * round(SIZE * reduction / 4)
     width = side if fit == "stretch" else side * 4 // 3 // 4 * 4
@@ -101,7 +101,7 @@ def leak(pixels, fit, reduction, pictures=20):
 @pytest.mark.parametrize("reduction", [1.3, 2, 3])
 @pytest.mark.parametrize("pixels", LEAKS)
 def test_squaring_does_not_reveal_the_axis(pixels, reduction, fit):
-    """RGB scaled without full chroma input, and H.264 by chroma's tagged site, are told by all pictures."""
+    """RGB without full chroma input and H.264 with chroma's tagged site reveal the axis of every picture."""
     assert leak(pixels, fit, reduction) < 0.85
 
 
@@ -193,7 +193,7 @@ def test_one_squarer_takes_frames_of_changing_size_and_format():
 
 @pytest.mark.parametrize("codec", ["h264", "vp9"])
 def test_halving_chroma_for_a_video_store_does_not_reveal_the_axis(codec):
-    """The stored chroma is as rough along the rows as along the columns; by PyAV's defaults all told it."""
+    """Stored chroma is as rough along rows as along columns; PyAV's defaults revealed the axis."""
     contrasts = []
     for seed in range(20):
         rng = np.random.default_rng(seed)

@@ -73,7 +73,7 @@ def test_a_worker_dies_with_its_parent_in_the_middle_of_its_work(tmp_path):
             if not alive(worker):
                 return
             time.sleep(0.01)
-        pytest.fail("the worker goes on")
+        pytest.fail("the worker is still running")
     finally:
         if alive(worker):
             os.kill(worker, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Which file a video was made of, and files that cannot be had."""
+"""Which file a video was made from, and files that cannot be read."""
 
 import errno
 import json

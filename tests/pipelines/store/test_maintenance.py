@@ -146,7 +146,7 @@ def test_parts_written_at_the_same_time_are_one_store(videos, tmp_path):
     assert [after.name(i) for i in range(6)] == [before.name(i) for i in range(6)]
     assert list(verify(after)) == []
     assert sorted(path.name for path in out.glob("*.jsonl")) == ["manifest.jsonl", "rejected.jsonl"]
-    # a later run, whole or in part, goes on with the merged store
+    # a later run, complete or in parts, continues with the merged store
     assert prepare(listing, out, settings).already == 6
     assert part(1).already == 2
 
@@ -186,7 +186,7 @@ def test_a_merge_killed_half_way_loses_and_doubles_nothing(videos, tmp_path):
 
 @pytest.mark.parametrize("beside", ["", ".offsets", ".crc32"])
 def test_what_cannot_be_opened_is_an_error_and_no_damage(copy, beside):
-    """A missing mount and too many open files look alike: neither says anything of the bytes."""
+    """A missing mount and too many open files look alike: neither means that the bytes are damaged."""
     shard = copy.shard_path(0)
     path = shard.with_name(shard.name + beside)
     before = {file: file.read_bytes() for file in copy.path.glob("*.jsonl")}

@@ -1,0 +1,150 @@
+"""Outcomes of tests are rows at once, and what cannot run is told apart from what fails."""
+
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+from benchmarks.acceptance import gpu_tests
+from benchmarks.acceptance.findings import content_of
+from benchmarks.acceptance.gpu_tests import ARGUMENTS, WITH_DALI, missing_package
+from benchmarks.acceptance.rows import ROWS, Turn, read_rows
+from tests.benchmarks.acceptance.bare import bare_environment
+
+ROOT = Path(__file__).parents[3]
+
+TESTS = """
+import os
+import pytest
+
+pytestmark = pytest.mark.gpu
+
+def test_passes():
+    assert os.environ["FASTROT_REQUIRE_GPU"] == "1"
+
+def test_fails():
+    assert 1 == 2
+
+def test_skips():
+    pytest.skip("as it likes")
+
+def test_needs():
+    raise ModuleNotFoundError("No module named 'no_such_package.part'")
+
+@pytest.mark.parametrize("device", ["cuda"])
+def test_every_configuration(device):
+    raise AssertionError
+
+def test_ends_the_process():
+    os._exit(7)
+
+def test_never_runs():
+    pass
+"""
+
+RUN = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from benchmarks.acceptance.gpu_tests import run_tests
+from benchmarks.acceptance.rows import Turn
+run_tests(Turn(Path({rows!r}), "tests", time.time() + 60), Path({folder!r}), ["tests"])
+"""
+
+
+def run_here(tmp_path: Path, **files: str) -> tuple[int, dict]:
+    """Run files of tests in a process; returns its exit code and what its rows say."""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "setup.cfg").write_text("[tool:pytest]\nmarkers =\n    gpu: needs one\n")
+    for name, text in files.items():
+        (tmp_path / "tests" / f"{name}.py").write_text(textwrap.dedent(text))
+    rows = tmp_path / ROWS
+    code = RUN.format(root=str(ROOT), rows=str(rows), folder=str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=bare_environment(tmp_path),
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, content_of(read_rows(rows))["parts"]["tests"]["tested"]
+
+
+def test_every_outcome_is_kept_up_to_the_end_of_the_process(tmp_path):
+    code, tested = run_here(tmp_path, test_a=TESTS, test_b="import no_such_package_of_developers\n")
+    assert code == 7
+    assert tested["counts"] == {"skipped": 4, "passed": 1, "failed": 1}
+    (failure,) = tested["failures"].items()
+    assert failure[0] == "tests/test_a.py::test_fails"
+    assert "assert 1 == 2" in failure[1]
+    reasons = {
+        reason: count for reason, count in tested["skipped"].items() if "likes" not in reason
+    }
+    assert reasons == {
+        "no_such_package is not installed": 1,
+        "no_such_package_of_developers is not installed": 1,
+        gpu_tests.NOT_RUN["test_every_configuration"]: 1,
+    }
+    assert tested["not_run"] == [
+        "tests/test_a.py::test_ends_the_process",
+        "tests/test_a.py::test_never_runs",
+    ]
+
+
+def test_tests_that_need_what_is_missing_are_no_failure(tmp_path):
+    good = "import pytest\n@pytest.mark.gpu\ndef test_b():\n    pass\n"
+    code, tested = run_here(tmp_path, test_a="import no_such_package\n", test_b=good)
+    assert code == 0
+    assert tested["counts"] == {"skipped": 1, "passed": 1}
+
+
+def test_no_test_at_all_is_a_failure(tmp_path):
+    code, _ = run_here(tmp_path, test_a="def test_unmarked():\n    pass\n")
+    assert code == 1
+
+
+def test_an_installed_package_has_no_tests_next_to_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(gpu_tests, "ROOT", tmp_path)
+    turn = Turn(tmp_path / ROWS, "tests", time.time() + 60)
+    gpu_tests.run(turn)
+    (row,) = read_rows(turn.path)
+    assert row["text"] == "not run: no tests next to the package"
+
+
+def test_missing_packages_are_recognised(monkeypatch):
+    here = {"nvidia.dali": False, "sklearn": False}
+    monkeypatch.setattr(gpu_tests, "installed", lambda module: here.get(module, True))
+    said = "fastrot.FastrotError: NVIDIA DALI cannot be imported (No module named 'nvidia'): pip"
+    assert missing_package(said) == "NVIDIA DALI"
+    assert missing_package("E   No module named 'sklearn.svm'") == "sklearn"
+    assert missing_package("E   No module named 'fastrot.gone'") is None
+    assert missing_package("assert 1 == 2 in dali.fn.crop") is None
+    here["nvidia.dali"] = True
+    assert missing_package(said) is None
+
+
+def test_on_a_bare_machine_the_tests_of_the_first_stage_are_found(tmp_path):
+    paths = ["tests", *(f"--ignore={folder}" for folder in WITH_DALI)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *ARGUMENTS, "--collect-only", *paths],
+        cwd=ROOT,
+        env=bare_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "test_kernel.py" in done.stdout
+    assert "test_loader_gpu" not in done.stdout
+
+
+def test_the_folders_of_the_second_stage_have_tests_of_a_gpu():
+    for folder in WITH_DALI:
+        files = (ROOT / folder).rglob("test_*.py")
+        assert any("pytest.mark.gpu" in file.read_text() for file in files)
+
+
+def test_the_tests_that_are_not_run_exist():
+    text = (ROOT / "tests" / "fastrot" / "rotation" / "test_kernel.py").read_text()
+    assert all(f"def {name}(" in text for name in gpu_tests.NOT_RUN)

@@ -1,0 +1,31 @@
+"""The two ways of each candidate give the same."""
+
+import importlib.util
+import sys
+
+import pytest
+import torch
+
+from benchmarks.candidates.pairs import CANDIDATES, Sizes
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_both_ways_agree(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton")
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    tail = "benchmarks.candidates.stem_tail"
+    spec = importlib.util.find_spec(tail)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setitem(sys.modules, tail, module)
+    pair = CANDIDATES[name](Sizes(1, 2, 8, torch.device("cpu"), torch.float64))
+    torch.testing.assert_close(pair.candidate(), pair.plain(), rtol=0, atol=1e-10)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_both_ways_agree_on_a_gpu(name: str) -> None:
+    pair = CANDIDATES[name](Sizes(2, 4, 32, torch.device("cuda"), torch.bfloat16))
+    found, expected = pair.candidate(), pair.plain()
+    torch.testing.assert_close(found, expected, rtol=0.05, atol=0.05)
+    found.sum().backward()
