@@ -38,8 +38,8 @@ def run(options: Options, *, budget_s: float) -> Result:
         limit = matmul_case(
             options.runtime.dtype, options.device, size=sizes.matmul, calls=10 if gpu else 1
         )
-        codecs = ("raw", "mjpeg", "h264") if gpu else ("mjpeg",)
-        codecs = tuple(codec for codec in codecs if options.wants(f"{REAL}: {codec}"))
+        every = ("raw", "mjpeg", "h264") if gpu else ("mjpeg",)
+        codecs = [codec for codec in every if options.wants(f"{REAL}: {codec}")]
         # What the goals need comes first, and last what may take all the time that there is.
         cases = [
             *step_cases(sizes, options.runtime),

@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.acceptance.measures import options_of
@@ -34,11 +33,11 @@ def run(turn: Turn) -> None:
                 step(batches)
             step.marks.take()  # waits for the GPU
             seconds = time.perf_counter() - began
-        device = DeviceType.CUDA if gpu else DeviceType.CPU
+        device = "CUDA" if gpu else "CPU"
         events = [
             event
             for event in profiler.key_averages()
-            if event.device_type == device and not getattr(event, "is_user_annotation", False)
+            if event.device_type.name == device and not getattr(event, "is_user_annotation", False)
         ]
         _write(turn, events, steps, seconds, gpu=gpu)
 

@@ -47,7 +47,7 @@ def trim_file(data: bytes, first: int, last: int) -> tuple[bytes, int]:
     """
     key = first // GOP * GOP
     buffer = io.BytesIO()
-    with av.open(io.BytesIO(data)) as source, av.open(buffer, "w", format="mp4") as target:
+    with av.open(io.BytesIO(data), "r") as source, av.open(buffer, "w", format="mp4") as target:
         (stream,) = source.streams.video
         copy = target.add_stream_from_template(stream)
         shift = None

@@ -6,6 +6,7 @@ video instead of being a bus error. The system calls release the GIL, so threads
 
 import itertools
 import threading
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -76,7 +77,7 @@ class RawSource:
         self._frames = frames
         self._spec = spec
         shape = (buffers, batch, spec.decoded_frames, spec.crop, spec.crop, 3)
-        self._ring = itertools.cycle(pinned_empty(shape))
+        self._ring: Iterator[Bytes] = itertools.cycle(pinned_empty(shape))
 
     def buffer(self, count: int) -> Bytes:
         """Return the next array of the ring, cut to ``count`` clips."""

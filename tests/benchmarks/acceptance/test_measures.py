@@ -5,12 +5,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from benchmarks.acceptance.measures import VARIANTS
 from benchmarks.acceptance.parts import PARTS
 from benchmarks.acceptance.rows import ROWS, parts_of, read_rows
+from benchmarks.training.train_cases import QUICK, compiled_case, variant_cases
+from fastrot.distributed.runtime import Runtime
 from tests.benchmarks.acceptance.bare import bare_environment
 
 ROOT = Path(__file__).parents[3]
+
+LATE = ("variants", "tests")
 
 RUN = """
 import sys, time
@@ -22,7 +28,7 @@ from benchmarks.acceptance.rows import Turn
 for part in PARTS:
     if part.name in {names!r}:
         module, _, function = part.function.partition(".")
-        turn = Turn(Path({rows!r}), part.name, time.time() + 8, quick=True)
+        turn = Turn(Path({rows!r}), part.name, time.time() + 6, quick=True)
         getattr(import_module("benchmarks.acceptance." + module), function)(turn)
 """
 
@@ -31,7 +37,7 @@ for part in PARTS:
 def parts(tmp_path_factory):
     """Run the measuring parts of the first stage in one process of a bare machine."""
     folder = tmp_path_factory.mktemp("bare")
-    names = [part.name for part in PARTS if part.stage < 2 and part.name != "tests"]
+    names = [part.name for part in PARTS if part.stage < 2 and part.name not in LATE]
     code = RUN.format(root=str(ROOT), names=names, rows=str(folder / ROWS))
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -84,9 +90,12 @@ def test_the_op_is_next_to_eager_torch(parts):
 def test_the_step_is_next_to_a_contiguous_and_a_plain_one(parts):
     assert {"fastrot", "contiguous", "plain PyTorch"} <= measured(parts["step"]).keys()
     assert "stem of 4 channels" not in parts["step"]["cases"]
-    assert {"fastrot", "stem of 4 channels", "stem of 8 channels"} <= parts["variants"][
-        "cases"
-    ].keys()
+
+
+def test_the_variants_that_are_asked_for_exist_on_a_gpu():
+    gpu = Runtime(torch.device("cuda", 0), rank=0, world=1, threads=1, precision="bf16")
+    cases = [*variant_cases(QUICK, gpu), compiled_case(QUICK, gpu)]
+    assert {case.name for case in cases} == {*VARIANTS, "contiguous"}
 
 
 def test_candidates_are_next_to_what_they_would_replace(parts):
