@@ -8,6 +8,7 @@ from pathlib import Path
 from fastrot.distributed.thread_count import users_threads
 from fastrot.doctor.check import Check, good, warning
 from pipelines.cores import cores
+from pipelines.loading.options import MOST_WITH_GPU
 from pipelines.store.shard_files import OPEN_FILES
 
 GIB = 1 << 30
@@ -114,7 +115,10 @@ def _check_cores(machine: Machine, gpus: int) -> Check:
 
 
 def _check_threads(machine: Machine) -> Check:
-    found = f"torch and DALI each use {machine.cores} threads / number of processes"
+    found = (
+        f"torch and DALI each use {machine.cores} threads / number of processes, "
+        f"DALI with a GPU at most {MOST_WITH_GPU}"
+    )
     if machine.threads is not None:
         found = (
             f"torch uses {machine.threads} threads (OMP_NUM_THREADS; train.threads overrides it), "

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 def pinned_empty(shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """Return uninitialised memory, pinned if there is a GPU.
 
-    A GPU copies pinned memory without the host, and several times faster. A container may limit how much
-    memory can be pinned (``ulimit -l``): the memory is then ordinary, with one warning.
+    A GPU copies pinned memory without the host. A container may limit how much memory can be pinned
+    (``ulimit -l``): the memory is then ordinary, with one warning.
     """
     if torch.cuda.is_available():
         try:
