@@ -3,10 +3,12 @@
 import importlib
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import pipelines
 from pipelines.store import checksums
 
 
@@ -37,3 +39,9 @@ def test_large_arrays_have_equal_values(crc32):
     wrong[9, 100, 100, 1] ^= 1
     assert crc32(frames.data) == zlib.crc32(frames.tobytes())
     assert crc32(wrong.data) != crc32(frames.data)
+
+
+def test_nothing_else_imports_isal():
+    root = Path(pipelines.__file__).parent
+    files = [file.name for file in root.rglob("*.py") if "isal_zlib" in file.read_text()]
+    assert files == ["checksums.py"]
