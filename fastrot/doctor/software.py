@@ -14,7 +14,16 @@ from fastrot.version import installed
 from pipelines.errors import first_line
 
 PACKAGES = (
-    *("torch", "numpy", "av", "isal", "triton", "nvidia-dali-cuda120", "nvidia-dali-cuda130"),
+    *(
+        "torch",
+        "numpy",
+        "av",
+        "isal",
+        "pillow",
+        "triton",
+        "nvidia-dali-cuda120",
+        "nvidia-dali-cuda130",
+    ),
     *("safetensors", "tensorboard", "matplotlib"),
 )
 OLDEST_TORCH = (2, 10)
