@@ -3,15 +3,18 @@
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 import torch
 
 from fastrot.config import Config
+from fastrot.data import loaders
 from fastrot.data.loaders import train_loader
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.rotation_accuracy import evaluate_rotation
 from fastrot.evaluation.trained import load_trained
 from fastrot.training.run import train
+from pipelines.errors import FastrotError
 from pipelines.loading.motion import compensated_differences, trim
 from pipelines.store.reading import Store
 
@@ -50,3 +53,24 @@ def test_a_run_without_camera_motion_trains_and_is_evaluated(
     clips = ClipSet(Store.open(config.data.store), "test1", quiet=True)
     result = evaluate_rotation(trained, clips, runtime)
     assert 0 <= result.accuracy <= 1
+
+
+@pytest.mark.parametrize(("share", "checked"), [(1.0, True), (0.01, True), (0.0, False)])
+def test_a_run_compares_the_hardware_decoder_that_it_uses(
+    tiny_config: Callable[..., Config],
+    runtime: Runtime,
+    monkeypatch: pytest.MonkeyPatch,
+    share: float,
+    checked: bool,
+) -> None:
+    def refuse(store: Store, videos: np.ndarray, device: torch.device) -> None:
+        assert (len(videos), device) == (4, runtime.device)
+        raise FastrotError("other pixels")
+
+    monkeypatch.setattr(loaders, "check_engine", refuse)
+    config = tiny_config(data={"hw_decoder_load": share})
+    if checked:
+        with pytest.raises(FastrotError, match="other pixels"):
+            first_clips(config, runtime)
+    else:
+        assert first_clips(config, runtime).shape[0] == 4
