@@ -15,7 +15,7 @@ from benchmarks.harness.measure import Case, NotHere, Options
 from pipelines.loading.dali_graph import build_pipeline
 from pipelines.loading.options import LoaderOptions, default_threads
 from pipelines.plan import ClipSpec
-from pipelines.prepare.encode import encode_jpegs
+from pipelines.prepare.jpeg import encode_jpegs
 from pipelines.store.codecs import CODECS
 
 CROP = 112

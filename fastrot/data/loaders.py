@@ -4,6 +4,7 @@ from fastrot.config import Config, DataConfig
 from fastrot.data.selection import Ints
 from fastrot.distributed.runtime import Runtime
 from pipelines.loading.batches import BatchLoader
+from pipelines.loading.jpeg_engine import check_engine
 from pipelines.loading.loader import Loader
 from pipelines.loading.motion import DifferenceLoader
 from pipelines.loading.options import LoaderOptions, default_threads
@@ -45,8 +46,11 @@ def train_loader(
 
     Raises:
         UsageError: The batch is not divisible by processes and micro-batches, or the crop is too large.
+        FastrotError: The GPU's hardware decoder returns other pixels of an mjpeg store than the CPU.
     """
     data, train = config.data, config.train
+    if data.hw_decoder_load > 0:
+        check_engine(store, videos, runtime.device)
     share = Share(runtime.rank, runtime.world, train.accumulate)
     loader = Loader(
         store,

@@ -9,6 +9,7 @@ from fastrot.doctor.gpus import check_gpus, find_gpus
 from fastrot.doctor.host import check_machine, find_machine
 from fastrot.doctor.software import Software, check_software, find_software
 from fastrot.doctor.trial_decoding import check_codecs, try_codec
+from fastrot.doctor.trial_engine import check_trial, try_engine
 from pipelines.errors import FastrotError
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import Store
@@ -45,11 +46,12 @@ def _open(path: Path | None) -> tuple[Store | None, list[Check]]:
 
 
 def _codecs(software: Software, store: Store | None) -> list[Check]:
-    """Try the codecs, if the required packages can be imported."""
+    """Try the codecs and the hardware JPEG decoder, if the required packages can be imported."""
     if software.errors:
         return [missing("codecs", "not tried", f"see {', '.join(software.errors)}")]
     errors = {codec: try_codec(codec) for codec in CODECS}
-    return check_codecs(errors, store.codec if store else None)
+    checks = check_codecs(errors, store.codec if store else None)
+    return [*checks, check_trial(try_engine(store))]
 
 
 def _disk(store: Store, gpus: int) -> Check:

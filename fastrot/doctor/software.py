@@ -14,7 +14,16 @@ from fastrot.version import installed
 from pipelines.errors import first_line
 
 PACKAGES = (
-    *("torch", "numpy", "av", "isal", "triton", "nvidia-dali-cuda120", "nvidia-dali-cuda130"),
+    *(
+        "torch",
+        "numpy",
+        "av",
+        "isal",
+        "pillow",
+        "triton",
+        "nvidia-dali-cuda120",
+        "nvidia-dali-cuda130",
+    ),
     *("safetensors", "tensorboard", "matplotlib"),
 )
 OLDEST_TORCH = (2, 10)
@@ -29,7 +38,8 @@ class Software:
     Attributes:
         python: Version of the interpreter.
         packages: Versions of those of PACKAGES that are installed.
-        errors: Import errors of torch, DALI and PyAV, by "torch", "dali", "av"; no entry if the import works.
+        errors: Import errors of torch, DALI, PyAV and Pillow, by "torch", "dali", "av", "pillow"; no entry if
+            the import works.
         cuda: CUDA version that torch was built for; None for a CPU build.
         cuda_works: Whether torch sees a GPU.
         apex: Which apex is installed.
@@ -44,10 +54,15 @@ class Software:
 
 
 def find_software(load: Callable[[str], Any] = importlib.import_module) -> Software:
-    """Find the versions of the interpreter and the packages. Imports torch, DALI and PyAV."""
+    """Find the versions of the interpreter and the packages. Imports torch, DALI, PyAV and Pillow."""
     errors: dict[str, str] = {}
     modules: dict[str, Any] = {}
-    for name, module in (("torch", "torch"), ("dali", "nvidia.dali"), ("av", "av")):
+    for name, module in (
+        ("torch", "torch"),
+        ("dali", "nvidia.dali"),
+        ("av", "av"),
+        ("pillow", "PIL"),
+    ):
         try:
             modules[name] = load(module)
         # A library built for another CUDA or C library raises any of these.
@@ -71,7 +86,8 @@ def check_software(software: Software, gpus: Sequence[Gpu]) -> list[Check]:
         _check_torch(software),
         _check_cuda(software, gpus),
         _check_dali(software, gpus),
-        _check_av(software),
+        _check_encoder(software, "PyAV", "av"),
+        _check_encoder(software, "Pillow", "pillow"),
         _check_triton(software, gpus),
         _check_apex(software.apex, gpus),
         *(_check_extra(software, name, cost) for name, cost in EXTRAS.items()),
@@ -145,11 +161,12 @@ def _check_dali(software: Software, gpus: Sequence[Gpu]) -> Check:
     return good("DALI", found if builds else "part of this container")
 
 
-def _check_av(software: Software) -> Check:
-    if error := software.errors.get("av"):
-        cost = "no videos can be prepared here (training on stores works): pip install av"
-        return missing("PyAV", error, cost)
-    return good("PyAV", software.packages.get("av", "a custom build"))
+def _check_encoder(software: Software, name: str, package: str) -> Check:
+    """Check a package that prepare needs to decode or encode videos."""
+    if error := software.errors.get(package):
+        cost = f"no videos can be prepared here (training on stores works): pip install {package}"
+        return missing(name, error, cost)
+    return good(name, software.packages.get(package, "a custom build"))
 
 
 def _check_triton(software: Software, gpus: Sequence[Gpu]) -> Check:

@@ -1,4 +1,4 @@
-"""Encodes frames with PyAV."""
+"""Encodes frames in a store's codec: videos with PyAV, JPEGs with Pillow."""
 
 from array import array
 from collections.abc import Iterable, Iterator
@@ -11,6 +11,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from pipelines.prepare.jpeg import encode_jpegs
 from pipelines.store.checksums import crc32
 from pipelines.store.codecs import CODECS
 from pipelines.store.shard_writing import EncodedVideo
@@ -82,25 +83,6 @@ def encode(
     )
 
 
-def encode_jpegs(frames: Iterable[Frame], quality: int) -> Iterator[bytes]:
-    """Encode RGB frames as JPEGs, one packet per frame.
-
-    Chroma is kept at full resolution (4:4:4): FFmpeg's default halves it differently along x and y, a cue
-    that survives a quarter turn. This needs about a sixth more bytes, and decoding is not slower.
-    """
-    height, width, frames = _measured(frames)
-    encoder = av.CodecContext.create("mjpeg", "w")
-    encoder.height, encoder.width = height, width
-    encoder.pix_fmt = "yuv444p"
-    encoder.color_range = ColorRange.JPEG
-    encoder.time_base = Fraction(1, 25)
-    encoder.bit_rate = 1_000_000_000  # high enough never to override the fixed quantiser
-    encoder.options = {"qmin": str(quality), "qmax": str(quality)}
-    encoder.thread_count = 1
-    for frame in chain(_planar(frames, "yuv444p", ColorRange.JPEG, encoder.time_base), [None]):
-        yield from map(bytes, encoder.encode(frame))
-
-
 def _write_mp4(frames: Iterable[Frame], codec: str, quality: int, fps: float, spool: Spool) -> int:
     """Write RGB frames as one MP4 file, and return their number.
 
@@ -152,7 +134,7 @@ def _planar(
             format=pix_fmt,
             dst_colorspace=Colorspace.ITU601,
             dst_color_range=color_range,
-            interpolation=_HALVING if pix_fmt == "yuv420p" else None,
+            interpolation=_HALVING,
             threads=1,
         )
         planar.pts, planar.time_base = number, time_base

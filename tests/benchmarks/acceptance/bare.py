@@ -3,7 +3,17 @@
 import os
 from pathlib import Path
 
-ABSENT = ("av", "isal", "xdist", "pytest_timeout", "pytest_cov", "matplotlib", "scipy", "sklearn")
+ABSENT = (
+    "av",
+    "isal",
+    "xdist",
+    "pytest_timeout",
+    "pytest_cov",
+    "matplotlib",
+    "scipy",
+    "sklearn",
+    "PIL",
+)
 
 _BLOCK = f"""
 import sys

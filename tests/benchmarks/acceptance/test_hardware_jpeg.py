@@ -8,7 +8,7 @@ from benchmarks.acceptance import hardware_jpeg
 from benchmarks.acceptance.moving_picture import SIZE, moving_picture
 from benchmarks.harness.measure import NotHere, Options
 from fastrot.distributed.runtime import Runtime
-from pipelines.prepare.encode import encode_jpegs
+from pipelines.prepare.jpeg import encode_jpegs
 
 CPU = Options(Runtime(torch.device("cpu"), rank=0, world=1, threads=1, precision="fp32"))
 

@@ -4,15 +4,18 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from fastrot.config import Config
+from fastrot.data import loaders
 from fastrot.data.loaders import options_of, train_loader
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.rotation_accuracy import evaluate_rotation
 from fastrot.evaluation.trained import load_trained
 from fastrot.training.run import train
+from pipelines.errors import FastrotError
 from pipelines.loading.motion import compensated_differences, trim
 from pipelines.store.reading import Store
 
@@ -60,3 +63,24 @@ def test_a_gpu_has_few_threads_unless_they_are_configured(
     assert options_of(tiny_config().data, large).threads == 16
     assert options_of(tiny_config(data={"threads": 40}).data, large).threads == 40
     assert options_of(tiny_config().data, replace(runtime, cores=112)).threads == 112
+
+
+@pytest.mark.parametrize(("share", "checked"), [(1.0, True), (0.01, True), (0.0, False)])
+def test_a_run_compares_the_hardware_decoder_that_it_uses(
+    tiny_config: Callable[..., Config],
+    runtime: Runtime,
+    monkeypatch: pytest.MonkeyPatch,
+    share: float,
+    checked: bool,
+) -> None:
+    def refuse(store: Store, videos: np.ndarray, device: torch.device) -> None:
+        assert (len(videos), device) == (4, runtime.device)
+        raise FastrotError("other pixels")
+
+    monkeypatch.setattr(loaders, "check_engine", refuse)
+    config = tiny_config(data={"hw_decoder_load": share})
+    if checked:
+        with pytest.raises(FastrotError, match="other pixels"):
+            first_clips(config, runtime)
+    else:
+        assert first_clips(config, runtime).shape[0] == 4

@@ -68,6 +68,7 @@ def test_a_cpu_build_without_a_gpu_stops_nothing():
             *([GPU], "DALI", "warning", False, "uninstall both"),
         ),
         ({"errors": {"av": "no module"}}, [GPU], "PyAV", "missing", False, "pip install av"),
+        ({"errors": {"pillow": "no"}}, [GPU], "Pillow", "missing", False, "pip install pillow"),
         (
             {"packages": {"torch": "2.13.0"}},
             [GPU],
@@ -105,5 +106,7 @@ def test_what_does_not_import_is_noted_by_its_first_line():
         raise OSError("libcuda.so.1: cannot open\nsecond line")
 
     found = find_software(load)
-    assert found.errors == dict.fromkeys(("torch", "dali", "av"), "libcuda.so.1: cannot open")
+    assert found.errors == dict.fromkeys(
+        ("torch", "dali", "av", "pillow"), "libcuda.so.1: cannot open"
+    )
     assert found.cuda is None
