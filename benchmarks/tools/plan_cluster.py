@@ -32,12 +32,12 @@ class Rates:
     read_frames: int = FRAMES
 
 
-# docs/measurements.md, "Loading clips" and "Reading clips": two threads on two cores, warm cache.
-# The bytes of a clip are MB/s divided by clips/s of one row. The rate of vp9 is measured there; its
-# 0.8 kB per frame is assumed.
+# docs/measurements.md, "Loading clips" and "Reading clips": two threads on two cores, warm cache. The bytes
+# of a raw clip are MB/s divided by clips/s of one row, those of an mjpeg frame are from "JPEGs". The rate of
+# vp9 is measured there; its 0.8 kB per frame is assumed.
 MEASURED = {
     "raw": Rates(loaded_clips=3099 / 2, frame_bytes=6282e6 / 7076 / FRAMES),
-    "mjpeg": Rates(loaded_clips=472 / 2, frame_bytes=709e6 / 5939 / FRAMES),
+    "mjpeg": Rates(loaded_clips=472 / 2, frame_bytes=7.27e3),
     "vp9": Rates(loaded_clips=76.7 / 2, frame_bytes=800.0, read_frames=STORED_FRAMES),
 }
 PREPARED_FRAMES = 660.0

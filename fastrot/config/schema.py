@@ -44,7 +44,8 @@ class DataConfig(Section):
     total (0: all).
     Both subsets are drawn with the seed and are nested: a smaller one is part of a larger one.
     ``hw_decoder_load`` is the share of an mjpeg store's frames, 0 to 1, that the GPU's hardware JPEG decoder
-    decodes, if the GPU has one.
+    decodes, if the GPU has one. Unless it is 0, a run on a GPU first compares a few frames with the CPU's
+    and stops if they differ.
 
     For DIF, ``camera_motion: remove`` aligns each frame with the next one before they are subtracted, and
     ``dead_zone`` shrinks differences towards 0 by this many of their 255 levels (docs/cheap_cues.md).

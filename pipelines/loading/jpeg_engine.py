@@ -82,7 +82,8 @@ def engine_differences(
     """
     ours = decode(jpegs, size, device)
     right = decode(jpegs, size, torch.device("cpu"))
-    return np.abs(ours - right).mean(axis=(1, 2, 3))
+    differences: NDArray[np.float64] = np.abs(ours - right).mean(axis=(1, 2, 3))
+    return differences
 
 
 def decode(jpegs: Sequence[Bytes], size: int, device: torch.device) -> NDArray[np.float64]:
@@ -105,5 +106,5 @@ def decode(jpegs: Sequence[Bytes], size: int, device: torch.device) -> NDArray[n
         options=LoaderOptions(threads=1, prefetch=1, hw_decoder_load=1.0),
     )
     (output,) = pipeline.run()
-    frames = torch.utils.dlpack.from_dlpack(output.as_tensor()).cpu().numpy()
+    frames: NDArray[np.uint8] = torch.utils.dlpack.from_dlpack(output.as_tensor()).cpu().numpy()
     return frames.reshape(count, size, size, 3).astype(np.float64)

@@ -13,7 +13,7 @@ PAGE = Path(plan_cluster.__file__).parents[2] / "docs" / "scaling.md"
     "make", [plan_cluster.rates_table, plan_cluster.hours_table, plan_cluster.nodes_table]
 )
 def test_the_page_shows_the_tables(make):
-    assert getattr(plan_cluster, make)(Node()).to_markdown() in PAGE.read_text()
+    assert make(Node()).to_markdown() in PAGE.read_text()
 
 
 def test_the_parameters_are_the_networks():
@@ -26,8 +26,8 @@ def test_a_node_that_the_gpus_bound():
     # 8 GPUs x 180 TFLOP/s over 4 rotations x 43.17 GFLOP.
     assert found.limits["GPUs"] == pytest.approx(8 * 180e12 / (4 * 43.1676e9), rel=1e-4)
     assert found.limits["decode"] == pytest.approx(112 * 472 / 2)
-    # 709 MB/s gave 5,939 clips a second: 119 kB a clip.
-    assert found.limits["disk"] == pytest.approx(25e9 / (709e6 / 5939))
+    # 16 frames of 7.27 kB: 116 kB a clip.
+    assert found.limits["disk"] == pytest.approx(25e9 / 116_320)
     assert "network" not in found.limits
     assert found.first == "GPUs"
     assert found.hours == pytest.approx(104_000 * 32 / 8_340 / 3600, rel=1e-3)

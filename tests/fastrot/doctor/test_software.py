@@ -84,7 +84,7 @@ def test_a_cpu_build_without_a_gpu_stops_nothing():
             "apex",
             "warning",
             False,
-            "rebuild it for this version of torch",
+            "rebuild it for this GPU and this version of torch",
         ),
         ({"apex": ApexKind.NONE}, [GPU], "apex", "missing", False, "optional"),
     ],

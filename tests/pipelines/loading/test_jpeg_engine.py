@@ -10,7 +10,13 @@ from PIL import Image
 
 from pipelines.errors import FastrotError
 from pipelines.loading import jpeg_engine
-from pipelines.loading.jpeg_engine import check_engine, decode, first_packets, spread
+from pipelines.loading.jpeg_engine import (
+    check_engine,
+    decode,
+    engine_differences,
+    first_packets,
+    spread,
+)
 from pipelines.store.reading import Store
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
@@ -102,3 +108,11 @@ def test_videos_are_spread_over_the_store():
     assert len(chosen) == 8
     assert (chosen[0], chosen[-1]) == (0, 999)
     assert np.ptp(np.diff(chosen)) <= 1
+
+
+@pytest.mark.gpu
+def test_the_hardware_decoder_reads_a_stores_jpegs_as_the_cpu_does(make_store):
+    store = make_store("mjpeg", size=136)
+    jpegs = list(first_packets(store, store.select("all")).values())
+    assert engine_differences(jpegs, 136, GPU).max() <= 1
+    check_engine(store, store.select("all"), GPU)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.loading.jpeg_engine import check_engine, engine_differences, first_packets
 from pipelines.loading.loader import Loader
 from pipelines.loading.options import LoaderOptions
 from pipelines.plan import ClipSpec, EvalPlan, TrainPlan
@@ -83,10 +82,3 @@ def test_the_hardware_decoders_share_does_not_change_what_is_seen(make_store, sh
         got = next(loader).clips.cpu().int()
     expected = torch.from_numpy(load(store, plan, "cpu"))
     assert (got - expected).abs().float().mean() <= 1
-
-
-def test_the_hardware_decoder_reads_a_stores_jpegs_as_the_cpu_does(make_store):
-    store = make_store("mjpeg", size=136)
-    jpegs = list(first_packets(store, store.select("all")).values())
-    assert engine_differences(jpegs, 136, torch.device("cuda", 0)).max() <= 1
-    check_engine(store, store.select("all"), torch.device("cuda", 0))

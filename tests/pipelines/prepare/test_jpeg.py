@@ -34,8 +34,8 @@ def frame_header(jpeg: bytes) -> tuple[int, int, list[tuple[int, int, int]]]:
     """Return height, width, and (horizontal factor, vertical factor, table) of each component."""
     sof = segments(jpeg)[SOF0]
     components = [sof[6 + 3 * i : 9 + 3 * i] for i in range(sof[5])]
-    size = [int.from_bytes(sof[i : i + 2]) for i in (1, 3)]
-    return *size, [(each[1] >> 4, each[1] & 15, each[2]) for each in components]
+    height, width = (int.from_bytes(sof[i : i + 2]) for i in (1, 3))
+    return height, width, [(each[1] >> 4, each[1] & 15, each[2]) for each in components]
 
 
 def textured(count: int, size: int) -> np.ndarray:
