@@ -2,6 +2,10 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -80,6 +84,38 @@ def test_table_2_is_made_and_found_again(one_core, tmp_path, capsys):
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert main(["report", str(out), "--out", str(tmp_path / "r.html")]) == 0
     assert "Table 2" in (tmp_path / "r.html").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_sigterm_saves_the_runs_of_both_jobs_and_the_same_command_resumes(tmp_path):
+    out = tmp_path / "out"
+    steps = ["--jobs", "2", "--seeds", "2", "--rows", "scratch", "finetune:train.iterations=100"]
+    arguments = ["reproduce", "table2", "--preset", "demo", "--out", str(out), *TINY, *steps]
+    command = [sys.executable, "-m", "fastrot", *arguments]
+    with (tmp_path / "printed").open("w") as printed:
+        parent = subprocess.Popen(command, stdout=printed, stderr=subprocess.STDOUT)
+    try:
+        while len(list((out / "runs").glob("*/metrics.jsonl"))) < 2:
+            assert parent.poll() is None, (tmp_path / "printed").read_text()
+            time.sleep(0.01)
+        parent.terminate()
+        assert parent.wait(120) == 75
+    finally:
+        parent.kill()
+    stopped = {path.parent: json.loads(path.read_text()) for path in out.glob("runs/*/state.json")}
+    # Two of the four runs: what waits in the queue does not start after the signal.
+    assert [state["state"] for state in stopped.values()] == 2 * ["preempted"]
+    for folder, state in stopped.items():
+        assert 0 < state["step"] < 100
+        assert (folder / "checkpoints" / "last.pt").exists()
+        with pytest.raises(ProcessLookupError):
+            os.kill(state["pid"], 0)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list(out.glob("runs/*/finished.json"))) == 4
+    for folder, state in stopped.items():
+        assert f"resuming after step {state['step']}" in (folder / "train.log").read_text()
 
 
 def test_a_dry_run_does_nothing(tmp_path, capsys):
