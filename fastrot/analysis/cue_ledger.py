@@ -208,6 +208,8 @@ def read_ledger(
         steps.append(_per_video(border_steps(planes[:, :1])[:, 0]))
         if advance is not None:
             advance(sum(map(len, energies)), count)
+    if skipped and advance is not None:
+        advance(count, count)
     if (readable := sum(map(len, energies))) < _LEAST_VIDEOS:
         raise FastrotError(
             f"{readable} of {count} videos of {store.path} can be read, and at least {_LEAST_VIDEOS} are "
