@@ -112,7 +112,7 @@ def _together(
     left: list[str] = []
     if not todo:
         return left
-    waiting = deque(todo)
+    waiting: deque[TrainRun | Measurement] = deque(todo)
     running: dict[Future[list[str]], str] = {}
     with Interrupt() as interrupt, console.progress(len(todo), "reproduce", unit) as advance:
         while running or (waiting and not interrupt.asked):
