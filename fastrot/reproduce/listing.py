@@ -94,7 +94,9 @@ def _number(count: int, what: str) -> str:
 
 def amount(flop: float) -> str:
     """Format a number of operations with its unit."""
-    return f"{flop / 1e15:,.0f} PFLOP" if flop >= 1e15 else f"{flop / 1e12:.2g} TFLOP"
+    if flop >= 1e15:
+        return f"{flop / 1e15:,.0f} PFLOP"
+    return f"{flop / 1e12:.0f} TFLOP" if flop >= 1e14 else f"{flop / 1e12:.2g} TFLOP"
 
 
 def duration(hours: float) -> str:
