@@ -31,6 +31,7 @@ from fastrot.analysis.cue_ledger import read_ledger
 from fastrot.commands.arguments import Parser
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.clip_set import ClipSet
+from fastrot.evaluation.intervals import percentage
 from fastrot.evaluation.rotation_accuracy import evaluate_rotation
 from fastrot.evaluation.scramble import Scramble
 from fastrot.evaluation.trained import load_trained
@@ -136,7 +137,8 @@ def measure_ledgers(own: Store, split: str, videos: int, size: int) -> dict[str,
 def measure_rotations(checkpoint: Path, clips: ClipSet, runtime: Runtime) -> dict[str, Any]:
     """Return the rotation accuracy on the clips and on their scrambled copies, by scramble, in %.
 
-    ``axis`` is the share of answers with the right axis, 0 or 180 degrees or 90 or 270.
+    ``half_width`` is half of the 95 % interval over the videos. ``axis`` is the share of answers with the
+    right axis, 0 or 180 degrees or 90 or 270.
     """
     trained = load_trained(checkpoint, runtime)
     found = {}
@@ -147,6 +149,9 @@ def measure_rotations(checkpoint: Path, clips: ClipSet, runtime: Runtime) -> dic
         same = (degrees[:, None] - degrees) % 180 == 0
         found[text or "intact"] = {
             "accuracy": 100 * result.accuracy,
+            "half_width": percentage(
+                result.accuracy, result.accuracy_standard_error, result.protocol.videos
+            ).half_width,
             "axis": float(100 * counts[same].sum() / counts.sum()),
             "confusion": result.confusion,
             "videos": result.protocol.videos,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fastrot.evaluation.intervals import NORMAL
 from fastrot.report.grid import Grid
 from fastrot.runs.plots import new_figure, write_figure
 
@@ -25,12 +26,12 @@ def ledger_table(results: Mapping[str, Any]) -> str:
         for axis in ledger["axes"]:
             if axis["order"] == ORDER:
                 row += [
-                    f"{axis['mean']:+.3f} +- {axis['interval']:.3f}",
+                    f"{axis['mean']:+.3f} ± {axis['interval']:.3f}",
                     f"{100 * axis['told']:.0f} %",
                 ]
         rows.append(row)
     note = (
-        f"Natural logarithm of horizontal to vertical energy of the {ORDER}s: mean over videos +- half of "
+        f"Natural logarithm of horizontal to vertical energy of the {ORDER}s: mean over videos ± half of "
         "the 95 % interval. Axis: the share of videos whose axis a threshold at 0 reveals (chance 50 %)."
     )
     return Grid("Ledger", header, rows, [note]).to_markdown()
@@ -39,13 +40,17 @@ def ledger_table(results: Mapping[str, Any]) -> str:
 def rotation_table(results: Mapping[str, Any]) -> str:
     """Return the accuracies on scrambled clips as a Markdown table."""
     rows = [
-        [_scramble(name), f"{found['accuracy']:.1f} +- {_error(found):.1f}", f"{found['axis']:.1f}"]
+        [
+            _scramble(name),
+            f"{found['accuracy']:.1f} ± {_half_width(found):.1f}",
+            f"{found['axis']:.1f}",
+        ]
         for name, found in results["rotation"].items()
     ]
     intact = results["rotation"]["intact"]
     protocol = intact["protocol"]
     note = (
-        f"In %, +- the binomial standard error over {intact['videos']} videos; {protocol['frames']} "
+        f"In %, ± half of the 95 % interval over {intact['videos']} videos; {protocol['frames']} "
         f"{protocol['modality'].upper()} frames at stride {protocol['stride']}, crop {protocol['crop']} of "
         f"{protocol['size']}, one centre clip per video. Chance: 25 for the rotation, 50 for the axis."
     )
@@ -91,7 +96,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     rotations.errorbar(
         range(len(found)),
         [each["accuracy"] for each in found.values()],
-        yerr=[_error(each) for each in found.values()],
+        yerr=[_half_width(each) for each in found.values()],
         label="rotation",
         marker="o",
         linestyle="none",
@@ -120,7 +125,13 @@ def _scramble(name: str) -> str:
     return _SCRAMBLES.get(name) or f"blurred by {name.partition(':')[2]} px"
 
 
-def _error(found: Mapping[str, Any]) -> float:
-    """Return the binomial standard error over the videos, in %."""
+def _half_width(found: Mapping[str, Any]) -> float:
+    """Return half of the 95 % interval over the videos, in %.
+
+    Files of earlier versions do not contain it. For them it is that of one answer per video, which is too
+    wide: each video was asked once for every rotation.
+    """
+    if (measured := found.get("half_width")) is not None:
+        return float(measured)
     share = found["accuracy"] / 100
-    return 100 * math.sqrt(share * (1 - share) / found["videos"])
+    return 100 * NORMAL * math.sqrt(share * (1 - share) / found["videos"])

@@ -22,10 +22,13 @@ from fastrot.analysis.cue_measures import (
     detail,
 )
 from fastrot.evaluation.intervals import student_t
+from fastrot.evaluation.unreadable import Skipped, merged, skipped_lines
 from pipelines.cores import cores
-from pipelines.errors import UsageError
+from pipelines.errors import FastrotError, UsageError
 from pipelines.loading.loader import Loader
 from pipelines.loading.options import LoaderOptions
+from pipelines.loading.replacement import VideoTolerance
+from pipelines.loading.skipping import RingPlan, SkippingLoader
 from pipelines.plan import ALONE, ClipSpec, EvalPlan, eval_ranges
 from pipelines.store.reading import Store
 
@@ -111,10 +114,11 @@ class Ledger:
         codec: The store's codec.
         size: Side of the stored frames in pixels.
         fit: How the store's frames were made square.
-        videos: Number of videos read, evenly spaced in the order of their names.
+        videos: Number of videos read, evenly spaced in the order of their names, without the skipped ones.
         frames: Frames read of each.
         axes: Detail along both axes, by channel and order.
         sides: Steps at the four sides, of luma.
+        skipped: The videos that cannot be read.
     """
 
     store: str
@@ -126,6 +130,7 @@ class Ledger:
     frames: int
     axes: list[AxisCue]
     sides: list[SideCue]
+    skipped: list[Skipped]
 
     def lines(self) -> Iterator[str]:
         """Yield the numbers and what they mean, as lines to print."""
@@ -133,6 +138,7 @@ class Ledger:
             f"{self.store}, split {self.split}: {self.videos} videos, {self.frames} frames each; "
             f"{self.codec}, {self.size}x{self.size}"
         )
+        yield from skipped_lines(self.skipped)
         yield "detail, log ratio of horizontal to vertical energy (mean +- 95 % interval):"
         for axis in self.axes:
             yield (
@@ -170,6 +176,8 @@ def read_ledger(
 ) -> Ledger:
     """Measure the cheap cues in whole frames of a store, decoded as in training.
 
+    Videos that cannot be read are skipped, however many.
+
     Args:
         store: The store.
         split: The split to read, or "all".
@@ -178,7 +186,7 @@ def read_ledger(
 
     Raises:
         UsageError: The split does not exist or has fewer than 2 videos, or frames are too small.
-        FastrotError: A video cannot be read, or DALI is not installed.
+        FastrotError: Fewer than 2 videos can be read, or DALI is not installed.
     """
     chosen = store.select(split)
     count = min(videos, len(chosen))
@@ -193,22 +201,31 @@ def read_ledger(
         )
     chosen = chosen[np.linspace(0, len(chosen) - 1, count).astype(np.int64)]
     energies, steps = [], []
-    for frames in _frames_of(store, chosen):
+    skipped: list[Skipped] = []
+    for frames in _frames_of(store, chosen, skipped):
         planes = colour_planes(frames)
         energies.append(_per_video(detail(planes)))
         steps.append(_per_video(border_steps(planes[:, :1])[:, 0]))
         if advance is not None:
             advance(sum(map(len, energies)), count)
+    if skipped and advance is not None:
+        advance(count, count)
+    if (readable := sum(map(len, energies))) < _LEAST_VIDEOS:
+        raise FastrotError(
+            f"{readable} of {count} videos of {store.path} can be read, and at least {_LEAST_VIDEOS} are "
+            "needed: run `fastrot store verify`"
+        )
     return Ledger(
         store=str(store.path),
         split=split,
         codec=store.codec,
         size=store.size,
         fit=store.settings.fit,
-        videos=count,
+        videos=readable,
         frames=FRAMES,
         axes=axis_cues(np.concatenate(energies)),
         sides=side_cues(np.concatenate(steps)),
+        skipped=skipped,
     )
 
 
@@ -240,19 +257,35 @@ def side_cues(steps: NDArray[np.float64]) -> list[SideCue]:
     ]
 
 
-def _frames_of(store: Store, videos: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
-    """Yield the frames of a few videos at a time, (videos * FRAMES, size, size, 3).
+def _frames_of(
+    store: Store, videos: NDArray[np.int64], skipped: list[Skipped]
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the frames of a few readable videos at a time, (videos * FRAMES, size, size, 3).
 
-    A GPU decodes if there is one; h264 needs it.
+    The others are added to ``skipped``. A GPU decodes if there is one; h264 needs it.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     plan = EvalPlan(store, videos, ClipSpec(frames=1, crop=store.size), clips_per_video=FRAMES)
     batch = _BATCH * FRAMES
-    ranges = eval_ranges(total=len(plan), batch=batch, share=ALONE)
-    options = LoaderOptions(threads=cores())
-    with Loader(store, plan, ranges, batch=batch, device=device, options=options) as loader:
-        for loaded in loader:
-            yield loaded.clips[:, 0].cpu().numpy()
+    ranges = list(eval_ranges(total=len(plan), batch=batch, share=ALONE))
+    loader = Loader(
+        store,
+        RingPlan(plan),
+        ranges,
+        batch=batch,
+        device=device,
+        options=LoaderOptions(threads=cores()),
+        tolerance=VideoTolerance(1, videos=len(videos), clips_per_video=FRAMES),
+    )
+    with SkippingLoader(loader, ranges) as readable:
+        for loaded in readable:
+            _, inverse, counts = np.unique(
+                loaded.samples // FRAMES, return_inverse=True, return_counts=True
+            )
+            whole = counts[inverse] == FRAMES  # a video counts only with all of its frames
+            if whole.any():
+                yield loaded.clips[:, 0].cpu().numpy()[whole]
+        skipped += merged([Skipped(each.video, each.reason) for each in readable.take_replaced()])
 
 
 def _per_video(values: NDArray[np.float32]) -> NDArray[np.float64]:

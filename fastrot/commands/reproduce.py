@@ -144,7 +144,7 @@ def run(args: argparse.Namespace) -> int:
     for line in (*too_few_videos(plan, setting), *small_batches(plan, args.nproc or 0)):
         say(f"warning: {line}")
     if args.dry_run:
-        for line in rows_of(chosen):
+        for line in rows_of(chosen, generated=args.preset == "demo"):
             say(line)
         show(overview(plan, setting, rate, workshop).to_rich())
         for line in item_lines(chosen, setting, rate):

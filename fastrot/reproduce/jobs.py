@@ -7,6 +7,8 @@ both cores.
 import multiprocessing
 import os
 import signal
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -22,11 +24,12 @@ from fastrot.terminal import console
 from fastrot.training.interrupt import INTERRUPTED, Interrupt
 from pipelines.cores import cores
 from pipelines.errors import FastrotError, PreemptedError
+from pipelines.prepare.workers import die_with_parent
 
 POLL_S = 0.5
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGQUIT)
 
-Job = Callable[[], list[str]]
+Work = Callable[[Path, TrainRun], list[str]] | Callable[[Path, Measurement], list[str]]
 
 
 def carry_out_in_jobs(
@@ -34,7 +37,7 @@ def carry_out_in_jobs(
 ) -> list[str]:
     """Execute all unfinished runs and measurements of a plan, several at a time.
 
-    A signal saves and stops the runs in progress, as in a single process.
+    A signal saves and stops the runs in progress, as in a single process. Measurements in progress finish.
 
     Args:
         plan: The plan.
@@ -59,9 +62,9 @@ def carry_out_in_jobs(
         # Runs of one level do not depend on each other. The plan is in the order of the levels.
         for _, level in groupby(runs, key=lambda run: run.level):
             todo = [run for run in level if not workshop.is_finished(run)]
-            left += _together(pool, _train, workshop.out, todo, "runs")
+            left += _together(pool, jobs, _train, workshop.out, todo, "runs")
         waiting = [each for each in measurements if not workshop.is_measured(each)]
-        left += _together(pool, _measure, workshop.out, waiting, "measurements")
+        left += _together(pool, jobs, _measure, workshop.out, waiting, "measurements")
     return left
 
 
@@ -80,15 +83,27 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
 def _begin(threads: int) -> None:
     """Prepare a process: its threads, no output, and no end by a signal except while it trains."""
+    threading.Thread(target=die_with_parent, daemon=True).start()
     os.environ.setdefault(VARIABLE, str(threads))
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _IGNORED)  # blocked by ``_submit``
     console.silence()
+
+
+def _submit(pool: ProcessPoolExecutor, work: Work, *args: object) -> Future[list[str]]:
+    """Submit a call. A process that this starts inherits the blocked signals until it can ignore them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _IGNORED)
+    try:
+        return pool.submit(work, *args)  # type: ignore[arg-type]
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _together(
     pool: ProcessPoolExecutor,
-    work: Callable[[Path, TrainRun], list[str]] | Callable[[Path, Measurement], list[str]],
+    jobs: int,
+    work: Work,
     out: Path,
     todo: Sequence[TrainRun] | Sequence[Measurement],
     unit: str,
@@ -97,37 +112,43 @@ def _together(
     left: list[str] = []
     if not todo:
         return left
-    names = {pool.submit(work, out, each): each.name for each in todo}  # type: ignore[arg-type]
+    waiting: deque[TrainRun | Measurement] = deque(todo)
+    running: dict[Future[list[str]], str] = {}
     with Interrupt() as interrupt, console.progress(len(todo), "reproduce", unit) as advance:
-        running: set[Future[list[str]]] = set(names)
-        stopping = False
-        while running:
-            done, running = wait(running, POLL_S, FIRST_COMPLETED)
-            for future in done:
-                lines = _lines_of(future, names[future])
-                left += lines
-                console.say("; ".join(lines) or f"finished {names[future]}")
-                advance()
-            if interrupt.asked and not stopping:
-                stopping = True
-                running = {future for future in running if not future.cancel()}
+        while running or (waiting and not interrupt.asked):
+            # The pool gets no more than it can start: what is in its queue cannot be cancelled.
+            while waiting and len(running) < jobs and not interrupt.asked:
+                item = waiting.popleft()
+                running[_submit(pool, work, out, item)] = item.name
+            for future in wait(running, POLL_S, FIRST_COMPLETED).done:
+                lines = _lines_of(future, running.pop(future))
+                if lines is not None:
+                    left += lines
+                    advance()
+            if interrupt.asked:
+                # Repeated, because a process that has not begun to train ignores it. Training saves and
+                # stops; in addition to Ctrl-C it counts as one request.
                 for process in multiprocessing.active_children():
-                    process.terminate()  # saves and stops; in addition to Ctrl-C it counts as one
+                    process.terminate()
         if interrupt.asked:
             raise KeyboardInterrupt if interrupt.asked == INTERRUPTED else PreemptedError
     return left
 
 
-def _lines_of(future: Future[list[str]], name: str) -> list[str]:
+def _lines_of(future: Future[list[str]], name: str) -> list[str] | None:
+    """Print what became of an item, and return the lines about what failed, or None if it was stopped."""
     try:
-        return future.result()
+        lines = future.result()
     except BrokenProcessPool:
         raise FastrotError(
             f"a process was killed while {name} was in progress, perhaps for lack of memory: run the same "
             "command to resume, with a smaller --jobs"
         ) from None
     except KeyboardInterrupt:
-        return [f"{name}: stopped and saved"]
+        console.say(f"{name}: stopped and saved")
+        return None
+    console.say("; ".join(lines) or f"finished {name}")
+    return lines
 
 
 def _train(out: Path, run: TrainRun) -> list[str]:

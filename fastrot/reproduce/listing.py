@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fastrot.report.grid import Grid
 from fastrot.reproduce.cost import OVERHEAD_S, Rate, measure_flop, train_flop
 from fastrot.reproduce.execute import Workshop
-from fastrot.reproduce.output import published
+from fastrot.reproduce.output import published, titled
 from fastrot.reproduce.run_plan import Item, Plan, Table, make_plan, measurement_id, run_id
 from fastrot.reproduce.settings import Setting
 
@@ -82,15 +82,21 @@ def overview(plan: Plan, setting: Setting, rate: Rate | None, workshop: Workshop
             ]
         )
     return Grid(
-        f"{len(plan.runs)} training runs, {len(plan.measurements)} measurements",
+        f"{_number(len(plan.runs), 'training run')}, {_number(len(plan.measurements), 'measurement')}",
         ["run", "starts from", "length", "compute", "time", "state"],
         rows,
     )
 
 
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def amount(flop: float) -> str:
     """Format a number of operations with its unit."""
-    return f"{flop / 1e15:,.0f} PFLOP" if flop >= 1e15 else f"{flop / 1e12:.2g} TFLOP"
+    if flop >= 1e15:
+        return f"{flop / 1e15:,.0f} PFLOP"
+    return f"{flop / 1e12:.0f} TFLOP" if flop >= 1e14 else f"{flop / 1e12:.2g} TFLOP"
 
 
 def duration(hours: float) -> str:
@@ -104,7 +110,8 @@ def item_lines(items: tuple[Item, ...], setting: Setting, rate: Rate | None) -> 
     for item in items:
         plan = make_plan([item])
         costs = count(plan, setting)
-        line = f"{item.key}: {len(plan.runs)} runs, {len(plan.measurements)} measurements"
+        runs, measurements = len(plan.runs), len(plan.measurements)
+        line = f"{item.key}: {_number(runs, 'run')}, {_number(measurements, 'measurement')}"
         if rate is not None:
             time = hours(costs, rate, overhead=setting.preset.name == "demo")
             line += f", about {duration(time)}" + ("" if costs.complete else " or more")
@@ -112,20 +119,29 @@ def item_lines(items: tuple[Item, ...], setting: Setting, rate: Rate | None) -> 
     return lines
 
 
-def rows_of(items: tuple[Item, ...]) -> list[str]:
-    """Return the title of each item and, below it, the rows of a table with the paper's numbers."""
+def rows_of(items: tuple[Item, ...], *, generated: bool) -> list[str]:
+    """Return the title of each item and, below it, the rows of a table.
+
+    Args:
+        items: Tables and galleries.
+        generated: Whether the videos are generated. If not, the rows have the paper's numbers, and other
+            methods' rows are listed too.
+    """
     lines = []
     for item in items:
-        lines.append(item.title)
+        lines.append(titled(item.title, generated=generated))
         if isinstance(item, Table):
-            lines += [f"  {row}: {', '.join(found)}" for row, found in _by_row(item).items()]
+            rows = _by_row(item, generated=generated)
+            lines += [f"  {row}: {', '.join(found)}" for row, found in rows.items()]
     return lines
 
 
-def _by_row(table: Table) -> dict[str, list[str]]:
+def _by_row(table: Table, *, generated: bool) -> dict[str, list[str]]:
     rows: dict[str, list[str]] = {}
     for entry in table.entries:
-        paper = "" if entry.paper is None else f" {published(entry.paper)}"
+        if generated and not entry.ours:
+            continue
+        paper = "" if generated or entry.paper is None else f" {published(entry.paper)}"
         count = len(entry.ours)
         several = f" ({count} runs averaged)" if count > 1 else ""
         rows.setdefault(entry.row, []).append(f"{entry.column}{paper}{several}")

@@ -11,6 +11,7 @@ from fastrot.evaluation.intervals import SMALL, Estimate
 from fastrot.report.grid import Grid
 from fastrot.reproduce.averages import NOT_RUN, Cell, remarks
 from fastrot.reproduce.execute import FINISHED, Workshop
+from fastrot.reproduce.paper import SLIPS
 from fastrot.reproduce.remarks import untrained
 from fastrot.reproduce.run_facts import CONVERGED
 from fastrot.reproduce.run_plan import Table, TrainRun, run_id
@@ -71,10 +72,10 @@ class Page:
             ],
             [
                 *([f"{where}: difference from {table.against}."] if table.against else []),
-                *table.notes,
+                *self._notes,
                 *(f"{row}: {NOT_RUN}, {why}." for row, why in table.impossible.items()),
                 *untrained(self.cells),
-                *_sources(self._shown),
+                *([] if self.generated else _sources(self._shown)),
                 *remarks(self.cells),
                 *(f"Protocol: {each}." for each in self.protocols),
             ],
@@ -92,6 +93,12 @@ class Page:
             return self.cells
         impossible = self.table.impossible
         return [cell for cell in self.cells if cell.entry.ours or cell.entry.row in impossible]
+
+    @property
+    def _notes(self) -> list[str]:
+        """The table's notes, without those on the paper's numbers if nothing is compared with them."""
+        hidden = SLIPS.values() if self.generated else ()
+        return [note for note in self.table.notes if note not in hidden]
 
     def _columns(self) -> list[tuple[str, str]]:
         """Return the columns that are not empty, as (column of the table, kind of number)."""

@@ -142,7 +142,7 @@ def _interrupts_ignored() -> Iterator[None]:
 
 def _serve(function: Callable[[Item], Result], pipe: Connection) -> None:
     """Run the worker's loop until the parent closes the pipe, kills the worker or dies."""
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    threading.Thread(target=die_with_parent, daemon=True).start()
     pipe.send("started")
     while True:
         try:
@@ -156,7 +156,7 @@ def _serve(function: Callable[[Item], Result], pipe: Connection) -> None:
         pipe.send(result)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """End this process when its parent is killed, instead of finishing a long video."""
     parent = multiprocessing.parent_process()
     assert parent is not None

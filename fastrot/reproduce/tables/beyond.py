@@ -7,6 +7,7 @@ from fastrot.evaluation.features import BLOCKS
 from fastrot.evaluation.retrieval import K
 from fastrot.reproduce.presets import COLUMNS, DATASETS, Preset
 from fastrot.reproduce.run_plan import Entry, Reading, Table
+from fastrot.reproduce.tables.lengths import short_note
 from fastrot.reproduce.tables.transfers import AGAINST_SCRATCH, from_kinetics, of_table_2, scratch
 from pipelines.store.reading import FITS
 
@@ -136,5 +137,6 @@ def fit(preset: Preset) -> Table:
         notes=(
             "Not in the paper, which stretches frames. Stretching changes one side more than the other, so "
             "the texture alone reveals the rotation: a cheap cue.",
+            *short_note(preset),
         ),
     )

@@ -47,7 +47,7 @@ def table6(preset: Preset) -> Table:
         "Table 6: clip length, RGB and frame differences (DIF)",
         entries,
         against="16 frames of the same kind",
-        notes=(pretext_columns.NOTE, *_short(preset)),
+        notes=(pretext_columns.NOTE, *short_note(preset)),
     )
 
 
@@ -91,12 +91,12 @@ def table7(preset: Preset) -> Table:
             "Ours are means over three splits with clips of 64 frames. The paper does not give the clip "
             "length, but its numbers are close to those of the longest clips in Table 6. Fusion is the "
             "geometric mean of both networks' scores per video.",
-            *_short(preset),
+            *short_note(preset),
         ),
     )
 
 
-def _short(preset: Preset) -> tuple[str, ...]:
+def short_note(preset: Preset) -> tuple[str, ...]:
     """Return a note on the demo's short fine-tuning."""
     if preset.name == "paper":
         return ()

@@ -32,17 +32,23 @@ RESULTS = {
     },
     "rotation": {
         "intact": {"accuracy": 50.0, "axis": 90.0, "videos": 100, "protocol": PROTOCOL},
-        "lowpass:2": {"accuracy": 20.0, "axis": 55.0, "videos": 100, "protocol": PROTOCOL},
+        "lowpass:2": {
+            "accuracy": 20.0,
+            "half_width": 6.5,
+            "axis": 55.0,
+            "videos": 100,
+            "protocol": PROTOCOL,
+        },
     },
 }
 
 
 def test_tables_by_hand() -> None:
-    cells = "+0.100 +- 0.010 | 75 % | -0.200 +- 0.010 | 75 % | +0.300 +- 0.010 | 75 %"
+    cells = "+0.100 ± 0.010 | 75 % | -0.200 ± 0.010 | 75 % | +0.300 ± 0.010 | 75 %"
     assert f"| noise | 7 | {cells} |" in ledger_table(RESULTS).splitlines()
     lines = rotation_table(RESULTS).splitlines()
-    assert "| none | 50.0 +- 5.0 | 90.0 |" in lines
-    assert "| blurred by 2 px | 20.0 +- 4.0 | 55.0 |" in lines
+    assert "| none | 50.0 ± 9.8 | 90.0 |" in lines
+    assert "| blurred by 2 px | 20.0 ± 6.5 | 55.0 |" in lines
     assert any("over 100 videos; 8 DIF frames at stride 2, crop 56 of 64" in line for line in lines)
 
 

@@ -139,6 +139,36 @@ def test_too_few_videos_are_refused(tmp_path: Path, videos: int, says: str) -> N
         read_ledger(store_of(noise()[:3], tmp_path), "all", videos=videos)
 
 
+def spoil(store: Store, *videos: int) -> None:
+    """Overwrite the only frame of videos with zeros."""
+    for video in videos:
+        with store.shard_path(video).open("r+b") as file:
+            file.seek(int(store.offset[video]))
+            file.write(bytes(int(store.bytes[video])))
+
+
+def test_an_unreadable_video_is_skipped_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = noise()[:6]
+    store = store_of(pictures, tmp_path / "spoilt")
+    spoil(store, 3, 5)
+    ledger = read_ledger(store, "all", videos=6)
+    others = ledger_of(pictures[[0, 1, 2, 4]], tmp_path / "others")
+    assert ledger.videos == others.videos == 4
+    for cue, expected in zip(ledger.axes, others.axes, strict=True):
+        assert cue.mean == pytest.approx(expected.mean, abs=1e-6)
+        assert cue.interval == pytest.approx(expected.interval, abs=1e-6)
+    assert sorted(each.video for each in ledger.skipped) == ["003", "005"]
+    assert main(["store", "cues", str(store.path)]) == 0
+    printed = capsys.readouterr().out
+    assert "2 videos skipped as unreadable:" in printed
+    assert all(each.reason in printed for each in ledger.skipped)
+    spoil(store, 0, 1, 2)
+    assert main(["store", "cues", str(store.path)]) == 1
+    assert "1 of 6 videos of" in capsys.readouterr().err
+
+
 def test_tiny_frames_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="frames of 7 pixels: at least 8"):
         read_ledger(store_of(noise()[:3, :7, :7], tmp_path), "all", videos=3)

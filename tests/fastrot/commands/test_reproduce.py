@@ -1,7 +1,12 @@
 """The command from end to end, on sets so small that it takes seconds."""
 
+import contextlib
 import csv
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +85,72 @@ def test_table_2_is_made_and_found_again(one_core, tmp_path, capsys):
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert main(["report", str(out), "--out", str(tmp_path / "r.html")]) == 0
     assert "Table 2" in (tmp_path / "r.html").read_text()
+
+
+@contextlib.contextmanager
+def training_in_two_jobs(command, out):
+    """Start the command, and yield its process when two of its runs are training."""
+    known = {path: path.stat().st_size for path in out.glob("runs/*/metrics.jsonl")}
+    with (out.parent / "printed").open("w") as printed:
+        parent = subprocess.Popen(command, stdout=printed, stderr=subprocess.STDOUT)
+    try:
+        while (
+            sum(
+                path.stat().st_size > known.get(path, 0)
+                for path in out.glob("runs/*/metrics.jsonl")
+            )
+            < 2
+        ):
+            assert parent.poll() is None, (out.parent / "printed").read_text()
+            time.sleep(0.01)
+        yield parent
+    finally:
+        parent.kill()
+        parent.wait()
+
+
+def states(out):
+    return {path.parent: json.loads(path.read_text()) for path in out.glob("runs/*/state.json")}
+
+
+def await_end(pid):
+    """Wait until a process has ended, or is a zombie that nobody has collected yet."""
+    stat = Path(f"/proc/{pid}/stat")
+    deadline = time.monotonic() + 30
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        while stat.read_text().rpartition(")")[2].split()[0] != "Z":
+            assert time.monotonic() < deadline, f"process {pid} is still running"
+            time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(500)
+def test_jobs_end_on_signals_and_the_same_command_resumes(tmp_path):
+    out = tmp_path / "out"
+    steps = ["--jobs", "2", "--seeds", "2", "--rows", "scratch"]
+    steps += ["finetune:train.iterations=400", "train.log_every=1"]
+    arguments = ["reproduce", "table2", "--preset", "demo", "--out", str(out), *TINY, *steps]
+    command = [sys.executable, "-m", "fastrot", *arguments]
+    with training_in_two_jobs(command, out) as parent:
+        parent.terminate()
+        assert parent.wait(120) == 75
+    stopped = states(out)
+    # Two of the four runs: what waits in the queue does not start after the signal.
+    assert [state["state"] for state in stopped.values()] == 2 * ["preempted"]
+    for folder, state in stopped.items():
+        assert 0 < state["step"] < 400
+        assert (folder / "checkpoints" / "last.pt").exists()
+        await_end(state["pid"])
+    with training_in_two_jobs(command, out) as parent:
+        workers = [state["pid"] for state in states(out).values()]
+        parent.kill()
+        for pid in workers:
+            await_end(pid)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list(out.glob("runs/*/finished.json"))) == 4
+    for folder, state in stopped.items():
+        assert f"resuming after step {state['step']}" in (folder / "train.log").read_text()
 
 
 def test_a_dry_run_does_nothing(tmp_path, capsys):

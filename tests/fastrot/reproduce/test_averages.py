@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from fastrot.evaluation.scores import Scores
 from fastrot.reproduce.averages import fill_in, remarks
 from fastrot.reproduce.output import Page
+from fastrot.reproduce.paper import SLIPS
 from fastrot.reproduce.run_plan import Entry, Fusion, Measurement, Reading, Snapshot, Table
 from fastrot.reproduce.statistics import Spread
 
@@ -129,15 +131,21 @@ def test_only_the_rows_whose_spread_is_unknown_are_named(bench, three_seeds):
 
 
 def test_generated_videos_are_not_compared_with_the_paper(bench, three_seeds, tmp_path):
-    page = Page(
-        three_seeds, fill_in(three_seeds, bench.workshop), "no claim", ["x"], generated=True
-    )
+    slip, own = SLIPS["table2"], "A note on our own runs."
+    elsewhere = replace(three_seeds.entries[0], row="theirs", source="somewhere else")
+    table = table_of(*three_seeds.entries, elsewhere, notes=(slip, own))
+    cells = fill_in(table, bench.workshop)
+    page = Page(table, cells, "no claim", ["x"], generated=True)
+    assert own in page.grid.notes
+    assert slip not in page.grid.notes
+    assert slip in Page(table, cells, "", []).grid.notes
     assert page.grid.title == "Table 0: by hand (generated videos)"
     assert page.grid.header == ["", "UCF101 ours", "UCF101 gain", "UCF101 per clip"]
     assert page.grid.rows == [
         ["scratch", "40.0 ± 49.7", "", "40.0"],
         ["ours", "52.0 ± 54.7", "+12.0 ± 5.0", "47.0"],
         ["to come", "not run", "", ""],
+        ["theirs", "40.0 ± 49.7", "", "40.0"],
     ]
     assert not any("somewhere else" in note for note in page.grid.notes)
     page.write(tmp_path, bench.workshop)

@@ -145,14 +145,14 @@ def test_the_demo_takes_the_planned_time(tmp_path):
     def minutes(*chosen):
         costs = count(make_plan(chosen), setting)
         assert costs.complete
-        return 60 * hours(costs, cpu_rate(), overhead=True)
+        return 60 * hours(costs, cpu_rate(2), overhead=True)
 
     page = (Path(__file__).parents[3] / "docs" / "reproducing.md").read_text()
     everything, table2 = (int(number) for number in re.findall(r"planned (\d+) minutes", page))
     assert minutes(*items) == pytest.approx(everything, rel=0.05)
     assert minutes(BUILDERS["table2"](setting.preset)) == pytest.approx(table2, rel=0.05)
-    assert max(minutes(item) for item in items) < 65
-    assert not any("or more" in line for line in item_lines(items, setting, cpu_rate()))
+    assert minutes(*items) <= 130
+    assert not any("or more" in line for line in item_lines(items, setting, cpu_rate(2)))
 
 
 def test_changes_reach_the_runs_of_their_stage(tmp_path):
