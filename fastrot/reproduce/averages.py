@@ -9,7 +9,7 @@ from fastrot.evaluation.intervals import Estimate
 from fastrot.reproduce.execute import Workshop
 from fastrot.reproduce.gains import Gain, Spreads, average, gain, spread_over_seeds
 from fastrot.reproduce.measured import Value, read_values, runs_of
-from fastrot.reproduce.run_facts import CONVERGED, Settings, settings_of
+from fastrot.reproduce.run_facts import Settings, settings_of
 from fastrot.reproduce.run_plan import Entry, Table
 from fastrot.reproduce.statistics import Spread
 
@@ -32,6 +32,7 @@ class Cell:
         chance: The chance level in %, or None if unknown.
         train: Last training accuracy in %, averaged over the runs; None unless networks are fine-tuned.
         train_against: The same of the networks that ours are compared with.
+        converged: Whether all runs, ours and those in comparison, were trained to the end; None if unknown.
         runs: The stage and the settings of each run by the name of its folder, with the runs that it starts
             from and those that it is compared with.
     """
@@ -46,6 +47,7 @@ class Cell:
     chance: float | None = None
     train: float | None = None
     train_against: float | None = None
+    converged: bool | None = None
     runs: Mapping[str, tuple[str, Settings]] = field(default_factory=dict)
 
     @property
@@ -60,12 +62,6 @@ class Cell:
     def covers_seeds(self) -> bool:
         """Whether the interval of ours covers the choice of the seed."""
         return len(self.values) > 1 or self.spread is not None
-
-    @property
-    def converged(self) -> bool | None:
-        """Whether ours and what it is compared with were trained to the end; None if unknown."""
-        known = [each for each in (self.train, self.train_against) if each is not None]
-        return min(known) >= CONVERGED if known else None
 
 
 def fill_in(table: Table, workshop: Workshop, spreads: Spreads = NO_SPREADS) -> list[Cell]:
@@ -108,6 +104,7 @@ def _cell(entry: Entry, workshop: Workshop, spreads: Spreads) -> Cell:
         values[0].chance if entry.chance is None else entry.chance,
         _train(values),
         _train(others or ()),
+        _converged([*values, *(others or ())]),
         _runs([*values, *(others or ())], workshop),
     )
 
@@ -115,6 +112,14 @@ def _cell(entry: Entry, workshop: Workshop, spreads: Spreads) -> Cell:
 def _train(values: Sequence[Value]) -> float | None:
     known = [value.train for value in values if value.train is not None]
     return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _converged(values: Sequence[Value]) -> bool | None:
+    """Return whether all runs are converged: one that is not is enough to distort a mean and its gain."""
+    found = [value.converged for value in values]
+    if False in found:
+        return False
+    return None if None in found else True
 
 
 def _runs(values: Sequence[Value], workshop: Workshop) -> dict[str, tuple[str, Settings]]:

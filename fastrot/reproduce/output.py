@@ -25,7 +25,8 @@ LEGEND = (
     "cells with several seeds and the same budget. Single runs are compared in pairs of test videos. "
     f"{SMALL}: the interval of a difference contains 0. train: last training accuracy of fine-tuned "
     "networks (clips of the last tenth of the steps), after a slash that of the networks in comparison; "
-    f"{NOT_CONVERGED}: one of the two is below {CONVERGED:.0f}."
+    f"{NOT_CONVERGED}: that of at least one of these runs is below {CONVERGED:.0f}. Runs with frozen blocks, "
+    "which limit it, are not marked."
 )
 
 
@@ -200,7 +201,7 @@ def _train_text(cell: Cell) -> str:
         return ""
     text = _rounded(cell.train)
     text += "" if cell.train_against is None else f" / {_rounded(cell.train_against)}"
-    return text if cell.converged else f"{text}, {NOT_CONVERGED}"
+    return f"{text}, {NOT_CONVERGED}" if cell.converged is False else text
 
 
 def _rounded(value: float | None) -> str:

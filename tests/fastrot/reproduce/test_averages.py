@@ -180,6 +180,28 @@ def test_rows_below_90_percent_in_training_are_marked(bench, tmp_path):
     assert done.converged is True
 
 
+def test_one_run_of_several_that_did_not_converge_marks_their_mean(bench):
+    runs = [bench.measured(50, seed) for seed in range(3)]
+    for reading, accuracy in zip(runs, (1.0, 1.0, 0.72), strict=True):
+        bench.finished(reading.source.of.run, [(2, accuracy, 10)])
+    table = table_of(Entry("ours", "UCF101", None, tuple(runs)))
+    page = Page(table, fill_in(table, bench.workshop), "", [])
+    assert page.grid.rows[0][-1] == "90.7, not converged"
+
+
+def test_frozen_blocks_limit_the_training_accuracy(bench):
+    free, frozen = bench.measured(50, 0), bench.measured(20, 1, freeze=5)
+    table = table_of(
+        Entry("free", "UCF101", None, (free,)), Entry("all", "UCF101", None, (frozen,), (free,))
+    )
+    bench.finished(frozen.source.of.run, [(2, 0.3, 10)])
+    for accuracy, mark, converged in ((0.95, "", None), (0.8, ", not converged", False)):
+        bench.finished(free.source.of.run, [(2, accuracy, 10)])
+        page = Page(table, fill_in(table, bench.workshop), "", [])
+        assert page.grid.rows[1][-1] == f"30.0 / {100 * accuracy:.1f}{mark}"
+        assert page.cells[1].converged is converged
+
+
 def test_runs_that_were_computed_differently_are_named(bench):
     start = Snapshot(bench.run(task="rotation"))
     scratch, ours = bench.measured(40, 0), bench.measured(50, 0, start=start)
