@@ -61,7 +61,7 @@ class Cell:
     @property
     def covers_seeds(self) -> bool:
         """Whether the interval of ours covers the choice of the seed."""
-        return len(self.values) > 1 or self.spread is not None
+        return len({value.seed for value in self.values}) > 1 or self.spread is not None
 
 
 def fill_in(table: Table, workshop: Workshop, spreads: Spreads = NO_SPREADS) -> list[Cell]:
@@ -152,7 +152,7 @@ def _spreads(cells: Sequence[Cell]) -> list[str]:
 
 def _unknown_spread(cells: Sequence[Cell]) -> list[str]:
     measured = [cell for cell in cells if cell.ours is not None and cell.ours.error is not None]
-    unknown = [cell for cell in measured if not cell.covers_seeds]
+    unknown = [cell for cell in measured if len(cell.values) == 1 and cell.spread is None]
     if not unknown:
         return []
     line = "spread over seeds unknown: the interval covers the test videos only."
@@ -163,12 +163,16 @@ def _unknown_spread(cells: Sequence[Cell]) -> list[str]:
 
 
 def _overlapping_splits(cells: Sequence[Cell]) -> list[str]:
-    if all(len({value.split for value in cell.values}) < 2 for cell in cells):
+    over_splits = [cell for cell in cells if len({value.split for value in cell.values}) > 1]
+    if not over_splits:
         return []
-    return [
+    line = (
         "Intervals of means over splits treat the splits as independent, although their training and test "
-        "videos overlap: they may be too narrow."
-    ]
+        "videos overlap"
+    )
+    if not all(cell.covers_seeds for cell in over_splits):
+        line += " and their runs have the same seed"
+    return [f"{line}: they may be too narrow."]
 
 
 def _mixed_settings(cells: Sequence[Cell]) -> list[str]:

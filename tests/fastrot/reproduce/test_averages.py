@@ -9,7 +9,7 @@ import pytest
 
 from fastrot.evaluation.scores import Scores
 from fastrot.reproduce.averages import fill_in, remarks
-from fastrot.reproduce.output import Page
+from fastrot.reproduce.output import Page, plain_cell
 from fastrot.reproduce.paper import SLIPS
 from fastrot.reproduce.run_plan import Entry, Fusion, Measurement, Reading, Snapshot, Table
 from fastrot.reproduce.statistics import Spread
@@ -217,8 +217,11 @@ def test_runs_that_were_computed_differently_are_named(bench):
 
 def test_means_over_splits_say_that_splits_overlap(bench):
     splits = tuple(bench.measured(50, 0, split=split) for split in SPLITS)
-    (note,) = remarks(fill_in(table_of(Entry("ours", "UCF101", None, splits)), bench.workshop))
+    cells = fill_in(table_of(Entry("ours", "UCF101", None, splits)), bench.workshop)
+    (note,) = remarks(cells)
     assert "treat the splits as independent" in note
+    assert "the same seed" in note
+    assert plain_cell(cells[0], generated=False)["interval_covers_seeds"] is False
 
 
 def test_chance_is_read_from_the_measurement(bench):
