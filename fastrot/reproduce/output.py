@@ -20,9 +20,10 @@ from pipelines.files import write_csv, write_file
 NOT_CONVERGED = "not converged"
 LEGEND = (
     "In %, actions as top-1 per video. ±: half-width of the 95 % confidence interval. Over several seeds or "
-    "splits it is Student's t times the standard error of their mean; for a single run it covers the test "
-    "videos (binomial, or clustered by video) and the spread over seeds where it is known, pooled over the "
-    "cells with several seeds and the same budget. Single runs are compared in pairs of test videos. "
+    "splits it is Student's t times the standard error of their mean, which does not cover the choice of test "
+    "videos; for a single run it covers the test videos (binomial, or clustered by video) and the spread over "
+    "seeds where it is known, pooled over the cells with several seeds and the same budget. Single runs are "
+    "compared in pairs of test videos. "
     f"{SMALL}: the interval of a difference contains 0. train: last training accuracy of fine-tuned "
     "networks (clips of the last tenth of the steps), after a slash that of the networks in comparison; "
     f"{NOT_CONVERGED}: that of at least one of these runs is below {CONVERGED:.0f}. Runs with frozen blocks, "
