@@ -35,6 +35,7 @@ class Cell:
         converged: Whether all runs, ours and those in comparison, were trained to the end; None if unknown.
         runs: The stage and the settings of each run by the name of its folder, with the runs that it starts
             from and those that it is compared with.
+        compared: The names of those that are part of the comparison only.
     """
 
     entry: Entry
@@ -49,6 +50,7 @@ class Cell:
     train_against: float | None = None
     converged: bool | None = None
     runs: Mapping[str, tuple[str, Settings]] = field(default_factory=dict)
+    compared: frozenset[str] = frozenset()
 
     @property
     def difference(self) -> Estimate | None:
@@ -93,6 +95,7 @@ def _cell(entry: Entry, workshop: Workshop, spreads: Spreads) -> Cell:
         others = read_values(entry.against, workshop)
         if others is not None:
             gains = gain(values, others, spreads, workshop)
+    mine, theirs = _runs(values, workshop), _runs(others or (), workshop)
     return Cell(
         entry,
         ours,
@@ -105,7 +108,8 @@ def _cell(entry: Entry, workshop: Workshop, spreads: Spreads) -> Cell:
         _train(values),
         _train(others or ()),
         _converged([*values, *(others or ())]),
-        _runs([*values, *(others or ())], workshop),
+        {**mine, **theirs},
+        frozenset(theirs) - frozenset(mine),
     )
 
 
@@ -178,11 +182,18 @@ def _overlapping_splits(cells: Sequence[Cell]) -> list[str]:
 def _mixed_settings(cells: Sequence[Cell]) -> list[str]:
     """Return a line for each setting in which runs of the same stage differ, with the rows."""
     rows: dict[tuple[str, str], dict[Any, dict[str, None]]] = {}
+    # The run of a baseline is named by its own row, if it has one, and not by those compared with it.
+    owned = {name for cell in cells for name in cell.runs if name not in cell.compared}
     for cell in cells:
-        for stage, settings in cell.runs.values():
+        for name, (stage, settings) in cell.runs.items():
+            row = cell.entry.row
+            if name in cell.compared:
+                if name in owned:
+                    continue
+                row = f"the comparison of {row}"
             for key, value in settings.plain().items():
                 found = rows.setdefault((stage, key), {})
-                found.setdefault(value, {})[cell.entry.row] = None
+                found.setdefault(value, {})[row] = None
     return [
         f"Runs of {stage} differ in {key}: "
         + "; ".join(f"{value} in {', '.join(names)}" for value, names in found.items())

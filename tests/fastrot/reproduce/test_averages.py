@@ -209,10 +209,17 @@ def test_runs_that_were_computed_differently_are_named(bench):
     bench.finished(ours.source.of.run, precision="bf16")
     bench.finished(start.run, world_size=8)  # another stage may use more processes
     table = table_of(
-        Entry("scratch", "UCF101", None, (scratch,)), Entry("ours", "UCF101", None, (ours,))
+        Entry("scratch", "UCF101", None, (scratch,)),
+        Entry("ours", "UCF101", None, (ours,), (scratch,)),
     )
-    notes = remarks(fill_in(table, bench.workshop))
-    assert notes[1:] == ["Runs of fine-tuning differ in precision: fp32 in scratch; bf16 in ours."]
+    cells = fill_in(table, bench.workshop)
+    assert remarks(cells)[1:] == [
+        "Runs of fine-tuning differ in precision: fp32 in scratch; bf16 in ours."
+    ]
+    # A baseline that is no row of the table is still named.
+    assert remarks(cells[1:])[1:] == [
+        "Runs of fine-tuning differ in precision: bf16 in ours; fp32 in the comparison of ours."
+    ]
 
 
 def test_means_over_splits_say_that_splits_overlap(bench):
