@@ -17,8 +17,8 @@ def test_videos_without_a_correlation_are_counted(still):
     names = OURS, SUPERVISED, UNTRAINED, CUES["dif"]
     network = SimpleNamespace(config=SimpleNamespace(data=SimpleNamespace(modality="dif")))
     study = Study(
-        dict.fromkeys(names[:3], network),  # type: ignore[arg-type]
-        None,  # type: ignore[arg-type]
+        dict.fromkeys(names[:3], network),
+        None,
         "test1",
         3,
         np.arange(3),
