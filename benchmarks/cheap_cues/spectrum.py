@@ -25,6 +25,7 @@ import av
 import numpy as np
 from av.filter import Graph
 
+from benchmarks.cheap_cues.saved_results import load
 from benchmarks.cheap_cues.spectrum_page import draw, ledger_table, rotation_table
 from benchmarks.harness.inputs import footage
 from fastrot.analysis.cue_ledger import read_ledger
@@ -49,6 +50,8 @@ SCRAMBLES = (None, "phase", "lowpass:1", "lowpass:2", "lowpass:4", "lowpass:8")
 WIDE = (240, 320)  # height and width of the noise
 DEMO_SIZE = 80  # of the demo's source videos
 NOISE_FRAMES = 8
+KEYS = frozenset({"environment"})
+"""Of the file of results, which may lack a part that is not measured yet."""
 
 
 def stores(root: Path, videos: int, size: int, demo_size: int) -> Iterator[tuple[str, Store]]:
@@ -163,25 +166,10 @@ def measure_rotations(checkpoint: Path, clips: ClipSet, runtime: Runtime) -> dic
     return found
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Read a file that this program wrote.
-
-    Raises:
-        FastrotError: It cannot be read, or is no such file.
-    """
-    try:
-        results = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise FastrotError(f"{path} cannot be read: {error}; measure first") from None
-    if not isinstance(results, dict) or "environment" not in results:
-        raise FastrotError(f"{path} was not written by this benchmark: choose another --out")
-    return results
-
-
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Measure what ``args.out`` lacks, and write it there after each part."""
     store = Store.open(args.store)
-    results = load(args.out) if args.out.exists() else {}
+    results = load(args.out, KEYS) if args.out.exists() else {}
     with Runtime.start() as runtime:
         parts: dict[str, Callable[[], dict[str, Any]]] = {
             "rotation": lambda: measure_rotations(
@@ -224,7 +212,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.draw is None:
         results = measure(args)
     else:
-        results = load(args.out)
+        results = load(args.out, KEYS)
         draw(results, args.draw)
     print(ledger_table(results))
     print(rotation_table(results))

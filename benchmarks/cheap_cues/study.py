@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.cheap_cues.saved_results import load
 from benchmarks.cheap_cues.study_page import tables, write_page
 from benchmarks.cheap_cues.study_plan import Training, plan
 from benchmarks.cheap_cues.study_runs import SIZES, Settings, Study, surroundings
@@ -28,6 +29,8 @@ from pipelines.errors import FastrotError, UsageError
 from pipelines.files import write_file
 
 RESULTS = "cheap_cues.json"
+KEYS = frozenset({"settings", "environments", "trainings"})
+"""Of the file of results."""
 
 
 def measure(out: Path, settings: Settings, trainings: Iterable[Training]) -> dict[str, Any]:
@@ -40,7 +43,7 @@ def measure(out: Path, settings: Settings, trainings: Iterable[Training]) -> dic
     path = out / RESULTS
     wanted = {"demo_version": VERSION, **json.loads(json.dumps(asdict(settings)))}
     empty: dict[str, Any] = {"settings": wanted, "environments": [], "trainings": {}}
-    results = load(path) if path.exists() else empty
+    results = load(path, KEYS) if path.exists() else empty
     if results["settings"] != wanted:
         raise UsageError(
             f"{path} contains results for other settings ({results['settings']} instead of {wanted}); "
@@ -58,24 +61,6 @@ def measure(out: Path, settings: Settings, trainings: Iterable[Training]) -> dic
         found["environment"] = results["environments"].index(here)
         results["trainings"][training.key] = found
         write_file(path, json.dumps(results, indent=1) + "\n")
-    return results
-
-
-def load(path: Path) -> dict[str, Any]:
-    """Read a file that ``measure`` wrote.
-
-    Raises:
-        FastrotError: It cannot be read, or is no such file.
-    """
-    try:
-        results = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise FastrotError(
-            f"{path} cannot be read: {error}; measure first, or remove the file"
-        ) from None
-    keys = {"settings", "environments", "trainings"}
-    if not isinstance(results, dict) or not keys <= results.keys():
-        raise FastrotError(f"{path} was not written by this benchmark: choose another --out")
     return results
 
 
@@ -106,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.seeds < 1:
         raise UsageError(f"--seeds is {args.seeds}: it must be at least 1")
     if args.page is not None:
-        results = load(args.out / RESULTS)
+        results = load(args.out / RESULTS, KEYS)
         write_page(results, args.page)
     else:
         settings = Settings(

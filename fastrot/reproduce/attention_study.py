@@ -85,9 +85,20 @@ class Study:
             f"Correlations of the maps over {OVER[0]} of a clip (in brackets: over {OVER[1]}), averaged over "
             f"four rotations and {len(self.videos)} of the {self.among} videos of {self.split}, ± half of "
             f"the 95 % confidence interval: {'; '.join(said)}.",
+            *self._left_out(),
             f"{cue} is averaged over boxes of the kernels' size.",
             RULE,
         )
+
+    def _left_out(self) -> list[str]:
+        """Return a line if some videos have no correlation, such as a still video in differences."""
+        known = [np.isfinite(values).all(axis=1) for values in self.correlations.values()]
+        count = int((~np.logical_and.reduce(known)).sum())
+        if not count:
+            return []
+        return [
+            f"In {count} of these videos a map is constant: averages over its correlations are without them."
+        ]
 
     def plain(self) -> dict[str, Any]:
         """Return all correlations for JSON, with each video's; null where a map is constant."""

@@ -9,7 +9,7 @@ from fastrot.evaluation.intervals import Estimate
 from fastrot.reproduce.execute import Workshop
 from fastrot.reproduce.gains import Gain, Spreads, average, gain, spread_over_seeds
 from fastrot.reproduce.measured import Value, read_values, runs_of
-from fastrot.reproduce.run_facts import CONVERGED, Settings, settings_of
+from fastrot.reproduce.run_facts import Settings, settings_of
 from fastrot.reproduce.run_plan import Entry, Table
 from fastrot.reproduce.statistics import Spread
 
@@ -32,8 +32,10 @@ class Cell:
         chance: The chance level in %, or None if unknown.
         train: Last training accuracy in %, averaged over the runs; None unless networks are fine-tuned.
         train_against: The same of the networks that ours are compared with.
+        converged: Whether all runs, ours and those in comparison, were trained to the end; None if unknown.
         runs: The stage and the settings of each run by the name of its folder, with the runs that it starts
             from and those that it is compared with.
+        compared: The names of those that are part of the comparison only.
     """
 
     entry: Entry
@@ -46,7 +48,9 @@ class Cell:
     chance: float | None = None
     train: float | None = None
     train_against: float | None = None
+    converged: bool | None = None
     runs: Mapping[str, tuple[str, Settings]] = field(default_factory=dict)
+    compared: frozenset[str] = frozenset()
 
     @property
     def difference(self) -> Estimate | None:
@@ -59,13 +63,7 @@ class Cell:
     @property
     def covers_seeds(self) -> bool:
         """Whether the interval of ours covers the choice of the seed."""
-        return len(self.values) > 1 or self.spread is not None
-
-    @property
-    def converged(self) -> bool | None:
-        """Whether ours and what it is compared with were trained to the end; None if unknown."""
-        known = [each for each in (self.train, self.train_against) if each is not None]
-        return min(known) >= CONVERGED if known else None
+        return len({value.seed for value in self.values}) > 1 or self.spread is not None
 
 
 def fill_in(table: Table, workshop: Workshop, spreads: Spreads = NO_SPREADS) -> list[Cell]:
@@ -97,6 +95,7 @@ def _cell(entry: Entry, workshop: Workshop, spreads: Spreads) -> Cell:
         others = read_values(entry.against, workshop)
         if others is not None:
             gains = gain(values, others, spreads, workshop)
+    mine, theirs = _runs(values, workshop), _runs(others or (), workshop)
     return Cell(
         entry,
         ours,
@@ -108,13 +107,23 @@ def _cell(entry: Entry, workshop: Workshop, spreads: Spreads) -> Cell:
         values[0].chance if entry.chance is None else entry.chance,
         _train(values),
         _train(others or ()),
-        _runs([*values, *(others or ())], workshop),
+        _converged([*values, *(others or ())]),
+        {**mine, **theirs},
+        frozenset(theirs) - frozenset(mine),
     )
 
 
 def _train(values: Sequence[Value]) -> float | None:
     known = [value.train for value in values if value.train is not None]
     return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _converged(values: Sequence[Value]) -> bool | None:
+    """Return whether all runs are converged: one that is not is enough to distort a mean and its gain."""
+    found = [value.converged for value in values]
+    if False in found:
+        return False
+    return None if None in found else True
 
 
 def _runs(values: Sequence[Value], workshop: Workshop) -> dict[str, tuple[str, Settings]]:
@@ -147,7 +156,7 @@ def _spreads(cells: Sequence[Cell]) -> list[str]:
 
 def _unknown_spread(cells: Sequence[Cell]) -> list[str]:
     measured = [cell for cell in cells if cell.ours is not None and cell.ours.error is not None]
-    unknown = [cell for cell in measured if not cell.covers_seeds]
+    unknown = [cell for cell in measured if len(cell.values) == 1 and cell.spread is None]
     if not unknown:
         return []
     line = "spread over seeds unknown: the interval covers the test videos only."
@@ -158,22 +167,33 @@ def _unknown_spread(cells: Sequence[Cell]) -> list[str]:
 
 
 def _overlapping_splits(cells: Sequence[Cell]) -> list[str]:
-    if all(len({value.split for value in cell.values}) < 2 for cell in cells):
+    over_splits = [cell for cell in cells if len({value.split for value in cell.values}) > 1]
+    if not over_splits:
         return []
-    return [
+    line = (
         "Intervals of means over splits treat the splits as independent, although their training and test "
-        "videos overlap: they may be too narrow."
-    ]
+        "videos overlap"
+    )
+    if not all(cell.covers_seeds for cell in over_splits):
+        line += " and their runs have the same seed"
+    return [f"{line}: they may be too narrow."]
 
 
 def _mixed_settings(cells: Sequence[Cell]) -> list[str]:
     """Return a line for each setting in which runs of the same stage differ, with the rows."""
     rows: dict[tuple[str, str], dict[Any, dict[str, None]]] = {}
+    # The run of a baseline is named by its own row, if it has one, and not by those compared with it.
+    owned = {name for cell in cells for name in cell.runs if name not in cell.compared}
     for cell in cells:
-        for stage, settings in cell.runs.values():
+        for name, (stage, settings) in cell.runs.items():
+            row = cell.entry.row
+            if name in cell.compared:
+                if name in owned:
+                    continue
+                row = f"the comparison of {row}"
             for key, value in settings.plain().items():
                 found = rows.setdefault((stage, key), {})
-                found.setdefault(value, {})[cell.entry.row] = None
+                found.setdefault(value, {})[row] = None
     return [
         f"Runs of {stage} differ in {key}: "
         + "; ".join(f"{value} in {', '.join(names)}" for value, names in found.items())

@@ -11,7 +11,7 @@ from fastrot.evaluation.fusion import fuse
 from fastrot.evaluation.scores import FILE as SCORES
 from fastrot.evaluation.scores import Scores
 from fastrot.reproduce.execute import Workshop
-from fastrot.reproduce.run_facts import training_accuracy
+from fastrot.reproduce.run_facts import CONVERGED, training_accuracy
 from fastrot.reproduce.run_plan import Fusion, Measurement, Reading, TrainRun
 from fastrot.reproduce.statistics import Part, binomial_error
 
@@ -56,6 +56,16 @@ class Value:
     def split(self) -> str:
         """The test split."""
         return self.measurement.split
+
+    @property
+    def converged(self) -> bool | None:
+        """Whether the network was trained to the end; None if unknown.
+
+        It is unknown with frozen blocks: they limit the training accuracy, however long the training.
+        """
+        if self.train is None or self.measurement.of.run.config.model.freeze:
+            return None
+        return self.train >= CONVERGED
 
     @property
     def budget(self) -> Budget | None:

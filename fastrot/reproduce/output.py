@@ -20,12 +20,14 @@ from pipelines.files import write_csv, write_file
 NOT_CONVERGED = "not converged"
 LEGEND = (
     "In %, actions as top-1 per video. ±: half-width of the 95 % confidence interval. Over several seeds or "
-    "splits it is Student's t times the standard error of their mean; for a single run it covers the test "
-    "videos (binomial, or clustered by video) and the spread over seeds where it is known, pooled over the "
-    "cells with several seeds and the same budget. Single runs are compared in pairs of test videos. "
+    "splits it is Student's t times the standard error of their mean, and does not cover the choice of test "
+    "videos. For a single run it covers the test videos (binomial, or clustered by video) and the spread "
+    "over seeds where it is known, pooled over the cells with several seeds and the same budget. Single runs "
+    "are compared in pairs of test videos. "
     f"{SMALL}: the interval of a difference contains 0. train: last training accuracy of fine-tuned "
     "networks (clips of the last tenth of the steps), after a slash that of the networks in comparison; "
-    f"{NOT_CONVERGED}: one of the two is below {CONVERGED:.0f}."
+    f"{NOT_CONVERGED}: that of at least one of these runs is below {CONVERGED:.0f}. Runs with frozen blocks, "
+    "which limit it, are not marked."
 )
 
 
@@ -200,7 +202,7 @@ def _train_text(cell: Cell) -> str:
         return ""
     text = _rounded(cell.train)
     text += "" if cell.train_against is None else f" / {_rounded(cell.train_against)}"
-    return text if cell.converged else f"{text}, {NOT_CONVERGED}"
+    return f"{text}, {NOT_CONVERGED}" if cell.converged is False else text
 
 
 def _rounded(value: float | None) -> str:

@@ -89,7 +89,7 @@ def paper_setting(
     """Return the paper's preset with the user's stores.
 
     Raises:
-        UsageError: The name of a store is unknown.
+        UsageError: The name of a store is unknown, or a change gives several seeds one value.
     """
     known = (*PAPER_STORES, *FIT_STORES)
     for name in stores:
@@ -104,7 +104,7 @@ def paper_setting(
     preset = Preset(
         name="paper",
         stores={**paths, **stores, **noise.paths},
-        seeds=range(seeds or 1),
+        seeds=_seeds(seeds or 1, changes),
         modality="rgb",
         classes=OFFICIAL_CLASSES,
         clips=10,
@@ -124,13 +124,17 @@ def paper_setting(
 def demo_setting(
     out: Path, sizes: DemoSizes, seeds: int | None, changes: Changes, *, gpu: bool
 ) -> Setting:
-    """Return the demo's preset, which generates its videos below ``out``."""
+    """Return the demo's preset, which generates its videos below ``out``.
+
+    Raises:
+        UsageError: A change gives several seeds one value.
+    """
     demo = DemoStores(out / "data", sizes)
     noise = NoiseStores(out / "data", count=sizes.noise, frames=8, size=64)
     preset = Preset(
         name="demo",
         stores={**demo.paths, **noise.paths},
-        seeds=range(seeds or 3),
+        seeds=_seeds(seeds or 3, changes),
         modality="dif",
         classes=dict.fromkeys(DATASETS, len(ACTIONS)),
         clips=3,
@@ -147,6 +151,16 @@ def demo_setting(
         changes=changes,
     )
     return Setting(preset, [demo, noise])
+
+
+def _seeds(count: int, changes: Changes) -> range:
+    """Return the seeds from 0, unless a change would turn all of them into one run, which has no spread."""
+    for change in (*changes.pretrain, *changes.finetune):
+        if count > 1 and change.partition("=")[0].strip() == "seed":
+            raise UsageError(
+                f"{change} gives the runs of all {count} seeds the same seed: remove it, or add --seeds 1"
+            )
+    return range(count)
 
 
 def read_sizes(overrides: Mapping[str, Any]) -> DemoSizes:

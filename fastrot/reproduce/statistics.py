@@ -50,6 +50,9 @@ def combined(mean: float, parts: Sequence[Part], count: int) -> Estimate:
     """
     variance = sum(error**2 for error, _ in parts)
     uncertain = sum(error**4 / freedom for error, freedom in parts)
-    return Estimate(
-        mean, math.sqrt(variance), count, variance**2 / uncertain if uncertain else math.inf
-    )
+    if uncertain == 0:
+        return Estimate(mean, math.sqrt(variance), count)
+    # They are never below those of the least certain part. Rounding must not change that: an interval rounds
+    # them down, so 2 and 1.9999 differ by a factor of 3.
+    least = min(freedom for _, freedom in parts)
+    return Estimate(mean, math.sqrt(variance), count, max(least, variance**2 / uncertain))

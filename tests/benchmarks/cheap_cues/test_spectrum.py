@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.cheap_cues import spectrum
+from benchmarks.cheap_cues.saved_results import load
 from benchmarks.cheap_cues.spectrum_page import draw, ledger_table, rotation_table
 from fastrot.config import from_mapping
 from fastrot.training.run import train
@@ -85,7 +86,7 @@ def test_everything_is_measured_and_drawn(
     out = tmp_path / "spectrum.json"
     tiny = ["--videos", "3", "--size", "16", "--out", str(out)]
     spectrum.main([str(checkpoint), "--store", str(store.path), *tiny])
-    results = spectrum.load(out)
+    results = load(out, spectrum.KEYS)
     assert {name: ledger["videos"] for name, ledger in results["ledger"].items()} == {
         "noise 32x24, stretch": 3,
         "noise 32x24, crop": 3,
@@ -127,7 +128,7 @@ def test_what_is_missing_is_said_plainly(tmp_path: Path, monkeypatch) -> None:
 
 def test_the_pages_tables_are_those_of_the_committed_figures() -> None:
     docs = Path(__file__).parents[3] / "docs"
-    results = spectrum.load(docs / "spectrum.json")
+    results = load(docs / "spectrum.json", spectrum.KEYS)
     page = (docs / "spectrum.md").read_text()
     assert ledger_table(results).strip() in page
     assert rotation_table(results).strip() in page

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cheap_cues import study, study_runs
+from benchmarks.cheap_cues.saved_results import load
 from benchmarks.cheap_cues.study_plan import CLEAN, OTHERS, TRAP, Pretraining, Transfer
 from benchmarks.cheap_cues.study_runs import Settings, Study
 from fastrot.demo.videos import DemoData
@@ -117,7 +118,7 @@ def test_a_tiny_study_runs_from_end_to_end(tmp_path, capsys, monkeypatch):
         monkeypatch.setattr(f"{module}.cores", lambda: 1)  # starting workers takes longer
     monkeypatch.setattr(study, "plan", lambda seeds: [PRETRAINED, *transfers])
     study.main(["--out", str(tmp_path), *TINY, "--seeds", "2"])
-    results = study.load(tmp_path / "cheap_cues.json")["trainings"]
+    results = load(tmp_path / "cheap_cues.json", study.KEYS)["trainings"]
     tested = results[PRETRAINED.key]["tested"]
     assert set(tested) == {"static-plain", "moving-horizon"}
     assert all(len(each["probe"]) == len(each["probe_random"]) == 5 for each in tested.values())

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cheap_cues import study
+from benchmarks.cheap_cues.saved_results import load
 from benchmarks.cheap_cues.study_figure import draw
 from benchmarks.cheap_cues.study_page import BEGIN, END, contents, stated, tables, write_page
 from pipelines.errors import FastrotError
@@ -102,7 +103,7 @@ def test_the_page_keeps_its_text_around_the_tables(tmp_path):
         assert so_far == "15 of 51 trainings are measured."
         assert image.endswith("](cues.png)")
         assert rest == tables(RESULTS)
-    assert study.load(tmp_path / "cues.json") == RESULTS
+    assert load(tmp_path / "cues.json", study.KEYS) == RESULTS
     assert (tmp_path / "cues.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -123,6 +124,6 @@ def test_a_figure_without_matplotlib_is_reported(tmp_path, monkeypatch):
 
 
 def test_the_committed_page_prints_the_committed_results():
-    results = study.load(PAGE.with_suffix(".json"))
+    results = load(PAGE.with_suffix(".json"), study.KEYS)
     shown = PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
     assert shown == f"\n\n{contents(results, 'cheap_cues.png')}\n"

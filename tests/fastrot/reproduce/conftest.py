@@ -21,12 +21,12 @@ class Bench:
         self.workshop = Workshop(out)
         self.store = str(store.path)
 
-    def run(self, seed=0, start=None, task="action"):
+    def run(self, seed=0, start=None, task="action", freeze=0):
         config = {
             "task": task,
             "seed": seed,
             "data": {"store": self.store, "split": "train1", "frames": 4, "crop": 32},
-            "model": {"depth": 10, "width": 2},
+            "model": {"depth": 10, "width": 2, "freeze": freeze},
             "train": {"iterations": 2, "batch": 2},
         }
         return TrainRun(f"run-{seed}", from_mapping(config), start)
@@ -59,9 +59,9 @@ class Bench:
         Scores(names, labels, softmax, ["a", "b"], "by hand").save(folder / "scores.npz")
         return reading
 
-    def measured(self, percent, seed, videos=100, clip=None, split="test1", start=None):
+    def measured(self, percent, seed, videos=100, clip=None, split="test1", start=None, freeze=0):
         """Return the reading of a measurement that came to ``percent``."""
-        snapshot = Snapshot(self.run(seed, start))
+        snapshot = Snapshot(self.run(seed, start, freeze=freeze))
         measurement = Measurement("action", snapshot, self.store, split, 1)
         folder = self.workshop.measurement_folder(measurement)
         folder.mkdir(parents=True)

@@ -9,7 +9,7 @@ import pytest
 
 from fastrot.evaluation.scores import Scores
 from fastrot.reproduce.averages import fill_in, remarks
-from fastrot.reproduce.output import Page
+from fastrot.reproduce.output import Page, plain_cell
 from fastrot.reproduce.paper import SLIPS
 from fastrot.reproduce.run_plan import Entry, Fusion, Measurement, Reading, Snapshot, Table
 from fastrot.reproduce.statistics import Spread
@@ -180,6 +180,28 @@ def test_rows_below_90_percent_in_training_are_marked(bench, tmp_path):
     assert done.converged is True
 
 
+def test_one_run_of_several_that_did_not_converge_marks_their_mean(bench):
+    runs = [bench.measured(50, seed) for seed in range(3)]
+    for reading, accuracy in zip(runs, (1.0, 1.0, 0.72), strict=True):
+        bench.finished(reading.source.of.run, [(2, accuracy, 10)])
+    table = table_of(Entry("ours", "UCF101", None, tuple(runs)))
+    page = Page(table, fill_in(table, bench.workshop), "", [])
+    assert page.grid.rows[0][-1] == "90.7, not converged"
+
+
+def test_frozen_blocks_limit_the_training_accuracy(bench):
+    free, frozen = bench.measured(50, 0), bench.measured(20, 1, freeze=5)
+    table = table_of(
+        Entry("free", "UCF101", None, (free,)), Entry("all", "UCF101", None, (frozen,), (free,))
+    )
+    bench.finished(frozen.source.of.run, [(2, 0.3, 10)])
+    for accuracy, mark, converged in ((0.95, "", None), (0.8, ", not converged", False)):
+        bench.finished(free.source.of.run, [(2, accuracy, 10)])
+        page = Page(table, fill_in(table, bench.workshop), "", [])
+        assert page.grid.rows[1][-1] == f"30.0 / {100 * accuracy:.1f}{mark}"
+        assert page.cells[1].converged is converged
+
+
 def test_runs_that_were_computed_differently_are_named(bench):
     start = Snapshot(bench.run(task="rotation"))
     scratch, ours = bench.measured(40, 0), bench.measured(50, 0, start=start)
@@ -187,16 +209,26 @@ def test_runs_that_were_computed_differently_are_named(bench):
     bench.finished(ours.source.of.run, precision="bf16")
     bench.finished(start.run, world_size=8)  # another stage may use more processes
     table = table_of(
-        Entry("scratch", "UCF101", None, (scratch,)), Entry("ours", "UCF101", None, (ours,))
+        Entry("scratch", "UCF101", None, (scratch,)),
+        Entry("ours", "UCF101", None, (ours,), (scratch,)),
     )
-    notes = remarks(fill_in(table, bench.workshop))
-    assert notes[1:] == ["Runs of fine-tuning differ in precision: fp32 in scratch; bf16 in ours."]
+    cells = fill_in(table, bench.workshop)
+    assert remarks(cells)[1:] == [
+        "Runs of fine-tuning differ in precision: fp32 in scratch; bf16 in ours."
+    ]
+    # A baseline that is no row of the table is still named.
+    assert remarks(cells[1:])[1:] == [
+        "Runs of fine-tuning differ in precision: bf16 in ours; fp32 in the comparison of ours."
+    ]
 
 
 def test_means_over_splits_say_that_splits_overlap(bench):
     splits = tuple(bench.measured(50, 0, split=split) for split in SPLITS)
-    (note,) = remarks(fill_in(table_of(Entry("ours", "UCF101", None, splits)), bench.workshop))
+    cells = fill_in(table_of(Entry("ours", "UCF101", None, splits)), bench.workshop)
+    (note,) = remarks(cells)
     assert "treat the splits as independent" in note
+    assert "the same seed" in note
+    assert plain_cell(cells[0], generated=False)["interval_covers_seeds"] is False
 
 
 def test_chance_is_read_from_the_measurement(bench):

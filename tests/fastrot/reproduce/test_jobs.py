@@ -4,7 +4,15 @@ import pytest
 
 from fastrot.reproduce.execute import Workshop
 from fastrot.reproduce.jobs import carry_out_in_jobs
-from fastrot.reproduce.run_plan import Entry, Measurement, Reading, Snapshot, Table, make_plan
+from fastrot.reproduce.run_plan import (
+    Entry,
+    Measurement,
+    Reading,
+    Snapshot,
+    Table,
+    make_plan,
+    run_id,
+)
 
 
 @pytest.fixture
@@ -45,3 +53,16 @@ def test_a_failed_run_is_reported_and_the_others_continue(bench, plan):
     ]
     finished = {run.name for run in plan.runs if bench.workshop.is_finished(run)}
     assert finished == {"run-3"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_share_leaves_the_runs_of_other_machines(bench, plan):
+    second, third = (run_id(run) for run in plan.runs if run.name in ("run-2", "run-3"))
+    assert carry_out_in_jobs(plan, bench.workshop, 2, {second, third}) == [
+        "run-2: waiting for run-1",
+        "action-raw-test1-run-2: waiting for run-2",
+    ]
+    done = {each.name for each in plan.runs if bench.workshop.is_finished(each)}
+    done |= {each.name for each in plan.measurements if bench.workshop.is_measured(each)}
+    assert done == {"run-3", "action-raw-test1-run-3"}

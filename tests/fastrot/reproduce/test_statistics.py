@@ -39,5 +39,13 @@ def test_errors_are_added_in_quadrature_with_welchs_degrees_of_freedom() -> None
     assert combined(50.0, [(4.0, 2)], 1).freedom == pytest.approx(2)
 
 
+def test_rounding_takes_no_degree_of_freedom_away() -> None:
+    # Student's t with 1 and 2 degrees (any table); (0.3^2)^2 / 0.3^4 and others are rounded to below 1
+    for freedom, bound in ((1, 12.706), (2, 4.303)):
+        for error in (0.1 * part for part in range(1, 60)):
+            both = (error, freedom), (0.0, math.inf)
+            assert combined(0.0, both, 1).half_width == pytest.approx(bound * error, rel=1e-3)
+
+
 def test_without_any_error_the_degrees_do_not_matter() -> None:
     assert combined(100.0, [(0.0, math.inf)], 1).half_width == 0

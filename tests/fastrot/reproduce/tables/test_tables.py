@@ -126,6 +126,18 @@ def test_the_demos_main_rows_have_a_pretraining_for_each_seed(demo_preset):
     )
 
 
+def test_notes_name_the_rows_with_one_pretraining_for_all_seeds(demo_preset):
+    for table, shared in (
+        ("table2", "Ours (MT), and Ours (Kinetics) on HMDB51: all seeds start from one"),
+        ("table5", "3DRotNet in the other rows: all seeds start from one"),
+        ("budget", ""),  # every network has its own
+    ):
+        (note,) = [note for note in BUILDERS[table](demo_preset).notes if "pre-training." in note]
+        _, _, after = note.partition("every seed has its own pre-training.")
+        assert after.strip().startswith(shared)
+        assert bool(after) == bool(shared)
+
+
 def test_every_table_compares_with_the_same_scratch(demo_preset):
     baseline = {
         column: ids_of(cells(demo_preset, "table2")["3DResNet (scratch) [14]", column].ours)
