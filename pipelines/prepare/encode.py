@@ -1,9 +1,12 @@
 """Encodes frames with PyAV."""
 
+import contextlib
+import mmap
 from array import array
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import av
@@ -13,6 +16,7 @@ from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from pipelines.store.codecs import CODECS
+from pipelines.store.packet_index import index_packets
 from pipelines.store.shard_writing import EncodedVideo
 from pipelines.store.spool import Spool
 
@@ -61,7 +65,11 @@ def encode(
     if CODECS[codec].video:
         assert quality is not None
         count = _write_mp4(frames, codec, quality, fps, spool)
-        return EncodedVideo(spool.finish(), count, fps)
+        data = spool.finish()
+        with _mapped(data) as file:
+            index, header = index_packets(file, codec)
+        assert len(index) == count, f"{count} frames were encoded as {len(index)} packets"
+        return EncodedVideo(data, count, fps, index=index, header=header)
     packets: Iterator[bytes]
     if codec == "raw":
         packets = (frame.tobytes() for frame in frames)
@@ -126,6 +134,20 @@ def _write_mp4(frames: Iterable[Frame], codec: str, quality: int, fps: float, sp
             count += 1
         container.mux(stream.encode(None))
     return count
+
+
+@contextlib.contextmanager
+def _mapped(data: bytes | Path) -> Iterator[memoryview]:
+    """Give the bytes of a finished spool, mapped into memory if they are in a file."""
+    if isinstance(data, bytes):
+        yield memoryview(data)
+        return
+    with data.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        view = memoryview(mapped)
+        try:
+            yield view
+        finally:
+            view.release()
 
 
 def _measured(frames: Iterable[Frame]) -> tuple[int, int, Iterator[Frame]]:

@@ -1,0 +1,152 @@
+"""Reading the packets that a clip needs, and their checksums; stores of older formats."""
+
+import io
+import json
+import shutil
+
+import av
+import numpy as np
+import pytest
+
+from pipelines.errors import FastrotError
+from pipelines.prepare.encode import GOP
+from pipelines.store.maintenance import drop, merge, verify
+from pipelines.store.packet_index import PADDING, read_groups
+from pipelines.store.reading import Store
+from pipelines.store.shard_files import ShardFiles
+from pipelines.store.shard_writing import PACKET, packets_path
+from pipelines.store.upgrade import upgrade
+from tests.pipelines.store.old_formats import of_format
+
+
+@pytest.fixture(params=["h264", "vp9"])
+def store(make_store, tmp_path, request):
+    shutil.copytree(make_store(request.param, size=128).path, tmp_path / "store")
+    return Store.open(tmp_path / "store")
+
+
+def packets_by_ffmpeg(store, video):
+    """Return the bytes of each packet."""
+    data = ShardFiles().read_video(store, video).tobytes()
+    with av.open(io.BytesIO(data)) as container:
+        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
+
+
+def longest(store):
+    return int(np.argmax(store.frames))
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize(
+    ("numbers", "parts"),
+    [
+        ([3, 4, 5], [(0, 6)]),
+        ([20, 22, 24], [(16, 9)]),
+        ([14, 15, 16, 17], [(0, 18)]),
+        ([38, 39, 38, 37], [(32, 8)]),
+        ([2, 34], [(0, 3), (32, 3)]),
+        ([10, 18, 26, 34], [(0, 11), (16, 11), (32, 3)]),
+        ([39, 0], [(0, 1), (32, 8)]),
+    ],
+)
+def test_only_the_packets_from_the_key_frames_are_read(store, numbers, parts, old):
+    store = of_format(store, 2) if old else store
+    video = longest(store)
+    found, header, read = read_groups(store, ShardFiles(), video, np.array(numbers))
+    assert [(part.first, len(part.starts) - 1) for part in found] == parts
+    packets = packets_by_ffmpeg(store, video)
+    for part in found:
+        for i, (begin, end) in enumerate(zip(part.starts, part.starts[1:], strict=False)):
+            assert part.data[begin:end].tobytes() == packets[part.first + i]
+        memory = part.data if part.data.base is None else part.data.base
+        assert memory.nbytes >= part.starts[-1] + PADDING
+    sizes = [sum(map(len, packets[first : first + count])) for first, count in parts]
+    assert read == (store.bytes[video] if old else sum(sizes))
+    assert bool(header) == (store.codec == "h264")
+
+
+def flip(path, at):
+    with path.open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 16]))
+
+
+def test_damage_is_found_by_the_clips_of_its_group_only(store):
+    video = longest(store)
+    index = np.fromfile(packets_path(store.shard_path(video)), PACKET)[int(store.index[video]) :]
+    flip(store.shard_path(video), int(index["start"][20] + index["bytes"][20] // 2))
+    files = ShardFiles()
+
+    def read(*numbers):
+        return read_groups(store, files, video, np.array(numbers))
+
+    for numbers in ([0, 15], [16, 19], [32, 39]):  # other groups, and the same one before it
+        read(*numbers)
+    reason = rf"{store.name(video)}.* is damaged: frames 16 to 2\d do not match their checksum"
+    for numbers in ([20], [18, 21], [0, 24]):
+        with pytest.raises(FastrotError, match=reason):
+            read(*numbers)
+    read_groups(store, files, video, np.array([20]), check=False)
+    assert list(dict(verify(store))) == [store.name(video)]
+
+
+@pytest.mark.parametrize("byte", range(PACKET.itemsize))
+def test_a_damaged_index_is_found_by_the_clip_and_by_verify(store, byte):
+    video = longest(store)
+    path = packets_path(store.shard_path(video))
+    flip(path, PACKET.itemsize * (int(store.index[video]) + 20) + byte)
+    with pytest.raises(FastrotError, match=rf"{store.name(video)}.* is damaged"):
+        read_groups(store, ShardFiles(), video, np.array([20]))
+    assert dict(verify(store)) == {
+        store.name(video): "its bytes are intact, but its index of packets is not"
+    }
+
+
+@pytest.mark.parametrize("old", [1, 2])
+def test_an_upgraded_store_is_like_a_new_one(store, old):
+    new = {path.name: path.read_bytes() for path in store.path.rglob("*") if path.is_file()}
+    before = of_format(store, old)
+    assert not packets_path(before.shard_path(0)).exists()
+    assert list(verify(before)) == []
+    calls = []
+    assert upgrade(before, lambda *done: calls.append(done))
+    assert calls[0] == (0, 6)
+    assert calls[-1] == (6, 6)
+    after = {path.name: path.read_bytes() for path in store.path.rglob("*") if path.is_file()}
+    lines = {name: list(map(json.loads, data.splitlines())) for name, data in
+             (("new", new.pop("manifest.jsonl")), ("after", after.pop("manifest.jsonl")))}  # fmt: skip
+    assert lines["after"] == lines["new"]
+    assert after == new
+    assert not upgrade(Store.open(store.path))
+
+
+def test_an_upgrade_of_a_damaged_video_names_it_and_changes_nothing(store):
+    old = of_format(store, 2)
+    flip(old.shard_path(2), int(old.offset[2]) + 200)
+    files = {path: path.read_bytes() for path in old.path.rglob("*") if path.is_file()}
+    with pytest.raises(FastrotError, match=rf"{old.name(2)}.* is damaged.*verify .* --fix"):
+        upgrade(old)
+    assert files == {path: path.read_bytes() for path in old.path.rglob("*") if path.is_file()}
+    drop(old, {old.name(2): "damaged"})
+    assert upgrade(Store.open(old.path))
+    assert list(verify(Store.open(old.path))) == []
+
+
+def test_a_store_with_an_index_is_merged_and_videos_are_removed(store):
+    manifest = store.path / "manifest.jsonl"
+    lines = manifest.read_text().splitlines(keepends=True)
+    manifest.write_text("".join(lines[:3]))
+    (store.path / "manifest-2of2.jsonl").write_text("".join(lines[3:]))
+    assert merge(store.path) == 1
+    merged = Store.open(store.path)
+    assert list(verify(merged)) == []
+    drop(merged, {merged.name(1): "not wanted"})
+    rest = Store.open(store.path)
+    assert len(rest) == 5
+    for video in range(5):
+        packets = packets_by_ffmpeg(rest, video)
+        (part,), _, _ = read_groups(rest, ShardFiles(), video, np.array([len(packets) - 1]))
+        assert part.data[part.starts[-2] : part.starts[-1]].tobytes() == packets[-1]
+        assert part.first == (len(packets) - 1) // GOP * GOP
