@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from fastrot.cli import COMMANDS
 from fastrot.commands.bench import BENCHMARKS
 
@@ -184,19 +186,28 @@ def test_core_modules_import_without_dali_triton_and_apex():
     assert result.returncode == 0, result.stderr
 
 
-def test_a_loader_without_dali_says_what_to_install(make_store):
-    code = f"""
+LOAD = """
 import torch
 from pipelines.errors import FastrotError
 from pipelines.loading.loader import Loader
 from pipelines.plan import ClipSpec, TrainPlan
 from pipelines.store.reading import Store
-store = Store.open({str(make_store("mjpeg").path)!r})
+store = Store.open({path!r})
 plan = TrainPlan(store, store.select("all"), ClipSpec(frames=2, crop=31), seed=0)
 try:
-    Loader(store, plan, [(0, 1)], batch=1, device=torch.device("cpu"))
+    with Loader(store, plan, [(0, 1)], batch=1, device=torch.device("cpu")) as loader:
+        print(*next(loader).clips.shape)
 except FastrotError as error:
     print(error)
 """
-    result = run(code, ())
+
+
+def test_a_loader_of_mjpeg_without_dali_says_what_to_install(make_store):
+    result = run(LOAD.format(path=str(make_store("mjpeg").path)), ())
     assert "pip install nvidia-dali-cuda120" in result.stdout, result.stderr
+
+
+@pytest.mark.parametrize(("codec", "size"), [("raw", 40), ("h264", 128), ("vp9", 128)])
+def test_clips_of_other_codecs_need_no_dali_on_a_cpu(make_store, codec, size):
+    result = run(LOAD.format(path=str(make_store(codec, size=size).path)), ())
+    assert result.stdout == "1 2 31 31 3\n", result.stderr

@@ -205,11 +205,7 @@ def _setting(args: argparse.Namespace) -> "Setting":
         return paper_setting(args.out, dict(args.store), args.seeds, changes)
     if args.store:
         raise UsageError("--store is for --preset paper: --preset demo generates its own stores")
-    import torch
-
-    return demo_setting(
-        args.out, read_sizes(sizes), args.seeds, changes, gpu=torch.cuda.is_available()
-    )
+    return demo_setting(args.out, read_sizes(sizes), args.seeds, changes)
 
 
 def _changes(texts: list[str]) -> "tuple[Changes, dict[str, str]]":

@@ -58,7 +58,6 @@ class Page:
             [
                 *([f"In brackets: difference from {table.against}."] if table.against else []),
                 *table.notes,
-                *(f"{row}: {NOT_RUN}, {why}." for row, why in table.impossible.items()),
                 *_sources(self.cells),
                 *(f"Protocol: {each}." for each in self.protocols),
             ],
@@ -91,7 +90,7 @@ class Page:
             return f"{published(entry.paper)}{gain}"
         if kind == "ours":
             if cell.ours is None:
-                return NOT_RUN if entry.ours or entry.row in self.table.impossible else ""
+                return NOT_RUN if entry.ours else ""
             gain = "" if cell.gain is None else f" ({with_error(cell.gain, sign='+')})"
             return f"{with_error(cell.ours, mark=False)}{gain}"
         if kind == "difference":

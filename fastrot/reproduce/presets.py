@@ -50,7 +50,6 @@ class Preset:
         checkpoints: Checkpoints of the pre-training in Figure 4b, as multiples of an equal part of the
             run; the last one is its end.
         noise_codecs: Codecs of the noise stores.
-        gpu: Whether a GPU is available, or the plan is for one.
         about: How to interpret the numbers.
         changes: The user's changes.
     """
@@ -65,7 +64,6 @@ class Preset:
     probe_shots: int
     checkpoints: Sequence[int]
     noise_codecs: Sequence[str]
-    gpu: bool
     about: str
     changes: Changes = field(default_factory=Changes)
 

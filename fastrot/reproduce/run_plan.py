@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -189,7 +189,6 @@ class Table:
         entries: The numbers.
         against: What the differences in brackets compare with.
         notes: Notes below the table.
-        impossible: Rows that cannot run on this machine, with the reason.
     """
 
     key: str
@@ -197,7 +196,6 @@ class Table:
     entries: Sequence[Entry]
     against: str = ""
     notes: tuple[str, ...] = ()
-    impossible: dict[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> list[str]:

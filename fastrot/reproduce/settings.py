@@ -110,7 +110,6 @@ def paper_setting(
         probe_shots=0,
         checkpoints=(1, 3, 6, 9, 13),  # of 13: after 8, 24, 48, 72 and 104 thousand iterations
         noise_codecs=tuple(CODECS),
-        gpu=True,
         about="The paper's sizes. The paper does not describe its test protocol. Ours averages the softmax "
         "of ten uniformly spaced centre clips per video.",
         changes=changes,
@@ -118,9 +117,7 @@ def paper_setting(
     return Setting(preset, [noise])
 
 
-def demo_setting(
-    out: Path, sizes: DemoSizes, seeds: int | None, changes: Changes, *, gpu: bool
-) -> Setting:
+def demo_setting(out: Path, sizes: DemoSizes, seeds: int | None, changes: Changes) -> Setting:
     """Return the demo's preset, which generates its videos below ``out``."""
     demo = DemoStores(out / "data", sizes)
     noise = NoiseStores(out / "data", count=sizes.noise, frames=20, size=64)
@@ -135,7 +132,6 @@ def demo_setting(
         probe_shots=10,
         checkpoints=(1, 2, 3, 4, 5),
         noise_codecs=tuple(CODECS),
-        gpu=gpu,
         about="Generated videos of figures, an eighth of the network's width, a few minutes of training: "
         "these numbers say nothing about UCF101 or HMDB51, whose names denote two generated sets here. "
         "Kinetics and MT (Moments in Time) denote two generated pools of different appearance. Where the "

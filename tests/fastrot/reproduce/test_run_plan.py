@@ -226,7 +226,7 @@ def test_the_demo_fits_its_budget(tmp_path):
     from fastrot.reproduce.cost import cpu_rate
     from fastrot.reproduce.listing import hours
 
-    setting = demo_setting(tmp_path, DemoSizes(), None, Changes(), gpu=False)
+    setting = demo_setting(tmp_path, DemoSizes(), None, Changes())
     items = tuple(BUILDERS[key](setting.preset) for key in BUILDERS)
     costs = count(make_plan(items), setting)
     assert costs.complete
@@ -238,7 +238,7 @@ def test_the_demo_fits_its_budget(tmp_path):
 
 
 def test_tables_2_and_5_of_the_demo_have_several_seeds(tmp_path):
-    preset = demo_setting(tmp_path, DemoSizes(), None, Changes(), gpu=False).preset
+    preset = demo_setting(tmp_path, DemoSizes(), None, Changes()).preset
     for key, several in (("table2", 3), ("table5", 3), ("table4", 1), ("figure4a", 1)):
         assert {len(entry.ours) for entry in BUILDERS[key](preset).entries} == {several}
 
