@@ -14,6 +14,7 @@ from pipelines.loading import clip_decoder
 from pipelines.loading.loader import Loader
 from pipelines.loading.options import LoaderOptions
 from pipelines.loading.replacement import Tolerance
+from pipelines.loading.video_sources import VideoFileSource
 from pipelines.plan import Clips, ClipSpec, TrainPlan, frame_numbers
 from pipelines.prepare.encode import GOP, encode
 from pipelines.store.codecs import CODECS
@@ -151,6 +152,26 @@ def test_videos_of_many_headers_and_threads_are_not_mixed_up(tmp_path, codec):
         y, x = plan.all.y[row], plan.all.x[row]
         wanted = truth[row % 20][row % 2 : row % 2 + 2, y : y + 100, x : x + 100]
         np.testing.assert_array_equal(clip, wanted[:, :, ::-1] if plan.all.flip[row] else wanted)
+
+
+@CODEC
+@pytest.mark.parametrize(("start", "frames", "stride"), [(10, 6, 3), (36, 8, 1), (0, 2, 33)])
+def test_files_for_dali_have_the_frames_at_the_given_numbers(
+    make_store, codec, start, frames, stride
+):
+    store = make_store(codec, size=128)
+    video = int(np.argmax(store.frames))
+    spec = ClipSpec(frames=frames, stride=stride, crop=100)
+    clips = Given(spec, [(video, start)]).all
+    source = VideoFileSource(store, spec, check=True)
+    data = source.buffer(1)
+    (numbers,) = frame_numbers(clips, spec, store.frames)
+    read = source.read(data, clips, 0, numbers)
+    assert read < store.bytes[video]
+    with av.open(io.BytesIO(data.files[0].tobytes())) as container:
+        small = np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
+    wanted = decode_whole(store, video)[numbers]
+    np.testing.assert_array_equal(np.minimum(small[data.numbers[0]].astype(int) + 1, 255), wanted)
 
 
 def damaged_copy(make_store, tmp_path, codec):

@@ -1,7 +1,6 @@
 """Reading the packets that a clip needs, and their checksums; stores of older formats."""
 
 import io
-import json
 import shutil
 
 import av
@@ -15,7 +14,6 @@ from pipelines.store.packet_index import PADDING, read_groups
 from pipelines.store.reading import Store
 from pipelines.store.shard_files import ShardFiles
 from pipelines.store.shard_writing import PACKET, packets_path
-from pipelines.store.upgrade import upgrade
 from tests.pipelines.store.old_formats import of_format
 
 
@@ -102,36 +100,6 @@ def test_a_damaged_index_is_found_by_the_clip_and_by_verify(store, byte):
     assert dict(verify(store)) == {
         store.name(video): "its bytes are intact, but its index of packets is not"
     }
-
-
-@pytest.mark.parametrize("old", [1, 2])
-def test_an_upgraded_store_is_like_a_new_one(store, old):
-    new = {path.name: path.read_bytes() for path in store.path.rglob("*") if path.is_file()}
-    before = of_format(store, old)
-    assert not packets_path(before.shard_path(0)).exists()
-    assert list(verify(before)) == []
-    calls = []
-    assert upgrade(before, lambda *done: calls.append(done))
-    assert calls[0] == (0, 6)
-    assert calls[-1] == (6, 6)
-    after = {path.name: path.read_bytes() for path in store.path.rglob("*") if path.is_file()}
-    lines = {name: list(map(json.loads, data.splitlines())) for name, data in
-             (("new", new.pop("manifest.jsonl")), ("after", after.pop("manifest.jsonl")))}  # fmt: skip
-    assert lines["after"] == lines["new"]
-    assert after == new
-    assert not upgrade(Store.open(store.path))
-
-
-def test_an_upgrade_of_a_damaged_video_names_it_and_changes_nothing(store):
-    old = of_format(store, 2)
-    flip(old.shard_path(2), int(old.offset[2]) + 200)
-    files = {path: path.read_bytes() for path in old.path.rglob("*") if path.is_file()}
-    with pytest.raises(FastrotError, match=rf"{old.name(2)}.* is damaged.*verify .* --fix"):
-        upgrade(old)
-    assert files == {path: path.read_bytes() for path in old.path.rglob("*") if path.is_file()}
-    drop(old, {old.name(2): "damaged"})
-    assert upgrade(Store.open(old.path))
-    assert list(verify(Store.open(old.path))) == []
 
 
 def test_a_store_with_an_index_is_merged_and_videos_are_removed(store):
