@@ -31,18 +31,9 @@ class ClipDecoder:
     """
 
     def __init__(self, codec: str, size: int):
-        self._codec = codec
         self._size = size
         self._reformatter = VideoReformatter()
-        self._context = functools.lru_cache(_DECODERS)(self._open)
-
-    def _open(self, header: bytes) -> VideoCodecContext:
-        context = CodecContext.create(self._codec, "r")
-        assert isinstance(context, VideoCodecContext)
-        context.thread_count = 1  # clips are decoded in parallel, one per thread
-        if header:
-            context.extradata = header
-        return context
+        self._context = functools.lru_cache(_DECODERS)(functools.partial(_open, codec))
 
     def frames(
         self, header: bytes, parts: Sequence[Packets], wanted: Collection[int]
@@ -85,6 +76,15 @@ class ClipDecoder:
         plane: Any = rgb.planes[0]  # a buffer, which its annotations do not mention
         rows: Bytes = np.frombuffer(plane, np.uint8).reshape(self._size, plane.line_size)
         return rows[:, : 3 * self._size].reshape(self._size, self._size, 3)
+
+
+def _open(codec: str, header: bytes) -> VideoCodecContext:
+    context = CodecContext.create(codec, "r")
+    assert isinstance(context, VideoCodecContext)
+    context.thread_count = 1  # clips are decoded in parallel, one per thread
+    if header:
+        context.extradata = header
+    return context
 
 
 def _decode(context: VideoCodecContext, packet: Any, number: int) -> VideoFrame:

@@ -2,18 +2,22 @@
 
 import io
 import shutil
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
 from pipelines.errors import FastrotError
-from pipelines.prepare.encode import GOP
+from pipelines.prepare.encode import GOP, encode
+from pipelines.store.codecs import CODECS
 from pipelines.store.maintenance import drop, merge, verify
 from pipelines.store.packet_index import PADDING, read_groups
 from pipelines.store.reading import Store
 from pipelines.store.shard_files import ShardFiles
 from pipelines.store.shard_writing import PACKET, packets_path
+from pipelines.store.spool import Spool
+from tests.helpers import moving_frames
 from tests.pipelines.store.old_formats import of_format
 
 
@@ -32,6 +36,17 @@ def packets_by_ffmpeg(store, video):
 
 def longest(store):
     return int(np.argmax(store.frames))
+
+
+@pytest.mark.parametrize("codec", ["h264", "vp9"])
+def test_a_long_video_in_a_temporary_file_is_indexed_alike(tmp_path, codec):
+    frames, quality = list(moving_frames(20, 128, 128)), CODECS[codec].quality
+    short = encode(frames, codec, quality, 25.0)
+    long = encode(frames, codec, quality, 25.0, Spool(tmp_path / "spool", memory=1000))
+    assert isinstance(long.data, Path)
+    assert long.data.read_bytes() == short.data
+    np.testing.assert_array_equal(long.index, short.index)
+    assert long.header == short.header
 
 
 @pytest.mark.parametrize("old", [False, True])
