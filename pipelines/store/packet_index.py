@@ -89,38 +89,41 @@ def read_groups(
     groups = _groups(index, first, numbers)
     if not _is_sound(store, video, index, first, groups):
         raise FastrotError(damaged(store, video, "its index of packets is invalid"))
-    read = 0
     found = []
     for run in _joined(groups):
-        run_first, run_last = run[0][0], run[-1][1]
-        starts = index["start"][run_first - first : run_last + 1 - first].astype(np.int64).tolist()
-        starts.append(starts[-1] + int(index["bytes"][run_last - first]))
-        data = files.read(
-            store.shard_path(video),
-            starts[0],
-            starts[-1] - starts[0],
-            store.name(video),
-            padding=PADDING,
-        )
-        starts = [start - starts[0] for start in starts]
-        for begin, last in run if check else ():
-            part = data[starts[begin - run_first] : starts[last + 1 - run_first]]
-            if crc32(part.data) != index["crc32"][last - first]:
-                what = f"frames {begin} to {last} do not match their checksum"
-                raise FastrotError(damaged(store, video, what))
-        read += len(data)
-        found.append(Packets(run_first, data, starts))
-    return found, store.header(video), read
+        records = index[run[0][0] - first : run[-1][1] + 1 - first]
+        found.append(_read_run(store, files, video, run, records, check=check))
+    return found, store.header(video), sum(part.starts[-1] for part in found)
+
+
+def _read_run(
+    store: Store,
+    files: ShardFiles,
+    video: int,
+    run: list[tuple[int, int]],
+    records: Index,
+    *,
+    check: bool,
+) -> Packets:
+    """Read the packets of a run of groups, given the records of its frames, and verify each group."""
+    first = run[0][0]
+    size = int(records["bytes"].sum(dtype=np.int64))
+    place = int(records["start"][0])
+    data = files.read(store.shard_path(video), place, size, store.name(video), padding=PADDING)
+    starts = [int(start) - place for start in records["start"]] + [size]
+    for key, last in run if check else ():
+        part = data[starts[key - first] : starts[last + 1 - first]]
+        if crc32(part.data) != records["crc32"][last - first]:
+            what = f"frames {key} to {last} do not match their checksum"
+            raise FastrotError(damaged(store, video, what))
+    return Packets(first, data, starts)
 
 
 def read_index(store: Store, files: ShardFiles, video: int, begin: int, end: int) -> Index:
     """Return the records of a video's frames ``begin`` to ``end - 1``, with starts counted in the shard."""
-    index = np.empty(end - begin, dtype=PACKET)
-    place = PACKET.itemsize * (int(store.index[video]) + begin)
-    files.read_into(
-        packets_path(store.shard_path(video)), index.view(np.uint8), place, store.name(video)
-    )
-    return index
+    path, width = packets_path(store.shard_path(video)), PACKET.itemsize
+    place = width * (int(store.index[video]) + begin)
+    return files.read(path, place, width * (end - begin), store.name(video)).view(PACKET)
 
 
 def _read_whole(
