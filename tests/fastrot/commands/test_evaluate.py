@@ -128,7 +128,7 @@ def test_errors_exit_with_a_code_and_a_line(
     file.write_text("")
     split = ["--store", store, "--split", "all", "--out", str(file / "out")]
     for arguments, code, says in (
-        (["fuse", "nowhere.npz", "nowhere.npz"], 1, "nowhere.npz cannot be read as a score file"),
+        (["fuse", "nowhere.npz", "nowhere.npz"], 1, "nowhere.npz is not a readable score file"),
         (["fuse", str(tmp_path / "runs" / "tiny"), "b.npz"], 1, "contains no scores.npz"),
         (["retrieval", checkpoint, *splits, "--block", "conv9"], 2, "unknown block 'conv9'"),
         (["probe", checkpoint, *splits, "--shots", "9"], 2, "9"),

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from benchmarks.acceptance import parts
+from benchmarks.acceptance import command
 from benchmarks.cheap_cues import study
 from benchmarks.soak import soak
 from benchmarks.tools import preparing, reading_rates
@@ -29,7 +29,7 @@ class BuiltError(Exception):
     """Carries the parser of a program that builds it in ``main``."""
 
 
-@pytest.fixture(params=[parts, study, soak, preparing, reading_rates])
+@pytest.fixture(params=[command, study, soak, preparing, reading_rates])
 def benchmark(request, monkeypatch):
     def stop(parser, argv=None):
         raise BuiltError(parser)
