@@ -1,12 +1,10 @@
 """Clips from H.264 by NVDEC: whole files compared with files trimmed to the packets that a clip needs."""
 
-import io
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import av
 import numpy as np
 import torch
 
@@ -17,8 +15,12 @@ from benchmarks.harness.measure import Case, NotHere, Options
 from pipelines.loading.dali_graph import build_pipeline
 from pipelines.loading.options import LoaderOptions, default_threads
 from pipelines.plan import ClipSpec
-from pipelines.prepare.encode import GOP, encode
+from pipelines.prepare.encode import encode
 from pipelines.store.codecs import CODECS
+from pipelines.store.mp4_writing import mp4_file
+from pipelines.store.packet_index import Packets
+from pipelines.store.shard_files import Bytes
+from pipelines.store.shard_writing import EncodedVideo
 
 VIDEOS, LENGTH = 4, 160
 CLIPS, FRAMES, CROP = 32, 16, 112
@@ -40,29 +42,7 @@ def run(turn: Turn) -> None:
         )
 
 
-def trim_file(data: bytes, first: int, last: int) -> tuple[bytes, int]:
-    """Return an MP4 file of the packets needed for the frames ``first`` to ``last``, and its first frame.
-
-    A store's packets are its frames in order, with a key frame every 16.
-    """
-    key = first // GOP * GOP
-    buffer = io.BytesIO()
-    with av.open(io.BytesIO(data), "r") as source, av.open(buffer, "w", format="mp4") as target:
-        (stream,) = source.streams.video
-        copy = target.add_stream_from_template(stream)
-        shift = None
-        for number, packet in enumerate(source.demux(stream)):
-            if not key <= number <= last or packet.pts is None or packet.dts is None:
-                continue
-            # From zero on: otherwise the file has an edit list, which delays its first frame.
-            shift = packet.pts if shift is None else shift
-            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
-            packet.stream = copy
-            target.mux(packet)
-    return buffer.getvalue(), key
-
-
-Fed = tuple[Sequence[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
+Fed = tuple[Sequence[Bytes], np.ndarray[Any, Any]]
 """Files, and the numbers of the frames in them, (B, T) int32."""
 
 
@@ -73,26 +53,25 @@ class Clips:
         self._options = options
 
     @cached_property
-    def _planned(self) -> list[tuple[bytes, int]]:
+    def _planned(self) -> list[tuple[EncodedVideo, int]]:
         quality = CODECS["h264"].quality
-        videos = []
-        for seed in range(VIDEOS):
-            found = encode(moving_picture(LENGTH, seed), "h264", quality, 25).data
-            videos.append(bytes(found))
+        videos = [
+            encode(moving_picture(LENGTH, seed), "h264", quality, 25) for seed in range(VIDEOS)
+        ]
         starts = np.random.default_rng(0).integers(0, LENGTH - FRAMES + 1, CLIPS).tolist()
         return [(videos[row % VIDEOS], start) for row, start in enumerate(starts)]
 
     @cached_property
     def whole(self) -> Fed:
         """The whole file of each clip."""
-        return _fed([(data, start) for data, start in self._planned])
+        return _fed([(_bytes_of(video), start) for video, start in self._planned])
 
     @cached_property
     def trimmed(self) -> Fed:
         """The trimmed file of each clip."""
         found = []
-        for data, start in self._planned:
-            file, first = trim_file(data, start, start + FRAMES - 1)
+        for video, start in self._planned:
+            file, first = _trim(video, start)
             found.append((file, start - first))
         return _fed(found)
 
@@ -100,8 +79,8 @@ class Clips:
         """Return the host's milliseconds to trim a clip's file, and the bytes of both."""
         planned = self._planned
         began = time.perf_counter()
-        for data, start in planned:
-            trim_file(data, start, start + FRAMES - 1)
+        for video, start in planned:
+            _trim(video, start)
         seconds = time.perf_counter() - began
         whole, trimmed = (sum(map(len, files)) for files, _ in (self.whole, self.trimmed))
         return {
@@ -158,7 +137,20 @@ class Clips:
         )
 
 
-def _fed(clips: Sequence[tuple[bytes, int]]) -> Fed:
-    files = [np.frombuffer(data, dtype=np.uint8) for data, _ in clips]
+def _bytes_of(video: EncodedVideo) -> Bytes:
+    assert isinstance(video.data, bytes)  # short videos are not spooled
+    return np.frombuffer(video.data, dtype=np.uint8)
+
+
+def _trim(video: EncodedVideo, start: int) -> tuple[Bytes, int]:
+    """Return the file that the loader makes of a clip's packets, and the number of its first frame."""
+    assert video.index is not None
+    key = int(video.index["key"][start])
+    needed = video.index[key : start + FRAMES]
+    starts = [*needed["start"].tolist(), int(needed["start"][-1] + needed["bytes"][-1])]
+    return mp4_file("h264", SIZE, video.header, [Packets(key, _bytes_of(video), starts)]), key
+
+
+def _fed(clips: Sequence[tuple[Bytes, int]]) -> Fed:
     numbers = np.array([np.arange(start, start + FRAMES) for _, start in clips], dtype=np.int32)
-    return files, numbers
+    return [file for file, _ in clips], numbers

@@ -262,7 +262,7 @@ def _frames_of(
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the frames of a few readable videos at a time, (videos * FRAMES, size, size, 3).
 
-    The others are added to ``skipped``. A GPU decodes if there is one; h264 needs it.
+    The others are added to ``skipped``. A GPU decodes if there is one.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     plan = EvalPlan(store, videos, ClipSpec(frames=1, crop=store.size), clips_per_video=FRAMES)

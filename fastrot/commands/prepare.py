@@ -32,8 +32,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--codec",
         choices=list(CODECS),
         default="mjpeg",
-        help="raw: fastest, 5 to 9 times the size of mjpeg; h264 (GPU only) and vp9: a sixth of the size of "
-        "mjpeg",
+        help="raw: fastest, 5 to 9 times the size of mjpeg; h264 and vp9: a sixth of the size of mjpeg",
     )
     parser.add_argument(
         "--frames",

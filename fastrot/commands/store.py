@@ -47,6 +47,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         run_merge,
         "merge the manifests written by prepare --shard I/N into one, without superseded lines",
     )
+    action(
+        "upgrade",
+        run_upgrade,
+        "upgrade a store of an older format in place: clips of h264 and vp9 then read less",
+    )
     remove = action("remove", run_remove, "remove videos by name and list them as rejected")
     remove.add_argument("name", nargs="+", help="name of a video, as printed by store ls")
     extract = action("extract", run_extract, "write one video to a playable file")
@@ -172,6 +177,20 @@ def run_merge(args: argparse.Namespace) -> int:
 
     merged = merge(args.store)
     print(f"merged {merged} manifests: {len(Store.open(args.store))} videos in {args.store}")
+    return 0
+
+
+def run_upgrade(args: argparse.Namespace) -> int:
+    """Bring a store to the current format."""
+    from fastrot.terminal.console import progress
+    from pipelines.store.upgrade import upgrade
+
+    store = Store.open(args.store)
+    with progress(len(store), "upgrade", "videos") as advance:
+        changed = upgrade(store, advance.to)
+    now = Store.open(args.store).settings.format
+    was = f"upgraded from format {store.settings.format}" if changed else "nothing to do"
+    print(f"{args.store} has format {now}: {was}")
     return 0
 
 

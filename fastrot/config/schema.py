@@ -40,10 +40,10 @@ class DataConfig(Section):
     to ``crop`` x ``crop`` pixels and flipped with probability ``flip``. ``mean`` and ``std`` are one value
     per channel in units of the full range 0..255; null uses those of the modality. ``threads`` is the number
     of loader threads (0: one for each core of the process's share, with a GPU at most 16), and ``prefetch``
-    the number of batches prepared ahead. Up to four threads read; for raw stores all of them read, because
-    reading includes cropping. ``shots`` keeps this many videos per class (0: all), ``videos`` this many in
-    total (0: all).
-    Both subsets are drawn with the seed and are nested: a smaller one is part of a larger one.
+    the number of batches prepared ahead. Up to four threads read. All of them do for raw stores, and on a
+    CPU for h264 and vp9, because reading includes decoding and cropping. ``shots`` keeps this many videos per
+    class (0: all), ``videos`` this many in total (0: all). Both subsets are drawn with the seed and are
+    nested: a smaller one is part of a larger one.
     ``hw_decoder_load`` is the share of an mjpeg store's frames, 0 to 1, that the GPU's hardware JPEG decoder
     decodes, if the GPU has one. Unless it is 0, a run on a GPU first compares a few frames with the CPU's
     and stops if they differ.

@@ -1,4 +1,4 @@
-"""Check that DALI can decode each codec of a store, by decoding a few frames."""
+"""Check that each codec of a store can be decoded, by decoding a few frames."""
 
 import tempfile
 from collections.abc import Mapping
@@ -27,8 +27,6 @@ def try_codec(codec: str) -> str:
     from pipelines.store.reading import Settings, Store
     from pipelines.store.writing import writing
 
-    if not torch.cuda.is_available() and not CODECS[codec].on_cpu:
-        return "DALI decodes it on a GPU only"
     device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     ramp = np.linspace(0, 255, SIZE, dtype=np.uint8)
     frames = [np.repeat(np.tile(ramp, (SIZE, 1))[..., None], 3, axis=2)] * FRAMES

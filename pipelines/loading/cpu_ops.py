@@ -49,17 +49,15 @@ def finish_batch(frames: Frames, clips: Clips, spec: ClipSpec, threads: Executor
     """Return the finished clips of decoded frames.
 
     Args:
-        frames: (B, decoded_frames, H, W, 3), of the stored size or already cropped by the decoder.
+        frames: (B, decoded_frames, crop, crop, 3), cropped by the decoder.
         clips: The planned clips.
         spec: The clips' shape and modality.
         threads: Process one clip per task.
     """
     batch = new_batch(len(clips), spec)
-    cropped = frames.shape[2] == spec.crop  # by the decoder, or the stored size is the crop's
 
     def finish(row: int) -> None:
-        clip = frames[row] if cropped else crop_of(frames[row], clips, row, spec)
-        finish_clip(clip, batch[row], flip=bool(clips.flip[row]), spec=spec)
+        finish_clip(frames[row], batch[row], flip=bool(clips.flip[row]), spec=spec)
 
     for _ in threads.map(finish, range(len(clips))):
         pass

@@ -1,7 +1,8 @@
 """The DALI graph: decoding, and on a GPU also crop, flip and frame difference.
 
-On a CPU, ``cpu_ops`` does the latter several times faster than DALI's operators. The reader of unprepared
-videos uses DALI for them on a CPU too, because decoding takes nearly all of its time.
+On a CPU DALI decodes stores of mjpeg only, and ``cpu_ops`` does the rest several times faster than DALI's
+operators. The reader of unprepared videos uses DALI for them on a CPU too, because decoding takes nearly all
+of its time.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,10 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipelines.errors import FastrotError, UsageError
+from pipelines.errors import FastrotError
 from pipelines.loading.options import LoaderOptions
-from pipelines.plan import Clips, ClipSpec, frame_numbers
-from pipelines.store.codecs import CODECS
+from pipelines.plan import Clips, ClipSpec
 from pipelines.store.reading import Store
 
 _PADDING = 1 << 20
@@ -36,13 +36,12 @@ def build_pipeline(
     """Return a built DALI pipeline with one output, a batch of clips.
 
     On a GPU the output is (B, T, crop, crop, 3), or for mjpeg (B*T', crop, crop, 3), where the difference at
-    each DIF clip's last frame is meaningless. On a CPU it is the decoded frames: (B, T', size, size, 3), or
-    (B*T', crop, crop, 3) for mjpeg.
+    each DIF clip's last frame is meaningless. On a CPU it is the decoded frames, (B*T', crop, crop, 3).
 
     Args:
         feed: Callback of an external source, called once per batch. It returns ``fed_arrays``, and raises
             StopIteration at the end of the data.
-        codec: A key of ``codecs.CODECS``. Raw is for GPUs only: on a CPU it needs no DALI operators.
+        codec: A key of ``codecs.CODECS``; on a CPU only mjpeg.
         spec: The clips' shape and modality.
         batch: The maximum number of clips in a batch.
         device: The device on which operators run.
@@ -50,22 +49,17 @@ def build_pipeline(
 
     Raises:
         FastrotError: DALI is not installed.
-        UsageError: The codec cannot be decoded on a CPU.
     """
     gpu = device.type == "cuda"
-    if not gpu and not CODECS[codec].on_cpu:
-        raise UsageError(
-            f"the store's codec is {codec}, which DALI decodes only on a GPU, and no GPU is available: "
-            "prepare the videos again with `fastrot prepare ... --codec mjpeg` (or raw, or vp9)"
-        )
+    assert gpu or codec == "mjpeg", f"on a CPU the source finishes {codec} clips itself"
     samples = batch * (spec.decoded_frames if codec == "mjpeg" else 1)
     with new_pipeline(samples, device, options) as pipeline:
         if codec == "raw":
-            output = _raw_clips(feed, spec, gpu)
+            output = _raw_clips(feed, spec)
         elif codec == "mjpeg":
             output = _mjpeg_frames(feed, spec, gpu, options.hw_decoder_load)
         else:
-            output = _video_clips(feed, spec, gpu)
+            output = _video_clips(feed, spec)
         pipeline.set_outputs(output)
     return pipeline
 
@@ -76,8 +70,8 @@ def fed_arrays(
     """Return the inputs of ``build_pipeline``'s graph for a batch with the bytes ``data``.
 
     - ``raw``: (frames, flip), a (B, T', crop, crop, 3) uint8 array and (B,) int32.
-    - ``h264``, ``vp9``: (files, numbers), B whole files and (B, T') int32 frame numbers; on a GPU also
-      (corner, flip), (B, 2) int32 top left corners (y, x), and (B,) int32.
+    - ``h264``, ``vp9``: (files, numbers, corner, flip), B MP4 files, (B, T') int32 frame numbers in them,
+      (B, 2) int32 top left corners (y, x), and (B,) int32.
     - ``mjpeg``: (packets, y, x), one item per frame: B*T' JPEGs and crop positions as fractions of the
       margin; on a GPU also flips, and for DIF the index of the next frame in the clip.
     """
@@ -85,9 +79,8 @@ def fed_arrays(
     if store.codec == "raw":
         return data, flip
     if store.codec != "mjpeg":
-        numbers = frame_numbers(clips, spec, store.frames).astype(np.int32)
         corners = np.stack([clips.y, clips.x], axis=1).astype(np.int32)
-        return (data, numbers, corners, flip) if gpu else (data, numbers)
+        return data.files, data.numbers, corners, flip
     each = spec.decoded_frames
     margin = max(store.size - spec.crop, 1)  # without a margin every position is 0
     fed = [data, *(np.repeat((at / margin).astype(np.float32), each) for at in (clips.y, clips.x))]
@@ -126,10 +119,9 @@ def new_pipeline(
         pipeline.build()
 
 
-def _raw_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
+def _raw_clips(feed: Callable[..., Any], spec: ClipSpec) -> Any:
     from nvidia.dali import fn
 
-    assert gpu, "on a CPU the source finishes raw clips itself"
     frames, flip = fn.external_source(
         source=feed,
         num_outputs=2,
@@ -141,20 +133,19 @@ def _raw_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
     return _flip_and_difference(frames.gpu(), flip, spec)
 
 
-def _video_clips(feed: Callable[..., Any], spec: ClipSpec, gpu: bool) -> Any:
+def _video_clips(feed: Callable[..., Any], spec: ClipSpec) -> Any:
     from nvidia.dali import fn
 
-    # DALI 2.4 crashes on an unused output.
-    files, numbers, *where = fn.external_source(
-        source=feed, num_outputs=4 if gpu else 2, batch=True, batch_info=True, no_copy=True
+    files, numbers, corner, flip = fn.external_source(
+        source=feed, num_outputs=4, batch=True, batch_info=True, no_copy=True
     )
     frames = fn.decoders.video(
         files,
-        device="mixed" if gpu else "cpu",
+        device="mixed",
         frames=numbers,
         pad_mode="none",  # a frame beyond the end is an error, not a black frame
     )
-    return augment(frames, where[0], where[1], spec) if gpu else frames
+    return augment(frames, corner, flip, spec)
 
 
 def augment(frames: Any, corner: Any, flip: Any, spec: ClipSpec) -> Any:

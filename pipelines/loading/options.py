@@ -8,8 +8,8 @@ class LoaderOptions:
     """Options that affect a loader's speed and checks, but not which clips it loads.
 
     Attributes:
-        threads: CPU threads for DALI and, for raw clips, the reader. Packets of other codecs are read by at
-            most four threads.
+        threads: CPU threads for DALI and the reader. Packets for DALI are read by at most four threads; clips
+            of raw, and on a CPU of h264 and vp9, are read and decoded by all.
         prefetch: Number of batches to prepare in advance.
         hw_decoder_load: Share of an mjpeg store's frames that a GPU's hardware JPEG decoder decodes, 0..1.
         check: Whether to verify the store's checksums while reading.

@@ -12,14 +12,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.errors import FastrotError
 from pipelines.loading.cpu_ops import crop_of, finish_clip, new_batch
 from pipelines.loading.pinned import pinned_empty
 from pipelines.plan import Clips, ClipSpec
-from pipelines.store.checksums import crc32
 from pipelines.store.reading import Store
 from pipelines.store.shard_files import Bytes, ShardFiles
-from pipelines.store.stored_frames import check_frames, damaged, read_packets
+from pipelines.store.stored_frames import check_frames, read_packets
 
 
 class Source(Protocol):
@@ -133,28 +131,6 @@ class MjpegSource:
         return read
 
 
-class VideoSource:
-    """Whole encoded files (h264, vp9): a list of B arrays. The decoder gets the frame numbers separately."""
-
-    def __init__(self, store: Store, *, check: bool):
-        self._store = store
-        self._check = check
-        self._files = ShardFiles()
-
-    def buffer(self, count: int) -> list[Bytes]:
-        """Return a list of ``count`` empty arrays."""
-        return [np.empty(0, dtype=np.uint8)] * count
-
-    def read(self, into: list[Bytes], clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
-        """Read the whole video, which is a few hundred kB at the store's frame size."""
-        store, video = self._store, int(clips.video[row])
-        data = self._files.read_video(store, video)
-        if self._check and crc32(data.data) != store.crc32[video]:
-            raise FastrotError(damaged(store, video, "its bytes do not match their checksum"))
-        into[row] = data
-        return len(data)
-
-
 def make_source(
     store: Store,
     spec: ClipSpec,
@@ -166,8 +142,8 @@ def make_source(
 ) -> Source:
     """Return the store's source for clips of ``spec``, in batches of at most ``batch``.
 
-    With ``finished``, raw clips are already flipped and differenced. With ``check``, the bytes read are
-    compared with the store's checksums.
+    With ``finished``, clips of raw, h264 and vp9 are decoded, flipped and differenced already. With
+    ``check``, the bytes read are compared with the store's checksums.
     """
     if store.codec == "raw":
         frames = FrameReader(store, check=check)
@@ -176,7 +152,12 @@ def make_source(
         return RawSource(frames, spec, batch=batch, buffers=buffers)
     if store.codec == "mjpeg":
         return MjpegSource(store, spec.decoded_frames, check=check)
-    return VideoSource(store, check=check)
+    # Here, so that the other codecs are read without PyAV.
+    from pipelines.loading.video_sources import DecodedVideoSource, VideoFileSource
+
+    if finished:
+        return DecodedVideoSource(store, spec, check=check)
+    return VideoFileSource(store, spec, check=check)
 
 
 def _runs(numbers: list[int]) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""The codecs of a store, with their sizes, qualities and decoders."""
+"""The codecs of a store, with their sizes and qualities."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class Codec:
     ``suffix`` is the suffix of a shard. ``video`` is True for whole encoded files, False for single frames.
     ``quality`` is the default on FFmpeg's scale for the codec (lower is better; None if lossless), and
     ``qualities`` are the ends of the scale. ``least`` is the side in pixels of the smallest frame that NVDEC
-    decodes, ``even`` whether sides must be even, and ``on_cpu`` whether DALI decodes it on a CPU.
+    decodes, and ``even`` whether sides must be even.
     """
 
     suffix: str
@@ -21,16 +21,13 @@ class Codec:
     qualities: tuple[int, int] = (0, 0)
     least: int = 1
     even: bool = False
-    on_cpu: bool = True
 
 
 CODECS = {
     "raw": Codec(suffix="npy"),
     "mjpeg": Codec(suffix="mjpeg", quality=2, qualities=(1, 31)),
     # NVDEC's minimum is 48x16 for H.264 and 128x128 for VP9. 4:2:0 needs even sides.
-    "h264": Codec(
-        suffix="mp4s", video=True, quality=18, qualities=(0, 51), least=48, even=True, on_cpu=False
-    ),
+    "h264": Codec(suffix="mp4s", video=True, quality=18, qualities=(0, 51), least=48, even=True),
     "vp9": Codec(suffix="mp4s", video=True, quality=20, qualities=(0, 63), least=128, even=True),
 }
 

@@ -17,6 +17,7 @@ from pipelines.store.checksums import crc32
 from pipelines.store.codecs import CODECS
 from pipelines.store.json_lines import line_files, read_lines
 from pipelines.store.manifest import Line, current_lines, rejections
+from pipelines.store.packet_index import index_packets, read_index
 from pipelines.store.reading import Store
 from pipelines.store.shard_files import Bytes, ShardFiles
 from pipelines.store.stored_frames import check_frames, packet_starts, read_packets
@@ -67,6 +68,8 @@ def verify(
 def _check_frames(store: Store, files: ShardFiles, video: int, data: Bytes) -> str | None:
     """Compare an intact video with the files of its frames' offsets and checksums."""
     count = int(store.frames[video])
+    if store.settings.packet_index:
+        return _check_index(store, files, video, data)
     if store.codec == "raw":
         frames = np.split(data, count)
     elif store.codec == "mjpeg":
@@ -86,27 +89,43 @@ def _check_frames(store: Store, files: ShardFiles, video: int, data: Bytes) -> s
     return None
 
 
+def _check_index(store: Store, files: ShardFiles, video: int, data: Bytes) -> str | None:
+    """Compare an intact video with its index of packets."""
+    try:
+        index, header = index_packets(data.data, store.codec)
+        index["start"] += int(store.offset[video])
+        found = read_index(store, files, video, 0, int(store.frames[video]))
+    except UnreadableError:
+        raise
+    except (FastrotError, ValueError) as error:
+        return str(error)
+    if np.array_equal(index, found) and header == store.header(video):
+        return None
+    return "its bytes are intact, but its index of packets is not"
+
+
 def drop(store: Store, broken: dict[str, str]) -> None:
     """Remove videos from the manifests, and list them as rejected with their reasons.
 
     Their bytes stay in the shards. ``prepare --retry-rejected`` prepares them again, and so does a plain
     ``prepare`` if their file has changed.
     """
-    with _every_part_locked(store.path):
+    with every_part_locked(store.path):
         origins = {line["name"]: line.get("origin") for line in current_lines(store.path)}
         rejected = list(read_lines(store.path / "rejected.jsonl"))
         for name, reason in broken.items():
             origin = origins.get(name)  # None in stores of earlier versions
             line = {"name": name, "reason": reason}
             rejected.append({**line, "origin": origin} if origin else line)
-        _write_lines(store.path / "rejected.jsonl", rejected)
+        write_lines(store.path / "rejected.jsonl", rejected)
         for manifest in line_files(store.path, "manifest"):
             if manifest.exists():
                 kept = [line for line in read_lines(manifest) if line["name"] not in broken]
-                _write_lines(manifest, kept)
+                write_lines(manifest, kept)
 
 
-def _write_lines(path: Path, lines: Iterable[Line]) -> None:
+def write_lines(path: Path, lines: Iterable[Line]) -> None:
+    """Replace a JSON-lines file of a store by ``lines``, atomically."""
     write_file(path, "".join(json.dumps(line) + "\n" for line in lines))
 
 
@@ -121,11 +140,11 @@ def merge(path: Path) -> int:
     """
     Store.open(path)  # raises if it is not a store, or damaged
     parts = line_files(path, "manifest")[1:]
-    with _every_part_locked(path):
+    with every_part_locked(path):
         rejected = list(itertools.chain.from_iterable(rejections(path).values()))
         try:
             for kind, lines in (("manifest", current_lines(path)), ("rejected", rejected)):
-                _write_lines(path / f"{kind}.jsonl", lines)
+                write_lines(path / f"{kind}.jsonl", lines)
                 for part in line_files(path, kind)[1:]:
                     part.unlink()
         except OSError as error:
@@ -134,7 +153,7 @@ def merge(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def _every_part_locked(path: Path) -> Iterator[None]:
+def every_part_locked(path: Path) -> Iterator[None]:
     """Lock out all writers of a store while its manifests are rewritten."""
     parts = [file.stem.removeprefix("manifest-") for file in line_files(path, "manifest")[1:]]
     with contextlib.ExitStack() as locks:

@@ -5,7 +5,8 @@ A store is a folder::
     store.json        settings: codec, size, frames, classes (see Settings)
     manifest.jsonl    a line per video: name, shard, offset, bytes, frames, label, splits, checksum, origin
     rejected.jsonl    a line per rejected video: name, reason, origin
-    shards/           the pixels; a checksum of each frame (raw, mjpeg); for mjpeg the frames' offsets
+    shards/           the pixels; a checksum of each frame (raw, mjpeg); for mjpeg the frames' offsets;
+                      for h264 and vp9 an index of the packets with checksums
 
 File systems handle a few large files better than half a million small ones.
 """
@@ -26,9 +27,12 @@ from pipelines.store.manifest import newest
 
 Fit = Literal["stretch", "crop"]
 FITS: tuple[Fit, ...] = get_args(Fit)
-FORMAT = 2
-FORMATS = (1, FORMAT)
-"""Supported formats. Stores of format 1 have no checksums of single frames."""
+FORMAT = 3
+FORMATS = (1, 2, FORMAT)
+"""Supported formats.
+
+Stores of format 1 have no checksums of single frames. Those of formats 1 and 2 have no index of packets.
+"""
 
 MAX_SIZE = 8192
 """The largest frame size in pixels. A store.json with a larger size is damaged."""
@@ -63,6 +67,11 @@ class Settings:
         """Whether each shard has a file with the frames' checksums next to it."""
         return self.format >= 2 and not CODECS[self.codec].video
 
+    @property
+    def packet_index(self) -> bool:
+        """Whether each shard has an index of its videos' packets next to it."""
+        return self.format >= 3 and CODECS[self.codec].video
+
     def _check(self) -> None:
         """Raise ValueError if a value is invalid."""
         if type(self.size) is not int or not 0 < self.size <= MAX_SIZE:
@@ -93,7 +102,7 @@ class Settings:
             raise FastrotError(f"{file} cannot be read: {error}") from None
         if not isinstance(values, dict) or values.get("format") not in FORMATS:
             raise FastrotError(
-                f"{file} is not in store format {FORMAT} or 1: prepare the store again"
+                f"{file} is not in store format 1 to {FORMAT}: prepare the store again, or update fastrot"
             )
         with refusing_damage(file):
             values["classes"] = tuple(values["classes"])
@@ -107,9 +116,10 @@ class Record:
     """One video in the manifest.
 
     ``offset`` and ``bytes`` are its range in the shard. ``index`` is the index of its first frame among the
-    shard's frames, and in the shard's file of frame offsets (mjpeg). ``origin`` describes the file that it
+    shard's frames, and in the shard's files with one entry per frame. ``origin`` describes the file that it
     was made from (the text of an ``identity.Origin``, None in stores of earlier versions). A line with a
-    higher ``revision`` supersedes lower ones of the same name.
+    higher ``revision`` supersedes lower ones of the same name. ``header`` is what a decoder needs before an
+    h264 video's first packet, in hexadecimal (format 3).
     """
 
     name: str
@@ -124,6 +134,12 @@ class Record:
     splits: list[str] = field(default_factory=list)
     origin: str | None = None
     revision: int = 0
+    header: str = ""
+
+    def to_line(self) -> dict[str, Any]:
+        """Return the record's line of the manifest. Without a header, earlier versions can read it too."""
+        line = asdict(self)
+        return line if self.header else {key: line[key] for key in line if key != "header"}
 
 
 _MOST_BYTES = 2**60
@@ -139,7 +155,8 @@ def check_place(store: Path, shard: Any) -> None:
     places = {store.resolve() / "shards"}
     if isinstance(shard, str) and not set(shard) & set("/\\\0") and shard not in ("", ".", ".."):
         places |= {
-            (folder / f"{shard}{end}").resolve().parent for end in ("", ".offsets", ".crc32")
+            (folder / f"{shard}{end}").resolve().parent
+            for end in ("", ".offsets", ".crc32", ".packets")
         }
         if places == {folder}:
             return
@@ -157,6 +174,7 @@ class _Columns:
         self.revisions = array("q")
         self.shards: dict[str, int] = {}
         self.split_sets: dict[tuple[str, ...], int] = {}
+        self.headers: dict[str, int] = {}
         self._classes: dict[str | None, int] = {name: i for i, name in enumerate(classes)}
         self._classes[None] = -1
         self._numbers = array("q")
@@ -176,12 +194,13 @@ class _Columns:
                 line["crc32"],
                 self._classes[line["label"]],
                 self.split_sets.setdefault(tuple(line["splits"]), len(self.split_sets)),
+                self.headers.setdefault(line.get("header", ""), len(self.headers)),
             )
         )
 
     def table(self) -> NDArray[np.int64]:
-        """Return (8, N) int64: shard, offset, bytes, index, frames, crc32, label, set of splits."""
-        return np.frombuffer(self._numbers, dtype=np.int64).reshape(-1, 8).T
+        """Return (9, N) int64: shard, offset, bytes, index, frames, crc32, label, set of splits, header."""
+        return np.frombuffer(self._numbers, dtype=np.int64).reshape(-1, 9).T
 
 
 class Store:
@@ -212,6 +231,8 @@ class Store:
         self.labels: NDArray[np.int64] = table[6].copy()
         self._split_set: NDArray[np.int32] = table[7].astype(np.int32)
         self._split_sets = list(columns.split_sets)
+        self._header: NDArray[np.int32] = table[8].astype(np.int32)
+        self._headers = [bytes.fromhex(header) for header in columns.headers]
 
     @classmethod
     def open(cls, path: Path | str) -> "Store":
@@ -233,7 +254,8 @@ class Store:
         }
         for shard in columns.shards:
             check_place(path, shard)
-        store = cls(path, settings, columns, len(rejected.difference(columns.names)))
+        with refusing_damage(f"the manifest of {path}"):
+            store = cls(path, settings, columns, len(rejected.difference(columns.names)))
         store._check_numbers()
         return store
 
@@ -282,6 +304,10 @@ class Store:
     def splits_of(self, i: int) -> tuple[str, ...]:
         """Return the splits that contain video i."""
         return self._split_sets[int(self._split_set[i])]
+
+    def header(self, i: int) -> bytes:
+        """Return what a decoder needs before video i's first packet (h264 in format 3), or nothing."""
+        return self._headers[int(self._header[i])]
 
     def fps(self, i: int) -> float:
         """Return the rate of video i's kept frames, in frames per second."""

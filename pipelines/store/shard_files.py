@@ -30,8 +30,10 @@ class ShardFiles:
             most = max(1, min(most, allowed // 8))
         self._open = functools.lru_cache(maxsize=most)(_File)
 
-    def read(self, path: Path, offset: int, count: int, video: str) -> Bytes:
+    def read(self, path: Path, offset: int, count: int, video: str, *, padding: int = 0) -> Bytes:
         """Return ``count`` bytes from ``offset``. Memory is allocated only if the file is long enough.
+
+        In memory, ``padding`` zero bytes follow them.
 
         Raises:
             FastrotError: As in ``read_into``.
@@ -43,7 +45,9 @@ class ShardFiles:
             raise _unreadable(path, video, error) from None
         if short:
             raise _truncated(path, video)
-        data = np.empty(count, dtype=np.uint8)
+        memory = np.empty(count + padding, dtype=np.uint8)
+        memory[count:] = 0
+        data = memory[:count]
         self.read_into(path, data, offset, video)
         return data
 

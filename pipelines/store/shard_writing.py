@@ -17,6 +17,14 @@ from pipelines.store.spool import pieces
 
 NPY_HEADER_BYTES = 128
 
+PACKET = np.dtype([("start", "<u8"), ("bytes", "<u4"), ("key", "<u4"), ("crc32", "<u4")])
+"""A frame's record in the index of packets (h264, vp9).
+
+``start`` is where its packet begins in the shard, ``key`` the number of its group's key frame within the
+video, and ``crc32`` the checksum of the group's packets up to and including this one. That of a group's last
+frame is the checksum of the whole group.
+"""
+
 
 @dataclass
 class EncodedVideo:
@@ -24,7 +32,9 @@ class EncodedVideo:
 
     ``data`` is its bytes, or the temporary file that contains them. If frames are stored one by one (raw,
     mjpeg), ``packet_bytes`` are their sizes, (frames,) int64, and ``packet_crc32`` their checksums,
-    (frames,) uint32. ``damaged_frames`` is the number of source frames with decoder errors.
+    (frames,) uint32. For h264 and vp9, ``index`` is (frames,) records of ``PACKET`` whose starts are counted
+    from the video's first byte, and ``header`` what a decoder needs before the first packet.
+    ``damaged_frames`` is the number of source frames with decoder errors.
     """
 
     data: bytes | Path
@@ -32,6 +42,8 @@ class EncodedVideo:
     fps: float
     packet_bytes: NDArray[np.int64] | None = None
     packet_crc32: NDArray[np.uint32] | None = None
+    index: NDArray[np.void] | None = None
+    header: bytes = b""
     damaged_frames: int = 0
 
     @property
@@ -51,9 +63,10 @@ class Appended:
 
 
 class Shard:
-    """An open shard and its files with one number per frame.
+    """An open shard and its files with one entry per frame.
 
-    These are the frames' offsets (uint64, for mjpeg) and checksums (uint32, for raw and mjpeg).
+    These are the frames' offsets (uint64, for mjpeg), checksums (uint32, for raw and mjpeg) and packets
+    (``PACKET``, for h264 and vp9).
     """
 
     def __init__(self, path: Path, settings: Settings):
@@ -64,7 +77,9 @@ class Shard:
         offsets = settings.codec == "mjpeg"
         self._offsets = open_binary(offsets_path(path)) if offsets else None
         self._sums = open_binary(checksums_path(path)) if settings.frame_checksums else None
-        self._beside = [(f, n) for f, n in ((self._offsets, 8), (self._sums, 4)) if f is not None]
+        self._packets = open_binary(packets_path(path)) if settings.packet_index else None
+        beside = ((self._offsets, 8), (self._sums, 4), (self._packets, PACKET.itemsize))
+        self._beside = [(file, width) for file, width in beside if file is not None]
         self.bytes = 0
         self.frames = 0
 
@@ -82,8 +97,8 @@ class Shard:
             short |= os.fstat(file.fileno()).st_size < width * self.frames
         if short and last is not None:
             raise FastrotError(
-                f"{self.path} or its .offsets or .crc32 file is shorter than the manifest says: run "
-                f"`fastrot store verify {self.path.parents[1]} --fix` first"
+                f"{self.path} or its .offsets, .crc32 or .packets file is shorter than the manifest says: "
+                f"run `fastrot store verify {self.path.parents[1]} --fix` first"
             )
         self._file.truncate(self.bytes)
         self._write_header()
@@ -104,6 +119,11 @@ class Shard:
         if self._sums is not None:
             assert video.packet_crc32 is not None
             write_at(self._sums, 4 * index, video.packet_crc32.astype("<u4").tobytes())
+        if self._packets is not None:
+            assert video.index is not None
+            records = video.index.copy()
+            records["start"] += offset
+            write_at(self._packets, PACKET.itemsize * index, records.tobytes())
         for file, _ in self._beside:
             os.fdatasync(file.fileno())
         self.bytes = end
@@ -134,6 +154,12 @@ def offsets_path(shard: Path) -> Path:
 def checksums_path(shard: Path) -> Path:
     """Return the file of a shard's frame checksums (CRC-32): little-endian uint32, one per frame."""
     return shard.with_suffix(shard.suffix + ".crc32")
+
+
+@lru_cache(4096)
+def packets_path(shard: Path) -> Path:
+    """Return the file of a shard's index of packets: one record of ``PACKET`` per frame."""
+    return shard.with_suffix(shard.suffix + ".packets")
 
 
 def npy_header(shape: tuple[int, ...]) -> bytes:

@@ -155,14 +155,15 @@ class StoreWriter:
             splits=list(splits),
             origin=None if origin is None else origin.to_text(),
             revision=revision,
+            header=video.header.hex() if self.settings.packet_index else "",
         )
-        append_lines(self._manifest, [asdict(record)])
+        append_lines(self._manifest, [record.to_line()])
         self.known.add(name)
         return record
 
     def supersede(self, records: list[Record]) -> None:
         """Append new lines for stored videos with changed labels, splits or origins."""
-        append_lines(self._manifest, [asdict(record) for record in records])
+        append_lines(self._manifest, [record.to_line() for record in records])
 
     def reject(self, name: str, reason: str, origin: Origin | None = None) -> None:
         """Record that a video was rejected, with the reason and its file.

@@ -11,6 +11,7 @@ from fastrot.cli import main
 from fastrot.demo.videos import own_data
 from pipelines.store.reading import Store
 from tests.helpers import moving_frames, write_video
+from tests.pipelines.store.old_formats import of_format
 
 
 @pytest.fixture
@@ -49,6 +50,22 @@ def test_prepare_info_ls_verify_and_extract(films, tmp_path, capsys):
     assert main(["store", "verify", str(store)]) == 0
     assert main(["store", "extract", str(store), "film 1.avi", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "film 1.avi").exists()
+
+
+def test_a_store_is_upgraded_once(films, tmp_path, capsys):
+    store = tmp_path / "store"
+    command = ["prepare", str(films), "--out", str(store), "--size", "64", "--codec", "h264"]
+    assert main(command) == 0
+    of_format(Store.open(store), 2)
+    capsys.readouterr()
+    assert main(["store", "upgrade", str(store)]) == 0
+    assert f"{store} has format 3: upgraded from format 2\n" in capsys.readouterr().out
+    assert main(["store", "upgrade", str(store)]) == 0
+    assert f"{store} has format 3: nothing to do\n" in capsys.readouterr().out
+    assert main(["store", "verify", str(store)]) == 0
+    assert main(command) == 0  # and can be appended to
+    assert main(["store", "extract", str(store), "film 1.avi", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "film 1.mp4").exists()
 
 
 def test_a_second_prepare_has_nothing_to_do(films, tmp_path, capsys):

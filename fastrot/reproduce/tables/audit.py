@@ -65,7 +65,5 @@ def _named(reading: Reading, key: str) -> Reading:
 
 def _obstacle(codec: str, size: int, *, gpu: bool) -> str:
     """Return why a store of this codec and frame size cannot be read, or nothing."""
-    if not gpu:
-        return "" if CODECS[codec].on_cpu else f"{codec} can only be decoded by a GPU"
     least = CODECS[codec].least
-    return f"GPUs decode {codec} only from {least} pixels up" if size < least else ""
+    return f"GPUs decode {codec} only from {least} pixels up" if gpu and size < least else ""

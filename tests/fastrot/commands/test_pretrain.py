@@ -7,6 +7,7 @@ import yaml
 
 from fastrot.cli import main
 from fastrot.config import Config, to_yaml
+from pipelines.store.reading import Store
 
 TinyConfig = Callable[..., Config]
 
@@ -69,6 +70,22 @@ def test_from_pretext_to_accuracies(
     results = json.loads((where / "results.json").read_text())
     assert 0 <= results["video_top1"] <= results["video_top5"] == 1
     assert results["environment"]["packages"]["torch"]
+
+
+@pytest.mark.parametrize("codec", ["h264", "vp9"])
+def test_stores_of_videos_train_by_the_same_commands(
+    tiny_file: str, tmp_path: Path, make_store: Callable[..., Store], codec: str
+) -> None:
+    store = str(make_store(codec, size=128).path)
+    more = [f"data.store={store}", "data.size=128", "data.modality=dif", "train.iterations=1"]
+    more += ["data.eval_split=test1"]
+    pretext, action = (tmp_path / f"runs/{name}/checkpoints/last.pt" for name in ("a", "b"))
+    assert main(["pretrain", tiny_file, "name=a", *more]) == 0
+    assert main(["finetune", tiny_file, "task=action", "name=b", f"init={pretext}", *more]) == 0
+    where = tmp_path / "accuracies"
+    arguments = ["--store", store, "--split", "test1", "--clips", "2", "--out", str(where)]
+    assert main(["evaluate", "action", str(action), *arguments]) == 0
+    assert json.loads((where / "results.json").read_text())["protocol"]["videos"] == 2
 
 
 def test_own_lists_are_fine_tuned_on(

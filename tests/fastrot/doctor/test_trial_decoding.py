@@ -5,8 +5,8 @@ import pytest
 from fastrot.doctor.trial_decoding import check_codecs, try_codec
 
 
-@pytest.mark.parametrize("codec", ["raw", "mjpeg", "vp9"])
-def test_what_dali_decodes_here_works(codec):
+@pytest.mark.parametrize("codec", ["raw", "mjpeg", "h264", "vp9"])
+def test_every_codec_is_decoded_here_and_works(codec):
     assert try_codec(codec) == ""
 
 

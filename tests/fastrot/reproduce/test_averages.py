@@ -242,13 +242,6 @@ def test_chance_is_read_from_the_measurement(bench):
     assert cell.chance == pytest.approx(40)
 
 
-def test_rows_that_cannot_run_here_say_why(bench):
-    table = table_of(Entry("h264", "accuracy"), impossible={"h264": "GPUs only"})
-    page = Page(table, fill_in(table, bench.workshop), "", [])
-    assert page.grid.rows == [["h264", "not run"]]
-    assert "h264: not run, GPUs only." in page.grid.notes
-
-
 def test_fusion_of_two_networks_is_read_from_their_scores(bench):
     """The order of geometric means is that of products."""
     labels = np.array([0, 1, 1, 0])

@@ -17,6 +17,7 @@ from fastrot.training.run import train
 from fastrot.training.trainer import Trainer
 from pipelines.errors import FastrotError
 from pipelines.store.reading import Store
+from tests.pipelines.store.old_formats import of_format
 
 
 @pytest.fixture
@@ -64,6 +65,17 @@ def test_a_run_is_found_under_another_name_and_a_moved_store(bench, plan, traine
     renamed = dataclasses.replace(plan.runs[1], name="renamed", config=config)
     assert run_id(renamed) != run_id(plan.runs[1])  # by path they differ, by content not
     assert Workshop(bench.workshop.out).is_finished(renamed)
+
+
+def test_runs_do_not_depend_on_the_format_of_their_store(bench, plan, tmp_path):
+    run, store = plan.runs[1], tmp_path / "old"
+    shutil.copytree(bench.store, store)
+    data = dataclasses.replace(run.config.data, store=str(store))
+    moved = dataclasses.replace(run, config=dataclasses.replace(run.config, data=data))
+    for number in (2, 1):
+        assert of_format(Store.open(store), number).settings.format == number
+        workshop = Workshop(bench.workshop.out)
+        assert workshop.run_folder(moved) == workshop.run_folder(run)
 
 
 def test_other_videos_are_another_run(bench, plan, tmp_path):

@@ -55,9 +55,10 @@ def test_links_out_of_the_store_are_not_followed(path, tmp_path):
         Store.open(path)
 
 
-@pytest.mark.parametrize("beside", [".crc32", ".offsets"])
+@pytest.mark.parametrize("beside", [".crc32", ".offsets", ".packets"])
 def test_neither_are_links_beside_a_shard(make_store, tmp_path, beside):
-    shutil.copytree(make_store("mjpeg").path, tmp_path / "store")
+    made = make_store("h264", size=128) if beside == ".packets" else make_store("mjpeg")
+    shutil.copytree(made.path, tmp_path / "store")
     file = next((tmp_path / "store" / "shards").glob(f"*{beside}"))
     file.rename(tmp_path / "away")
     file.symlink_to(tmp_path / "away")
