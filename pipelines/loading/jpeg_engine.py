@@ -1,6 +1,5 @@
 """Compares a GPU's hardware JPEG decoder with the CPU's, before anything is learned from its pixels."""
 
-import gc
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -120,10 +119,7 @@ def decode(
     pipeline = middles(jpegs, crop, device, options)
     (output,) = pipeline.run()
     frames: NDArray[np.uint8] = torch.utils.dlpack.from_dlpack(output.as_tensor()).cpu().numpy()
-    levels = frames.reshape(len(jpegs), crop, crop, 3).astype(np.float64)
-    del pipeline, output, frames
-    gc.collect()  # breaks the pipeline's reference cycle: a run's own needs the decoder and the memory
-    return levels
+    return frames.reshape(len(jpegs), crop, crop, 3).astype(np.float64)
 
 
 def middles(jpegs: Sequence[Bytes], crop: int, device: torch.device, options: LoaderOptions) -> Any:
