@@ -46,19 +46,21 @@ def rotate(clips: Tensor, degrees: Sequence[int], pixels: Pixels) -> Tensor:
         tiles = triton.cdiv(height, meta["tile"]) * triton.cdiv(width, meta["tile"])
         return (batch * triton.cdiv(frames, meta["depth"]) * tiles,)
 
-    _launch[grid](
-        clips,
-        out,
-        *clips.stride()[:3],
-        batch,
-        frames,
-        height,
-        width,
-        *(255 * m for m in pixels.mean),
-        *(1 / (255 * s) for s in pixels.std),
-        turns=tuple(turn // 90 for turn in degrees),
-        channels=channels,
-    )
+    # Triton launches on the current GPU, which need not be the clips'.
+    with torch.cuda.device_of(clips):
+        _launch[grid](
+            clips,
+            out,
+            *clips.stride()[:3],
+            batch,
+            frames,
+            height,
+            width,
+            *(255 * m for m in pixels.mean),
+            *(1 / (255 * s) for s in pixels.std),
+            turns=tuple(turn // 90 for turn in degrees),
+            channels=channels,
+        )
     return out.permute(0, 4, 1, 2, 3)
 
 

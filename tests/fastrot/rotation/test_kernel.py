@@ -3,7 +3,8 @@
 import importlib.util
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
 from types import ModuleType
@@ -175,6 +176,38 @@ def test_every_configuration(device: str, monkeypatch: pytest.MonkeyPatch) -> No
         kernel._launch.configs = [config]
         out = kernel.rotate(clips.to(device), ALL.degrees, Pixels(MEAN, STD, torch.float32))
         assert torch.equal(out.cpu(), expected(clips, ALL)), config
+
+
+def test_the_kernel_is_launched_on_the_clips_gpu(
+    interpreted: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current: list[Tensor] = []
+    launched: list[bool] = []
+
+    @contextmanager
+    def device_of(clips: Tensor) -> Iterator[None]:
+        current.append(clips)
+        yield
+        current.clear()
+
+    class Launch:
+        def __getitem__(self, grid: object) -> Callable[..., None]:
+            return lambda clips, *_, **__: launched.append(current == [clips])
+
+    monkeypatch.setattr(torch.cuda, "device_of", device_of)
+    monkeypatch.setattr(interpreted, "_launch", Launch())
+    pixels = Pixels(MEAN, STD, torch.float32, 3)
+    interpreted.rotate(torch.zeros(1, 1, 4, 4, 3, dtype=torch.uint8), (0,), pixels)
+    assert launched == [True]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_clips_on_another_than_the_current_gpu() -> None:
+    clips = torch.randint(256, (2, 3, 20, 20, 3), dtype=torch.uint8)
+    options: dict[str, Any] = {"mean": MEAN, "std": STD, "dtype": torch.float32}
+    got = op.rotate(clips.to("cuda:1"), ALL, **options)
+    torch.testing.assert_close(got.cpu(), op.rotate(clips, ALL, **options))
 
 
 def test_a_frame_beyond_the_kernels_offsets_is_refused(interpreted: ModuleType) -> None:
