@@ -300,6 +300,28 @@ def test_each_byte_is_loaded_once_and_stores_are_16_bytes_wide(
     assert loads == ["ld.global.b8"] * 3 * 8  # each byte once
 
 
+def test_another_number_of_clips_or_frames_needs_no_compilation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backends = pytest.importorskip("triton.backends.compiler")
+    jit = pytest.importorskip("triton.runtime.jit")
+    compiler = pytest.importorskip("triton.compiler")
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    kernel = load_kernel()._kernel
+    backend = compiler.make_backend(backends.GPUTarget("cuda", 90, 32))
+    bind = jit.create_function_from_signature(kernel.signature, kernel.params, backend)
+
+    def compiled_for(batch: int, frames: int, size: int) -> object:
+        clips = torch.empty(batch, frames, size, size, 3, dtype=torch.uint8)
+        numbers = (*clips.stride()[:3], batch, frames, size, size, *MEAN, *STD)
+        constants = {"turns": (0,), "channels": 4, "tile": 16, "depth": 4}
+        return bind(clips, clips.to(torch.bfloat16), *numbers, **constants)[1]
+
+    usual = compiled_for(32, 16, 112)
+    assert compiled_for(13, 16, 112) == compiled_for(1, 17, 112) == usual
+    assert compiled_for(32, 16, 100) != usual
+
+
 def test_bytes_and_their_floor() -> None:
     # The paper's batch: 32 clips of 16x112x112, 0.6 MB each, and four times 1.2 MB in half precision.
     clips = torch.empty((32, 16, 112, 112, 3), dtype=torch.uint8)
