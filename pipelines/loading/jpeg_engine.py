@@ -1,6 +1,6 @@
 """Compares a GPU's hardware JPEG decoder with the CPU's, before anything is learned from its pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -48,21 +48,29 @@ def check_engine(
     """
     if store.codec != "mjpeg" or device.type != "cuda":
         return
-    packets = first_packets(store, spread(videos))
-    if not packets:
-        return
-    try:
-        found = engine_differences(list(packets.values()), crop, device)
-    except RuntimeError:  # undecodable data, which has no checksum or was stored so
-        return
-    worst = int(np.argmax(found))
-    if found[worst] > MOST_DIFFERENCE:
+    found = _differences_by_video(first_packets(store, spread(videos)), crop, device)
+    worst = max(found, key=lambda video: found[video], default=None)
+    if worst is not None and found[worst] > MOST_DIFFERENCE:
         raise FastrotError(
-            f"the hardware JPEG decoder of {device} is wrong about video "
-            f"{store.name(list(packets)[worst])!r} of {store.path}: its pixels differ from the CPU's by "
-            f"{found[worst]:.1f} of 255 on average (limit: {MOST_DIFFERENCE:g}). "
-            "Set data.hw_decoder_load=0 to decode without it"
+            f"the hardware JPEG decoder of {device} is wrong about video {store.name(worst)!r} of "
+            f"{store.path}: its pixels differ from the CPU's by {found[worst]:.1f} of 255 on average (limit: "
+            f"{MOST_DIFFERENCE:g}). Set data.hw_decoder_load=0 to decode without it"
         )
+
+
+def _differences_by_video(
+    packets: Mapping[int, Bytes], crop: int, device: torch.device
+) -> dict[int, float]:
+    """Return the differences of the frames that both decoders can decode."""
+    try:
+        found = engine_differences(list(packets.values()), crop, device) if packets else []
+        return dict(zip(packets, map(float, found), strict=True))
+    except RuntimeError:  # undecodable data, which has no checksum or was stored so
+        alone = {}
+        for video, jpeg in packets.items():
+            with suppress(RuntimeError):
+                alone[video] = float(engine_differences([jpeg], crop, device)[0])
+        return alone
 
 
 def spread(videos: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -117,13 +117,18 @@ def test_damaged_frames_are_left_to_the_loader(make_store, engine, tmp_path):
     assert not seen
 
 
-def test_what_cannot_be_decoded_is_left_to_the_loader(make_store, monkeypatch):
-    def fail(jpegs, crop, device):
-        raise RuntimeError("Error in the JPEG")
-
-    monkeypatch.setattr(jpeg_engine, "decode", fail)
+def test_what_cannot_be_decoded_is_left_to_the_loader_and_hides_no_wrong_frame(
+    make_store, engine, monkeypatch
+):
     store = make_store("mjpeg", size=48)
-    check_engine(store, store.select("all"), GPU)
+    packets = first_packets(store, store.select("all"))
+    packets[2] = np.frombuffer(b"no JPEG", dtype=np.uint8)
+    monkeypatch.setattr(jpeg_engine, "first_packets", lambda store, videos: packets)
+    engine(error=0)
+    check_engine(store, store.select("all"), GPU, 40)
+    engine(error=200)
+    with pytest.raises(FastrotError, match="is wrong about"):
+        check_engine(store, store.select("all"), GPU, 40)
 
 
 def test_videos_are_spread_over_the_store():
