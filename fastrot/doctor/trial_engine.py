@@ -10,7 +10,8 @@ def try_engine(store: Store | None = None) -> float | str | None:
     """Decode frames with the GPU's hardware decoder and with the CPU.
 
     Args:
-        store: An mjpeg store whose frames to use. Otherwise ``sample_jpeg`` is used.
+        store: An mjpeg store whose frames to use. Without one, or if they are unreadable, ``sample_jpeg`` is
+            used.
 
     Returns:
         The largest mean absolute difference of a frame, in levels of 255; an error; or None without a GPU.
@@ -28,14 +29,13 @@ def try_engine(store: Store | None = None) -> float | str | None:
 
     if not torch.cuda.is_available():
         return None
-    jpegs, crop = [sample_jpeg()], CROP
+    jpegs, crop = [], CROP
     if store is not None and store.codec == "mjpeg":
         crop = min(CROP, store.size)
         jpegs = list(first_packets(store, spread(store.select("all"))).values())
-        if not jpegs:
-            return "none of the store's first frames can be read"
     try:
-        return float(engine_differences(jpegs, crop, torch.device("cuda", 0)).max())
+        device = torch.device("cuda", 0)
+        return float(engine_differences(jpegs or [sample_jpeg()], crop, device).max())
     except (FastrotError, RuntimeError, ValueError, OSError) as error:
         return first_line(error)
 

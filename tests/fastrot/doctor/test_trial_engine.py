@@ -39,6 +39,13 @@ def test_the_sample_or_the_stores_frames_are_compared(compared, make_store):
 
 
 @without_gpu
+def test_the_sample_replaces_unreadable_frames(compared, make_store, monkeypatch):
+    monkeypatch.setattr(jpeg_engine, "first_packets", lambda store, videos: {})
+    assert try_engine(make_store("mjpeg", size=48)) == 1.5
+    assert compared == [(1, 48, "cuda")]
+
+
+@without_gpu
 def test_a_failure_is_reported_by_its_first_line(compared, monkeypatch):
     def fail(jpegs, crop, device):
         raise RuntimeError("nvJPEG failed\nmore")
