@@ -47,7 +47,7 @@ def rotate(clips: Tensor, degrees: Sequence[int], pixels: Pixels) -> Tensor:
         return (batch * triton.cdiv(frames, meta["depth"]) * tiles,)
 
     # Triton launches on the current GPU, which need not be the clips'.
-    with torch.cuda.device_of(clips):
+    with torch.cuda.device_of(clips):  # type: ignore[no-untyped-call]
         _launch[grid](
             clips,
             out,

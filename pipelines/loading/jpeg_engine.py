@@ -62,8 +62,10 @@ def _differences_by_video(
     packets: Mapping[int, Bytes], crop: int, device: torch.device
 ) -> dict[int, float]:
     """Return the differences of the frames that both decoders can decode."""
+    if not packets:
+        return {}
     try:
-        found = engine_differences(list(packets.values()), crop, device) if packets else []
+        found = engine_differences(list(packets.values()), crop, device)
         return dict(zip(packets, map(float, found), strict=True))
     except RuntimeError:  # undecodable data, which has no checksum or was stored so
         alone = {}
