@@ -2,7 +2,7 @@
 
 It measures the training step, the rotation op, the loader and the candidates against their limits and
 goals, runs the tests marked gpu, and projects the paper's pre-training from the measured rates. Stage 1 needs
-neither DALI nor PyAV. Every figure is in rows.jsonl as soon as it is measured. acceptance.json and the
+no DALI. Every figure is in rows.jsonl as soon as it is measured. acceptance.json and the
 readable acceptance.txt are made from these rows; after a kill, by --report.
 Without a GPU every part reports "no GPU".
 """

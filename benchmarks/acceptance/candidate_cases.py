@@ -1,6 +1,6 @@
 """Whether faster forms of parts of the training step are faster on this GPU, and how exact they are."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -40,7 +40,9 @@ def compare(make: Callable[[Sizes], Pair], sizes: Sizes) -> Mapping[str, float]:
     expected, got = pair.plain().detach().float(), pair.candidate().detach().float()
     difference = (got - expected).abs().mean() / expected.abs().mean()
     del expected, got
-    plain, candidate = (_milliseconds(way, sizes.device) for way in (pair.plain, pair.candidate))
+    plain, candidate = (
+        _milliseconds(way, pair.inputs, sizes.device) for way in (pair.plain, pair.candidate)
+    )
     return {
         "plain_ms": plain,
         "candidate_ms": candidate,
@@ -49,11 +51,15 @@ def compare(make: Callable[[Sizes], Pair], sizes: Sizes) -> Mapping[str, float]:
     }
 
 
-def _milliseconds(way: Callable[[], Tensor], device: torch.device) -> float:
+def _milliseconds(
+    way: Callable[[], Tensor], inputs: Sequence[Tensor], device: torch.device
+) -> float:
     gradient = torch.ones_like(way())
 
     def step() -> None:
-        way().backward(gradient)  # type: ignore[no-untyped-call]
+        # ``backward`` would add to the last call's gradients. The stem's output, which is inside the network,
+        # has none to add to.
+        torch.autograd.grad(way(), inputs, gradient)
 
     step()  # compiles, and searches for kernels
     return 1e3 * seconds_per_call(step, device, CALLS if device.type == "cuda" else 1)

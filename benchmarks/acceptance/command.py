@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
         "--stage",
         type=int,
         choices=(1, 2),
-        help="1: what needs neither DALI nor PyAV; 2: the rest; both if not given",
+        help="1: what does not need DALI; 2: the rest; both if not given",
     )
     parser.add_argument("--budget", type=float, default=BUDGET_S, help="seconds for all parts")
     parser.add_argument(
@@ -95,8 +95,8 @@ def run_parts(parts: Sequence[Part], out: Path, budget_s: float, *, quick: bool 
 
 def why_not(part: Part, out: Path, *, quick: bool = False) -> str | None:
     """Return why a part cannot run on this machine, or None if it can."""
-    missing = [PACKAGES[module] for module in PACKAGES if not installed(module)]
-    if part.stage == 2 and missing:
+    missing = [PACKAGES[module] for module in part.needs if not installed(module)]
+    if missing:
         return f"not installed: {', '.join(missing)}"
     machine = parts_of(read_rows(out / ROWS)).get(MACHINE, {})
     gpu = machine.get("environments", {}).get("", {}).get("gpu")

@@ -34,23 +34,27 @@ class Pair:
     Attributes:
         plain: What the product does.
         candidate: What could replace it.
+        inputs: The tensors whose gradients both ways compute.
     """
 
     plain: Callable[[], Tensor]
     candidate: Callable[[], Tensor]
+    inputs: tuple[Tensor, ...]
 
 
 def pairs_of_columns(sizes: Sizes) -> Pair:
     """Return the stem on rotated clips that the rotation op has padded to 4 channels."""
     stem, x = _stem(sizes), _rotated(_clips(sizes))
     padded = F.pad(x.permute(0, 2, 3, 4, 1), (0, 1)).permute(0, 4, 1, 2, 3)
-    return Pair(partial(stem, padded), lambda: stem_on_pairs(padded, stem.weight))
+    return Pair(partial(stem, padded), lambda: stem_on_pairs(padded, stem.weight), (stem.weight,))
 
 
 def turned_kernels(sizes: Sizes) -> Pair:
     """Return the stem on rotated clips, against turned kernels on the clips before rotation."""
     stem, x = _stem(sizes), _clips(sizes)
-    return Pair(partial(stem, _rotated(x)), lambda: stem_of_rotations(x, stem.weight))
+    return Pair(
+        partial(stem, _rotated(x)), lambda: stem_of_rotations(x, stem.weight), (stem.weight,)
+    )
 
 
 def fused_tail(sizes: Sizes) -> Pair:
@@ -72,7 +76,7 @@ def fused_tail(sizes: Sizes) -> Pair:
     def plain() -> Tensor:
         return F.max_pool3d(norm(x).relu_(), 3, stride=2, padding=1)
 
-    return Pair(plain, lambda: stem_tail(x, norm))
+    return Pair(plain, lambda: stem_tail(x, norm), (x, norm.weight, norm.bias))
 
 
 CANDIDATES: dict[str, Callable[[Sizes], Pair]] = {
@@ -80,7 +84,7 @@ CANDIDATES: dict[str, Callable[[Sizes], Pair]] = {
     "stem with turned kernels": turned_kernels,
     "stem's tail in one kernel": fused_tail,
 }
-"""Time ``pair.plain()`` against ``pair.candidate()``, each followed by ``backward`` of its result."""
+"""Time ``pair.plain()`` against ``pair.candidate()``, each followed by the gradients of ``pair.inputs``."""
 
 
 def _stem(sizes: Sizes) -> Stem:

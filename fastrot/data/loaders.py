@@ -49,12 +49,13 @@ def train_loader(
         FastrotError: The GPU's hardware decoder returns other pixels of an mjpeg store than the CPU.
     """
     data, train = config.data, config.train
+    plan = TrainPlan(store, videos, clip_spec(data), seed=config.seed, flip=data.flip)
     if data.hw_decoder_load > 0:
-        check_engine(store, videos, runtime.device)
+        check_engine(store, videos, runtime.device, data.crop)
     share = Share(runtime.rank, runtime.world, train.accumulate)
     loader = Loader(
         store,
-        TrainPlan(store, videos, clip_spec(data), seed=config.seed, flip=data.flip),
+        plan,
         train_ranges(
             batch=train.batch, start_step=start_step, steps=steps - start_step, share=share
         ),

@@ -46,12 +46,15 @@ def _open(path: Path | None) -> tuple[Store | None, list[Check]]:
 
 
 def _codecs(software: Software, store: Store | None) -> list[Check]:
-    """Try the codecs and the hardware JPEG decoder, if the required packages can be imported."""
+    """Try the codecs and the hardware JPEG decoder, each if the packages that it needs can be imported."""
     if software.errors:
-        return [missing("codecs", "not tried", f"see {', '.join(software.errors)}")]
-    errors = {codec: try_codec(codec) for codec in CODECS}
-    checks = check_codecs(errors, store.codec if store else None)
-    return [*checks, check_trial(try_engine(store))]
+        checks = [missing("codecs", "not tried", f"see {', '.join(software.errors)}")]
+    else:
+        errors = {codec: try_codec(codec) for codec in CODECS}
+        checks = check_codecs(errors, store.codec if store else None)
+    if not {"torch", "dali"} & software.errors.keys():
+        checks.append(check_trial(try_engine(store)))
+    return checks
 
 
 def _disk(store: Store, gpus: int) -> Check:

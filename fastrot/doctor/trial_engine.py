@@ -1,19 +1,17 @@
 """Check that the GPU's hardware JPEG decoder returns the CPU's pixels."""
 
-import numpy as np
-
 from fastrot.doctor.check import Check, good, missing, warning
 from pipelines.store.reading import Store
 
 NAME = "JPEG decoder"
-SIZE = 136
 
 
 def try_engine(store: Store | None = None) -> float | str | None:
     """Decode frames with the GPU's hardware decoder and with the CPU.
 
     Args:
-        store: An mjpeg store whose frames to use. Otherwise one frame of colours is encoded.
+        store: An mjpeg store whose frames to use. Without one, or if they are unreadable, ``sample_jpeg`` is
+            used.
 
     Returns:
         The largest mean absolute difference of a frame, in levels of 255; an error; or None without a GPU.
@@ -21,30 +19,25 @@ def try_engine(store: Store | None = None) -> float | str | None:
     import torch
 
     from pipelines.errors import FastrotError, first_line
-    from pipelines.loading.jpeg_engine import engine_differences, first_packets, spread
+    from pipelines.loading.jpeg_engine import (
+        CROP,
+        engine_differences,
+        first_packets,
+        sample_jpeg,
+        spread,
+    )
 
     if not torch.cuda.is_available():
         return None
-    jpegs, size = [np.frombuffer(_picture(), dtype=np.uint8)], SIZE
+    jpegs, crop = [], CROP
     if store is not None and store.codec == "mjpeg":
-        size = store.size
+        crop = min(CROP, store.size)
         jpegs = list(first_packets(store, spread(store.select("all"))).values())
-        if not jpegs:
-            return "none of the store's first frames can be read"
     try:
-        return float(engine_differences(jpegs, size, torch.device("cuda", 0)).max())
+        device = torch.device("cuda", 0)
+        return float(engine_differences(jpegs or [sample_jpeg()], crop, device).max())
     except (FastrotError, RuntimeError, ValueError, OSError) as error:
         return first_line(error)
-
-
-def _picture() -> bytes:
-    """Return a JPEG of smooth colours that differ in every block and along both axes."""
-    from pipelines.prepare.jpeg import encode_jpegs
-
-    y, x = np.mgrid[:SIZE, :SIZE] / (SIZE - 1)
-    colours = np.stack([255 * x, 255 * y, 255 * x * (1 - y)], axis=-1)
-    (jpeg,) = encode_jpegs([colours.astype(np.uint8)], quality=2)
-    return jpeg
 
 
 def check_trial(found: float | str | None) -> Check:

@@ -141,7 +141,9 @@ def _taps(degrees: Sequence[float], size: int, device: torch.device) -> tuple[Te
     angles = [math.radians(angle) for angle in degrees]
     # By Python, so that every device reads the same pixels.
     turns = [[math.cos(angle) for angle in angles], [math.sin(angle) for angle in angles]]
-    cos, sin = torch.tensor(turns, dtype=torch.float64, device=device)[:, :, None, None]
+    # Made on the CPU and copied without the host waiting for the GPU's queued work.
+    cos_sin = torch.tensor(turns, dtype=torch.float64).to(device, non_blocking=True)
+    cos, sin = cos_sin[:, :, None, None]
     offset = torch.arange(patch, device=device, dtype=torch.float64) - (patch - 1) / 2
     y, x = torch.meshgrid(offset, offset, indexing="ij")
     centre = (size - 1) / 2

@@ -46,19 +46,21 @@ def rotate(clips: Tensor, degrees: Sequence[int], pixels: Pixels) -> Tensor:
         tiles = triton.cdiv(height, meta["tile"]) * triton.cdiv(width, meta["tile"])
         return (batch * triton.cdiv(frames, meta["depth"]) * tiles,)
 
-    _launch[grid](
-        clips,
-        out,
-        *clips.stride()[:3],
-        batch,
-        frames,
-        height,
-        width,
-        *(255 * m for m in pixels.mean),
-        *(1 / (255 * s) for s in pixels.std),
-        turns=tuple(turn // 90 for turn in degrees),
-        channels=channels,
-    )
+    # Triton launches on the current GPU, which need not be the clips'.
+    with torch.cuda.device_of(clips):  # type: ignore[no-untyped-call]
+        _launch[grid](
+            clips,
+            out,
+            *clips.stride()[:3],
+            batch,
+            frames,
+            height,
+            width,
+            *(255 * m for m in pixels.mean),
+            *(1 / (255 * s) for s in pixels.std),
+            turns=tuple(turn // 90 for turn in degrees),
+            channels=channels,
+        )
     return out.permute(0, 4, 1, 2, 3)
 
 
@@ -213,7 +215,9 @@ def _join(
     return tl.join(even, odd).reshape(a.shape[0], a.shape[1], 8)
 
 
-_kernel = triton.jit(_rotate_tile)
+# Triton would compile again for numbers that are 1 or that 16 divides, as for the short last batch of an
+# evaluation. No access is wider because of these two.
+_kernel = triton.jit(do_not_specialize=["batch", "frames"])(_rotate_tile)
 
 
 def _config(tile: int, depth: int, warps: int) -> triton.Config:

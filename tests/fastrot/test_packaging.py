@@ -45,7 +45,7 @@ def test_it_has_the_packages_and_the_configs_and_nothing_else(wheel):
         for path in (ROOT / part).rglob("*.py")
     }
     assert modules <= names
-    assert {"fastrot/py.typed", "pipelines/py.typed"} <= names
+    assert {"fastrot/py.typed", "pipelines/py.typed", "pipelines/loading/sample.jpg"} <= names
     tops = {name.split("/")[0] for name in names}
     assert tops == {
         "fastrot",

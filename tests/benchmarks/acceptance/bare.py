@@ -3,7 +3,10 @@
 import os
 from pathlib import Path
 
+DALI = "nvidia.dali"
+
 ABSENT = (
+    DALI,
     "av",
     "isal",
     "xdist",
@@ -15,7 +18,7 @@ ABSENT = (
     "PIL",
 )
 
-_BLOCK = f"""
+_BLOCK = """
 import sys
 class Without:
     def __init__(self, finder):
@@ -23,16 +26,22 @@ class Without:
     def __getattr__(self, name):
         return getattr(self.finder, name)
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {ABSENT!r} or name.startswith("nvidia.dali"):
+        if any(f"{name}.".startswith(f"{absent}.") for absent in ABSENT):
             return None
         return self.finder.find_spec(name, path, target)
 sys.meta_path[:] = map(Without, sys.meta_path)
 """
 
 
-def bare_environment(folder: Path) -> dict[str, str]:
-    """Return the environment of a Python without these packages; ``folder`` gets a file that hides them."""
-    (folder / "sitecustomize.py").write_text(_BLOCK)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+def bare_environment(folder: Path, *, kept: str = "") -> dict[str, str]:
+    """Return the environment of a Python without these packages, apart from ``kept``.
+
+    ``folder`` gets a file that hides them.
+    """
+    absent = [package for package in ABSENT if package != kept]
+    (folder / "sitecustomize.py").write_text(f"ABSENT = {absent!r}\n{_BLOCK}")
+    variables = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
+    }
     # The installed plugins of pytest are named by packages that cannot be imported.
-    return {**kept, "PYTHONPATH": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return {**variables, "PYTHONPATH": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}

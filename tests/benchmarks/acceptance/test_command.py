@@ -154,10 +154,13 @@ def test_a_bare_machine_reports_what_is_missing(tmp_path):
     assert content["environment"]["packages"]["torch"] == torch.__version__
     statuses = {part.name: content["parts"][part.name]["status"] for part in PARTS}
     assert statuses.pop(MACHINE) == "done"
-    wanted = {1: "no GPU", 2: "not installed: NVIDIA DALI, PyAV"}
-    assert statuses == {part.name: wanted[part.stage] for part in PARTS if part.stage}
+    lacks = ["NVIDIA DALI", "PyAV", "Pillow"]
+    for part in PARTS[1:]:
+        wanted = f"not installed: {', '.join(lacks[: len(part.needs)])}" if part.needs else "no GPU"
+        assert statuses[part.name] == wanted
     page = (tmp_path / "out" / "acceptance.txt").read_text()
-    assert "- jpeg: not installed: NVIDIA DALI, PyAV" in page
+    assert "- jpeg: not installed: NVIDIA DALI\n" in page
+    assert "- h264: not installed: NVIDIA DALI, PyAV\n" in page
     assert "- profile: no GPU" in page
 
 
@@ -192,17 +195,22 @@ def test_stages(arguments, stages, monkeypatch, tmp_path):
 
 
 def test_what_a_machine_lacks_stops_its_parts_only(monkeypatch, tmp_path):
-    packages = {"nvidia.dali": True, "av": True}
+    packages = {"nvidia.dali": True, "av": True, "PIL": False}
     monkeypatch.setattr(command, "installed", packages.__getitem__)
-    profile, jpeg = (part for part in PARTS if part.name in ("profile", "jpeg"))
+    named = {part.name: part for part in PARTS}
+    profile, jpeg, h264, real_data = map(named.get, ("profile", "jpeg", "h264", "real data"))
     # Without an answer of the machine's part, the others try.
     assert command.why_not(profile, tmp_path) is None
     add_row(tmp_path / ROWS, MACHINE, "environment", environment={}, gpu=False)
     assert command.why_not(PARTS[0], tmp_path) is None
     assert command.why_not(profile, tmp_path) == command.why_not(jpeg, tmp_path) == "no GPU"
     assert command.why_not(profile, tmp_path, quick=True) is None
+    assert command.why_not(real_data, tmp_path, quick=True) == "not installed: Pillow"
     packages["av"] = False
-    assert command.why_not(jpeg, tmp_path, quick=True) == "not installed: PyAV"
+    assert command.why_not(h264, tmp_path, quick=True) == "not installed: PyAV"
+    assert command.why_not(jpeg, tmp_path, quick=True) is None
+    packages["nvidia.dali"] = False
+    assert command.why_not(jpeg, tmp_path, quick=True) == "not installed: NVIDIA DALI"
 
 
 def test_an_interrupt_leaves_the_report(monkeypatch, tmp_path):

@@ -73,8 +73,8 @@ def test_a_run_compares_the_hardware_decoder_that_it_uses(
     share: float,
     checked: bool,
 ) -> None:
-    def refuse(store: Store, videos: np.ndarray, device: torch.device) -> None:
-        assert (len(videos), device) == (4, runtime.device)
+    def refuse(store: Store, videos: np.ndarray, device: torch.device, crop: int) -> None:
+        assert (len(videos), device, crop) == (4, runtime.device, config.data.crop)
         raise FastrotError("other pixels")
 
     monkeypatch.setattr(loaders, "check_engine", refuse)

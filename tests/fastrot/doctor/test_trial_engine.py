@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fastrot.doctor.trial_engine import SIZE, check_trial, try_engine
+from fastrot.doctor.trial_engine import check_trial, try_engine
 from pipelines.loading import jpeg_engine
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
@@ -15,9 +15,9 @@ def compared(monkeypatch):
     """Pretend that there is a GPU, whose decoder is off by 1.5; return what it was given."""
     given = []
 
-    def differences(jpegs, size, device):
-        given.append((len(jpegs), size, device.type))
-        assert jpeg_engine.decode(jpegs, size, torch.device("cpu")).std() > 5
+    def differences(jpegs, crop, device):
+        given.append((len(jpegs), crop, device.type))
+        assert jpeg_engine.decode(jpegs, crop, torch.device("cpu")).std() > 5
         return np.array([0.5, 1.5])
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -31,16 +31,23 @@ def test_without_a_gpu_nothing_is_tried():
 
 
 @without_gpu
-def test_a_picture_or_the_stores_frames_are_compared(compared, make_store):
+def test_the_sample_or_the_stores_frames_are_compared(compared, make_store):
     assert try_engine() == 1.5
     assert try_engine(make_store("raw")) == 1.5
     assert try_engine(make_store("mjpeg", size=48)) == 1.5
-    assert compared == [(1, SIZE, "cuda"), (1, SIZE, "cuda"), (6, 48, "cuda")]
+    assert compared == [(1, 112, "cuda"), (1, 112, "cuda"), (6, 48, "cuda")]
+
+
+@without_gpu
+def test_the_sample_replaces_unreadable_frames(compared, make_store, monkeypatch):
+    monkeypatch.setattr(jpeg_engine, "first_packets", lambda store, videos: {})
+    assert try_engine(make_store("mjpeg", size=48)) == 1.5
+    assert compared == [(1, 48, "cuda")]
 
 
 @without_gpu
 def test_a_failure_is_reported_by_its_first_line(compared, monkeypatch):
-    def fail(jpegs, size, device):
+    def fail(jpegs, crop, device):
         raise RuntimeError("nvJPEG failed\nmore")
 
     monkeypatch.setattr(jpeg_engine, "engine_differences", fail)

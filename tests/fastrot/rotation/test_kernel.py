@@ -3,7 +3,8 @@
 import importlib.util
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
 from types import ModuleType
@@ -177,6 +178,38 @@ def test_every_configuration(device: str, monkeypatch: pytest.MonkeyPatch) -> No
         assert torch.equal(out.cpu(), expected(clips, ALL)), config
 
 
+def test_the_kernel_is_launched_on_the_clips_gpu(
+    interpreted: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current: list[Tensor] = []
+    launched: list[bool] = []
+
+    @contextmanager
+    def device_of(clips: Tensor) -> Iterator[None]:
+        current.append(clips)
+        yield
+        current.clear()
+
+    class Launch:
+        def __getitem__(self, grid: object) -> Callable[..., None]:
+            return lambda clips, *_, **__: launched.append(current == [clips])
+
+    monkeypatch.setattr(torch.cuda, "device_of", device_of)
+    monkeypatch.setattr(interpreted, "_launch", Launch())
+    pixels = Pixels(MEAN, STD, torch.float32, 3)
+    interpreted.rotate(torch.zeros(1, 1, 4, 4, 3, dtype=torch.uint8), (0,), pixels)
+    assert launched == [True]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_clips_on_another_than_the_current_gpu() -> None:
+    clips = torch.randint(256, (2, 3, 20, 20, 3), dtype=torch.uint8)
+    options: dict[str, Any] = {"mean": MEAN, "std": STD, "dtype": torch.float32}
+    got = op.rotate(clips.to("cuda:1"), ALL, **options)
+    torch.testing.assert_close(got.cpu(), op.rotate(clips, ALL, **options))
+
+
 def test_a_frame_beyond_the_kernels_offsets_is_refused(interpreted: ModuleType) -> None:
     one_row = torch.zeros(3 * 2**15, dtype=torch.uint8)
     huge = one_row.view(1, 1, 1, 2**15, 3).expand(-1, -1, 2**15, -1, -1)
@@ -265,6 +298,28 @@ def test_each_byte_is_loaded_once_and_stores_are_16_bytes_wide(
     )  # 256 pixels are 8 a thread, 16 bytes a channel
     loads = re.findall(r"ld\.global\S*", ptx)
     assert loads == ["ld.global.b8"] * 3 * 8  # each byte once
+
+
+def test_another_number_of_clips_or_frames_needs_no_compilation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backends = pytest.importorskip("triton.backends.compiler")
+    jit = pytest.importorskip("triton.runtime.jit")
+    compiler = pytest.importorskip("triton.compiler")
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    kernel = load_kernel()._kernel
+    backend = compiler.make_backend(backends.GPUTarget("cuda", 90, 32))
+    bind = jit.create_function_from_signature(kernel.signature, kernel.params, backend)
+
+    def compiled_for(batch: int, frames: int, size: int) -> object:
+        clips = torch.empty(batch, frames, size, size, 3, dtype=torch.uint8)
+        numbers = (*clips.stride()[:3], batch, frames, size, size, *MEAN, *STD)
+        constants = {"turns": (0,), "channels": 4, "tile": 16, "depth": 4}
+        return bind(clips, clips.to(torch.bfloat16), *numbers, **constants)[1]
+
+    usual = compiled_for(32, 16, 112)
+    assert compiled_for(13, 16, 112) == compiled_for(1, 17, 112) == usual
+    assert compiled_for(32, 16, 100) != usual
 
 
 def test_bytes_and_their_floor() -> None:
