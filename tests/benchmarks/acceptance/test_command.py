@@ -220,8 +220,12 @@ def test_an_interrupt_leaves_the_report(monkeypatch, tmp_path):
         time.sleep(10)
 
     monkeypatch.setattr(command, "run_part", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        command.main(["--out", str(tmp_path)])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            command.main(["--out", str(tmp_path)])
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "machine: stopped" in (tmp_path / "acceptance.txt").read_text()
     assert len(read_rows(tmp_path / ROWS)) == 1
 

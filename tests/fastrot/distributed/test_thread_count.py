@@ -58,7 +58,7 @@ def test_torchruns_own_1_is_told_from_the_users(tmp_path, users, expected):
         "import os\n"
         "from fastrot.distributed.thread_count import choose_threads\n"
         "assert os.environ['OMP_NUM_THREADS'] == '1'\n"
-        "print(choose_threads(None, 6))\n"
+        "os.write(1, f'{choose_threads(None, 6)}\\n'.encode())\n"  # a line at once, next to the other's
     )
     environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
     if users is not None:
