@@ -34,6 +34,7 @@ def run_pytest(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 @pytest.mark.parametrize("target", ["test", "test-gpu"])
 def test_a_hang_under_make_names_its_test(target: str, tmp_path: Path) -> None:

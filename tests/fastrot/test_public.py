@@ -55,6 +55,7 @@ def test_clips_are_as_asked(make_store):
         open_clips(store, split="dev")
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs(tmp_path):
     done = subprocess.run(
         [sys.executable, str(ROOT / "docs" / "tutorial.py"), str(tmp_path)],

@@ -77,6 +77,7 @@ def figure_of(content, part):
     return case["figures"]["clips_per_s"]["median"]
 
 
+@pytest.mark.slow
 def test_a_part_that_hangs_crashes_or_fails_is_a_row_and_keeps_its_figures(fakes, tmp_path):
     done = subprocess.run(
         [*fakes, "--budget", "83"], capture_output=True, text=True, timeout=120, check=False
@@ -103,6 +104,7 @@ def test_a_part_that_hangs_crashes_or_fails_is_a_row_and_keeps_its_figures(fakes
     assert "MemoryError: no memory is left" in page
 
 
+@pytest.mark.slow
 def test_after_a_kill_of_the_program_its_part_ends_and_its_rows_make_the_report(fakes, tmp_path):
     process = subprocess.Popen(fakes, stdout=subprocess.DEVNULL)
     file = tmp_path / "out" / "process"
@@ -136,6 +138,7 @@ def alive(process):
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="tests what happens without a GPU")
 def test_a_bare_machine_reports_what_is_missing(tmp_path):
     # From another folder, as a file.

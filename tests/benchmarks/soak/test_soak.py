@@ -11,6 +11,7 @@ from benchmarks.soak.soak import BATCH, Soak, soak
 STEPS = 12
 
 
+@pytest.mark.slow
 def test_a_few_faults_lose_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.soak.soak.STEPS", STEPS)
     found = soak(math.inf, seed=3, folder=tmp_path, rounds=1)
@@ -21,6 +22,7 @@ def test_a_few_faults_lose_nothing(tmp_path, monkeypatch):
     assert found.report()[-1].split() == ["differences", "0"]
 
 
+@pytest.mark.slow
 def test_it_notices_a_clip_that_was_replaced_without_a_word(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.soak.soak.STEPS", STEPS)
     monkeypatch.setattr("benchmarks.soak.soak.substitute", pretend)

@@ -39,6 +39,7 @@ def test_a_plan_is_carried_out_in_two_processes(bench, plan, capsys):
     assert {path: path.stat().st_mtime_ns for path in bench.workshop.out.rglob("*.json")} == times
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_failed_run_is_reported_and_the_others_continue(bench, plan):
     first = plan.runs[0]
