@@ -45,6 +45,9 @@ _ASPECTS = {
     "crop": "frames were cut to a square and keep their aspect ratio",
 }
 _LEAST_VIDEOS = 2
+FEW = 10
+"""Fewer videos than this are too few to judge a store by."""
+
 _BATCH = 4  # videos read at once
 # Added to energies and to steps, in (squared) grey levels, so that frames without detail have a ratio of 1.
 _NOTHING = 1e-3
@@ -146,12 +149,17 @@ class Ledger:
                 f"axis of {100 * axis.told:.0f} % of the videos"
             )
         yield (
-            "borders, log ratio of the outermost step to steps inside, and what sets it apart from the "
+            "borders, log ratio of the outermost step to steps inside, and its difference from the "
             "plainest side:"
         )
         for side in self.sides:
-            yield f"  {side.side:6}  {side.step:+.3f}  {side.mean:+.3f} +- {side.interval:.3f}"
+            difference = f"{side.mean:+.3f} +- {side.interval:.3f}"
+            plainest = side.side == side.against
+            yield f"  {side.side:6}  {side.step:+.3f}  {'the plainest' if plainest else difference}"
         yield from self.verdicts()
+        if self.videos < FEW:
+            yield f"only {self.videos} videos: too few to judge a store by"
+        yield "docs/spectrum.md explains these numbers"
 
     def verdicts(self) -> Iterator[str]:
         """Yield one line in plain words for each channel, the borders, the aspect and the causes."""
@@ -301,7 +309,7 @@ def _axis_verdict(cue: AxisCue) -> str:
         return "horizontal and vertical detail do not differ measurably"
     more = "horizontal" if cue.mean > 0 else "vertical"
     return (
-        f"{more} detail has {100 * math.expm1(abs(cue.mean)):.1f} % more energy ({cue.order}): one number "
+        f"{more} detail has {100 * math.expm1(abs(cue.mean)):.0f} % more energy ({cue.order}): one number "
         f"reveals the axis of {100 * cue.told:.0f} % of the videos (chance 50)"
     )
 
