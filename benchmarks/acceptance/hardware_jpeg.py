@@ -1,12 +1,12 @@
 """Whether the GPU decodes a store's JPEGs as the CPU does, and how fast: by its JPEG engine and by CUDA."""
 
-import time
 from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
 import torch
 
+from benchmarks.acceptance.decode_rate import batches_per_second
 from benchmarks.acceptance.measures import measure, options_of
 from benchmarks.acceptance.rows import Turn
 from benchmarks.harness.measure import Case, NotHere, Options
@@ -16,7 +16,6 @@ from pipelines.loading.options import LoaderOptions, default_threads
 FRAMES = 32 * 16
 """Frames of a batch of the paper."""
 
-SECONDS = 1.0
 
 WAYS = (("hw_decoder_load 1", 1.0), ("hw_decoder_load 0", 0.0))
 
@@ -54,16 +53,7 @@ def rate(options: Options, load: float) -> Mapping[str, float]:
     threads = default_threads(options.runtime.cores, options.device.type)
     with_load = LoaderOptions(threads=threads, hw_decoder_load=load)
     pipeline = middles([sample_jpeg()] * FRAMES, CROP, options.device, with_load)
-    for _ in range(4):  # as many as are decoded ahead
-        pipeline.run()
-    torch.cuda.synchronize()
-    began = time.perf_counter()
-    batches = 0
-    while time.perf_counter() - began < SECONDS:
-        pipeline.run()
-        batches += 1
-    torch.cuda.synchronize()
-    return {"frames_per_s": batches * FRAMES / (time.perf_counter() - began)}
+    return {"frames_per_s": FRAMES * batches_per_second(pipeline)}
 
 
 def _require_gpu(device: torch.device) -> None:

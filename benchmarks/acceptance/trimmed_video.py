@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 
+from benchmarks.acceptance.decode_rate import batches_per_second
 from benchmarks.acceptance.measures import measure, options_of
 from benchmarks.acceptance.moving_picture import SIZE, moving_picture
 from benchmarks.acceptance.rows import Turn
@@ -24,7 +24,6 @@ from pipelines.store.shard_writing import EncodedVideo
 
 VIDEOS, LENGTH = 4, 160
 CLIPS, FRAMES, CROP = 32, 16, 112
-SECONDS = 1.5
 
 
 def run(turn: Turn) -> None:
@@ -107,17 +106,7 @@ class Clips:
         Raises:
             NotHere: There is no GPU.
         """
-        pipeline = self._pipeline(fed)
-        for _ in range(3):
-            pipeline.run()
-        torch.cuda.synchronize()
-        began = time.perf_counter()
-        batches = 0
-        while time.perf_counter() - began < SECONDS:
-            pipeline.run()
-            batches += 1
-        torch.cuda.synchronize()
-        return {"clips_per_s": batches * CLIPS / (time.perf_counter() - began)}
+        return {"clips_per_s": CLIPS * batches_per_second(self._pipeline(fed))}
 
     def _pipeline(self, fed: Fed) -> Any:
         device = self._options.device
