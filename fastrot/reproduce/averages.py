@@ -36,6 +36,7 @@ class Cell:
         runs: The stage and the settings of each run by the name of its folder, with the runs that it starts
             from and those that it is compared with.
         compared: The names of those that are part of the comparison only.
+        measured: How many of the values were measured, if not all were.
     """
 
     entry: Entry
@@ -51,6 +52,7 @@ class Cell:
     converged: bool | None = None
     runs: Mapping[str, tuple[str, Settings]] = field(default_factory=dict)
     compared: frozenset[str] = frozenset()
+    measured: int = 0
 
     @property
     def difference(self) -> Estimate | None:
@@ -83,7 +85,8 @@ def fill_in(table: Table, workshop: Workshop, spreads: Spreads = NO_SPREADS) -> 
 def _cell(entry: Entry, workshop: Workshop, spreads: Spreads) -> Cell:
     values = read_values(entry.ours, workshop)
     if values is None:
-        return Cell(entry, None, None, None, chance=entry.chance)
+        measured = sum(read_values([each], workshop) is not None for each in entry.ours)
+        return Cell(entry, None, None, None, chance=entry.chance, measured=measured)
     ours = average(values, spreads)
     clips = [value.clip for value in values if value.clip is not None]
     others, gains = None, None
@@ -140,6 +143,7 @@ def remarks(cells: Sequence[Cell]) -> list[str]:
     return [
         *_spreads(cells),
         *_unknown_spread(cells),
+        *_alike(cells),
         *_overlapping_splits(cells),
         *_mixed_settings(cells),
     ]
@@ -164,6 +168,15 @@ def _unknown_spread(cells: Sequence[Cell]) -> list[str]:
         return [line.capitalize()]
     places = dict.fromkeys(f"{cell.entry.row} ({cell.entry.column})" for cell in unknown)
     return [f"{'; '.join(places)}: {line}"]
+
+
+def _alike(cells: Sequence[Cell]) -> list[str]:
+    shown = [each for cell in cells for each in (cell.ours, cell.gain) if each is not None]
+    if not any(each.error == 0 for each in shown):
+        return []
+    return [
+        "± 0.0: all values that are averaged are equal, which does not prove that the number is exact."
+    ]
 
 
 def _overlapping_splits(cells: Sequence[Cell]) -> list[str]:

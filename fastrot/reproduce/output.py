@@ -135,6 +135,8 @@ class Page:
         return texts[kind](cell)
 
     def _ours_text(self, cell: Cell) -> str:
+        if cell.measured:
+            return f"{cell.measured} of {len(cell.entry.ours)} runs"
         if cell.ours is None:
             return NOT_RUN if cell.entry.ours or cell.entry.row in self.table.impossible else ""
         text = cell.ours.text()

@@ -123,6 +123,20 @@ def test_against_chance(bench):
     ]
 
 
+def test_an_interval_of_no_width_is_explained(bench):
+    table = table_of(Entry("noise", "accuracy", None, (bench.measured(100, 0),)))
+    (cell,) = fill_in(table, bench.workshop)
+    assert cell.ours.text() == "100.0 ± 0.0"
+    assert any(note.startswith("± 0.0: all values") for note in remarks([cell]))
+
+
+def test_a_cell_of_some_of_its_seeds_says_how_many(bench):
+    ours = (bench.measured(50, 0), bench.measured(52, 1), never(bench))
+    table = table_of(Entry("ours", "UCF101", None, ours))
+    cells = fill_in(table, bench.workshop)
+    assert Page(table, cells, "", []).grid.rows == [["ours", "2 of 3 runs"]]
+
+
 def test_only_the_rows_whose_spread_is_unknown_are_named(bench, three_seeds):
     table = table_of(three_seeds.entries[0], Entry("one", "UCF101", None, (bench.measured(9, 7),)))
     assert remarks(fill_in(table, bench.workshop)) == [
@@ -223,7 +237,7 @@ def test_runs_that_were_computed_differently_are_named(bench):
 
 
 def test_means_over_splits_say_that_splits_overlap(bench):
-    splits = tuple(bench.measured(50, 0, split=split) for split in SPLITS)
+    splits = tuple(bench.measured(50 + at, 0, split=split) for at, split in enumerate(SPLITS))
     cells = fill_in(table_of(Entry("ours", "UCF101", None, splits)), bench.workshop)
     (note,) = remarks(cells)
     assert "treat the splits as independent" in note
