@@ -279,5 +279,5 @@ def _changes(texts: list[str]) -> "tuple[Changes, dict[str, str]]":
 def _store(text: str) -> tuple[str, str]:
     name, equals, path = text.partition("=")
     if not (name and equals and path):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=DIR, such as kinetics=stores/k400")
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=DIR, such as kinetics=stores/k600")
     return name, path

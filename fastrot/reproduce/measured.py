@@ -11,9 +11,9 @@ from fastrot.evaluation.fusion import fuse
 from fastrot.evaluation.scores import FILE as SCORES
 from fastrot.evaluation.scores import Scores
 from fastrot.reproduce.execute import Workshop
-from fastrot.reproduce.run_facts import CONVERGED, training_accuracy
 from fastrot.reproduce.run_plan import Fusion, Measurement, Reading, TrainRun
 from fastrot.reproduce.statistics import Part, binomial_error
+from fastrot.runs.training_accuracy import CONVERGED, training_accuracy
 
 TOP1 = "video_top1"
 Budget = tuple[int | None, float | None, int]

@@ -11,10 +11,9 @@ from fastrot.evaluation.intervals import SMALL, Estimate
 from fastrot.report.grid import Grid
 from fastrot.reproduce.averages import NOT_RUN, Cell, remarks
 from fastrot.reproduce.execute import FINISHED, Workshop
-from fastrot.reproduce.paper import SLIPS
 from fastrot.reproduce.remarks import untrained
-from fastrot.reproduce.run_facts import CONVERGED
 from fastrot.reproduce.run_plan import Table, TrainRun, run_id
+from fastrot.runs.training_accuracy import CONVERGED
 from pipelines.files import write_csv, write_file
 
 NOT_CONVERGED = "not converged"
@@ -99,8 +98,7 @@ class Page:
     @property
     def _notes(self) -> list[str]:
         """The table's notes, without those on the paper's numbers if nothing is compared with them."""
-        hidden = SLIPS.values() if self.generated else ()
-        return [note for note in self.table.notes if note not in hidden]
+        return [*(() if self.generated else self.table.paper_notes), *self.table.notes]
 
     def _columns(self) -> list[tuple[str, str]]:
         """Return the columns that are not empty, as (column of the table, kind of number)."""

@@ -134,8 +134,11 @@ LATER = (
     Published("BYOL rho=4, Slow-R50 8x8, Kinetics-400 (split 1 only)", 94.7, None, "its authors"),
 )
 
-SCRATCH = "3DResNet (scratch) [14]"
-"""Table 2's row of training from scratch, as the paper prints it: cited from Hara et al."""
+OWN_SCRATCH = "3DResNet (scratch)"
+"""A row of training from scratch."""
+
+SCRATCH = f"{OWN_SCRATCH} [14]"
+"""That of Table 2 as the paper prints it: cited from Hara et al."""
 
 HARA = "Hara et al. [14], cited by the paper"
 

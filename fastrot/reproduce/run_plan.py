@@ -212,6 +212,7 @@ class Table:
         entries: The numbers.
         against: What the differences in brackets compare with.
         notes: Notes below the table.
+        paper_notes: More notes, on the paper's numbers; left out where nothing is compared with them.
         impossible: Rows that cannot run on this machine, with the reason.
     """
 
@@ -220,6 +221,7 @@ class Table:
     entries: Sequence[Entry]
     against: str = ""
     notes: tuple[str, ...] = ()
+    paper_notes: tuple[str, ...] = ()
     impossible: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -8,7 +8,13 @@ from fastrot.evaluation.retrieval import K
 from fastrot.reproduce.presets import COLUMNS, DATASETS, Preset
 from fastrot.reproduce.run_plan import Entry, Reading, Table
 from fastrot.reproduce.tables.lengths import short_note
-from fastrot.reproduce.tables.transfers import AGAINST_SCRATCH, from_kinetics, of_table_2, scratch
+from fastrot.reproduce.tables.transfers import (
+    AGAINST_SCRATCH,
+    from_kinetics,
+    of_table_2,
+    one_pretraining,
+    scratch,
+)
 from pipelines.store.reading import FITS
 
 
@@ -19,7 +25,7 @@ def probe(preset: Preset) -> Table:
         "probe",
         "Linear probes of frozen features",
         BLOCKS,
-        "Not in the paper. The network itself is not trained on the labels.",
+        ("Not in the paper. The network itself is not trained on the labels.",),
     )
 
 
@@ -30,8 +36,11 @@ def retrieval(preset: Preset) -> Table:
         "retrieval",
         "Nearest-neighbour retrieval by frozen features",
         [f"hit at {k}" for k in K],
-        "Not in the paper. Published elsewhere for rotation alone on UCF101: 14.2 at 1, compared with 15.3 "
-        "for a random network.",
+        ("Not in the paper.",),
+        (
+            "Published elsewhere for rotation alone on UCF101: 14.2 at 1, compared with 15.3 for a random "
+            "network.",
+        ),
     )
 
 
@@ -40,7 +49,8 @@ def _beside_random(
     kind: Literal["probe", "retrieval"],
     title: str,
     results: Sequence[str],
-    note: str,
+    notes: tuple[str, ...],
+    paper_notes: tuple[str, ...] = (),
 ) -> Table:
     """Return a table with two rows for each result of a measurement: the random network's and ours."""
     pretrained = preset.pretrain("kinetics")
@@ -62,7 +72,8 @@ def _beside_random(
         title,
         entries,
         against="the random network",
-        notes=(note,),
+        notes=(*notes, *one_pretraining(preset)),
+        paper_notes=paper_notes,
     )
 
 
@@ -138,5 +149,6 @@ def fit(preset: Preset) -> Table:
             "Not in the paper, which stretches frames. Stretching changes one side more than the other, so "
             "the texture alone reveals the rotation: a cheap cue.",
             *short_note(preset),
+            *one_pretraining(preset),
         ),
     )

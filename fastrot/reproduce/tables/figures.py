@@ -2,7 +2,7 @@
 
 from fastrot.reproduce.presets import COLUMNS, DATASETS, Preset
 from fastrot.reproduce.run_plan import Entry, Gallery, Snapshot, Table
-from fastrot.reproduce.tables.transfers import from_kinetics, of_table_2
+from fastrot.reproduce.tables.transfers import from_kinetics, of_table_2, one_pretraining
 
 BLOCKS = 5
 FROZEN = (
@@ -12,6 +12,8 @@ FROZEN = (
     "all",
 )
 """Labels of Figure 4a, with the frozen blocks in brackets."""
+
+ONE_NETWORK = "One network of each kind: another seed gives other pictures."
 
 
 def figure4a(preset: Preset) -> Table:
@@ -30,9 +32,11 @@ def figure4a(preset: Preset) -> Table:
         "Figure 4a: transfer with the first convolution blocks frozen",
         entries,
         against="nothing frozen",
-        notes=(
+        paper_notes=(
             "The paper prints no numbers. Its text: best with C1 frozen on UCF101 and with C1 and C2 "
             "frozen on HMDB51, worst with all five blocks frozen on both.",
+        ),
+        notes=(
             "Frozen blocks keep the BatchNorm statistics of the rotated pre-training videos.",
             *of_table_2(preset, FROZEN[0]),
         ),
@@ -65,9 +69,13 @@ def figure4b(preset: Preset) -> Table:
         "figure4b",
         "Figure 4b: rotation accuracy and action accuracy during pre-training",
         entries,
+        paper_notes=(
+            "The paper prints no numbers. Its text: action accuracy rises with rotation accuracy.",
+        ),
         notes=(
-            "The paper prints no numbers. Its text: action accuracy rises with rotation accuracy. "
             "Rotations of the test videos of split 1.",
+            "The last row is the first seed of Table 2 alone, so that all rows are of one pre-training.",
+            *one_pretraining(preset),
         ),
     )
 
@@ -82,6 +90,7 @@ def figure5(preset: Preset) -> Gallery:
         notes=(
             "Each kernel is a strip of its slices in time, scaled individually. The untrained network was "
             "initialised with another seed than 3DRotNet.",
+            ONE_NETWORK,
         ),
     )
 
@@ -100,5 +109,6 @@ def attention(preset: Preset) -> Gallery:
             "for single frames of a clip. The maps of a network share a scale from their lowest value in the "
             "sheet to their highest. A box marks the square, a third of the side wide, with the highest "
             "mean; the box in the frame is 3DRotNet's.",
+            ONE_NETWORK,
         ),
     )

@@ -4,7 +4,12 @@ from fastrot.reproduce import paper
 from fastrot.reproduce.presets import COLUMNS, DATASETS, ROTATIONS, Preset
 from fastrot.reproduce.run_plan import Entry, Table
 from fastrot.reproduce.tables import pretext_columns
-from fastrot.reproduce.tables.transfers import from_kinetics, networks_of_seeds, of_table_2
+from fastrot.reproduce.tables.transfers import (
+    from_kinetics,
+    networks_of_seeds,
+    of_table_2,
+    one_pretraining,
+)
 from fastrot.rotation.angles import SIGMA, inscribed_size
 from fastrot.tasks import RegressionTask
 
@@ -29,9 +34,10 @@ def table1(preset: Preset) -> Table:
         "Table 1: accuracy of recognising four rotations",
         entries,
         against="chance, 25 %",
+        paper_notes=(paper.SLIPS["table1"],),
         notes=(
-            paper.SLIPS["table1"],
             "All videos of each set, not used in training; one centre clip per video.",
+            *one_pretraining(preset),
         ),
     )
 
@@ -82,9 +88,10 @@ def table3(preset: Preset) -> Table:
         "Table 3: sets of rotations in the pretext task",
         entries,
         against="the four rotations; for the angular error, from random answers (90)",
+        paper_notes=("The last two rows are from the paper's text (section 4.6).",),
         notes=(
-            "Rotations in degrees. The last two rows are from the paper's text (section 4.6). All runs have "
-            "the same number of iterations, so smaller sets of rotations see fewer clips.",
+            "Rotations in degrees. All runs have the same number of iterations, so smaller sets of rotations "
+            "see fewer clips.",
             f"8 rotations and 360 see a patch of {inscribed_size(crop)} of {crop} pixels, which is inside "
             f"the clip at every angle, blurred by a Gaussian of {SIGMA} pixels. Other rows see whole clips.",
             f"{pretext_columns.NOTE} 360: share of predictions within {RegressionTask.RIGHT_WITHIN} degrees.",

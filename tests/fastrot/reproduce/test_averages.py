@@ -10,7 +10,6 @@ import pytest
 from fastrot.evaluation.scores import Scores
 from fastrot.reproduce.averages import fill_in, remarks
 from fastrot.reproduce.output import Page, plain_cell
-from fastrot.reproduce.paper import SLIPS
 from fastrot.reproduce.run_plan import Entry, Fusion, Measurement, Reading, Snapshot, Table
 from fastrot.reproduce.statistics import Spread
 
@@ -145,14 +144,14 @@ def test_only_the_rows_whose_spread_is_unknown_are_named(bench, three_seeds):
 
 
 def test_generated_videos_are_not_compared_with_the_paper(bench, three_seeds, tmp_path):
-    slip, own = SLIPS["table2"], "A note on our own runs."
+    theirs, own = "A note on the paper's.", "A note on our own runs."
     elsewhere = replace(three_seeds.entries[0], row="theirs", source="somewhere else")
-    table = table_of(*three_seeds.entries, elsewhere, notes=(slip, own))
+    table = table_of(*three_seeds.entries, elsewhere, notes=(own,), paper_notes=(theirs,))
     cells = fill_in(table, bench.workshop)
     page = Page(table, cells, "no claim", ["x"], generated=True)
     assert own in page.grid.notes
-    assert slip not in page.grid.notes
-    assert slip in Page(table, cells, "", []).grid.notes
+    assert theirs not in page.grid.notes
+    assert theirs in Page(table, cells, "", []).grid.notes
     assert page.grid.title == "Table 0: by hand (generated videos)"
     assert page.grid.header == ["", "UCF101 ours", "UCF101 gain", "UCF101 per clip"]
     assert page.grid.rows == [

@@ -1,8 +1,11 @@
 """Tables: every row of the paper, which runs a row reads, and what it is compared with."""
 
+import re
+
 import pytest
 
 from fastrot.reproduce.listing import rows_of
+from fastrot.reproduce.output import Page
 from fastrot.reproduce.run_plan import Table, measurement_id, run_id
 from fastrot.reproduce.tables import BUILDERS
 from fastrot.rotation.angles import SIGMA
@@ -140,7 +143,7 @@ def test_notes_name_the_rows_with_one_pretraining_for_all_seeds(demo_preset):
 
 def test_every_table_compares_with_the_same_scratch(demo_preset):
     baseline = {
-        column: ids_of(cells(demo_preset, "table2")["3DResNet (scratch) [14]", column].ours)
+        column: ids_of(cells(demo_preset, "table2")["3DResNet (scratch)", column].ours)
         for column in ("UCF101", "HMDB51")
     }
     assert len(set(baseline["UCF101"] + baseline["HMDB51"])) == 6
@@ -290,10 +293,42 @@ def test_numbers_that_are_not_the_papers_own_are_labelled(paper_preset):
     table2 = BUILDERS["table2"](preset)
     (row,) = {entry.row for entry in table2.entries if "scratch" in entry.row}
     assert "[14]" in row
-    assert any("Hara et al." in note for note in table2.notes)
+    assert any("Hara et al." in note for note in table2.paper_notes)
     (byol,) = {entry.row for entry in BUILDERS["table7"](preset).entries if "BYOL" in entry.row}
     assert "split 1" in byol
-    assert any("6,770" in note and "6,766" in note for note in BUILDERS["table1"](preset).notes)
+    assert any(
+        "6,770" in note and "6,766" in note for note in BUILDERS["table1"](preset).paper_notes
+    )
+
+
+def test_no_table_of_generated_videos_speaks_of_other_results(demo_preset, paper_preset):
+    """Neither the paper's numbers nor published ones can be compared with them."""
+    elsewhere = re.compile(
+        r"paper's|paper prints|in the paper|its text|published|hara|\[14\]", re.IGNORECASE
+    )
+
+    def said(preset, generated):
+        for build in BUILDERS.values():
+            item = build(preset)
+            grid = (
+                Page(item, [], "", [], generated=generated).grid
+                if isinstance(item, Table)
+                else item
+            )
+            rows = [entry.row for entry in getattr(item, "entries", ()) if entry.ours]
+            for text in (*grid.notes, *rows):
+                yield text.replace("Not in the paper", "")
+
+    assert not [text for text in said(demo_preset, generated=True) if elsewhere.search(text)]
+    assert [text for text in said(paper_preset.preset, generated=False) if elsewhere.search(text)]
+
+
+def test_every_table_says_of_how_many_pretrainings_it_is(demo_preset):
+    for key, build in BUILDERS.items():
+        notes = " ".join(build(demo_preset).notes)
+        if key != "audit":
+            said = ("pre-training", "One network of each kind", "Table 2")
+            assert any(each in notes for each in said), key
 
 
 def test_supervised_names_the_videos_of_both(paper_preset):
