@@ -18,13 +18,14 @@ _STYLES = {
     CLEAN.name: ("#0072B2", "s", "clean"),
     "supervised": ("#000000", "D", "nothing, all labels"),
 }
+_SEEDS = "single seeds"
 _LARGE = {"fontsize": 15}
 
 
 def draw(results: Mapping[str, Any], path: Path) -> None:
     """Draw the action accuracies of the cross, and below them the probes on clean videos.
 
-    Bars are 95 % intervals over seeds; dashes are the seeds. The fonts are large, so that the figure remains
+    Bars are 95 % intervals over seeds. The fonts are large, so that the figure remains
     readable at a width of 400 pixels.
 
     Raises:
@@ -34,13 +35,16 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     above, below = figure.subplots(2, 1)
     _draw_cross(above, results)
     _draw_probes(below, results)
+    above.set_title("generated videos", **_LARGE)
     for axes in (above, below):
         axes.tick_params(labelsize=14)
         axes.spines[["top", "right"]].set_visible(False)
     handles, labels = above.get_legend_handles_labels()
+    entries = {name: handle for handle, name in zip(handles, labels, strict=True)}
+    entries[_SEEDS] = entries.pop(_SEEDS)  # last
     figure.legend(
-        handles,
-        labels,
+        entries.values(),
+        entries.keys(),
         title="pre-trained on",
         title_fontsize=14,
         fontsize=14,
@@ -63,6 +67,7 @@ def _draw_cross(axes: Any, results: Mapping[str, Any]) -> None:
             axes.plot(
                 [place + 0.05] * len(found), found, "_", color=_STYLES[start][0], markersize=8
             )
+    axes.plot([], [], "_", color="#000000", markersize=8, label=_SEEDS)
     chance = 100 / len(ACTIONS)
     axes.axhline(chance, color="#7f7f7f", linestyle=":", linewidth=1)
     axes.annotate("chance", (1.5, chance), ha="right", va="bottom", fontsize=12)
@@ -83,10 +88,11 @@ def _draw_probes(axes: Any, results: Mapping[str, Any]) -> None:
         _points(axes, condition.name, places, columns, linestyle="-")
         axes.set_xticks(range(len(blocks)), blocks)
         axes.set_xlim(-0.3, len(blocks) - 0.3)
+    axes.legend(fontsize=12, frameon=False)
     axes.axhline(0, color="#7f7f7f", linewidth=1)
     axes.set_xlabel("block", **_LARGE)
     axes.set_ylabel("probe's lead, points", **_LARGE)
-    axes.set_title("linear probes on clean videos", **_LARGE)
+    axes.set_title("linear probes on clean generated videos", **_LARGE)
 
 
 def _points(

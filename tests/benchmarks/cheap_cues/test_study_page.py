@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks.cheap_cues import study
+from benchmarks.cheap_cues import study, study_figure
 from benchmarks.cheap_cues.saved_results import load
 from benchmarks.cheap_cues.study_figure import draw
 from benchmarks.cheap_cues.study_page import BEGIN, END, contents, stated, tables, write_page
@@ -115,6 +116,23 @@ def test_a_page_without_marks_is_reported(tmp_path):
     with pytest.raises(FastrotError, match="add the lines"):
         write_page(RESULTS, page)
     assert page.read_text() == "Text.\n"
+
+
+def test_the_figure_has_intervals_seeds_and_a_legend_for_each_plot(monkeypatch, tmp_path):
+    figures = []
+    monkeypatch.setattr(study_figure, "write_figure", lambda figure, _: figures.append(figure))
+    draw(RESULTS, tmp_path / "figure.png")
+    (figure,) = figures
+    above, below = figure.axes
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["nothing (scratch)", "trap", "clean", "nothing, all labels", "single seeds"]
+    assert [text.get_text() for text in below.get_legend().get_texts()] == ["trap"]
+    scratch = above.containers[0]
+    # 31.5 +- 8.9 on clean videos
+    (bar, *_) = scratch.lines[2][0].get_segments()
+    assert np.ptp(bar[:, 1]) / 2 == pytest.approx(8.9, abs=0.05)
+    for axes in (above, below):
+        assert "generated videos" in axes.get_title()
 
 
 def test_a_figure_without_matplotlib_is_reported(tmp_path, monkeypatch):
