@@ -21,6 +21,7 @@ from fastrot.evaluation.probe import ProbeResult, probe_blocks
 from fastrot.evaluation.rotation_accuracy import RotationResult, evaluate_rotation
 from fastrot.evaluation.trained import load_trained
 from fastrot.report.grid import Grid
+from fastrot.runs.training_accuracy import training_accuracy
 from fastrot.terminal.console import say, show
 from fastrot.training.optim import count_steps
 from fastrot.training.run import train
@@ -39,11 +40,16 @@ LEAST_STEPS = 30
 
 @dataclass(frozen=True)
 class Transfer:
-    """The two rows of the table: one evaluation per seed, in the order of the seeds."""
+    """The two rows of the table: one evaluation per seed, in the order of the seeds.
+
+    ``train_scratch`` and ``train_ours`` are the last training accuracies of the same networks in %.
+    """
 
     shots: int
     scratch: list[ActionResult]
     ours: list[ActionResult]
+    train_scratch: list[float]
+    train_ours: list[float]
 
     def values(self, key: str) -> dict[str, list[float]]:
         """Return an accuracy in % for each seed: from scratch, ours, and the difference of each pair."""
@@ -150,13 +156,21 @@ def _transfer(
     """Fine-tune from scratch and from the pre-trained weights, in pairs with the same seed and subset."""
     if not data.has_actions:
         return None
-    results: dict[str, list[ActionResult]] = {"scratch": [], "ours": []}
+    results: dict[str, list[Any]] = {
+        "scratch": [],
+        "ours": [],
+        "train_scratch": [],
+        "train_ours": [],
+    }
     clips = ClipSet(Store.open(data.labelled), data.test_split, CLIPS_PER_VIDEO, quiet=True)
     config = None
     for seed in seeds:
         for row, init in (("scratch", "scratch"), ("ours", str(pretrained))):
             config = _finetune_config(data, out, f"finetune-{row}-{seed}", init, seed, overrides)
             trained = train(config, resume=True, quiet=True, what=f"finetune, {row}, seed {seed}")
+            accuracy = training_accuracy(trained.folder)
+            assert accuracy is not None, "every run logs its last step"
+            results[f"train_{row}"].append(accuracy)
             with Runtime.start() as runtime:
                 network = load_trained(trained.last, runtime)
                 results[row].append(score_action(network, clips, runtime)[0])
@@ -228,18 +242,25 @@ def _transfer_grid(transfer: Transfer) -> Grid:
     protocol = transfer.ours[0].protocol
     clip, video = transfer.values("clip_top1"), transfer.values("video_top1")
     names = {"scratch": "3D ResNet (scratch)", "ours": "3DRotNet (pre-trained on rotations)"}
-    rows = [[name, spread(clip[row]), spread(video[row])] for row, name in names.items()]
-    rows.append(["difference", *(spread(each["difference"], sign="+") for each in (clip, video))])
+    train = {"scratch": transfer.train_scratch, "ours": transfer.train_ours}
+    rows = [
+        [name, spread(clip[row]), spread(video[row]), f"{mean_of(train[row]).mean:.1f}"]
+        for row, name in names.items()
+    ]
+    rows.append(
+        ["difference", *(spread(each["difference"], sign="+") for each in (clip, video)), ""]
+    )
     seeds = ", ".join(f"{value:+.1f}" for value in video["difference"])
     return Grid(
         f"Action recognition, {transfer.shots} labelled videos per class, all weights trained",
-        ["Models", "per clip", "per video"],
+        ["Models", "per clip", "per video", "train"],
         rows,
         [
             f"top-1 in %, mean +- half of the 95 % confidence interval over {len(transfer.ours)} seeds, "
             f"whose differences per video are {seeds}; {protocol.videos} "
             f"test videos, {protocol.clips_per_video} clips each, {protocol.frames} {protocol.input} frames "
-            f"at stride {protocol.stride}, centre crop {protocol.crop} of {protocol.size}"
+            f"at stride {protocol.stride}, centre crop {protocol.crop} of {protocol.size}; train: last "
+            "training accuracy; all seeds start from one pre-training"
         ],
     )
 

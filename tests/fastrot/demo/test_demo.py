@@ -68,6 +68,8 @@ def test_the_line_runs_and_prints_what_it_found(data, out, capsys, any_number):
         mean, deviation = statistics.fmean(per_video[row]), statistics.stdev(per_video[row])
         half = 12.7062 * deviation / 2**0.5  # Student's t with one degree of freedom
         assert cells[1] == f"{mean:.1f} +- {half:.1f}"
+        train = statistics.fmean(results["transfer"][f"train_{row}"])
+        assert line.split()[-2] == f"{train:.1f}"
         summary = results["summary"][row]
         assert summary["values"] == pytest.approx(per_video[row])
         assert summary["degrees_of_freedom"] == 1
@@ -100,10 +102,11 @@ def test_the_transfers_values_are_pairs_by_seed():
         ]
         for values in ((0.2, 0.4, 0.6), (0.3, 0.52, 0.74))
     )
-    transfer = Transfer(1, scratch, ours)
+    transfer = Transfer(1, scratch, ours, [90.0, 80.0, 100.0], [97.0, 98.0, 99.0])
     assert transfer.values("video_top1")["difference"] == pytest.approx([10, 12, 14])
     grid = demo_run._transfer_grid(transfer)
     assert grid.rows[-1][2] == "+12.0 +- 5.0"
+    assert [row[3] for row in grid.rows] == ["90.0", "98.0", ""]
     assert "over 3 seeds, whose differences per video are +10.0, +12.0, +14.0" in grid.notes[0]
     summary = demo_run._summary(transfer)["difference"]
     assert summary["values"] == pytest.approx([10, 12, 14])
