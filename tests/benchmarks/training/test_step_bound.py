@@ -9,8 +9,8 @@ SMALL = Sizes(depth=10, width=2, frames=4, crop=16, batch=2, steps=1, matmul=64)
 
 
 def test_bytes_by_hand():
-    # 8 clips. The stem's output has 2 channels of 4x8x8: 8 * 512 values. They move 8 times for BatchNorm, 5 times
-    # for ReLU and 4 times for the pool.
+    # 8 clips. The stem's output has 2 channels of 4x8x8, 8 * 512 values. They move 8 times for BatchNorm,
+    # 5 for ReLU, 4 for the pool.
     stem = 8 * 512 * (8 + 5 + 4)
     # The pool's output, 2x2x4x4, is written, and its gradient read; so are its indices, of 4 values each.
     pool = 8 * 64 * (2 + 2 * 4)
