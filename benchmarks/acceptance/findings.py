@@ -72,7 +72,7 @@ def project(parts: Mapping[str, Part]) -> dict[str, float]:
 
     They include those at the step's bound on this card.
     """
-    found = {}
+    found: dict[str, float] = {}
     for name in ("step", "real data"):
         for case, outcome in parts.get(name, {}).get("cases", {}).items():
             wanted = case in (SYNTHETIC, BOUND) or case.startswith(REAL)
