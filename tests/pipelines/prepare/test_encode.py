@@ -56,7 +56,7 @@ def test_h264_has_no_arithmetic_code():
 def test_vp9_is_encoded_with_cpu_used_5(monkeypatch):
     """The file does not contain the option, but another value gives another file."""
 
-    def encoded(**options: str) -> bytes:
+    def encoded(**options: str) -> object:
         with monkeypatch.context() as patch:
             patch.setitem(module._OPTIONS, "vp9", {**VP9, **options})
             return encode(noisy, "vp9", 20, 25).data
