@@ -12,6 +12,7 @@ import torch
 from benchmarks import train
 from benchmarks.harness.measure import Figure, NotHere, Options, Outcome, interleave
 from benchmarks.training import train_cases
+from benchmarks.training.step_bound import step_bound_ms
 from benchmarks.training.stepping import PARTS, Marks, PlainStep, TrainerStep
 from benchmarks.training.train_cases import QUICK
 from fastrot.config import OptimConfig
@@ -244,3 +245,19 @@ def test_the_bound_is_that_of_the_measured_rates():
     assert bound.median("ms_per_step") == pytest.approx(6.924 + 7.940, abs=2e-3)
     assert train.bound(limits[:1], train_cases.FULL, 2) == []
     assert train.bound([limits[0], Outcome("copy")], train_cases.FULL, 2) == []
+
+
+def test_every_case_is_compared_with_the_bound():
+    found = [
+        outcome("matmul", tflop_per_s=1.0),
+        outcome("copy", gb_per_s=10.0),
+        outcome("fastrot", ms_per_step=300.0, tflop_per_s=0.5),
+    ]
+    options = Options(CPU, quick=True)
+    result = train._result({one.name: one for one in found}, 2, QUICK, options)
+    assert [limit.name for limit in result.limits] == ["matmul", "copy", train.BOUND]
+    bound_ms = result.limits[-1].median("ms_per_step")
+    assert bound_ms == step_bound_ms(QUICK, 4, tflop_per_s=1.0, gb_per_s=10.0)  # in fp32
+    (ours,) = result.cases
+    assert ours.median("times_bound") == 300 / bound_ms
+    assert ours.median("share_of_matmul") == 0.5
