@@ -13,7 +13,7 @@ from benchmarks.harness import session
 from benchmarks.harness.limits import copy_case, matmul_case
 from benchmarks.harness.measure import Case, Options, Result, interleave
 from benchmarks.loading import codec_rates
-from benchmarks.training.train_cases import OURS, PLAIN, REAL, STEMS
+from benchmarks.training.train_cases import CONTIGUOUS, OURS, PLAIN, REAL, STEMS
 from fastrot.distributed.runtime import Runtime
 
 VARIANTS = (
@@ -98,7 +98,7 @@ def rotation(turn: Turn) -> None:
 
 def step(turn: Turn) -> None:
     """Measure the training step: ours, contiguous, and plain PyTorch."""
-    with options_of(turn, OURS, "contiguous", PLAIN) as options:
+    with options_of(turn, OURS, CONTIGUOUS, PLAIN) as options:
         train.run(options, budget_s=turn.left_s)
 
 

@@ -30,6 +30,9 @@ from pipelines.loading.batches import Batch
 
 OURS, PLAIN, REAL = "fastrot", "plain PyTorch", "real data"
 
+CONTIGUOUS = "contiguous"
+"""Our step, eager and with AMP, in torch's default memory format."""
+
 STEMS: tuple[StemChannels, ...] = (4, 8)
 AMP_S = 60.0  # the time limit of AMP on a CPU, whose kernels may hang
 COMPILING_S = (
@@ -99,7 +102,7 @@ def variant_cases(sizes: Sizes, runtime: Runtime) -> list[Case]:
     if gpu:
         options["apex FusedSGD"] = replace(config, optim=replace(config.optim, backend="apex"))
     return [
-        _case("contiguous", sizes, runtime, contiguous, channels_last=False),
+        _case(CONTIGUOUS, sizes, runtime, contiguous, channels_last=False),
         _without_amp_case(sizes, runtime) if gpu else _amp_on_cpu_case(sizes, runtime),
         *(
             _case(name, sizes, runtime, partial(_optional_step, variant, runtime))

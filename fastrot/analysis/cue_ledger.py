@@ -26,7 +26,7 @@ from fastrot.evaluation.unreadable import Skipped, merged, skipped_lines
 from pipelines.cores import cores
 from pipelines.errors import FastrotError, UsageError
 from pipelines.loading.loader import Loader
-from pipelines.loading.options import LoaderOptions
+from pipelines.loading.options import LoaderOptions, default_threads
 from pipelines.loading.replacement import VideoTolerance
 from pipelines.loading.skipping import RingPlan, SkippingLoader
 from pipelines.plan import ALONE, ClipSpec, EvalPlan, eval_ranges
@@ -282,7 +282,7 @@ def _frames_of(
         ranges,
         batch=batch,
         device=device,
-        options=LoaderOptions(threads=cores()),
+        options=LoaderOptions(threads=default_threads(cores(), device.type)),
         tolerance=VideoTolerance(1, videos=len(videos), clips_per_video=FRAMES),
     )
     with SkippingLoader(loader, ranges) as readable:

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from benchmarks import train
-from benchmarks.harness.measure import NotHere, Options, interleave
+from benchmarks.harness.measure import Figure, NotHere, Options, Outcome, interleave
 from benchmarks.training import train_cases
+from benchmarks.training.step_bound import step_bound_ms
 from benchmarks.training.stepping import PARTS, Marks, PlainStep, TrainerStep
 from benchmarks.training.train_cases import QUICK
 from fastrot.config import OptimConfig
@@ -211,27 +212,52 @@ def test_what_goals_need_is_measured_first_and_kept_while_the_rest_goes_on(make_
     assert kept[first].limits[0].figures
 
 
-def test_goals_compare_with_the_plain_loop_and_with_synthetic_data():
-    from benchmarks.harness.measure import Figure, Outcome
+def outcome(name, **figures):
+    return Outcome(name, figures={key: Figure.of([value]) for key, value in figures.items()})
 
-    def outcome(name, rate, share=0.1):
-        return Outcome(
-            name, figures={"clips_per_s": Figure.of([rate]), "share_of_matmul": Figure.of([share])}
-        )
 
+def test_goals_compare_with_the_bound_with_eager_peers_and_with_synthetic_data():
     goals = train.goals(
         [
-            outcome("fastrot", 200.0, share=0.6),
-            outcome("contiguous", 90.0, share=0.2),
-            outcome("plain PyTorch", 100.0),
-            outcome("real data: raw", 199.0),
-            outcome("real data: mjpeg", 100.0),
-            outcome("real data: h264", 10.0),
+            outcome("fastrot", clips_per_s=200.0, times_bound=1.1),
+            outcome("contiguous", clips_per_s=160.0, times_bound=1.4),
+            outcome("plain PyTorch", clips_per_s=100.0),
+            outcome("real data: raw", clips_per_s=199.0),
+            outcome("real data: mjpeg", clips_per_s=100.0),
+            outcome("real data: h264", clips_per_s=10.0),
         ]
     )
     assert [(goal.value, goal.met) for goal in goals] == [
-        (0.6, True),
+        (1.1, True),
+        (1.25, False),  # over our own step in torch's memory format
         (2.0, True),
         (0.995, True),
         (0.5, False),
     ]
+    (unmeasured, *_) = train.goals([outcome("fastrot", clips_per_s=200.0)])
+    assert (unmeasured.value, unmeasured.met) == (None, False)
+
+
+def test_the_bound_is_that_of_the_measured_rates():
+    limits = [outcome("matmul", tflop_per_s=798.0), outcome("copy", gb_per_s=3000.0)]
+    (bound,) = train.bound(limits, train_cases.FULL, 2)
+    # 5,525 GFLOP at 798 TFLOP/s and 23,820 MB at 3 TB/s
+    assert bound.median("ms_per_step") == pytest.approx(6.924 + 7.940, abs=2e-3)
+    assert train.bound(limits[:1], train_cases.FULL, 2) == []
+    assert train.bound([limits[0], Outcome("copy")], train_cases.FULL, 2) == []
+
+
+def test_every_case_is_compared_with_the_bound():
+    found = [
+        outcome("matmul", tflop_per_s=1.0),
+        outcome("copy", gb_per_s=10.0),
+        outcome("fastrot", ms_per_step=300.0, tflop_per_s=0.5),
+    ]
+    options = Options(CPU, quick=True)
+    result = train._result({one.name: one for one in found}, 2, QUICK, options)
+    assert [limit.name for limit in result.limits] == ["matmul", "copy", train.BOUND]
+    bound_ms = result.limits[-1].median("ms_per_step")
+    assert bound_ms == step_bound_ms(QUICK, 4, tflop_per_s=1.0, gb_per_s=10.0)  # in fp32
+    (ours,) = result.cases
+    assert ours.median("times_bound") == 300 / bound_ms
+    assert ours.median("share_of_matmul") == 0.5

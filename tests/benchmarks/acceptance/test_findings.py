@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks import train
 from benchmarks.acceptance import findings
 from benchmarks.acceptance.parts import MACHINE
 from benchmarks.acceptance.rows import ROWS, add_row, read_rows
@@ -25,9 +26,12 @@ def content(tmp_path):
     add_row(path, MACHINE, "ended", status="done", took_s=9.0)
     add_row(path, "step", "began", limit_s=40.0)
     add_row(path, "step", "case", "fastrot", **case(ms_per_step=15.0))
+    add_row(path, "step", "case", "matmul", **case(tflop_per_s=700.0))
+    add_row(path, "step", "case", "step bound", **case(ms_per_step=12.0))
     add_row(path, "step", "goal", "share", value=0.4, goal=0.5, at_most=False, met=False)
     add_row(path, "step", "ended", status="stopped", error="not done after 40 s", took_s=40.0)
     add_row(path, "real data", "began", limit_s=40.0)
+    add_row(path, "real data", "case", "step bound", **case(ms_per_step=13.0))
     add_row(path, "real data", "case", "real data: raw", **case(ms_per_step=16.0))
     add_row(path, "real data", "case", "real data: mjpeg", **case(ms_per_step=18.0))
     add_row(
@@ -45,21 +49,19 @@ def content(tmp_path):
     return findings.content_of(read_rows(path))
 
 
-def test_minutes_are_projected_and_the_slower_store_decides(content):
-    # 104,000 steps of 18 ms are 31.2 minutes.
-    assert content["projection"]["minutes"] == {
+def test_minutes_are_projected_and_stand_next_to_the_calculated_ones(content):
+    # 104,000 steps of 18 ms are 31.2 minutes. The first part that measured a step decides.
+    assert content["minutes"] == {
         "fastrot": pytest.approx(26.0),
+        "step bound": pytest.approx(20.8),
         "real data: raw": pytest.approx(27.733, abs=1e-3),
         "real data: mjpeg": pytest.approx(31.2),
     }
-    goal = content["projection"]["goal"]
-    assert (goal["value"], goal["met"]) == (pytest.approx(31.2), False)
-
-
-def test_the_projections_goal_needs_both_stores(content):
-    del content["parts"]["real data"]["cases"]["real data: mjpeg"]
-    assert findings.project(content["parts"])["goal"]["value"] is None
-    assert findings.project({})["minutes"] == {}
+    assert findings.project({}) == {}
+    page = findings.render(content)
+    assert "| step bound | 20.8 |" in page
+    assert "| calculated for an H100: the eager step | 48 to 57 |" in page
+    assert "| calculated for an H100: with all candidates | 32 |" in page
 
 
 def test_tests_are_counted_and_those_that_did_not_run_are_named(content):
@@ -99,4 +101,5 @@ def test_no_rows_make_a_page_too():
 
 
 def test_the_names_of_steps_are_those_of_the_benchmark():
-    assert (findings.SYNTHETIC, findings.REAL) == (train_cases.OURS, train_cases.REAL)
+    names = (findings.SYNTHETIC, findings.REAL, findings.BOUND)
+    assert names == (train_cases.OURS, train_cases.REAL, train.BOUND)

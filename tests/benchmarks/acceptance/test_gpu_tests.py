@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.acceptance import gpu_tests
 from benchmarks.acceptance.findings import content_of
 from benchmarks.acceptance.gpu_tests import ARGUMENTS, WITH_DALI, missing_package
+from benchmarks.acceptance.parts import PARTS
 from benchmarks.acceptance.rows import ROWS, Turn, read_rows
 from tests.benchmarks.acceptance.bare import bare_environment
 
@@ -32,15 +33,25 @@ def test_skips():
 def test_needs():
     raise ModuleNotFoundError("No module named 'no_such_package.part'")
 
-@pytest.mark.parametrize("device", ["cuda"])
-def test_every_configuration(device):
-    raise AssertionError
-
 def test_ends_the_process():
     os._exit(7)
 
 def test_never_runs():
     pass
+"""
+
+KERNEL = """
+import pytest
+
+pytestmark = pytest.mark.gpu
+
+@pytest.mark.parametrize("device", ["cuda"])
+@pytest.mark.parametrize("channels", [3, 8])
+def test_torch_accepts_the_op_and_its_fake(channels, device):
+    assert channels == 8
+
+def test_every_configuration():
+    raise AssertionError
 """
 
 RUN = """
@@ -55,10 +66,11 @@ run_tests(Turn(Path({rows!r}), "tests", time.time() + 60), Path({folder!r}), ["t
 
 def run_here(tmp_path: Path, **files: str) -> tuple[int, dict]:
     """Run files of tests in a process; returns its exit code and what its rows say."""
-    (tmp_path / "tests").mkdir()
     (tmp_path / "setup.cfg").write_text("[tool:pytest]\nmarkers =\n    gpu: needs one\n")
     for name, text in files.items():
-        (tmp_path / "tests" / f"{name}.py").write_text(textwrap.dedent(text))
+        path = tmp_path / "tests" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
     rows = tmp_path / ROWS
     code = RUN.format(root=str(ROOT), rows=str(rows), folder=str(tmp_path))
     done = subprocess.run(
@@ -72,9 +84,14 @@ def run_here(tmp_path: Path, **files: str) -> tuple[int, dict]:
 
 
 def test_every_outcome_is_kept_up_to_the_end_of_the_process(tmp_path):
-    code, tested = run_here(tmp_path, test_a=TESTS, test_b="import no_such_package_of_developers\n")
+    files = {
+        "fastrot/rotation/test_kernel": KERNEL,
+        "test_a": TESTS,
+        "test_b": "import no_such_package_of_developers\n",
+    }
+    code, tested = run_here(tmp_path, **files)
     assert code == 7
-    assert tested["counts"] == {"skipped": 4, "passed": 1, "failed": 1}
+    assert tested["counts"] == {"skipped": 5, "passed": 2, "failed": 1}
     (failure,) = tested["failures"].items()
     assert failure[0] == "tests/test_a.py::test_fails"
     assert "assert 1 == 2" in failure[1]
@@ -84,7 +101,7 @@ def test_every_outcome_is_kept_up_to_the_end_of_the_process(tmp_path):
     assert reasons == {
         "no_such_package is not installed": 1,
         "no_such_package_of_developers is not installed": 1,
-        gpu_tests.NOT_RUN["test_every_configuration"]: 1,
+        gpu_tests.NOT_RUN: 2,
     }
     assert tested["not_run"] == [
         "tests/test_a.py::test_ends_the_process",
@@ -127,7 +144,7 @@ def test_missing_packages_are_recognised(monkeypatch):
 def test_on_a_bare_machine_the_tests_of_the_first_stage_are_found(tmp_path):
     paths = ["tests", *(f"--ignore={folder}" for folder in WITH_DALI)]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *ARGUMENTS, "--collect-only", *paths],
+        [sys.executable, "-m", "pytest", *ARGUMENTS, "-o", "addopts=", "--collect-only", *paths],
         cwd=ROOT,
         env=bare_environment(tmp_path),
         capture_output=True,
@@ -135,7 +152,8 @@ def test_on_a_bare_machine_the_tests_of_the_first_stage_are_found(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert "test_kernel.py" in done.stdout
+    found = [line.strip() for line in done.stdout.splitlines()]
+    assert all(f"<Function {name}>" in found for name in gpu_tests.KERNEL_TESTS)
     assert "test_loader_gpu" not in done.stdout
 
 
@@ -145,6 +163,8 @@ def test_the_folders_of_the_second_stage_have_tests_of_a_gpu():
         assert any("pytest.mark.gpu" in file.read_text() for file in files)
 
 
-def test_the_tests_that_are_not_run_exist():
-    text = (ROOT / "tests" / "fastrot" / "rotation" / "test_kernel.py").read_text()
-    assert all(f"def {name}(" in text for name in gpu_tests.NOT_RUN)
+def test_the_tests_of_the_kernel_fit_their_part_on_a_cold_cache():
+    (part,) = (part for part in PARTS if part.name == "tests")
+    compiling_s = gpu_tests.COMPILATION_S * len(gpu_tests.KERNEL_TESTS)
+    # The rest is for CUDA to start and for the tests of other files.
+    assert compiling_s <= 2 / 3 * part.seconds

@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.stats
+import torch
 
+from fastrot.analysis import cue_ledger
 from fastrot.analysis.cue_ledger import Contrast, Ledger, read_ledger
 from fastrot.cli import main
 from pipelines.errors import UsageError
+from pipelines.loading.options import MOST_WITH_GPU, LoaderOptions
 from pipelines.prepare.encode import encode
 from pipelines.store.reading import Settings, Store
 from pipelines.store.writing import writing
@@ -196,3 +199,20 @@ def test_the_command_prints_the_ledger(tmp_path: Path, capsys: pytest.CaptureFix
     assert [side["side"] for side in values["sides"]] == ["top", "bottom", "left", "right"]
     assert main(["store", "cues", str(path), "--split", "val"]) == 2
     assert "has no split 'val'" in capsys.readouterr().err
+
+
+def test_with_a_gpu_a_machine_of_many_cores_gives_dali_a_few_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def loader(*_: object, options: LoaderOptions, **__: object) -> None:
+        asked.append(options.threads)
+        raise RuntimeError("not needed")
+
+    monkeypatch.setattr(cue_ledger, "Loader", loader)
+    monkeypatch.setattr(cue_ledger, "cores", lambda: 96)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(RuntimeError, match="not needed"):
+        ledger_of(noise(), tmp_path)
+    assert asked == [MOST_WITH_GPU]

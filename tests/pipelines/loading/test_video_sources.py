@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from av.video.reformatter import VideoReformatter
 
 from pipelines.errors import FastrotError
 from pipelines.loading import clip_decoder
@@ -115,23 +116,27 @@ def test_stores_without_an_index_give_the_same_clips(make_store, tmp_path, codec
 def test_each_packet_is_decoded_once_and_each_frame_converted_once(make_store, monkeypatch, codec):
     store = make_store(codec, size=128)
     video = int(np.argmax(store.frames))
-    decoded, converted = [], []
-    decode, convert = clip_decoder._decode, clip_decoder.ClipDecoder._to_rgb
+    decoded, threads = [], []
+    decode = clip_decoder._decode
 
     def watched(context, packet, number):
         decoded.append(number)
         return decode(context, packet, number)
 
-    def watched_too(self, picture):
-        converted.append(1)
-        return convert(self, picture)
+    class Watched:
+        def __init__(self):
+            self._own = VideoReformatter()
+
+        def reformat(self, picture, **options):
+            threads.append(options.get("threads"))
+            return self._own.reformat(picture, **options)
 
     monkeypatch.setattr(clip_decoder, "_decode", watched)
-    monkeypatch.setattr(clip_decoder.ClipDecoder, "_to_rgb", watched_too)
+    monkeypatch.setattr(clip_decoder, "VideoReformatter", Watched)
     spec = ClipSpec(frames=8, stride=2, crop=100)  # 34 36 38 38 36 34 32 30
     load(store, Given(spec, [(video, 34)]), 1)
     assert decoded == [*range(16, 31), *range(32, 39)]
-    assert len(converted) == 5
+    assert threads == [1] * 5  # more would start a team of threads for each frame
 
 
 @CODEC
