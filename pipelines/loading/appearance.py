@@ -90,13 +90,14 @@ def change_in_place(clips: Tensor, grey: NDArray[np.bool_], factor: NDArray[np.f
     Clip by clip, so that the floating-point numbers stay in the cache, with luma as a product of matrices.
     """
     pixels, mixed = (torch.empty(clips.shape[1:], dtype=torch.float32) for _ in range(2))
-    luma = torch.tensor(LUMA)[:, None].expand(3, 3)
+    luma = torch.tensor(LUMA)[:, None].expand(3, 3).contiguous()
     for row in np.flatnonzero(grey | (factor != 1)):
         now = pixels.copy_(clips[row])
         if grey[row]:
             now = torch.mm(pixels.view(-1, 3), luma, out=mixed.view(-1, 3)).view_as(pixels)
         now.mul_(float(factor[row])).round_().clamp_(_lowest(clips), 255)
-        clips[row].copy_(now)
+        # numpy converts to uint8 in half of torch's time.
+        np.copyto(clips[row].numpy(), now.numpy(), casting="unsafe")
 
 
 def _column(values: NDArray[np.generic], clips: Tensor) -> Tensor:

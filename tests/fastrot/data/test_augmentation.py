@@ -124,7 +124,7 @@ def told(frames: np.ndarray, law: RegionLaw | None) -> list[AxisCue]:
 
 
 def test_noise_has_no_axis_afterwards_and_a_stretch_shows_less() -> None:
-    law = RegionLaw(ALL["scale"], ALL["aspect"])  # type: ignore[arg-type]
+    law = RegionLaw(ALL["scale"], ALL["aspect"])
     rng = np.random.default_rng(0)
     # The mean of a contrast without an axis is within 1.5 of its 95 % intervals.
     for cue in told(pictures(rng, 136, 136), law):
