@@ -16,6 +16,8 @@ from pipelines.plan import GAIN, GREY, POLARITY, Ints, hash_uniform
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (ITU-R BT.601)."""
 
+_PART = 4  # frames
+
 _STREAMS = np.array([[GREY], [GAIN], [POLARITY]])
 
 
@@ -87,17 +89,23 @@ def changed(clips: Tensor, grey: NDArray[np.bool_], factor: NDArray[np.float32])
 def change_in_place(clips: Tensor, grey: NDArray[np.bool_], factor: NDArray[np.float32]) -> None:
     """Do the same as ``changed`` in the memory of the clips, for a CPU: equal within one grey level.
 
-    Clip by clip, so that the floating-point numbers stay in the cache, with luma as a product of matrices.
+    Four frames at a time, so that the floating-point numbers stay in the cache, with luma as a product of
+    matrices.
     """
-    pixels, mixed = (torch.empty(clips.shape[1:], dtype=torch.float32) for _ in range(2))
+    shape = (_PART, *clips.shape[2:])
+    pixels, mixed = (torch.empty(shape, dtype=torch.float32) for _ in range(2))
     luma = torch.tensor(LUMA)[:, None].expand(3, 3).contiguous()
     for row in np.flatnonzero(grey | (factor != 1)):
-        now = pixels.copy_(clips[row])
-        if grey[row]:
-            now = torch.mm(pixels.view(-1, 3), luma, out=mixed.view(-1, 3)).view_as(pixels)
-        now.mul_(float(factor[row])).round_().clamp_(_lowest(clips), 255)
-        # numpy converts to uint8 in half of torch's time.
-        np.copyto(clips[row].numpy(), now.numpy(), casting="unsafe")
+        for first in range(0, clips.shape[1], _PART):
+            part = clips[row, first : first + _PART]
+            now = pixels[: len(part)].copy_(part)
+            if grey[row]:
+                out = mixed[: len(part)]
+                torch.mm(now.view(-1, 3), luma, out=out.view(-1, 3))
+                now = out
+            now.mul_(float(factor[row])).round_().clamp_(_lowest(clips), 255)
+            # numpy converts to uint8 in half of torch's time.
+            np.copyto(part.numpy(), now.numpy(), casting="unsafe")
 
 
 def _column(values: NDArray[np.generic], clips: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ FACTOR = np.array([0.6, 1.7, 1, 1, -1.3], dtype=np.float32)
 def clips(modality):
     rng = np.random.default_rng(0)
     low, dtype = (0, np.uint8) if modality == "rgb" else (-255, np.int16)
-    return rng.integers(low, 256, (5, 2, 6, 7, 3)).astype(dtype)
+    return rng.integers(low, 256, (5, 6, 6, 7, 3)).astype(dtype)
 
 
 def by_hand(before):
