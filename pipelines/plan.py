@@ -18,6 +18,7 @@ Modality = Literal["rgb", "dif"]
 
 # Streams make random choices independent: those of one sample, and those of videos for a run.
 _ORDER, _START, _CROP_Y, _CROP_X, _FLIP, SHOTS, SUBSET = range(7)
+REGION_AREA, REGION_ASPECT, REGION_Y, REGION_X, GREY, GAIN, POLARITY = range(16, 23)
 _CHOICES = np.array([[_START], [_CROP_Y], [_CROP_X], [_FLIP]])
 
 # SplitMix64's constants.
@@ -30,13 +31,15 @@ _FACTORS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 class ClipSpec:
     """The shape of a clip: ``frames`` frames, ``stride`` apart, cropped to ``crop`` x ``crop`` pixels.
 
-    ``dif`` clips are differences of successive sampled frames, so T frames need T + 1 decoded frames.
+    ``dif`` clips are differences of successive sampled frames, so T frames need T + 1 decoded frames. With
+    ``regions``, clips are regions of planned height and width, which the loader resizes to ``crop``.
     """
 
     frames: int = 16
     stride: int = 1
     crop: int = 112
     modality: Modality = "rgb"
+    regions: bool = False
 
     def __post_init__(self) -> None:
         if min(self.frames, self.stride, self.crop) < 1:
@@ -62,7 +65,8 @@ class Clips:
     """Planned clips, one per row. Every array is (B,).
 
     ``sample`` is the global sample index, ``video`` the video's index in the store, ``start`` the first
-    frame, ``y`` and ``x`` the crop's top left corner in pixels, ``flip`` whether to mirror horizontally.
+    frame, ``y`` and ``x`` the crop's top left corner in pixels, ``flip`` whether to mirror horizontally,
+    ``height`` and ``width`` the size in pixels: ``crop``, unless ``ClipSpec.regions`` is set.
     """
 
     sample: Ints
@@ -71,6 +75,8 @@ class Clips:
     y: Ints
     x: Ints
     flip: NDArray[np.bool_]
+    height: Ints
+    width: Ints
 
     def __len__(self) -> int:
         return len(self.sample)
@@ -182,6 +188,8 @@ class TrainPlan:
             y=(y * (self._margin + 1)).astype(np.int64),
             x=(x * (self._margin + 1)).astype(np.int64),
             flip=flip < self._flip,
+            height=np.full_like(sample, self.spec.crop),
+            width=np.full_like(sample, self.spec.crop),
         )
 
     def _order(self, epoch: int) -> Ints:
@@ -231,6 +239,8 @@ class EvalPlan:
             y=centre,
             x=centre,
             flip=np.zeros(count, dtype=bool),
+            height=np.full_like(sample, self.spec.crop),
+            width=np.full_like(sample, self.spec.crop),
         )
 
 

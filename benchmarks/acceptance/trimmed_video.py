@@ -114,7 +114,8 @@ class Clips:
             raise NotHere("there is no GPU")
         files, numbers = fed
         corner = np.full((CLIPS, 2), (SIZE - CROP) // 2, np.int32)
-        inputs = (files, numbers, corner, np.zeros(CLIPS, np.int32))
+        shape = np.full((CLIPS, 2), CROP, np.int32)
+        inputs = (files, numbers, corner, shape, np.zeros(CLIPS, np.int32))
         threads = default_threads(self._options.runtime.cores, device.type)
         return build_pipeline(
             lambda _: inputs,

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.harness.limits import ratio
 from benchmarks.harness.measure import Goal, Outcome
-from benchmarks.loading.loader_cases import Sizes
+from benchmarks.loading.loader_cases import OURS, Sizes
 
-OURS = "fastrot"
 GROWTH_MB = 32.0  # a process with torch and DALI has several hundred MB
 
 
@@ -26,8 +25,8 @@ def goals(
     """
     rated = [case for case in cases if case.facts["frames"] == sizes.frames[0]]
 
-    def ours(codec: str, modality: str = "rgb") -> float | None:
-        wanted = (OURS, codec, modality)
+    def ours(codec: str, modality: str = "rgb", *, augmented: bool = False) -> float | None:
+        wanted = (OURS, codec, modality, augmented)
         return next((_rate(case) for case in rated if _who(case) == wanted), None)
 
     def best_peer(*codecs: str) -> float | None:
@@ -46,6 +45,14 @@ def goals(
             Goal(f"raw: share of a plain {name}", ratio(raw, limit.median("clips_per_s")), 0.4)
             for name, limit in found.items()
             if name.startswith("memory copy")
+        ]
+        hoped += [
+            Goal(
+                f"raw, {modality}: augmented, share of plain",
+                ratio(ours("raw", modality, augmented=True), ours("raw", modality)),
+                0.5,
+            )
+            for modality in ("rgb", "dif")
         ]
     encoded = sorted(codecs - {"raw"})
     if "raw" in codecs and encoded:
@@ -70,8 +77,9 @@ def goals(
     return hoped
 
 
-def _who(case: Outcome) -> tuple[object, object, object]:
-    return case.facts["by"], case.facts["codec"], case.facts["modality"]
+def _who(case: Outcome) -> tuple[object, object, object, bool]:
+    facts = case.facts
+    return facts["by"], facts["codec"], facts["modality"], bool(facts.get("augmented"))
 
 
 def _rate(case: Outcome) -> float | None:

@@ -18,11 +18,16 @@ from benchmarks.harness.measure import Case, Fact, NotHere, Options
 from benchmarks.loading import loader_limits as limits
 from benchmarks.loading import peers
 from benchmarks.loading.dali_peers import numpy_reader, video_reader
+from pipelines.loading.appearance import Appearance, AppearanceLoader
 from pipelines.loading.loader import Loader
 from pipelines.loading.options import LoaderOptions, default_threads
-from pipelines.plan import ClipSpec, Modality, TrainPlan
+from pipelines.loading.regions import RegionLaw, RegionPlan
+from pipelines.plan import ClipSpec, Modality, Plan, TrainPlan
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import Store
+
+OURS = "fastrot"
+REGIONS = RegionLaw((0.4, 1.0), (0.75, 1.333))
 
 MOST_STEPS = 5000  # upper bound on the batches of one repeat
 
@@ -71,6 +76,8 @@ class LoaderCases:
             for frames in self.sizes.frames:
                 for modality in ("rgb", "dif"):
                     cases.append(self.ours(codec, frames, modality))
+                if frames == first:
+                    cases += [self.augmented(codec, frames, each) for each in ("rgb", "dif")]
                 if frames == first and not CODECS[codec].video:
                     cases.append(self.ours(codec, frames, "rgb", check=False))
                 if codec == "raw":
@@ -129,12 +136,28 @@ class LoaderCases:
         def measure() -> Mapping[str, float]:
             return self._consume(self.loader(codec, spec, **changed), frames)
 
-        case = self._case("fastrot", codec, frames, measure, modality)
+        case = self._case(OURS, codec, frames, measure, modality)
         names = (
             "unchecked" if name == "check" else f"{name} {value:g}"
             for name, value in changed.items()
         )
         return replace(case, name=", ".join([case.name, *names]))
+
+    def augmented(self, codec: str, frames: int, modality: Modality) -> Case:
+        """Return the case of our loader with every augmentation."""
+        spec = ClipSpec(frames, crop=self.crop, modality=modality)
+        appearance = Appearance(seed=0, grey=0.5, gain=1.8, polarity=modality == "dif")
+
+        @contextmanager
+        def make() -> Iterator[Iterator[torch.Tensor]]:
+            plan = RegionPlan(self._plan(codec, spec), self._inputs.stores[codec], REGIONS, seed=0)
+            with AppearanceLoader(self._loader(codec, plan), appearance) as loader:
+                yield (batch.clips for batch in loader)
+
+        case = self._case(OURS, codec, frames, lambda: self._consume(make, frames), modality)
+        return replace(
+            case, name=f"{case.name}, augmented", facts={**case.facts, "augmented": True}
+        )
 
     def videos(self, codec: str, spec: ClipSpec) -> tuple[Store, NDArray[np.int64]]:
         """Return a codec's store and the indices of its videos that are long enough for a clip."""
@@ -149,17 +172,20 @@ class LoaderCases:
 
         @contextmanager
         def make() -> Iterator[Iterator[torch.Tensor]]:
-            with Loader(
-                self._inputs.stores[codec],
-                self._plan(codec, spec),
-                self._ranges(),
-                batch=self.sizes.batch,
-                device=self._options.device,
-                options=LoaderOptions(threads=self._own_threads, **changed),
-            ) as loader:
+            with self._loader(codec, self._plan(codec, spec), **changed) as loader:
                 yield (batch.clips for batch in loader)
 
         return make
+
+    def _loader(self, codec: str, plan: Plan, **changed: Any) -> Loader:
+        return Loader(
+            self._inputs.stores[codec],
+            plan,
+            self._ranges(),
+            batch=self.sizes.batch,
+            device=self._options.device,
+            options=LoaderOptions(threads=self._own_threads, **changed),
+        )
 
     def _decoder(self, peer: str, codec: str, frames: int) -> Case:
         def measure() -> Mapping[str, float]:

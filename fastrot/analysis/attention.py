@@ -124,7 +124,14 @@ def _as_pictures(data: DataConfig) -> DataConfig:
     """Return the config of the same clips as RGB frames; a DIF clip is made of one frame more."""
     frames = data.frames + (data.modality == "dif")
     return replace(
-        data, modality="rgb", frames=frames, camera_motion="keep", dead_zone=0, mean=None, std=None
+        data,
+        modality="rgb",
+        frames=frames,
+        camera_motion="keep",
+        dead_zone=0,
+        polarity=False,
+        mean=None,
+        std=None,
     )
 
 

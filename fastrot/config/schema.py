@@ -22,6 +22,9 @@ SCRATCH = "scratch"
 
 MANY_CLIPS = 2**20
 
+ASPECT_TOLERANCE = 0.01
+"""How far the product of both aspect ratios may be from 1."""
+
 # Mean and std of the pixels in units of the full range, by modality. RGB: from the authors' released code.
 # DIF: not given in the paper. Differences are centred. 0.1 only sets the scale, which BatchNorm behind the
 # first convolution removes again: it is about twice the deviation measured on five real videos (0.04).
@@ -51,6 +54,12 @@ class DataConfig(Section):
     For DIF, ``camera_motion: remove`` aligns each frame with the next one before they are subtracted, and
     ``dead_zone`` shrinks differences towards 0 by this many of their 255 levels (docs/cheap_cues.md).
 
+    Augmentation is ours, not the paper's (docs/guides/augmentation.md). Each choice is one for a whole
+    training clip. ``scale`` and ``aspect`` resize a random region to the crop: the ends of its share of the
+    frame's area and of its width / height. If only one is set, the other is that of the crop. ``grey`` is
+    the probability that luma replaces all three channels. ``gain`` multiplies pixels (for DIF differences)
+    by a factor between 1 / gain and gain. ``polarity`` negates the differences of half of the clips (DIF).
+
     ``check`` verifies the store's checksums while reading. A clip that cannot be read or decoded is replaced
     by the next one of the plan, and its video is named in the log. The run fails when more than
     ``broken_share`` of the clips are unreadable. The share is taken of at least a thousand clips, so the
@@ -71,6 +80,11 @@ class DataConfig(Section):
     camera_motion: CameraMotion = "keep"
     dead_zone: int = key(0, between(0, 254))
     flip: float = key(0.5, between(0, 1))
+    scale: list[float] | None = key(None, between(0.01, 1))
+    aspect: list[float] | None = key(None, between(0.1, 10))
+    grey: float = key(0.0, between(0, 1))
+    gain: float = key(1.0, between(1, 16))
+    polarity: bool = False
     mean: list[float] | None = key(None, between(-100, 100))
     std: list[float] | None = key(None, between(-100, 100))
     threads: int = key(0, between(0, 1024))
@@ -86,18 +100,38 @@ class DataConfig(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.modality != "dif":
-            for name, off in (("camera_motion", "keep"), ("dead_zone", 0)):
+            for name, off in (("camera_motion", "keep"), ("dead_zone", 0), ("polarity", False)):
                 if (value := getattr(self, name)) != off:
                     raise UsageError(
                         f"data.{name} is {value!r}, but applies only to differences: set data.modality=dif"
                     )
         if self.shots and self.videos:
             raise UsageError("data.shots and data.videos cannot be combined: set one of them to 0")
+        self._check_augmentation()
         for name, values in (("mean", self.mean), ("std", self.std)):
             if values is not None and len(values) != 3:
                 raise UsageError(f"data.{name} is {values}: give three numbers, one per channel")
         if self.std is not None and min(self.std) < 1e-6:
             raise UsageError(f"data.std is {self.std}: each value must be at least 1e-6")
+
+    def _check_augmentation(self) -> None:
+        for name, ends in (("scale", self.scale), ("aspect", self.aspect)):
+            if ends is not None and (len(ends) != 2 or ends[0] > ends[1]):
+                raise UsageError(
+                    f"data.{name} is {ends}: give two numbers, the smallest and the largest"
+                )
+        if self.aspect and abs(self.aspect[0] * self.aspect[1] - 1) > ASPECT_TOLERANCE:
+            raise UsageError(
+                f"data.aspect is {self.aspect}: the product of both must be 1 (within 1 %), such as "
+                "[0.75, 1.333]. Otherwise stretched clips would reveal the rotation"
+            )
+        off = DataConfig.__dataclass_fields__
+        for name in ("scale", "aspect", "grey", "gain", "polarity"):
+            if self.source == "reader" and (value := getattr(self, name)) != off[name].default:
+                raise UsageError(
+                    f"data.{name} is {value!r}, but data.source=reader has no augmentation: prepare the "
+                    "videos (`fastrot prepare`) and train on the store"
+                )
 
     @property
     def statistics(self) -> tuple[list[float], list[float]]:

@@ -3,14 +3,16 @@
 from fastrot.config import Config, DataConfig
 from fastrot.data.selection import Ints
 from fastrot.distributed.runtime import Runtime
+from pipelines.loading.appearance import Appearance, AppearanceLoader
 from pipelines.loading.batches import BatchLoader
 from pipelines.loading.jpeg_engine import check_engine
 from pipelines.loading.loader import Loader
 from pipelines.loading.motion import DifferenceLoader
 from pipelines.loading.options import LoaderOptions, default_threads
+from pipelines.loading.regions import RegionLaw, RegionPlan
 from pipelines.loading.replacement import Tolerance, VideoTolerance
 from pipelines.loading.skipping import RingPlan, SkippingLoader
-from pipelines.plan import ClipSpec, EvalPlan, Share, TrainPlan, eval_ranges, train_ranges
+from pipelines.plan import ClipSpec, EvalPlan, Plan, Share, TrainPlan, eval_ranges, train_ranges
 from pipelines.store.reading import Store
 
 
@@ -49,7 +51,9 @@ def train_loader(
         FastrotError: The GPU's hardware decoder returns other pixels of an mjpeg store than the CPU.
     """
     data, train = config.data, config.train
-    plan = TrainPlan(store, videos, clip_spec(data), seed=config.seed, flip=data.flip)
+    plan: Plan = TrainPlan(store, videos, clip_spec(data), seed=config.seed, flip=data.flip)
+    if data.scale or data.aspect:
+        plan = RegionPlan(plan, store, RegionLaw(data.scale, data.aspect), seed=config.seed)
     if data.hw_decoder_load > 0:
         check_engine(store, videos, runtime.device, data.crop)
     share = Share(runtime.rank, runtime.world, train.accumulate)
@@ -64,7 +68,9 @@ def train_loader(
         options=options_of(data, runtime),
         tolerance=Tolerance(data.broken_share),
     )
-    return finished(loader, data)
+    appearance = Appearance(config.seed, data.grey, data.gain, data.polarity)
+    clips = finished(loader, data)
+    return AppearanceLoader(clips, appearance) if appearance.changes else clips
 
 
 def eval_loader(

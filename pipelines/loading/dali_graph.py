@@ -1,4 +1,4 @@
-"""The DALI graph: decoding, and on a GPU also crop, flip and frame difference.
+"""The DALI graph: decoding, and on a GPU also crop, resize, flip and frame difference.
 
 On a CPU DALI decodes stores of mjpeg only, and ``cpu_ops`` does the rest several times faster than DALI's
 operators. The reader of unprepared videos uses DALI for them on a CPU too, because decoding takes nearly all
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError
 from pipelines.loading.options import LoaderOptions
@@ -36,7 +37,8 @@ def build_pipeline(
     """Return a built DALI pipeline with one output, a batch of clips.
 
     On a GPU the output is (B, T, crop, crop, 3), or for mjpeg (B*T', crop, crop, 3), where the difference at
-    each DIF clip's last frame is meaningless. On a CPU it is the decoded frames, (B*T', crop, crop, 3).
+    each DIF clip's last frame is meaningless. On a CPU it is the decoded frames, (B*T', crop, crop, 3); with
+    regions, whole frames.
 
     Args:
         feed: Callback of an external source, called once per batch. It returns ``fed_arrays``, and raises
@@ -69,27 +71,41 @@ def fed_arrays(
 ) -> tuple[Any, ...]:
     """Return the inputs of ``build_pipeline``'s graph for a batch with the bytes ``data``.
 
-    - ``raw``: (frames, flip), a (B, T', crop, crop, 3) uint8 array and (B,) int32.
-    - ``h264``, ``vp9``: (files, numbers, corner, flip), B MP4 files, (B, T') int32 frame numbers in them,
-      (B, 2) int32 top left corners (y, x), and (B,) int32.
-    - ``mjpeg``: (packets, y, x), one item per frame: B*T' JPEGs and crop positions as fractions of the
-      margin; on a GPU also flips, and for DIF the index of the next frame in the clip.
+    - ``raw``: (frames, flip), a (B, T', crop, crop, 3) uint8 array and (B,) int32; with regions, B arrays
+      (T', height, width, 3).
+    - ``h264``, ``vp9``: (files, numbers, corner, shape, flip), B MP4 files, (B, T') int32 frame numbers in
+      them, (B, 2) int32 top left corners (y, x), (B, 2) int32 (height, width), and (B,) int32.
+    - ``mjpeg``: (packets, y, x, height, width), one item per frame: B*T' JPEGs, crop positions as fractions
+      of the margin, and float32 sizes; on a GPU also flips, and for DIF the index of the next frame in the
+      clip.
     """
     flip = clips.flip.astype(np.int32)
     if store.codec == "raw":
         return data, flip
     if store.codec != "mjpeg":
         corners = np.stack([clips.y, clips.x], axis=1).astype(np.int32)
-        return data.files, data.numbers, corners, flip
+        shapes = np.stack([clips.height, clips.width], axis=1).astype(np.int32)
+        return data.files, data.numbers, corners, shapes, flip
     each = spec.decoded_frames
-    margin = max(store.size - spec.crop, 1)  # without a margin every position is 0
-    fed = [data, *(np.repeat((at / margin).astype(np.float32), each) for at in (clips.y, clips.x))]
+    crops: list[Any] = [_share(clips.y, store.size - clips.height)]
+    crops += [_share(clips.x, store.size - clips.width), clips.height, clips.width]
+    if (
+        spec.regions and not gpu
+    ):  # the finishers cut the regions out of whole frames of equal shapes
+        whole = np.full(len(clips), store.size)
+        crops = [np.zeros(len(clips)), np.zeros(len(clips)), whole, whole]
+    fed = [data, *(np.repeat(values.astype(np.float32), each) for values in crops)]
     if gpu:
         fed.append(np.repeat(flip, each))
     if gpu and spec.modality == "dif":
         last = len(data) - 1
         fed.append(np.minimum(np.arange(1, last + 2, dtype=np.int32), last))
     return tuple(fed)
+
+
+def _share(at: NDArray[np.int64], margin: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return positions as fractions of the margin; without a margin every position is 0."""
+    return at / np.maximum(margin, 1)
 
 
 @contextmanager
@@ -130,14 +146,14 @@ def _raw_clips(feed: Callable[..., Any], spec: ClipSpec) -> Any:
         no_copy=True,  # the loader keeps the arrays alive until the pipeline has used them
         layout=["FHWC", ""],
     )
-    return _flip_and_difference(frames.gpu(), flip, spec)
+    return _flip_and_difference(resize(frames.gpu(), spec), flip, spec)
 
 
 def _video_clips(feed: Callable[..., Any], spec: ClipSpec) -> Any:
     from nvidia.dali import fn
 
-    files, numbers, corner, flip = fn.external_source(
-        source=feed, num_outputs=4, batch=True, batch_info=True, no_copy=True
+    files, numbers, corner, shape, flip = fn.external_source(
+        source=feed, num_outputs=5, batch=True, batch_info=True, no_copy=True
     )
     frames = fn.decoders.video(
         files,
@@ -145,15 +161,30 @@ def _video_clips(feed: Callable[..., Any], spec: ClipSpec) -> Any:
         frames=numbers,
         pad_mode="none",  # a frame beyond the end is an error, not a black frame
     )
-    return augment(frames, corner, flip, spec)
+    return augment(frames, corner, shape, flip, spec)
 
 
-def augment(frames: Any, corner: Any, flip: Any, spec: ClipSpec) -> Any:
-    """Crop and flip sequences (FHWC), and for DIF compute differences of successive frames."""
+def augment(frames: Any, corner: Any, shape: Any, flip: Any, spec: ClipSpec) -> Any:
+    """Crop, resize and flip sequences (FHWC), and for DIF compute differences of successive frames."""
     from nvidia.dali import fn
 
-    crop = fn.slice(frames, start=corner, shape=(spec.crop, spec.crop), axes=(1, 2))
-    return _flip_and_difference(crop, flip, spec)
+    crop = fn.slice(frames, start=corner, shape=shape, axes=(1, 2))
+    return _flip_and_difference(resize(crop, spec), flip, spec)
+
+
+def resize(regions: Any, spec: ClipSpec) -> Any:
+    """Resize regions to the crop, as ``cpu_ops.resized`` does; without ``spec.regions`` do nothing."""
+    from nvidia.dali import fn, types
+
+    if not spec.regions:
+        return regions
+    # The regions were cut out: roi_start and roi_end would also use the pixels around a region.
+    return fn.resize(
+        regions,
+        size=(spec.crop, spec.crop),
+        interp_type=types.DALIInterpType.INTERP_LINEAR,
+        antialias=True,
+    )
 
 
 def _flip_and_difference(frames: Any, flip: Any, spec: ClipSpec) -> Any:
@@ -172,14 +203,15 @@ def _mjpeg_frames(
     from nvidia.dali import fn, types
 
     dif = spec.modality == "dif"
-    fed = 3 + gpu + (gpu and dif)
-    packets, y, x, *rest = fn.external_source(
+    fed = 5 + gpu + (gpu and dif)
+    packets, y, x, height, width, *rest = fn.external_source(
         source=feed, num_outputs=fed, batch=True, batch_info=True, no_copy=True
     )
     frames = fn.decoders.image_crop(
         packets,
         device="mixed" if gpu else "cpu",
-        crop=(spec.crop, spec.crop),
+        crop_h=height,
+        crop_w=width,
         crop_pos_y=y,
         crop_pos_x=x,
         hw_decoder_load=hw_decoder_load,
@@ -189,7 +221,7 @@ def _mjpeg_frames(
     )
     if not gpu:
         return frames
-    frames = fn.flip(frames, horizontal=rest[0])
+    frames = fn.flip(resize(frames, spec), horizontal=rest[0])
     if not dif:
         return frames
     signed = fn.cast(frames, dtype=types.DALIDataType.INT16)

@@ -136,7 +136,8 @@ def middles(jpegs: Sequence[Bytes], crop: int, device: torch.device, options: Lo
     """Return the pipeline of a loader's graph that decodes the middles of ``jpegs`` in every batch."""
     count = len(jpegs)
     middle = np.full(count, 0.5, dtype=np.float32)
-    fed = [list(jpegs), middle, middle]
+    side = np.full(count, crop, dtype=np.float32)
+    fed = [list(jpegs), middle, middle, side, side]
     if device.type == "cuda":
         fed.append(np.zeros(count, dtype=np.int32))  # nothing is flipped
     spec = ClipSpec(frames=1, crop=crop)

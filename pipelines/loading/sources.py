@@ -73,7 +73,6 @@ class RawSource:
 
     def __init__(self, frames: FrameReader, spec: ClipSpec, *, batch: int, buffers: int):
         self._frames = frames
-        self._spec = spec
         shape = (buffers, batch, spec.decoded_frames, spec.crop, spec.crop, 3)
         self._ring: Iterator[Bytes] = itertools.cycle(pinned_empty(shape))
 
@@ -84,7 +83,31 @@ class RawSource:
     def read(self, into: Bytes, clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
         """Read a clip's frames and crop them."""
         frames = self._frames.read(int(clips.video[row]), numbers)
-        np.copyto(into[row], crop_of(frames, clips, row, self._spec))
+        np.copyto(into[row], crop_of(frames, clips, row))
+        return frames.nbytes
+
+
+class RawRegionSource:
+    """Regions of uint8 frames, a list of B arrays (T', height, width, 3), which DALI resizes and flips.
+
+    Memory is reused as in ``RawSource``.
+    """
+
+    def __init__(self, frames: FrameReader, spec: ClipSpec, size: int, *, batch: int, buffers: int):
+        self._frames = frames
+        shape = (buffers, batch, spec.decoded_frames * size * size * 3)
+        self._ring: Iterator[Bytes] = itertools.cycle(pinned_empty(shape))
+
+    def buffer(self, count: int) -> list[Bytes]:
+        """Return ``count`` arrays of the ring, each large enough for whole frames."""
+        return list(next(self._ring)[:count])
+
+    def read(self, into: list[Bytes], clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
+        """Read a clip's frames, and replace its array by a part of it that contains the region."""
+        frames = self._frames.read(int(clips.video[row]), numbers)
+        region = crop_of(frames, clips, row)
+        into[row] = into[row].reshape(-1)[: region.size].reshape(region.shape)
+        np.copyto(into[row], region)
         return frames.nbytes
 
 
@@ -105,7 +128,7 @@ class FinishedRawSource:
     def read(self, into: NDArray[Any], clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
         """Read a clip's frames and finish them."""
         frames = self._frames.read(int(clips.video[row]), numbers)
-        crop = crop_of(frames, clips, row, self._spec)
+        crop = crop_of(frames, clips, row)
         finish_clip(crop, into[row], flip=bool(clips.flip[row]), spec=self._spec)
         return frames.nbytes
 
@@ -149,6 +172,8 @@ def make_source(
         frames = FrameReader(store, check=check)
         if finished:
             return FinishedRawSource(frames, spec)
+        if spec.regions:
+            return RawRegionSource(frames, spec, store.size, batch=batch, buffers=buffers)
         return RawSource(frames, spec, batch=batch, buffers=buffers)
     if store.codec == "mjpeg":
         return MjpegSource(store, spec.decoded_frames, check=check)

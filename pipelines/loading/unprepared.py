@@ -162,7 +162,8 @@ def define_windows(
         interp_type=types.DALIInterpType.INTERP_LINEAR,
         antialias=True,
     )
-    pipeline.set_outputs(augment(square, corner, flip, plan.spec), file)
+    shape = (plan.spec.crop, plan.spec.crop)
+    pipeline.set_outputs(augment(square, corner, shape, flip, plan.spec), file)
 
 
 def _refusal(what: str) -> FastrotError:

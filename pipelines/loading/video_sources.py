@@ -23,7 +23,8 @@ class _ThreadState(threading.local):
 
     def __init__(self, store: Store, spec: ClipSpec):
         self.decoder = ClipDecoder(store.codec, store.size)
-        self.frames = np.empty((spec.decoded_frames, spec.crop, spec.crop, 3), dtype=np.uint8)
+        side = store.size if spec.regions else spec.crop
+        self.frames = np.empty((spec.decoded_frames, side, side, 3), dtype=np.uint8)
 
 
 class DecodedVideoSource:
@@ -45,21 +46,23 @@ class DecodedVideoSource:
 
     def read(self, into: NDArray[Any], clips: Clips, row: int, numbers: NDArray[np.int64]) -> int:
         """Read a clip's groups of pictures, and decode and finish its frames."""
-        store, video, crop = self._store, int(clips.video[row]), self._spec.crop
+        store, video = self._store, int(clips.video[row])
         parts, header, read = read_groups(store, self._files, video, numbers, check=self._check)
         y, x = int(clips.y[row]), int(clips.x[row])
+        height, width = int(clips.height[row]), int(clips.width[row])
         state = self._of_thread
+        clip = state.frames[:, :height, :width]
         places: dict[int, list[int]] = {}  # a reflected clip has a frame twice
         for place, number in enumerate(numbers.tolist()):
             places.setdefault(number, []).append(place)
         try:
             for number, frame in state.decoder.frames(header, parts, places):
                 for place in places[number]:
-                    np.copyto(state.frames[place], frame[y : y + crop, x : x + crop])
+                    np.copyto(clip[place], frame[y : y + height, x : x + width])
         except ValueError as error:
             raise FastrotError(damaged(store, video, str(error))) from None
-        brighten(state.frames)
-        finish_clip(state.frames, into[row], flip=bool(clips.flip[row]), spec=self._spec)
+        brighten(clip)
+        finish_clip(clip, into[row], flip=bool(clips.flip[row]), spec=self._spec)
         return read
 
 

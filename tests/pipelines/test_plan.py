@@ -75,7 +75,7 @@ def test_clips_lie_inside_their_videos(frames, spec, seed):
 def clip_of(length, spec, start=0):
     """Return the frame numbers of one clip, (decoded_frames,)."""
     zero = np.zeros(1, dtype=np.int64)
-    clips = Clips(zero, zero, zero + start, zero, zero, zero.astype(bool))
+    clips = Clips(zero, zero, zero + start, zero, zero, zero.astype(bool), zero + 1, zero + 1)
     (numbers,) = frame_numbers(clips, spec, np.array([length], dtype=np.int32))
     return numbers
 

@@ -77,6 +77,13 @@ def test_an_unknown_key_names_the_nearest_and_all_of_its_section(tmp_path: Path)
         ("data.std=[1, 0, 1]", "data.std is"),
         ("data.modality=flow", "data.modality is 'flow': choose one of rgb, dif"),
         ("model.depth=50", "model.depth is 50: choose one of 10, 18, 34"),
+        ("data.scale=[0.4]", r"data.scale is \[0.4\]: give two numbers"),
+        ("data.scale=[0.5, 0.4]", "data.scale is .*the smallest and the largest"),
+        ("data.scale=[0.4, 1.1]", "data.scale is 1.1: it must be between 0.01 and 1"),
+        ("data.aspect=[0.75, 1.5]", "data.aspect is .*the product of both must be 1.*reveal"),
+        ("data.grey=2", "data.grey is 2.0"),
+        ("data.gain=0.5", "data.gain is 0.5: it must be between 1 and 16"),
+        ("data.polarity=true", "data.polarity is True.*set data.modality=dif"),
         ("train.epochs=0", "train.epochs is 0.0"),
         ("train.batch=1e30", "train.batch is '1e30'"),
         ("seed=99999999999999999999", "seed is"),
@@ -92,6 +99,17 @@ def test_a_wrong_value_is_refused_by_its_key(tmp_path: Path, override: str, says
     path = write(tmp_path / "a.yaml", "")
     with pytest.raises(UsageError, match=says):
         load_config(path, [override])
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["data.scale=[0.4, 1]", "data.aspect=[0.75, 1.333]", "data.grey=0.5", "data.gain=1.8"],
+)
+def test_unprepared_videos_are_not_augmented(tmp_path: Path, override: str) -> None:
+    path, name = write(tmp_path / "a.yaml", ""), override.partition("=")[0]
+    assert load_config(path, [override]).data.source == "store"
+    with pytest.raises(UsageError, match=rf"{name} is .*source=reader has no augmentation"):
+        load_config(path, [override, "data.source=reader"])
 
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:

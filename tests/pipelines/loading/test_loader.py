@@ -108,7 +108,9 @@ def test_mjpeg_crops_land_on_the_planned_pixel(make_store, videos):
             same = {
                 name: np.repeat(getattr(one, name), count) for name in ("video", "start", "flip")
             }
-            return type(one)(sample=corner, y=corner, x=margin - corner, **same)
+            side = np.full(count, 15)
+            places = {"y": corner, "x": margin - corner, "height": side, "width": side}
+            return type(one)(sample=corner, **places, **same)
 
     plan = TrainPlan(store, store.select("all"), ClipSpec(frames=1, crop=40), seed=5)
     with Loader(

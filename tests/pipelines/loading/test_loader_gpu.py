@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from pipelines.loading.appearance import change_in_place, changed
 from pipelines.loading.dali_graph import build_pipeline, fed_arrays
 from pipelines.loading.loader import Loader
 from pipelines.loading.options import LoaderOptions
+from pipelines.loading.regions import RegionLaw, RegionPlan
 from pipelines.loading.video_sources import VideoFiles
 from pipelines.plan import ClipSpec, EvalPlan, TrainPlan, frame_numbers
 from pipelines.store.shard_files import ShardFiles
@@ -33,6 +35,30 @@ def test_gpu_clips_are_those_of_the_cpu(make_store, codec, most, modality, frame
     plan = TrainPlan(store, store.select("all"), spec, seed=1)
     difference = np.abs(load(store, plan, "cuda") - load(store, plan, "cpu"))
     assert difference.mean() <= most
+
+
+@pytest.mark.parametrize("modality", ["rgb", "dif"])
+@pytest.mark.parametrize(
+    ("codec", "most"), [("raw", 0.5), ("mjpeg", 1.5), ("vp9", 2.5), ("h264", 2.5)]
+)
+def test_gpu_regions_are_those_of_the_cpu(make_store, codec, most, modality):
+    store = make_store(codec, size=128)
+    spec = ClipSpec(frames=6, crop=101, modality=modality)
+    plain = TrainPlan(store, store.select("all"), spec, seed=1)
+    plan = RegionPlan(plain, store, RegionLaw((0.4, 1), (0.75, 1.333)), seed=1)
+    difference = np.abs(load(store, plan, "cuda") - load(store, plan, "cpu"))
+    assert difference.mean() <= most
+    if codec == "raw":
+        assert difference.max() <= (2 if modality == "rgb" else 4)
+
+
+def test_colours_on_a_gpu_are_those_on_a_cpu():
+    clips = torch.randint(-255, 256, (5, 3, 16, 16, 3), dtype=torch.int16)
+    grey = np.array([True, False, True, False, True])
+    factor = np.array([0.6, 1.7, 1, 1, -1.3], dtype=np.float32)
+    on_gpu = changed(clips.cuda(), grey, factor).cpu()
+    change_in_place(clips, grey, factor)
+    assert (on_gpu - clips).abs().max() <= 1
 
 
 def test_clips_stay_valid_while_held(make_store):
