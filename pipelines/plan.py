@@ -19,6 +19,7 @@ Modality = Literal["rgb", "dif"]
 # Streams make random choices independent: those of one sample, and those of videos for a run.
 _ORDER, _START, _CROP_Y, _CROP_X, _FLIP, SHOTS, SUBSET = range(7)
 _CHOICES = np.array([[_START], [_CROP_Y], [_CROP_X], [_FLIP]])
+_SPEED = 32
 
 # SplitMix64's constants.
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
@@ -30,13 +31,15 @@ _FACTORS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 class ClipSpec:
     """The shape of a clip: ``frames`` frames, ``stride`` apart, cropped to ``crop`` x ``crop`` pixels.
 
-    ``dif`` clips are differences of successive sampled frames, so T frames need T + 1 decoded frames.
+    ``dif`` clips are differences of successive sampled frames, so T frames need T + 1 decoded frames. A
+    training plan draws one of ``speeds`` for each clip, as a factor of the stride; () is the stride alone.
     """
 
     frames: int = 16
     stride: int = 1
     crop: int = 112
     modality: Modality = "rgb"
+    speeds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if min(self.frames, self.stride, self.crop) < 1:
@@ -53,8 +56,12 @@ class ClipSpec:
 
     @property
     def span(self) -> int:
-        """The number of video frames from the clip's first to its last, inclusive: (T - 1) * s + 1."""
-        return (self.decoded_frames - 1) * self.stride + 1
+        """Video frames from the fastest clip's first to its last, inclusive: (T - 1) * s + 1."""
+        return (self.decoded_frames - 1) * self.stride * max(self.speeds, default=1) + 1
+
+    def strides(self, speed: Ints) -> Ints:
+        """Return the strides of speeds, given as indices of ``speeds``; -1 is the slowest."""
+        return self.stride * np.array([*self.speeds, min(self.speeds, default=1)])[speed]
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,8 @@ class Clips:
     """Planned clips, one per row. Every array is (B,).
 
     ``sample`` is the global sample index, ``video`` the video's index in the store, ``start`` the first
-    frame, ``y`` and ``x`` the crop's top left corner in pixels, ``flip`` whether to mirror horizontally.
+    frame, ``y`` and ``x`` the crop's top left corner in pixels, ``flip`` whether to mirror horizontally,
+    ``speed`` the index of its speed in ``ClipSpec.speeds``, or -1 if none was drawn.
     """
 
     sample: Ints
@@ -71,6 +79,7 @@ class Clips:
     y: Ints
     x: Ints
     flip: NDArray[np.bool_]
+    speed: Ints
 
     def __len__(self) -> int:
         return len(self.sample)
@@ -136,9 +145,9 @@ def frame_numbers(clips: Clips, spec: ClipSpec, frames: NDArray[np.int32]) -> In
     """Return the frame numbers that each clip decodes, (B, decoded_frames).
 
     A clip longer than its video is reflected at the last frame and again at the first: a video of four frames
-    gives 0 1 2 3 2 1 0 1. Successive frames of a clip are therefore never more than ``stride`` apart.
+    gives 0 1 2 3 2 1 0 1. Successive frames of a clip are therefore never more than its stride apart.
     """
-    steps = spec.stride * np.arange(spec.decoded_frames, dtype=np.int64)
+    steps: Ints = spec.strides(clips.speed)[:, None] * np.arange(spec.decoded_frames)
     last = frames[clips.video].astype(np.int64)[:, None] - 1
     there_and_back = np.maximum(2 * last, 1)  # for a single frame, every number is 0
     return last - np.abs(last - (clips.start[:, None] + steps) % there_and_back)
@@ -148,7 +157,9 @@ class TrainPlan:
     """One random clip per video and epoch (section 4.2), as an infinite stream of samples.
 
     Sample g belongs to epoch g // N. Each epoch is a permutation of the N videos. A clip starts at a random
-    frame from which it fits, is cropped at a random position, and is flipped with probability ``flip``.
+    frame from which it fits, is cropped at a random position, and is flipped with probability ``flip``. Its
+    speed is drawn too if the spec has several. A video without room for the fastest clip is played at the
+    slowest speed instead, with speed -1: a fast clip that turns back at its end would reveal its speed.
     """
 
     def __init__(
@@ -173,7 +184,12 @@ class TrainPlan:
             of_epoch = epoch == number
             video[of_epoch] = self.videos[self._order(int(number))[position[of_epoch]]]
         # Hashed by (epoch, video) rather than by position, so they do not depend on the order.
-        starts = np.maximum(self._frames[video].astype(np.int64) - self.spec.span + 1, 1)
+        frames, spec = self._frames[video].astype(np.int64), self.spec
+        speed = np.full_like(sample, -1)
+        if spec.speeds:
+            choices = np.where(frames >= spec.span, len(spec.speeds), 0)
+            speed = hash_below(self._seed, _SPEED, epoch, video, choices) - (choices == 0)
+        starts = np.maximum(frames - (spec.decoded_frames - 1) * spec.strides(speed), 1)
         start, y, x, flip = hash_uniform(self._seed, _CHOICES, epoch, video)
         return Clips(
             sample=sample,
@@ -182,6 +198,7 @@ class TrainPlan:
             y=(y * (self._margin + 1)).astype(np.int64),
             x=(x * (self._margin + 1)).astype(np.int64),
             flip=flip < self._flip,
+            speed=speed,
         )
 
     def _order(self, epoch: int) -> Ints:
@@ -231,6 +248,7 @@ class EvalPlan:
             y=centre,
             x=centre,
             flip=np.zeros(count, dtype=bool),
+            speed=np.full(count, -1),
         )
 
 

@@ -106,7 +106,8 @@ def test_mjpeg_crops_land_on_the_planned_pixel(make_store, videos):
             one = self.plan.clips(0, 1)
             corner = np.arange(first, first + count, dtype=np.int64)
             same = {
-                name: np.repeat(getattr(one, name), count) for name in ("video", "start", "flip")
+                name: np.repeat(getattr(one, name), count)
+                for name in ("video", "start", "flip", "speed")
             }
             return type(one)(sample=corner, y=corner, x=margin - corner, **same)
 
