@@ -112,17 +112,32 @@ class RotationConfig(Section):
 
     ``kind: classify`` classifies rotations by ``degrees`` (counter-clockwise). ``kind: regress`` predicts
     any of 360 degrees with the ``loss`` l1 or l2 (eq. 1), from ``views`` rotations of each clip.
+
+    ``speeds``, such as [1, 2, 4], also classifies the playback speed (ours, not the paper's): each clip is
+    played at one of these multiples of ``data.stride``, and the cross entropy of the speed is added to that
+    of the rotation ``speed_weight`` times. The empty list is off.
     """
 
     kind: Literal["classify", "regress"] = "classify"
     degrees: list[int] = key([0, 90, 180, 270], between(0, 359))
     loss: Literal["l1", "l2"] = "l2"
     views: int = key(4, between(1, 360))
+    speeds: list[int] = key([], between(1, 4096))
+    speed_weight: float = key(1.0, ABOVE_0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 2 <= len(self.degrees) <= 360 or len(set(self.degrees)) != len(self.degrees):
             raise UsageError(f"rotation.degrees is {self.degrees}: give 2 to 360 different angles")
+        if self.speeds:
+            if not 2 <= len(self.speeds) <= 16 or len(set(self.speeds)) != len(self.speeds):
+                raise UsageError(
+                    f"rotation.speeds is {self.speeds}: give 2 to 16 different speeds, or [] for none"
+                )
+            if self.kind != "classify":
+                raise UsageError(
+                    f"rotation.speeds is {self.speeds}, but needs rotation.kind=classify: set it to []"
+                )
 
 
 @dataclass(frozen=True)
@@ -274,6 +289,10 @@ class Config(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_task(self.task)
+        if self.rotation.speeds and self.task != "rotation":
+            raise UsageError(
+                f"rotation.speeds is {self.rotation.speeds}, but task is {self.task}: set it to []"
+            )
         if (
             self.name in (".", "..")
             or set(self.name) & set("/\\")

@@ -82,6 +82,10 @@ def test_an_unknown_key_names_the_nearest_and_all_of_its_section(tmp_path: Path)
         ("seed=99999999999999999999", "seed is"),
         ("name=a/b", "name is 'a/b'"),
         ("rotation.degrees=90", "rotation.degrees is 90: it must be a list"),
+        ("rotation.speeds=[2]", r"rotation.speeds is \[2\]: give 2 to 16 different speeds"),
+        ("rotation.speeds=[1, 1]", r"rotation.speeds is \[1, 1\]: give 2 to 16 different"),
+        ("rotation.speeds=[0, 1]", "rotation.speeds is 0: it must be between 1 and"),
+        ("rotation.speed_weight=0", "rotation.speed_weight is 0.0: it must be above 0"),
         ("train=5", "it is a section"),
         ("data.crop", "is not an override: write key=value"),
         ("data.crop.x=1", "data.crop is"),
@@ -92,6 +96,13 @@ def test_a_wrong_value_is_refused_by_its_key(tmp_path: Path, override: str, says
     path = write(tmp_path / "a.yaml", "")
     with pytest.raises(UsageError, match=says):
         load_config(path, [override])
+
+
+def test_speeds_are_a_part_of_classifying_rotations_alone(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"rotation\.speeds is .* needs rotation\.kind=classify"):
+        load_config(write(tmp_path / "a.yaml", "rotation: {kind: regress, speeds: [1, 2]}"))
+    with pytest.raises(UsageError, match=r"rotation.speeds is \[1, 2\], but task is action"):
+        load_config(write(tmp_path / "a.yaml", "task: action"), ["rotation.speeds=[1, 2]"])
 
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
