@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -183,6 +184,18 @@ def test_every_setting_has_its_config(data_set: str, modality: str, frames: int)
         assert config.init == f"runs/kinetics_{modality}_{frames}/checkpoints/last.pt"
         assert (config.optim.lr, config.optim.step_size, config.train.epochs) == (0.008, 4000, 100)
         assert (config.data.split, config.data.eval_split) == ("train1", "test1")
+
+
+@pytest.mark.parametrize(("modality", "frames"), SETTINGS)
+def test_the_speeds_fit_in_kinetics_and_change_nothing_else(modality: str, frames: int) -> None:
+    path = CONFIGS / "pretrain" / f"kinetics_{modality}_{frames}_speed.yaml"
+    config, base = load_config(path), load_config(path.with_stem(path.stem[: -len("_speed")]))
+    speeds = config.rotation.speeds
+    assert speeds == ([1, 2] if frames == 64 else [1, 2, 4])
+    assert replace(config, name=base.name, rotation=base.rotation) == base
+    last = (frames - 1 + (modality == "dif")) * max(speeds)
+    assert last < 160  # the frames of a video, section 4.2
+    assert f"spans {last + 1} of a video's 160 frames" in path.read_text()
 
 
 @pytest.mark.parametrize(("key", "value"), [("camera_motion", "remove"), ("dead_zone", 8)])
