@@ -21,6 +21,7 @@ BUILT_IN_TASKS = ("rotation", "action")
 SCRATCH = "scratch"
 
 MANY_CLIPS = 2**20
+MOST_STRIDE = 4096
 
 # Mean and std of the pixels in units of the full range, by modality. RGB: from the authors' released code.
 # DIF: not given in the paper. Differences are centred. 0.1 only sets the scale, which BatchNorm behind the
@@ -66,7 +67,7 @@ class DataConfig(Section):
     eval_split: str | None = None
     modality: Modality = "rgb"
     frames: int = key(16, between(1, 4096))
-    stride: int = key(1, between(1, 4096))
+    stride: int = key(1, between(1, MOST_STRIDE))
     crop: int = key(112, between(1, 8192))
     camera_motion: CameraMotion = "keep"
     dead_zone: int = key(0, between(0, 254))
@@ -122,7 +123,7 @@ class RotationConfig(Section):
     degrees: list[int] = key([0, 90, 180, 270], between(0, 359))
     loss: Literal["l1", "l2"] = "l2"
     views: int = key(4, between(1, 360))
-    speeds: list[int] = key([], between(1, 4096))
+    speeds: list[int] = key([], between(1, MOST_STRIDE))
     speed_weight: float = key(1.0, ABOVE_0)
 
     def __post_init__(self) -> None:
@@ -289,10 +290,8 @@ class Config(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_task(self.task)
-        if self.rotation.speeds and self.task != "rotation":
-            raise UsageError(
-                f"rotation.speeds is {self.rotation.speeds}, but task is {self.task}: set it to []"
-            )
+        if self.rotation.speeds:
+            _check_speeds(self.rotation.speeds, self.task, self.data)
         if (
             self.name in (".", "..")
             or set(self.name) & set("/\\")
@@ -319,6 +318,19 @@ class Config(Section):
         if (self.train.iterations is None) == (self.train.epochs is None):
             both = "both are set" if self.train.epochs else "neither is set"
             raise UsageError(f"set exactly one of train.iterations and train.epochs: {both}")
+
+
+def _check_speeds(speeds: list[int], task: str, data: DataConfig) -> None:
+    """Check that the task has speeds, and that the clips can be played at them."""
+    if task != "rotation":
+        raise UsageError(f"rotation.speeds is {speeds}, but task is {task}: set it to []")
+    if data.frames == 1 and data.modality == "rgb":
+        raise UsageError(f"rotation.speeds is {speeds}, but data.frames is 1: use at least 2")
+    if data.stride * max(speeds) > MOST_STRIDE:
+        raise UsageError(
+            f"rotation.speeds is {speeds}, which at data.stride={data.stride} is more than "
+            f"{MOST_STRIDE} frames: use lower speeds"
+        )
 
 
 def _check_task(name: str) -> None:

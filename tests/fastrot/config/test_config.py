@@ -106,6 +106,19 @@ def test_speeds_are_a_part_of_classifying_rotations_alone(tmp_path: Path) -> Non
         load_config(write(tmp_path / "a.yaml", "task: action"), ["rotation.speeds=[1, 2]"])
 
 
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ("{frames: 1}", "data.frames is 1: use at least 2"),
+        ("{stride: 2049}", "more than 4096 frames"),
+    ],
+)
+def test_speeds_that_no_clip_can_have_are_refused(tmp_path: Path, data: str, says: str) -> None:
+    path = write(tmp_path / "a.yaml", f"data: {data}")
+    with pytest.raises(UsageError, match=rf"rotation\.speeds is \[1, 2\].*{says}"):
+        load_config(path, ["rotation.speeds=[1, 2]"])
+
+
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(FastrotError, match=r"none\.yaml"):
         load_config(tmp_path / "none.yaml")
