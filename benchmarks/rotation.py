@@ -27,7 +27,7 @@ from benchmarks.harness.measure import (
     Result,
     interleave,
 )
-from fastrot.config.schema import STATISTICS
+from fastrot.config.data_config import STATISTICS
 from fastrot.distributed.allocator import keep_freed_memory
 from fastrot.rotation import op, reference
 from fastrot.rotation.pixels import Pixels

@@ -18,7 +18,8 @@ from benchmarks.harness.processes import run_alone
 from benchmarks.harness.resident import peak_mb
 from benchmarks.harness.sparse_store import make_sparse_store
 from pipelines.loading.loader import Loader
-from pipelines.plan import ClipSpec, TrainPlan, train_ranges
+from pipelines.plan import ClipSpec, TrainPlan
+from pipelines.shares import train_ranges
 from pipelines.store.reading import Store
 
 BATCH = 32

@@ -14,7 +14,8 @@ from pipelines.cores import cores
 from pipelines.layouts import read_layout
 from pipelines.loading.loader import Loader
 from pipelines.loading.options import LoaderOptions, default_threads
-from pipelines.plan import ClipSpec, TrainPlan, train_ranges
+from pipelines.plan import ClipSpec, TrainPlan
+from pipelines.shares import train_ranges
 from pipelines.store.codecs import check_quality, check_size
 from pipelines.store.reading import Settings, Store
 

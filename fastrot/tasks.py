@@ -12,11 +12,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from fastrot.config import Config, ModelConfig
 from fastrot.config.importing import failed, import_class
-from fastrot.models.network import Network, pretext_network, transfer_network
+from fastrot.models.network import Network, TwoHeads, pretext_network, transfer_network
 from fastrot.rotation.angles import inscribed_size, rotate_all, rotate_each
 from fastrot.rotation.op import normalize, quarter_turns
 from fastrot.rotation.pixels import Pixels
@@ -38,9 +38,11 @@ class Task(ABC):
         measure: The measure of ``fastrot evaluate`` for networks of this task.
         outputs: Network outputs per clip.
         views: Clips that the network sees for each clip of the batch.
+        further: Names of further questions, whose accuracies training logs next to that of ``correct``.
     """
 
     measure: ClassVar[str] = "pretext"
+    further: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: Config, *, outputs: int, views: int):
         self.outputs = outputs
@@ -81,6 +83,10 @@ class Task(ABC):
         """Return the number of correct predictions in the batch, a scalar on the device."""
         return (outputs.argmax(dim=1) == targets).sum()
 
+    def correct_further(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return (correct predictions, predictions) of each of ``further``, (len(further), 2)."""
+        raise NotImplementedError(f"{type(self).__name__} has further questions but does not count")
+
 
 class RotationTask(Task):
     """The pretext task: classify the rotation of a clip, with all rotations in one batch (section 3.3).
@@ -101,7 +107,7 @@ class RotationTask(Task):
     def network(self, model: ModelConfig) -> Network:
         """Return a network with the pretext head."""
         return pretext_network(
-            self.outputs, depth=model.depth, width=model.width, shortcut=model.shortcut
+            len(self.rotations), depth=model.depth, width=model.width, shortcut=model.shortcut
         )
 
     def prepare(self, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -113,6 +119,76 @@ class RotationTask(Task):
     def input_size(self, crop: int) -> int:
         """Return the side of the square that is inside the clip in every rotation."""
         return crop if self.rotations.exact else inscribed_size(crop)
+
+    def rotation_of(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits (N, rotations) and the targets (N,) of the rotation alone."""
+        return outputs, targets
+
+
+class SpeedTask(RotationTask):
+    """Rotation and playback speed as one pretext task, from one batch (ours, not the paper's).
+
+    Every clip is played at a speed that the plan draws, and shown in all rotations. A second linear head
+    classifies the speed. The loss is the cross entropy of the rotation plus ``rotation.speed_weight`` times
+    that of the speed. Recognising the playback speed is the pretext task of SpeedNet (Benaim et al., arXiv
+    2004.06130) and PRP (Yao et al., arXiv 2006.11476).
+
+    A clip without a speed (-1, of a video that is too short) adds 0 to the speed's loss, and the mean is
+    over all clips: micro-batches then average to the loss of the whole batch.
+    """
+
+    further = ("speed",)
+
+    def __init__(self, config: Config, classes: Sequence[str]):
+        super().__init__(config, classes)
+        self.speeds = list(config.rotation.speeds)
+        self.outputs += len(self.speeds)
+        self._weight = config.rotation.speed_weight
+
+    @property
+    def answer(self) -> str:
+        """Short description of what the network predicts."""
+        return f"{len(self.rotations)} rotations and the speeds {', '.join(map(str, self.speeds))}"
+
+    def network(self, model: ModelConfig) -> Network:
+        """Return a network with both heads; all but the speed's is initialised as without it."""
+        network = super().network(model)
+        network.fc = TwoHeads(network.fc, nn.Linear(8 * model.width, len(self.speeds)))
+        return network
+
+    def prepare(self, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Rotate as ``RotationTask``; targets are (views * B, 2) int64, rotation and speed (-1: none)."""
+        if batch.speeds is None:
+            raise ValueError("the batch has no speeds: its loader needs a plan that draws them")
+        inputs, rotations = super().prepare(batch, dtype)
+        speeds = torch.from_numpy(batch.speeds).repeat(self.views)
+        speeds = speeds.to(rotations.device, non_blocking=True)
+        return inputs, torch.stack([rotations, speeds], dim=1)
+
+    def rotation_of(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits (N, rotations) and the targets (N,) of the rotation alone."""
+        return outputs[:, : len(self.rotations)], targets[:, 0]
+
+    def speed_of(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits (N, speeds) and the targets (N,) of the speed alone."""
+        return outputs[:, len(self.rotations) :], targets[:, 1]
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the weighted sum of both mean cross entropies, a scalar."""
+        rotation = super().loss(*self.rotation_of(outputs, targets))
+        speed = F.cross_entropy(
+            *self.speed_of(outputs, targets), ignore_index=-1, reduction="sum"
+        ) / len(targets)
+        return rotation + self._weight * speed
+
+    def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the number of correct rotations."""
+        return super().correct(*self.rotation_of(outputs, targets))
+
+    def correct_further(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the number of correct speeds, and of clips with a speed, (1, 2)."""
+        logits, speeds = self.speed_of(outputs, targets)
+        return torch.stack([(logits.argmax(dim=1) == speeds).sum(), (speeds >= 0).sum()])[None]
 
 
 class RegressionTask(Task):
@@ -219,8 +295,9 @@ class ActionTask(Task):
 
 
 def _rotation(config: Config, classes: Sequence[str]) -> Task:
-    kind = RegressionTask if config.rotation.kind == "regress" else RotationTask
-    return kind(config, classes)
+    if config.rotation.kind == "regress":
+        return RegressionTask(config, classes)
+    return (SpeedTask if config.rotation.speeds else RotationTask)(config, classes)
 
 
 TASKS: dict[str, Callable[[Config, Sequence[str]], Task]] = {

@@ -4,7 +4,6 @@ Every random choice is a hash of (seed, stream, epoch, sample) instead of the ne
 position can be computed directly, and N ranks see the same clips as M ranks.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -20,6 +19,7 @@ Modality = Literal["rgb", "dif"]
 _ORDER, _START, _CROP_Y, _CROP_X, _FLIP, SHOTS, SUBSET = range(7)
 REGION_AREA, REGION_ASPECT, REGION_Y, REGION_X, GREY, GAIN, POLARITY = range(16, 23)
 _CHOICES = np.array([[_START], [_CROP_Y], [_CROP_X], [_FLIP]])
+_SPEED = 32
 
 # SplitMix64's constants.
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
@@ -31,8 +31,9 @@ _FACTORS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 class ClipSpec:
     """The shape of a clip: ``frames`` frames, ``stride`` apart, cropped to ``crop`` x ``crop`` pixels.
 
-    ``dif`` clips are differences of successive sampled frames, so T frames need T + 1 decoded frames. With
-    ``regions``, clips are regions of planned height and width, which the loader resizes to ``crop``.
+    ``dif`` clips are differences of successive sampled frames, so T frames need T + 1 decoded frames. A
+    training plan draws one of ``speeds`` for each clip, as a factor of the stride; () is the stride alone.
+    With ``regions``, clips are regions of planned height and width, which the loader resizes to ``crop``.
     """
 
     frames: int = 16
@@ -40,6 +41,7 @@ class ClipSpec:
     crop: int = 112
     modality: Modality = "rgb"
     regions: bool = False
+    speeds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if min(self.frames, self.stride, self.crop) < 1:
@@ -56,8 +58,12 @@ class ClipSpec:
 
     @property
     def span(self) -> int:
-        """The number of video frames from the clip's first to its last, inclusive: (T - 1) * s + 1."""
-        return (self.decoded_frames - 1) * self.stride + 1
+        """Video frames from the fastest clip's first to its last, inclusive: (T - 1) * s + 1."""
+        return (self.decoded_frames - 1) * self.stride * max(self.speeds, default=1) + 1
+
+    def strides(self, speed: Ints) -> Ints:
+        """Return the strides of speeds, given as indices of ``speeds``; -1 is the slowest."""
+        return self.stride * np.array([*self.speeds, min(self.speeds, default=1)])[speed]
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class Clips:
     ``sample`` is the global sample index, ``video`` the video's index in the store, ``start`` the first
     frame, ``y`` and ``x`` the crop's top left corner in pixels, ``flip`` whether to mirror horizontally,
     ``height`` and ``width`` the size in pixels: ``crop``, unless ``ClipSpec.regions`` is set.
+    ``speed`` the index of its speed in ``ClipSpec.speeds``, or -1 if none was drawn.
     """
 
     sample: Ints
@@ -77,6 +84,7 @@ class Clips:
     flip: NDArray[np.bool_]
     height: Ints
     width: Ints
+    speed: Ints
 
     def __len__(self) -> int:
         return len(self.sample)
@@ -142,9 +150,9 @@ def frame_numbers(clips: Clips, spec: ClipSpec, frames: NDArray[np.int32]) -> In
     """Return the frame numbers that each clip decodes, (B, decoded_frames).
 
     A clip longer than its video is reflected at the last frame and again at the first: a video of four frames
-    gives 0 1 2 3 2 1 0 1. Successive frames of a clip are therefore never more than ``stride`` apart.
+    gives 0 1 2 3 2 1 0 1. Successive frames of a clip are therefore never more than its stride apart.
     """
-    steps = spec.stride * np.arange(spec.decoded_frames, dtype=np.int64)
+    steps: Ints = spec.strides(clips.speed)[:, None] * np.arange(spec.decoded_frames)
     last = frames[clips.video].astype(np.int64)[:, None] - 1
     there_and_back = np.maximum(2 * last, 1)  # for a single frame, every number is 0
     return last - np.abs(last - (clips.start[:, None] + steps) % there_and_back)
@@ -154,7 +162,9 @@ class TrainPlan:
     """One random clip per video and epoch (section 4.2), as an infinite stream of samples.
 
     Sample g belongs to epoch g // N. Each epoch is a permutation of the N videos. A clip starts at a random
-    frame from which it fits, is cropped at a random position, and is flipped with probability ``flip``.
+    frame from which it fits, is cropped at a random position, and is flipped with probability ``flip``. Its
+    speed is drawn too if the spec has several. A video without room for the fastest clip is played at the
+    slowest speed instead, with speed -1: a fast clip that turns back at its end would reveal its speed.
     """
 
     def __init__(
@@ -179,7 +189,12 @@ class TrainPlan:
             of_epoch = epoch == number
             video[of_epoch] = self.videos[self._order(int(number))[position[of_epoch]]]
         # Hashed by (epoch, video) rather than by position, so they do not depend on the order.
-        starts = np.maximum(self._frames[video].astype(np.int64) - self.spec.span + 1, 1)
+        frames, spec = self._frames[video].astype(np.int64), self.spec
+        speed = np.full_like(sample, -1)
+        if spec.speeds:
+            choices = np.where(frames >= spec.span, len(spec.speeds), 0)
+            speed = hash_below(self._seed, _SPEED, epoch, video, choices) - (choices == 0)
+        starts = np.maximum(frames - (spec.decoded_frames - 1) * spec.strides(speed), 1)
         start, y, x, flip = hash_uniform(self._seed, _CHOICES, epoch, video)
         return Clips(
             sample=sample,
@@ -190,6 +205,7 @@ class TrainPlan:
             flip=flip < self._flip,
             height=np.full_like(sample, self.spec.crop),
             width=np.full_like(sample, self.spec.crop),
+            speed=speed,
         )
 
     def _order(self, epoch: int) -> Ints:
@@ -241,6 +257,7 @@ class EvalPlan:
             flip=np.zeros(count, dtype=bool),
             height=np.full_like(sample, self.spec.crop),
             width=np.full_like(sample, self.spec.crop),
+            speed=np.full(count, -1),
         )
 
 
@@ -281,58 +298,3 @@ def crop_margin(size: int, spec: ClipSpec) -> int:
             f"choose a crop of at most {size}, or prepare with --size {spec.crop} or more"
         )
     return size - spec.crop
-
-
-@dataclass(frozen=True)
-class Share:
-    """The share of process ``rank`` of ``world``, in ``accumulate`` micro-batches per step."""
-
-    rank: int = 0
-    world: int = 1
-    accumulate: int = 1
-
-    def micro_batch(self, batch: int) -> int:
-        """Return the clips per micro-batch when all processes together use ``batch`` clips per step.
-
-        Raises:
-            UsageError: ``batch`` does not divide into world * accumulate equal micro-batches.
-        """
-        slots = self.world * self.accumulate
-        if batch < 1 or batch % slots:
-            raise UsageError(
-                f"train.batch is {batch}: it must be a multiple of {slots} "
-                f"({self.world} processes x {self.accumulate} micro-batches, train.accumulate)"
-            )
-        return batch // slots
-
-
-ALONE = Share()
-"""The share of a single process: everything."""
-
-
-def train_ranges(
-    *, batch: int, start_step: int, steps: int, share: Share = ALONE
-) -> Iterator[tuple[int, int]]:
-    """Yield (first sample, count) of each micro-batch of a process, ``share.accumulate`` of them per step.
-
-    Micro-batch m of rank r reads slot m * world + r of the step's global batch. Two ranks see in one
-    micro-batch what one rank sees in two.
-
-    Raises:
-        UsageError: ``batch`` does not divide into equal micro-batches.
-    """
-    clips = share.micro_batch(batch)
-    return (
-        (step * batch + (micro * share.world + share.rank) * clips, clips)
-        for step in range(start_step, start_step + steps)
-        for micro in range(share.accumulate)
-    )
-
-
-def eval_ranges(*, total: int, batch: int, share: Share) -> Iterator[tuple[int, int]]:
-    """Yield (first sample, count) of a process's contiguous share of ``total`` samples."""
-    begin, end = total * share.rank // share.world, total * (share.rank + 1) // share.world
-    return ((first, min(batch, end - first)) for first in range(begin, end, batch))
-
-
-eval_ranges.__test__ = False  # type: ignore[attr-defined]  # not a pytest function, see EvalPlan

@@ -18,7 +18,7 @@ PACKAGES = ("pipelines", "fastrot", "benchmarks")
 
 FLOORS = """
 pipelines.errors pipelines.cores fastrot.version fastrot.terminal
-pipelines.files pipelines.plan fastrot.config fastrot.rotation
+pipelines.files pipelines.plan pipelines.shares fastrot.config fastrot.rotation
 pipelines.store fastrot.distributed
 pipelines.layouts fastrot.runs
 pipelines.prepare fastrot.models fastrot.synthetic
@@ -121,6 +121,7 @@ def test_few_files_are_outside_the_rooms():
         "errors",
         "files",
         "plan",
+        "shares",
     }
     assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} == (
         {"__init__", *BENCHMARKS} - {"all"}

@@ -16,7 +16,8 @@ from benchmarks.loading.loader_limits import drop_from_cache, read_through
 from fastrot.commands.arguments import Parser
 from pipelines.loading.clip_reader import ClipReader
 from pipelines.loading.options import LoaderOptions
-from pipelines.plan import ClipSpec, TrainPlan, train_ranges
+from pipelines.plan import ClipSpec, TrainPlan
+from pipelines.shares import train_ranges
 from pipelines.store.reading import Store
 
 BATCH = 32

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fastrot.analysis.attention import all_turns, attention_maps, centre_clips
-from fastrot.config.schema import Modality
+from fastrot.config.data_config import Modality
 from fastrot.data.selection import Ints
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.trained import Trained

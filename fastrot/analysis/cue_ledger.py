@@ -29,7 +29,8 @@ from pipelines.loading.loader import Loader
 from pipelines.loading.options import LoaderOptions, default_threads
 from pipelines.loading.replacement import VideoTolerance
 from pipelines.loading.skipping import RingPlan, SkippingLoader
-from pipelines.plan import ALONE, ClipSpec, EvalPlan, eval_ranges
+from pipelines.plan import ClipSpec, EvalPlan
+from pipelines.shares import ALONE, eval_ranges
 from pipelines.store.reading import Store
 
 FRAMES = 8

@@ -6,12 +6,11 @@ Checks that depend on the store or on the number of processes are made at the st
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fastrot.config.data_config import MOST_STRIDE, DataConfig
 from fastrot.config.values import ABOVE_0, Section, between, key, least
 from pipelines.errors import UsageError
 
 Depth = Literal[10, 18, 34]
-Modality = Literal["rgb", "dif"]
-CameraMotion = Literal["keep", "remove"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Shortcut = Literal["A", "B"]
 StemChannels = Literal[3, 4, 8]
@@ -22,123 +21,6 @@ SCRATCH = "scratch"
 
 MANY_CLIPS = 2**20
 
-ASPECT_TOLERANCE = 0.01
-"""How far the product of both aspect ratios may be from 1."""
-
-# Mean and std of the pixels in units of the full range, by modality. RGB: from the authors' released code.
-# DIF: not given in the paper. Differences are centred. 0.1 only sets the scale, which BatchNorm behind the
-# first convolution removes again: it is about twice the deviation measured on five real videos (0.04).
-STATISTICS: dict[str, tuple[list[float], list[float]]] = {
-    "rgb": ([0.4339, 0.4046, 0.3776], [0.151987, 0.14855, 0.1569]),
-    "dif": ([0.0, 0.0, 0.0], [0.1, 0.1, 0.1]),
-}
-
-
-@dataclass(frozen=True)
-class DataConfig(Section):
-    """The clips to train on.
-
-    ``store`` is a folder made by ``fastrot prepare``. ``split`` is the split to train on, and ``eval_split``
-    (optional) is evaluated during training. A clip has ``frames`` frames, ``stride`` frames apart, cropped
-    to ``crop`` x ``crop`` pixels and flipped with probability ``flip``. ``mean`` and ``std`` are one value
-    per channel in units of the full range 0..255; null uses those of the modality. ``threads`` is the number
-    of loader threads (0: one for each core of the process's share, with a GPU at most 16), and ``prefetch``
-    the number of batches prepared ahead. Up to four threads read. All of them do for raw stores, and on a
-    CPU for h264 and vp9, because reading includes decoding and cropping. ``shots`` keeps this many videos per
-    class (0: all), ``videos`` this many in total (0: all). Both subsets are drawn with the seed and are
-    nested: a smaller one is part of a larger one.
-    ``hw_decoder_load`` is the share of an mjpeg store's frames, 0 to 1, that the GPU's hardware JPEG decoder
-    decodes, if the GPU has one. Unless it is 0, a run on a GPU first compares a few frames with the CPU's
-    and stops if they differ.
-
-    For DIF, ``camera_motion: remove`` aligns each frame with the next one before they are subtracted, and
-    ``dead_zone`` shrinks differences towards 0 by this many of their 255 levels (docs/cheap_cues.md).
-
-    Augmentation is ours, not the paper's (docs/guides/augmentation.md). Each choice is one for a whole
-    training clip. ``scale`` and ``aspect`` resize a random region to the crop: the ends of its share of the
-    frame's area and of its width / height. If only one is set, the other is that of the crop. ``grey`` is
-    the probability that luma replaces all three channels. ``gain`` multiplies pixels (for DIF differences)
-    by a factor between 1 / gain and gain. ``polarity`` negates the differences of half of the clips (DIF).
-
-    ``check`` verifies the store's checksums while reading. A clip that cannot be read or decoded is replaced
-    by the next one of the plan, and its video is named in the log. The run fails when more than
-    ``broken_share`` of the clips are unreadable. The share is taken of at least a thousand clips, so the
-    default of 0.01 always tolerates ten.
-
-    ``source: reader`` reads ``store`` as a folder of unprepared videos instead. It reads every window of
-    each video, one starting every ``step`` frames, stretched to ``size`` x ``size`` pixels.
-    """
-
-    store: str = ""
-    source: Literal["store", "reader"] = "store"
-    split: str = "all"
-    eval_split: str | None = None
-    modality: Modality = "rgb"
-    frames: int = key(16, between(1, 4096))
-    stride: int = key(1, between(1, 4096))
-    crop: int = key(112, between(1, 8192))
-    camera_motion: CameraMotion = "keep"
-    dead_zone: int = key(0, between(0, 254))
-    flip: float = key(0.5, between(0, 1))
-    scale: list[float] | None = key(None, between(0.01, 1))
-    aspect: list[float] | None = key(None, between(0.1, 10))
-    grey: float = key(0.0, between(0, 1))
-    gain: float = key(1.0, between(1, 16))
-    polarity: bool = False
-    mean: list[float] | None = key(None, between(-100, 100))
-    std: list[float] | None = key(None, between(-100, 100))
-    threads: int = key(0, between(0, 1024))
-    prefetch: int = key(2, between(1, 64))
-    hw_decoder_load: float = key(0.65, between(0, 1))
-    shots: int = key(0, least(0))
-    videos: int = key(0, least(0))
-    size: int = key(136, between(1, 8192))
-    step: int = key(8, least(1))
-    broken_share: float = key(0.01, between(0, 1))
-    check: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.modality != "dif":
-            for name, off in (("camera_motion", "keep"), ("dead_zone", 0), ("polarity", False)):
-                if (value := getattr(self, name)) != off:
-                    raise UsageError(
-                        f"data.{name} is {value!r}, but applies only to differences: set data.modality=dif"
-                    )
-        if self.shots and self.videos:
-            raise UsageError("data.shots and data.videos cannot be combined: set one of them to 0")
-        self._check_augmentation()
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if values is not None and len(values) != 3:
-                raise UsageError(f"data.{name} is {values}: give three numbers, one per channel")
-        if self.std is not None and min(self.std) < 1e-6:
-            raise UsageError(f"data.std is {self.std}: each value must be at least 1e-6")
-
-    def _check_augmentation(self) -> None:
-        for name, ends in (("scale", self.scale), ("aspect", self.aspect)):
-            if ends is not None and (len(ends) != 2 or ends[0] > ends[1]):
-                raise UsageError(
-                    f"data.{name} is {ends}: give two numbers, the smallest and the largest"
-                )
-        if self.aspect and abs(self.aspect[0] * self.aspect[1] - 1) > ASPECT_TOLERANCE:
-            raise UsageError(
-                f"data.aspect is {self.aspect}: the product of both must be 1 (within 1 %), such as "
-                "[0.75, 1.333]. Otherwise stretched clips would reveal the rotation"
-            )
-        off = DataConfig.__dataclass_fields__
-        for name in ("scale", "aspect", "grey", "gain", "polarity"):
-            if self.source == "reader" and (value := getattr(self, name)) != off[name].default:
-                raise UsageError(
-                    f"data.{name} is {value!r}, but data.source=reader has no augmentation: prepare the "
-                    "videos (`fastrot prepare`) and train on the store"
-                )
-
-    @property
-    def statistics(self) -> tuple[list[float], list[float]]:
-        """Mean and std per channel; those of the modality if not configured."""
-        mean, std = STATISTICS[self.modality]
-        return self.mean or mean, self.std or std
-
 
 @dataclass(frozen=True)
 class RotationConfig(Section):
@@ -146,17 +28,32 @@ class RotationConfig(Section):
 
     ``kind: classify`` classifies rotations by ``degrees`` (counter-clockwise). ``kind: regress`` predicts
     any of 360 degrees with the ``loss`` l1 or l2 (eq. 1), from ``views`` rotations of each clip.
+
+    ``speeds``, such as [1, 2, 4], also classifies the playback speed (ours, not the paper's): each clip is
+    played at one of these multiples of ``data.stride``, and the cross entropy of the speed is added to that
+    of the rotation ``speed_weight`` times. The empty list is off.
     """
 
     kind: Literal["classify", "regress"] = "classify"
     degrees: list[int] = key([0, 90, 180, 270], between(0, 359))
     loss: Literal["l1", "l2"] = "l2"
     views: int = key(4, between(1, 360))
+    speeds: list[int] = key([], between(1, MOST_STRIDE))
+    speed_weight: float = key(1.0, ABOVE_0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 2 <= len(self.degrees) <= 360 or len(set(self.degrees)) != len(self.degrees):
             raise UsageError(f"rotation.degrees is {self.degrees}: give 2 to 360 different angles")
+        if self.speeds:
+            if not 2 <= len(self.speeds) <= 16 or len(set(self.speeds)) != len(self.speeds):
+                raise UsageError(
+                    f"rotation.speeds is {self.speeds}: give 2 to 16 different speeds, or [] for none"
+                )
+            if self.kind != "classify":
+                raise UsageError(
+                    f"rotation.speeds is {self.speeds}, but needs rotation.kind=classify: set it to []"
+                )
 
 
 @dataclass(frozen=True)
@@ -308,6 +205,8 @@ class Config(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_task(self.task)
+        if self.rotation.speeds:
+            _check_speeds(self.rotation.speeds, self.task, self.data)
         if (
             self.name in (".", "..")
             or set(self.name) & set("/\\")
@@ -334,6 +233,19 @@ class Config(Section):
         if (self.train.iterations is None) == (self.train.epochs is None):
             both = "both are set" if self.train.epochs else "neither is set"
             raise UsageError(f"set exactly one of train.iterations and train.epochs: {both}")
+
+
+def _check_speeds(speeds: list[int], task: str, data: DataConfig) -> None:
+    """Check that the task has speeds, and that the clips can be played at them."""
+    if task != "rotation":
+        raise UsageError(f"rotation.speeds is {speeds}, but task is {task}: set it to []")
+    if data.frames == 1 and data.modality == "rgb":
+        raise UsageError(f"rotation.speeds is {speeds}, but data.frames is 1: use at least 2")
+    if data.stride * max(speeds) > MOST_STRIDE:
+        raise UsageError(
+            f"rotation.speeds is {speeds}, which at data.stride={data.stride} is more than "
+            f"{MOST_STRIDE} frames: use lower speeds"
+        )
 
 
 def _check_task(name: str) -> None:

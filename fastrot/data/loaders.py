@@ -1,5 +1,7 @@
 """Create clip loaders from a config and videos (section 4.2)."""
 
+from dataclasses import replace
+
 from fastrot.config import Config, DataConfig
 from fastrot.data.selection import Ints
 from fastrot.distributed.runtime import Runtime
@@ -12,7 +14,8 @@ from pipelines.loading.options import LoaderOptions, default_threads
 from pipelines.loading.regions import RegionLaw, RegionPlan
 from pipelines.loading.replacement import Tolerance, VideoTolerance
 from pipelines.loading.skipping import RingPlan, SkippingLoader
-from pipelines.plan import ClipSpec, EvalPlan, Plan, Share, TrainPlan, eval_ranges, train_ranges
+from pipelines.plan import ClipSpec, EvalPlan, Plan, TrainPlan
+from pipelines.shares import Share, eval_ranges, train_ranges
 from pipelines.store.reading import Store
 
 
@@ -21,6 +24,11 @@ def clip_spec(data: DataConfig) -> ClipSpec:
     if data.camera_motion == "remove":
         return ClipSpec(frames=data.frames + 1, stride=data.stride, crop=data.crop, modality="rgb")
     return ClipSpec(frames=data.frames, stride=data.stride, crop=data.crop, modality=data.modality)
+
+
+def training_spec(config: Config) -> ClipSpec:
+    """Return ``clip_spec`` with the speeds that training draws."""
+    return replace(clip_spec(config.data), speeds=tuple(config.rotation.speeds))
 
 
 def finished(loader: BatchLoader, data: DataConfig) -> BatchLoader:
@@ -51,7 +59,7 @@ def train_loader(
         FastrotError: The GPU's hardware decoder returns other pixels of an mjpeg store than the CPU.
     """
     data, train = config.data, config.train
-    plan: Plan = TrainPlan(store, videos, clip_spec(data), seed=config.seed, flip=data.flip)
+    plan: Plan = TrainPlan(store, videos, training_spec(config), seed=config.seed, flip=data.flip)
     if data.scale or data.aspect:
         plan = RegionPlan(plan, store, RegionLaw(data.scale, data.aspect), seed=config.seed)
     if data.hw_decoder_load > 0:

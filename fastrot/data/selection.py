@@ -82,6 +82,27 @@ def digest(store: Store, videos: Ints) -> int:
     )
 
 
+def speed_note(store: Store, videos: Ints, spec: ClipSpec) -> str:
+    """Return a log line about the videos without room for the fastest clip; "" without speeds or such videos.
+
+    Raises:
+        UsageError: No video has room for it.
+    """
+    short = int((store.frames[videos] < spec.span).sum()) if spec.speeds else 0
+    if not short:
+        return ""
+    what = f"shorter than the {spec.span} frames of a clip at the fastest of rotation.speeds"
+    if short == len(videos):
+        raise UsageError(
+            f"{store.path}: every video of the split is {what}: use lower speeds, or a smaller data.frames "
+            "or data.stride"
+        )
+    return (
+        f"{short} of {len(videos)} videos are {what}: they are played at the slowest speed and train only "
+        "the rotation"
+    )
+
+
 def short_clips(store: Store, videos: Ints, spec: ClipSpec) -> str:
-    """Return how clips longer than their video are padded; "" if no video is that short."""
+    """Return how clips longer than their video are padded; "" if no video is shorter than the fastest."""
     return "reflect" if (store.frames[videos] < spec.span).any() else ""

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Protocol
 
 from fastrot.config import Config
-from fastrot.data.loaders import clip_spec, finished, options_of, train_loader
-from fastrot.data.selection import digest, select_videos, short_clips, subset
+from fastrot.data.loaders import clip_spec, finished, options_of, train_loader, training_spec
+from fastrot.data.selection import digest, select_videos, short_clips, speed_note, subset
 from fastrot.distributed.runtime import Runtime
 from pipelines.errors import UsageError
 from pipelines.layouts import read_layout
 from pipelines.loading.batches import BatchLoader
 from pipelines.loading.unprepared import ReaderLoader
-from pipelines.plan import Share, WindowPlan
+from pipelines.plan import WindowPlan
+from pipelines.shares import Share
 from pipelines.store.reading import Store
 
 
@@ -25,6 +26,7 @@ class TrainingData(Protocol):
         videos: Number of training videos.
         digest: Checksum of the videos, which a resumed run must match.
         short_clips: How clips longer than their video are padded; "" if there are none.
+        note: Log line about the videos, or "".
         store: Store used for evaluation during training; None if there is no store.
     """
 
@@ -32,6 +34,7 @@ class TrainingData(Protocol):
     videos: int
     digest: int
     short_clips: str
+    note: str
     store: Store | None
 
     def loader(
@@ -69,7 +72,9 @@ class StoreData:
         self.classes = self._store.classes
         self.videos = len(self._videos)
         self.digest = digest(self._store, self._videos)
-        self.short_clips = short_clips(self._store, self._videos, clip_spec(config.data))
+        spec = training_spec(config)
+        self.short_clips = short_clips(self._store, self._videos, spec)
+        self.note = speed_note(self._store, self._videos, spec)
 
     def loader(
         self, runtime: Runtime, *, start_step: int, steps: int, positions: Sequence[bytes] = ()
@@ -96,12 +101,13 @@ class ReaderData:
             f"data.shots={data.shots}": data.shots > 0,
             f"data.videos={data.videos}": data.videos > 0,
             "train.epochs": config.train.epochs is not None,
+            f"rotation.speeds={config.rotation.speeds}": bool(config.rotation.speeds),
         }
         for what, asked in refused.items():
             if asked:
                 raise UsageError(
-                    f"{what} needs a prepared store: data.source=reader has no labels, splits or epochs "
-                    "(set train.iterations)"
+                    f"{what} needs a prepared store: data.source=reader has no labels, splits, speeds or "
+                    "epochs (set train.iterations)"
                 )
         self._config = config
         self._files = [entry.path for entry in read_layout(Path(data.store), "folder").entries]
@@ -111,6 +117,7 @@ class ReaderData:
         self.digest = zlib.crc32(
             "\n".join(path.name for path in self._files).encode(errors="surrogatepass")
         )
+        self.note = ""
         self.short_clips = ""  # DALI's reader has no windows that extend past the end of a video
 
     def loader(

@@ -13,6 +13,7 @@ from fastrot.evaluation.clip_set import ClipSet, Reading
 from fastrot.evaluation.protocol import Protocol
 from fastrot.evaluation.trained import Trained, evaluating
 from fastrot.evaluation.unreadable import Skipped, merged
+from fastrot.tasks import SpeedTask
 from pipelines.errors import UsageError
 
 BLOCKS = ("conv1", "layer1", "layer2", "layer3", "layer4")
@@ -73,11 +74,14 @@ def block_features(
             means = [block[: len(inputs)].float().mean(dim=(2, 3, 4)) for block in outputs]
             sums.index_add_(0, rows, torch.cat(means, dim=1))
     totals = reading.finish(sums)
+    weights = "frozen features"
+    if isinstance(trained.task, SpeedTask):
+        weights += f" of a network for {trained.task.answer}"
     return BlockFeatures(
         blocks=torch.split(totals.sums / clips.per_video, widths, dim=1),
         videos=totals.videos,
         labels=torch.from_numpy(clips.store.labels[totals.videos]),
-        protocol=replace(totals.protocol, weights="frozen features"),
+        protocol=replace(totals.protocol, weights=weights),
         skipped=totals.skipped,
     )
 

@@ -9,8 +9,9 @@ from fastrot.evaluation.clip_set import ClipSet, Reading
 from fastrot.evaluation.protocol import Result
 from fastrot.evaluation.regression import AngleResult, evaluate_angles
 from fastrot.evaluation.rotation_accuracy import RotationResult, evaluate_rotation
+from fastrot.evaluation.speed_accuracy import evaluate_speeds
 from fastrot.evaluation.trained import Trained, evaluating
-from fastrot.tasks import ActionTask, RegressionTask, RotationTask
+from fastrot.tasks import ActionTask, RegressionTask, RotationTask, SpeedTask
 from pipelines.errors import UsageError
 
 
@@ -47,6 +48,8 @@ def evaluate_pretext(
     task = trained.task
     if isinstance(task, ActionTask):
         raise UsageError("this network recognises actions: use `fastrot evaluate action`")
+    if isinstance(task, SpeedTask):
+        return evaluate_speeds(trained, clips, runtime)
     if isinstance(task, RotationTask):
         return evaluate_rotation(trained, clips, runtime)
     if isinstance(task, RegressionTask):

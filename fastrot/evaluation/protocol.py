@@ -13,7 +13,8 @@ class Protocol:
 
     ``clips_per_video`` uniformly spaced clips were cropped at the centre, ``crop`` of ``size`` pixels.
     ``weights`` describes which weights of the network were trained on this task. ``scramble`` is how clips
-    were scrambled, such as "lowpass:2", or "".
+    were scrambled, such as "lowpass:2", or "". Clips were played at each of ``speeds``, multiples of
+    ``stride``; () is the stride alone.
     """
 
     store: str
@@ -29,6 +30,7 @@ class Protocol:
     camera_motion: str = "keep"
     dead_zone: int = 0
     scramble: str = ""
+    speeds: tuple[int, ...] = ()
 
     @property
     def input(self) -> str:
@@ -42,9 +44,10 @@ class Protocol:
 
     def __str__(self) -> str:
         clips = "clip" if self.clips_per_video == 1 else "clips"
+        speeds = f" x speeds {', '.join(map(str, self.speeds))}" if self.speeds else ""
         return (
             f"{self.store}, split {self.split}, {self.videos} videos, {self.clips_per_video} uniform "
-            f"{clips} per video, {self.frames} {self.input} frames at stride {self.stride}, "
+            f"{clips} per video, {self.frames} {self.input} frames at stride {self.stride}{speeds}, "
             f"centre crop {self.crop} of {self.size}, {self.weights}"
         )
 

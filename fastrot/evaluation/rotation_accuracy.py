@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fastrot.distributed.runtime import Runtime
-from fastrot.evaluation.clip_set import ClipSet, Reading
+from fastrot.evaluation.clip_set import ClipSet, Reading, Totals
 from fastrot.evaluation.intervals import Estimate, mean_of, percentage
 from fastrot.evaluation.protocol import Result
 from fastrot.evaluation.trained import Trained, evaluating
@@ -62,6 +62,9 @@ class RotationResult(Result):
 def evaluate_rotation(trained: Trained, clips: ClipSet, runtime: Runtime) -> RotationResult:
     """Classify all rotations of a clip set with BatchNorm in eval mode; every process gets the whole result.
 
+    A network that also classifies speeds is measured at the stride of its config; ``evaluate_pretext``
+    measures it at every speed.
+
     Raises:
         UsageError: The network has another task, or the store lacks the split.
         FastrotError: More videos are unreadable than ``data.broken_share`` tolerates.
@@ -77,12 +80,23 @@ def evaluate_rotation(trained: Trained, clips: ClipSet, runtime: Runtime) -> Rot
     cells = reading.zeros(classes, classes, dtype=torch.int64)
     with evaluating(trained.network):
         for rows, outputs, targets in reading.outputs("evaluate rotation"):
-            found = outputs.argmax(dim=1)
-            cells.index_put_((rows, targets, found), torch.ones_like(found), accumulate=True)
-    totals = reading.finish(cells)
+            logits, rotations = task.rotation_of(outputs, targets)
+            found = logits.argmax(dim=1)
+            cells.index_put_((rows, rotations, found), torch.ones_like(found), accumulate=True)
+    return rotation_result(task, reading.finish(cells), clips.per_video)
+
+
+def rotation_result(task: RotationTask, totals: Totals, per_video: int) -> RotationResult:
+    """Return the accuracies of counted answers.
+
+    Args:
+        task: The task with C rotations.
+        totals: Sums (N, C, C) int64, each video's answers by rotation and answer.
+        per_video: Clips of each video.
+    """
     counts = totals.sums.sum(dim=0)
     right = counts.diagonal()
-    accuracy = _share(totals.sums, torch.eye(classes, dtype=torch.bool))
+    accuracy = share_right(totals.sums, torch.eye(len(task.rotations), dtype=torch.bool))
     axis = _axis_accuracy(totals.sums, task.rotations)
     return RotationResult(
         accuracy=accuracy.mean,
@@ -92,17 +106,17 @@ def evaluate_rotation(trained: Trained, clips: ClipSet, runtime: Runtime) -> Rot
         per_class=(right / counts.sum(dim=1)).tolist(),
         degrees=list(task.rotations.degrees),
         confusion=counts.tolist(),
-        clips=len(totals.videos) * clips.per_video,
+        clips=len(totals.videos) * per_video,
         protocol=totals.protocol,
         skipped=totals.skipped,
     )
 
 
-def _share(counts: Tensor, right: Tensor) -> Estimate:
+def share_right(counts: Tensor, right: Tensor) -> Estimate:
     """Average over videos the share of answers that are right.
 
     Args:
-        counts: (N, C, C) int64, each video's answers by rotation and answer.
+        counts: (N, C, C) int64, each video's answers by class and answer.
         right: (C, C) bool, the right answers.
     """
     shares = (counts * right).sum(dim=(1, 2)).double() / counts.sum(dim=(1, 2))
@@ -114,4 +128,4 @@ def _axis_accuracy(counts: Tensor, rotations: RotationSet) -> Estimate | None:
     turned = torch.tensor([degrees % 180 == 90 for degrees in rotations.degrees])
     if not rotations.exact or 2 * int(turned.sum()) != len(rotations):
         return None
-    return _share(counts, turned[:, None] == turned)
+    return share_right(counts, turned[:, None] == turned)

@@ -59,6 +59,26 @@ class Network(ResNet3D):
         return self
 
 
+class TwoHeads(nn.Module):
+    """Two heads on the same features: the logits of the rotation, followed by those of the speed.
+
+    Both are part of the network's ``fc``, so transfer and exports drop them like any other head.
+
+    Args:
+        rotation: Maps features (N, F) to logits (N, rotations).
+        speed: Maps features (N, F) to logits (N, speeds).
+    """
+
+    def __init__(self, rotation: nn.Module, speed: nn.Module) -> None:
+        super().__init__()
+        self.rotation = rotation
+        self.speed = speed
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features (N, F) to logits (N, rotations + speeds)."""
+        return torch.cat([self.rotation(features), self.speed(features)], dim=1)
+
+
 def pretext_network(
     classes: int, *, depth: int = 18, width: int = 64, shortcut: Shortcut = "A"
 ) -> Network:

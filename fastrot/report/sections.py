@@ -84,6 +84,7 @@ def curves_of(path: Path) -> str:
             [
                 Curve("training", points("accuracy", 100)),
                 Curve("evaluation", points("eval_accuracy", 100)),
+                Curve("training, speed", points("speed_accuracy", 100)),
             ],
         ),
         chart("learning rate", "", [Curve("lr", points("lr"))]),

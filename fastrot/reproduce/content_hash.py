@@ -3,8 +3,9 @@
 from typing import Any
 
 from fastrot.config import Config, DataConfig
-from fastrot.data.loaders import clip_spec
+from fastrot.data.loaders import clip_spec, training_spec
 from fastrot.data.selection import Ints, digest, select_videos, short_clips, subset
+from pipelines.plan import ClipSpec
 from pipelines.store.reading import Store
 
 
@@ -30,8 +31,8 @@ class ByContent:
         """Return a value that identifies the clips that a run trains on."""
         data = config.data
         labelled = config.task == "action"
-        span = clip_spec(data).span
-        key = (data.store, data.split, labelled, data.shots, data.videos, config.seed, span)
+        spec = training_spec(config)
+        key = (data.store, data.split, labelled, data.shots, data.videos, config.seed, spec.span)
         if key not in self._runs:
             store = self.store(data.store)
             videos = select_videos(
@@ -39,19 +40,20 @@ class ByContent:
             )
             if data.videos:
                 videos = subset(store, videos, data.videos, config.seed)
-            self._runs[key] = _identity(store, videos, data)
+            self._runs[key] = _identity(store, videos, spec)
         return self._runs[key]
 
     def of_split(self, store: str, split: str, data: DataConfig) -> Any:
         """Return a value that identifies the clips of a split, with the clip length of the config."""
-        key = (store, split, clip_spec(data).span)
+        spec = clip_spec(data)
+        key = (store, split, spec.span)
         if key not in self._splits:
             opened = self.store(store)
-            self._splits[key] = _identity(opened, opened.select(split), data)
+            self._splits[key] = _identity(opened, opened.select(split), spec)
         return self._splits[key]
 
 
-def _identity(store: Store, videos: Ints, data: DataConfig) -> Any:
+def _identity(store: Store, videos: Ints, spec: ClipSpec) -> Any:
     """Return a checksum of the videos and, if some are shorter than a clip, how short clips are filled."""
-    checksum, filled = digest(store, videos), short_clips(store, videos, clip_spec(data))
+    checksum, filled = digest(store, videos), short_clips(store, videos, spec)
     return [checksum, filled] if filled else checksum

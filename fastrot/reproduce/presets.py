@@ -7,7 +7,7 @@ from typing import Literal
 
 from fastrot.config import Config, load_config
 from fastrot.config.builtin import find_config
-from fastrot.config.schema import Modality
+from fastrot.config.data_config import Modality
 from fastrot.reproduce.run_plan import Fusion, Measurement, Reading, Snapshot, TrainRun
 from pipelines.store.reading import Fit
 

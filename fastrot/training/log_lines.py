@@ -25,7 +25,7 @@ def opening_lines(start: Start) -> list[str]:
             f"learning rate {scaled_lr(optim, batch):g} = optim.lr {optim.lr:g} x batch {batch} / "
             f"optim.lr_batch {optim.lr_batch}, {batch // runtime.world} videos per process"
         )
-    lines += [start.trainer.optimizer_note, start.folder.note, *start.notes]
+    lines += [start.trainer.optimizer_note, start.folder.note, start.data.note, *start.notes]
     if step:
         lines.append(f"resuming after step {step}")
     if start.evaluation_owed:
@@ -51,11 +51,15 @@ def log_window(start: Start, loader: BatchLoader, clock: Clock) -> None:
     standing.loss, standing.accuracy = window.loss, window.accuracy
     standing.seconds = clock.seconds
     videos_per_s = lap.steps * batch / lap.seconds
+    more = "".join(
+        f"  {name} accuracy {100 * accuracy:.1f} %" for name, accuracy in window.further.items()
+    )
     values = {
         "step": trainer.step,
         "samples": trainer.step * batch,
         "loss": window.loss,
         "accuracy": window.accuracy,
+        **{f"{name}_accuracy": accuracy for name, accuracy in window.further.items()},
         "lr": window.lr,
         "clips": window.clips,
         "clips_per_s": videos_per_s * views,
@@ -70,7 +74,7 @@ def log_window(start: Start, loader: BatchLoader, clock: Clock) -> None:
     folder.record(values)
     folder.log(
         f"step {trainer.step}/{start.steps}  loss {window.loss:.4f}  "
-        f"accuracy {100 * window.accuracy:.1f} %  lr {window.lr:.3g}  "
+        f"accuracy {100 * window.accuracy:.1f} %{more}  lr {window.lr:.3g}  "
         f"{values['clips_per_s']:.1f} clips/s  data wait {100 * values['data_wait_share']:.0f} %  "
         f"{values['useful_tflop_per_s']:.3g} TFLOP/s"
     )

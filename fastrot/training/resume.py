@@ -77,8 +77,8 @@ def check_resumable(
     """
     by_length = config.optim.schedule in ("onecycle", "cosine")
     free = FREE if by_length else FREE | LENGTH
-    # A key that an earlier version did not have had the effect of its default.
-    before = {**_flat(to_mapping(Config())), **_flat(values["config"])}
+    # A key that is newer than the checkpoint had its default's effect.
+    before = _flat(to_mapping(Config())) | _flat(values["config"])
     after = _flat(to_mapping(config))
     differing = [
         f"{key} was {before.get(key)!r}, is now {after.get(key)!r}"

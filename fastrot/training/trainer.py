@@ -35,12 +35,14 @@ class Window:
     """Averages over the steps since the last window, of all processes and micro-batches.
 
     ``lr`` is the learning rate of the last of these steps, ``clips`` the number of clips in them.
+    ``further`` is the accuracy of each of the task's further questions that was asked.
     """
 
     loss: float
     accuracy: float
     lr: float
     clips: int
+    further: dict[str, float]
 
 
 class Trainer:
@@ -84,9 +86,12 @@ class Trainer:
         self._rate = learning_rate(config.optim, lr, steps=steps, steps_per_epoch=steps_per_epoch)
         self._scaler = runtime.grad_scaler()
         self._lr = lr
-        # Loss, correct answers, clips and micro-batches since the last window. They stay on the device, so
-        # that the host waits for it only when a window is closed.
-        self._totals = torch.zeros(4, dtype=torch.float64, device=runtime.device)
+        # Loss, correct answers, clips and micro-batches since the last window, then the correct answers and
+        # the answers to each further question. They stay on the device, so that the host waits for it only
+        # when a window is closed.
+        self._totals = torch.zeros(
+            4 + 2 * len(task.further), dtype=torch.float64, device=runtime.device
+        )
         self._broken = torch.full((), _NEVER, dtype=torch.int64, device=runtime.device)
 
     def advance(self, batches: Iterator[Batch]) -> None:
@@ -103,7 +108,7 @@ class Trainer:
                     loss = self._task.loss(outputs, targets)
                 with span("backward"):
                     self._scaler.scale(loss / self._accumulate).backward()  # type: ignore[no-untyped-call]
-            self._count(loss.detach(), self._task.correct(outputs.detach(), targets), len(targets))
+            self._count(loss.detach(), outputs.detach(), targets)
         self._lr = self._rate(self.step)
         for group in self._optimizer.param_groups:
             group["lr"] = self._lr
@@ -115,19 +120,26 @@ class Trainer:
             self._optimizer.zero_grad()
         self.step += 1
 
-    def _count(self, loss: Tensor, correct: Tensor, clips: int) -> None:
+    def _count(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
         self._totals[0] += loss
-        self._totals[1] += correct
-        self._totals[2] += clips
+        self._totals[1] += self._task.correct(outputs, targets)
+        self._totals[2] += len(targets)
         self._totals[3] += 1
+        if self._task.further:
+            self._totals[4:] += self._task.correct_further(outputs, targets).flatten()
         broken = torch.where(loss.isfinite(), _NEVER, self.step + 1)
         self._broken = torch.minimum(self._broken, broken)
 
     def close_window(self) -> Window:
         """Return the averages since the last call. This makes the host wait for the device."""
-        loss, correct, clips, micros = self._runtime.all_sum(self._totals).tolist()
+        loss, correct, clips, micros, *more = self._runtime.all_sum(self._totals).tolist()
         self._totals.zero_()
-        return Window(loss / micros, correct / clips, float(self._lr), int(clips))
+        further = {
+            name: right / asked
+            for name, right, asked in zip(self._task.further, more[::2], more[1::2], strict=True)
+            if asked
+        }
+        return Window(loss / micros, correct / clips, float(self._lr), int(clips), further)
 
     @property
     def broken_step(self) -> int | None:

@@ -20,13 +20,15 @@ class Batch:
 
     ``clips`` is (B, T, crop, crop, 3), uint8 RGB or int16 DIF (-255..255), and for mjpeg DIF on a GPU
     a view that is not contiguous in B. ``labels`` is (B,) int64, -1 if unlabelled. Both are on the loader's
-    device. ``videos`` and ``samples`` are (B,) indices into the store and the plan.
+    device. ``videos`` and ``samples`` are (B,) indices into the store and the plan. ``speeds`` is (B,), the
+    clips' ``speed`` in the plan; None if the loader has no plan of clips.
     """
 
     clips: torch.Tensor
     labels: torch.Tensor
     videos: NDArray[np.int64]
     samples: NDArray[np.int64]
+    speeds: NDArray[np.int64] | None = None
 
 
 @dataclass

@@ -155,6 +155,7 @@ class Loader(BatchLoader):
             labels=labels.to(self._device, non_blocking=True),
             videos=planned.video,
             samples=planned.sample,
+            speeds=planned.speed,
         )
 
     def _decoded(self) -> tuple[ReadBatch, torch.Tensor]:

@@ -67,4 +67,5 @@ def _rows(batch: Batch, rows: torch.Tensor) -> Batch:
         labels=batch.labels[on_device],
         videos=batch.videos[rows.numpy()],
         samples=batch.samples[rows.numpy()],
+        speeds=None if batch.speeds is None else batch.speeds[rows.numpy()],
     )

@@ -18,7 +18,8 @@ from pipelines.loading.batches import Batch, BatchLoader, LoaderStats
 from pipelines.loading.dali_graph import augment, new_pipeline
 from pipelines.loading.handover import Handover
 from pipelines.loading.options import DEFAULTS, LoaderOptions
-from pipelines.plan import ALONE, Share, WindowPlan
+from pipelines.plan import WindowPlan
+from pipelines.shares import ALONE, Share
 
 
 class ReaderLoader(BatchLoader):

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from fastrot.config import Config, DataConfig, ModelConfig, RotationConfig, TrainConfig
 from fastrot.rotation.angles import rotate_all
-from fastrot.tasks import RegressionTask, make_task
+from fastrot.tasks import RegressionTask, SpeedTask, make_task
 from pipelines.errors import UsageError
 from pipelines.loading.batches import Batch
 
@@ -65,6 +67,59 @@ def test_eight_rotations_show_the_centre_patch_of_each() -> None:
     inputs, targets = make_task(config, []).prepare(batch, torch.float32)
     assert inputs.shape == (16, 3, 3, 9, 9)
     assert targets.tolist() == [label for label in range(8) for _ in range(2)]
+
+
+def speed_task(weight: float = 1.0) -> SpeedTask:
+    rotation = RotationConfig(degrees=[0, 180], speeds=[1, 4, 2], speed_weight=weight)
+    task = make_task(Config(rotation=rotation), [])
+    assert isinstance(task, SpeedTask)
+    return task
+
+
+def test_the_speed_is_asked_of_every_rotation_of_a_clip() -> None:
+    task, plain = speed_task(), make_task(Config(rotation=RotationConfig(degrees=[0, 180])), [])
+    batch = replace(a_batch(), speeds=np.array([2, -1]))
+    inputs, targets = task.prepare(batch, torch.float32)
+    assert torch.equal(inputs, plain.prepare(batch, torch.float32)[0])
+    assert targets.tolist() == [[0, 2], [0, -1], [1, 2], [1, -1]]
+    assert (task.views, task.outputs) == (2, 5)
+    torch.manual_seed(3)
+    network = task.network(TINY)
+    assert network(inputs).shape == (4, 5)
+    torch.manual_seed(3)
+    alone = plain.network(TINY)
+    torch.testing.assert_close(network(inputs)[:, :2], alone(inputs), rtol=0, atol=0)
+    with pytest.raises(ValueError, match="the batch has no speeds"):
+        task.prepare(a_batch(), torch.float32)
+
+
+def test_the_loss_adds_the_cross_entropy_of_the_speed_by_its_weight() -> None:
+    generator = torch.Generator().manual_seed(0)
+    outputs = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    targets = torch.tensor([[0, 2], [1, -1], [0, 0], [1, 1]])
+
+    def minus_log(logits: np.ndarray, answer: int) -> float:
+        return float(np.log(np.exp(logits).sum()) - logits[answer])
+
+    rows = outputs.numpy()
+    rotation = [minus_log(row[:2], int(turn)) for row, (turn, _) in zip(rows, targets, strict=True)]
+    speed = [minus_log(rows[0, 2:], 2), minus_log(rows[2, 2:], 0), minus_log(rows[3, 2:], 1)]
+    expected = (sum(rotation) + 0.5 * sum(speed)) / 4  # the clip without a speed adds nothing
+    task = speed_task(weight=0.5)
+    assert task.loss(outputs, targets).item() == pytest.approx(expected)
+    halves = (task.loss(outputs[:2], targets[:2]) + task.loss(outputs[2:], targets[2:])) / 2
+    assert halves.item() == pytest.approx(expected)
+    none = torch.tensor([[0, -1]] * 4)
+    plain = torch.nn.functional.cross_entropy(outputs[:, :2], none[:, 0])
+    assert task.loss(outputs, none).item() == pytest.approx(plain.item())
+
+
+def test_rotations_and_speeds_are_counted_apart() -> None:
+    task = speed_task()
+    outputs = torch.tensor([[1.0, 0, 0, 0, 9], [1, 0, 9, 0, 0], [0, 1, 0, 9, 0]])
+    targets = torch.tensor([[0, 2], [1, 1], [1, -1]])
+    assert task.correct(outputs, targets).item() == 2
+    assert task.correct_further(outputs, targets).tolist() == [[1, 2]]
 
 
 def regression(loss: str = "l2") -> RegressionTask:

@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.errors import UsageError
-from pipelines.plan import Clips, ClipSpec, EvalPlan, Share, TrainPlan, frame_numbers, train_ranges
-from pipelines.plan import eval_ranges as ranges_for_test
+from pipelines.plan import Clips, ClipSpec, EvalPlan, TrainPlan, frame_numbers
+from pipelines.shares import Share, train_ranges
+from pipelines.shares import eval_ranges as ranges_for_test
 
 
 class FakeStore:
@@ -38,6 +41,7 @@ def test_span_is_counted_by_hand():
     assert ClipSpec(frames=16, stride=2).span == 31
     assert ClipSpec(frames=16, stride=1, modality="dif").span == 17
     assert ClipSpec(frames=16, stride=2, modality="dif").span == 33
+    assert ClipSpec(frames=16, stride=2, speeds=(1, 4, 2)).span == 121  # of the fastest
 
 
 @given(LENGTHS, SPECS, st.integers(0, 2**63), st.integers(0, 5))
@@ -75,7 +79,9 @@ def test_clips_lie_inside_their_videos(frames, spec, seed):
 def clip_of(length, spec, start=0):
     """Return the frame numbers of one clip, (decoded_frames,)."""
     zero = np.zeros(1, dtype=np.int64)
-    clips = Clips(zero, zero, zero + start, zero, zero, zero.astype(bool), zero + 1, zero + 1)
+    clips = Clips(
+        zero, zero, zero + start, zero, zero, zero.astype(bool), zero + 1, zero + 1, zero - 1
+    )
     (numbers,) = frame_numbers(clips, spec, np.array([length], dtype=np.int32))
     return numbers
 
@@ -133,6 +139,60 @@ def test_epochs_and_seeds_differ():
     other = fields(train_plan(frames, spec, seed=1).clips(0, 50))[:, 1:]
     assert (first != second).any(axis=1).mean() > 0.9
     assert (first != other).any(axis=1).mean() > 0.9
+
+
+@given(LENGTHS, SPECS, st.lists(st.integers(1, 5), min_size=2, max_size=4, unique=True))
+def test_a_clip_is_played_at_its_speed_and_fits(frames, spec, speeds):
+    paced = replace(spec, speeds=tuple(speeds))
+    plan = train_plan(frames, paced, seed=4)
+    clips = plan.clips(0, 3 * len(frames))
+    numbers = frame_numbers(clips, paced, plan._frames)
+    for video, start, speed, mine in zip(
+        clips.video, clips.start, clips.speed, numbers, strict=True
+    ):
+        steps = spec.frames + (spec.modality == "dif") - 1
+        longest = steps * spec.stride * max(speeds) + 1
+        if frames[video] >= longest:
+            stride = spec.stride * speeds[speed]
+            assert mine.tolist() == [start + i * stride for i in range(steps + 1)]
+            assert mine[-1] < frames[video]
+        else:  # at the slowest, whatever the others would have shown by turning back
+            assert speed == -1
+            slow = replace(spec, stride=spec.stride * min(speeds))
+            np.testing.assert_array_equal(mine, clip_of(frames[video], slow, start))
+            assert start == 0 or start + slow.span <= frames[video]
+
+
+def test_every_speed_is_drawn_about_equally_often_and_every_start_that_fits():
+    spec = ClipSpec(frames=4, crop=20, speeds=(1, 2, 4))
+    clips = train_plan([14, 9], spec, seed=3).clips(0, 12000)
+    long = clips.video == 0
+    assert (clips.speed[~long] == -1).all()
+    assert set(clips.start[~long]) == set(range(6))
+    counts = np.bincount(clips.speed[long])
+    assert len(counts) == 3
+    assert np.abs(counts - 2000).max() < 5 * np.sqrt(2000)
+    for speed, starts in enumerate((11, 8, 2)):  # 14 frames less 3 steps of the speed
+        of_speed = np.bincount(clips.start[long & (clips.speed == speed)], minlength=starts)
+        assert len(of_speed) == starts
+        expected = counts[speed] / starts
+        assert np.abs(of_speed - expected).max() < 5 * np.sqrt(expected)
+    draws = np.stack([clips.speed, clips.y, clips.x, clips.flip])[:, long].astype(float)
+    assert np.abs(np.corrcoef(draws) - np.eye(4)).max() < 5 / np.sqrt(6000)
+
+
+def test_speeds_change_no_other_choice_and_can_be_reached_directly():
+    spec = ClipSpec(frames=4, stride=2, crop=20)
+    plain = train_plan([30] * 20, spec).clips(0, 60)
+    paced = train_plan([30] * 20, replace(spec, speeds=(1, 3))).clips(0, 60)
+    for name in ("sample", "video", "y", "x", "flip"):
+        np.testing.assert_array_equal(getattr(paced, name), getattr(plain, name))
+    assert (plain.speed == -1).all()
+    slow = paced.speed == 0
+    np.testing.assert_array_equal(paced.start[slow], plain.start[slow])
+    direct = train_plan([30] * 20, replace(spec, speeds=(1, 3))).clips(33, 5)
+    np.testing.assert_array_equal(direct.speed, paced.speed[33:38])
+    np.testing.assert_array_equal(direct.start, paced.start[33:38])
 
 
 @pytest.mark.parametrize("flip", [0.0, 1.0])

@@ -1,6 +1,6 @@
 """Table 6, the clip length, and Table 7, other methods (sections 4.8 and 4.9)."""
 
-from fastrot.config.schema import Modality
+from fastrot.config.data_config import Modality
 from fastrot.reproduce import paper
 from fastrot.reproduce.presets import COLUMNS, DATASETS, SHORT_STEPS, Dataset, Preset
 from fastrot.reproduce.run_plan import Entry, Reading, Table, TrainRun

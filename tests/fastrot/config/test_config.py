@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -5,7 +6,8 @@ import pytest
 import yaml
 
 from fastrot.config import Config, DataConfig, from_mapping, load_config, to_mapping, to_yaml
-from fastrot.config.schema import STATISTICS, Depth
+from fastrot.config.data_config import STATISTICS
+from fastrot.config.schema import Depth
 from fastrot.models.resnet3d import BLOCKS
 from pipelines.errors import FastrotError, UsageError
 
@@ -89,6 +91,10 @@ def test_an_unknown_key_names_the_nearest_and_all_of_its_section(tmp_path: Path)
         ("seed=99999999999999999999", "seed is"),
         ("name=a/b", "name is 'a/b'"),
         ("rotation.degrees=90", "rotation.degrees is 90: it must be a list"),
+        ("rotation.speeds=[2]", r"rotation.speeds is \[2\]: give 2 to 16 different speeds"),
+        ("rotation.speeds=[1, 1]", r"rotation.speeds is \[1, 1\]: give 2 to 16 different"),
+        ("rotation.speeds=[0, 1]", "rotation.speeds is 0: it must be between 1 and"),
+        ("rotation.speed_weight=0", "rotation.speed_weight is 0.0: it must be above 0"),
         ("train=5", "it is a section"),
         ("data.crop", "is not an override: write key=value"),
         ("data.crop.x=1", "data.crop is"),
@@ -110,6 +116,26 @@ def test_unprepared_videos_are_not_augmented(tmp_path: Path, override: str) -> N
     assert load_config(path, [override]).data.source == "store"
     with pytest.raises(UsageError, match=rf"{name} is .*source=reader has no augmentation"):
         load_config(path, [override, "data.source=reader"])
+
+
+def test_speeds_are_a_part_of_classifying_rotations_alone(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"rotation\.speeds is .* needs rotation\.kind=classify"):
+        load_config(write(tmp_path / "a.yaml", "rotation: {kind: regress, speeds: [1, 2]}"))
+    with pytest.raises(UsageError, match=r"rotation.speeds is \[1, 2\], but task is action"):
+        load_config(write(tmp_path / "a.yaml", "task: action"), ["rotation.speeds=[1, 2]"])
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ("{frames: 1}", "data.frames is 1: use at least 2"),
+        ("{stride: 2049}", "more than 4096 frames"),
+    ],
+)
+def test_speeds_that_no_clip_can_have_are_refused(tmp_path: Path, data: str, says: str) -> None:
+    path = write(tmp_path / "a.yaml", f"data: {data}")
+    with pytest.raises(UsageError, match=rf"rotation\.speeds is \[1, 2\].*{says}"):
+        load_config(path, ["rotation.speeds=[1, 2]"])
 
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
@@ -190,6 +216,18 @@ def test_every_setting_has_its_config(data_set: str, modality: str, frames: int)
         assert config.init == f"runs/kinetics_{modality}_{frames}/checkpoints/last.pt"
         assert (config.optim.lr, config.optim.step_size, config.train.epochs) == (0.008, 4000, 100)
         assert (config.data.split, config.data.eval_split) == ("train1", "test1")
+
+
+@pytest.mark.parametrize(("modality", "frames"), SETTINGS)
+def test_the_speeds_fit_in_kinetics_and_change_nothing_else(modality: str, frames: int) -> None:
+    path = CONFIGS / "pretrain" / f"kinetics_{modality}_{frames}_speed.yaml"
+    config, base = load_config(path), load_config(path.with_stem(path.stem[: -len("_speed")]))
+    speeds = config.rotation.speeds
+    assert speeds == ([1, 2] if frames == 64 else [1, 2, 4])
+    assert replace(config, name=base.name, rotation=base.rotation) == base
+    last = (frames - 1 + (modality == "dif")) * max(speeds)
+    assert last < 160  # the frames of a video, section 4.2
+    assert f"spans {last + 1} of a video's 160 frames" in path.read_text()
 
 
 @pytest.mark.parametrize(("key", "value"), [("camera_motion", "remove"), ("dead_zone", 8)])

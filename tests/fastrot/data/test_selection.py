@@ -8,9 +8,17 @@ import numpy as np
 import pytest
 
 from fastrot.config import Config
-from fastrot.data.selection import digest, few_shot, select_videos, subset
+from fastrot.data.selection import (
+    digest,
+    few_shot,
+    select_videos,
+    short_clips,
+    speed_note,
+    subset,
+)
 from fastrot.data.training_data import training_data
 from pipelines.errors import UsageError
+from pipelines.plan import ClipSpec
 from pipelines.store.manifest import current_lines
 from pipelines.store.reading import Record, Store
 from pipelines.store.writing import writing
@@ -104,6 +112,21 @@ def test_subsets_are_nested_and_decided_by_the_seed() -> None:
         UsageError, match=r"data\.videos is 21, but the split of .* has only 20 videos"
     ):
         subset(store, videos, 21, seed=0)
+
+
+def test_videos_without_room_for_the_fastest_clip_are_counted() -> None:
+    store: Any = FakeStore()  # of 10 to 31 frames
+    videos = store.select("all")
+    spec = ClipSpec(frames=4, speeds=(1, 4))  # 13 frames
+    assert speed_note(store, videos, spec).startswith(
+        "3 of 22 videos are shorter than the 13 frames of a clip at the fastest of rotation.speeds: "
+    )
+    assert short_clips(store, videos, spec) == "reflect"
+    assert speed_note(store, videos, ClipSpec(frames=4, speeds=(1, 3))) == ""
+    assert short_clips(store, videos, ClipSpec(frames=4, speeds=(1, 3))) == ""
+    assert speed_note(store, videos, ClipSpec(frames=40)) == ""  # without speeds, nothing to say
+    with pytest.raises(UsageError, match="every video of the split is shorter than the 34 frames"):
+        speed_note(store, videos, ClipSpec(frames=4, speeds=(1, 11)))
 
 
 def test_labels_are_asked_for_where_needed() -> None:

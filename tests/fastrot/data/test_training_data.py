@@ -50,6 +50,7 @@ def test_windows_of_unprepared_videos_train_and_resume(films, tmp_path):
         ({"task": "action"}, "task=action"),
         ({"data__split": "train1"}, "data.split=train1"),
         ({"data__eval_split": "all"}, "data.eval_split=all"),
+        ({"rotation__speeds": [1, 2]}, r"rotation.speeds=\[1, 2\]"),
         ({"train__iterations": None, "train__epochs": 1.0}, "train.epochs"),
     ],
 )

@@ -98,16 +98,21 @@ def test_two_processes_evaluate_the_network_that_is_saved(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="compares CPU processes")
+@pytest.mark.parametrize("speeds", [[], [1, 4]])  # one video is too short for the faster
 def test_two_processes_equal_one_that_accumulates_two_micro_batches(
-    tiny_config: TinyConfig,
+    tiny_config: TinyConfig, speeds: list[int]
 ) -> None:
-    one = tiny_config(name="one", train={"accumulate": 2, "log_every": 2})
+    training = {"accumulate": 2, "log_every": 2}
+    one = tiny_config(name="one", train=training, rotation={"speeds": speeds})
     train(one)
     two = replace(one, name="two", train=replace(one.train, accumulate=1))
     assert finish(two, world=2) == [0, 0]
 
     assert [line["step"] for line in lines(two)] == [2, 4, 6]
     assert_same_training(one, two, slots=2)
+    mine, theirs = ([line.get("speed_accuracy") for line in lines(each)] for each in (one, two))
+    assert mine == theirs
+    assert (None in mine) == (not speeds)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="compares CPU processes")

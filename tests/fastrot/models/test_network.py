@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fastrot.models.network import Network, copy_backbone, pretext_network, transfer_network
+from fastrot.models.network import (
+    Network,
+    TwoHeads,
+    copy_backbone,
+    pretext_network,
+    transfer_network,
+)
 from fastrot.models.resnet3d import Shortcut
 from pipelines.errors import FastrotError
 
@@ -114,6 +120,24 @@ def test_pretext_backbone_moves_to_the_transfer_network() -> None:
     assert loaded == [name for name in pretext.state_dict() if not name.startswith("fc.")]
     torch.testing.assert_close(transfer.embed(some_clips()), pretext.embed(some_clips()))
     assert torch.equal(transfer.fc.weight, head)
+
+
+def test_two_heads_see_the_same_features_and_both_stay_behind() -> None:
+    torch.manual_seed(0)
+    pretext = tiny(pretext=True)
+    pretext.fc = TwoHeads(pretext.fc, nn.Linear(16, 3))
+    pretext.eval()
+    features = pretext.embed(some_clips())
+    rotation, speed = pretext(some_clips()).split([4, 3], dim=1)
+    torch.testing.assert_close(rotation, pretext.fc.rotation(features))
+    torch.testing.assert_close(speed, features @ pretext.fc.speed.weight.T + pretext.fc.speed.bias)
+    transfer = tiny(7, pretext=False).eval()
+    loaded, left = copy_backbone(transfer, pretext.state_dict())
+    assert not left
+    heads = {"rotation.0", "rotation.2", "speed"}
+    unused = {f"fc.{head}.{kind}" for head in heads for kind in ("weight", "bias")}
+    assert set(pretext.state_dict()) - set(loaded) == unused
+    torch.testing.assert_close(transfer.embed(some_clips()), features)
 
 
 def test_files_without_batch_counters_load() -> None:

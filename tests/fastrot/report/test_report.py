@@ -188,3 +188,10 @@ def test_a_browser_shows_it_on_a_phone_without_scrolling_sideways(reproduced, tm
     needed, there, charts = map(int, found.groups())
     assert needed == there <= 390
     assert charts == 4
+
+
+def test_the_accuracy_of_the_speed_has_its_own_curve(run):
+    assert "training, speed" not in read(make_page([run], "title")).texts
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('st": 1}\n{"step": 21, "accuracy": 0.5, "speed_accuracy": 0.75}\n')
+    assert "training, speed" in read(make_page([run], "title")).texts

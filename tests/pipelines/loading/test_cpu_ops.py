@@ -73,7 +73,8 @@ def test_each_clip_of_a_batch_is_flipped_as_planned():
     frames = np.random.default_rng(1).integers(0, 256, (2, 3, 6, 6, 3), dtype=np.uint8)
     zeros = np.zeros(2, dtype=np.int64)
     flip = np.array([True, False])
-    clips = Clips(zeros, zeros, zeros, zeros, zeros, flip, height=zeros + 6, width=zeros + 6)
+    side = zeros + 6
+    clips = Clips(zeros, zeros, zeros, zeros, zeros, flip, side, side, speed=zeros - 1)
     wanted = np.stack([frames[0][:, :, ::-1], frames[1]])
     with ThreadPoolExecutor(2) as threads:
         found = finish_batch(frames, clips, ClipSpec(3, crop=6), threads)

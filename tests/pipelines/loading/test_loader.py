@@ -13,9 +13,10 @@ from pipelines.errors import FastrotError
 from pipelines.loading.loader import Loader
 from pipelines.loading.options import LoaderOptions
 from pipelines.loading.sources import _runs
-from pipelines.plan import ALONE, ClipSpec, EvalPlan, TrainPlan, frame_numbers, train_ranges
-from pipelines.plan import eval_ranges as ranges_for_test
+from pipelines.plan import ClipSpec, EvalPlan, TrainPlan, frame_numbers
 from pipelines.prepare.transcode import even_indices
+from pipelines.shares import ALONE, train_ranges
+from pipelines.shares import eval_ranges as ranges_for_test
 from pipelines.store.reading import Store
 from pipelines.store.shard_files import ShardFiles
 from pipelines.store.shard_writing import offsets_path
@@ -106,7 +107,8 @@ def test_mjpeg_crops_land_on_the_planned_pixel(make_store, videos):
             one = self.plan.clips(0, 1)
             corner = np.arange(first, first + count, dtype=np.int64)
             same = {
-                name: np.repeat(getattr(one, name), count) for name in ("video", "start", "flip")
+                name: np.repeat(getattr(one, name), count)
+                for name in ("video", "start", "flip", "speed")
             }
             side = np.full(count, 15)
             places = {"y": corner, "x": margin - corner, "height": side, "width": side}

@@ -12,7 +12,8 @@ from pipelines.errors import FastrotError, UnreadableError
 from pipelines.loading.loader import Loader
 from pipelines.loading.options import LoaderOptions
 from pipelines.loading.replacement import FIRST_CLIPS, Tolerance
-from pipelines.plan import ClipSpec, Share, TrainPlan, train_ranges
+from pipelines.plan import ClipSpec, TrainPlan
+from pipelines.shares import Share, train_ranges
 from pipelines.store.reading import Store
 from tests.pipelines.store.old_formats import of_format
 
@@ -233,3 +234,22 @@ def test_a_store_of_the_older_format_has_no_frame_checksums(copy, videos):
     old = of_format(store, 1)
     batches, replaced, _ = load(old)
     assert (len(batches), replaced) == (6, [])
+
+
+def test_a_batch_has_the_speeds_of_its_clips_and_a_replacement_brings_its_own(copy):
+    store = copy("raw")
+    broken = int(np.argmax(store.offset))
+    zero(store, broken)
+    plan = TrainPlan(
+        store, store.select("all"), ClipSpec(frames=4, crop=31, speeds=(1, 2, 3)), seed=3
+    )
+    loader = Loader(store, plan, [(0, 24)], batch=24, device=CPU, tolerance=Tolerance(0.1))
+    with loader:
+        batch = next(loader)
+        replaced = loader.take_replaced()
+    planned = plan.clips(0, 40)
+    assert [each.sample for each in replaced] == [
+        i for i in range(24) if planned.video[i] == broken
+    ]
+    assert batch.speeds.tolist() == planned.speed[batch.samples].tolist()
+    assert any(planned.speed[each.sample] != planned.speed[each.by] for each in replaced)

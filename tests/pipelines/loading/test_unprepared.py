@@ -6,7 +6,8 @@ from pipelines.errors import FastrotError
 from pipelines.loading.dali_graph import new_pipeline
 from pipelines.loading.options import LoaderOptions
 from pipelines.loading.unprepared import ReaderLoader, define_windows
-from pipelines.plan import ClipSpec, Share, WindowPlan
+from pipelines.plan import ClipSpec, WindowPlan
+from pipelines.shares import Share
 from tests.helpers import moving_frames, write_streams, write_video
 
 SPEC = ClipSpec(frames=5, stride=2, crop=49)

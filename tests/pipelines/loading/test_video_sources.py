@@ -37,7 +37,9 @@ class Given:
         video, start = np.array(clips, dtype=np.int64).T
         at = np.arange(len(clips))
         side = np.full_like(at, spec.crop)
-        self.all = Clips(at, video, start, (5 * at) % 28, (3 * at) % 28, at % 2 == 1, side, side)
+        self.all = Clips(
+            at, video, start, (5 * at) % 28, (3 * at) % 28, at % 2 == 1, side, side, 0 * at - 1
+        )
 
     def clips(self, first, count):
         columns = {name: column[first : first + count] for name, column in vars(self.all).items()}

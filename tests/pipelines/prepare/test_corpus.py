@@ -14,9 +14,10 @@ from fastrot.config import from_mapping
 from fastrot.training.run import train
 from pipelines.layouts import read_layout
 from pipelines.loading.loader import Loader
-from pipelines.plan import ALONE, ClipSpec, EvalPlan
-from pipelines.plan import eval_ranges as ranges_for_test
+from pipelines.plan import ClipSpec, EvalPlan
 from pipelines.prepare.preparation import prepare
+from pipelines.shares import ALONE
+from pipelines.shares import eval_ranges as ranges_for_test
 from pipelines.store.codecs import CODECS
 from pipelines.store.maintenance import verify
 from pipelines.store.reading import Settings, Store

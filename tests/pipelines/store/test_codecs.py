@@ -14,9 +14,10 @@ from pipelines.errors import UsageError
 from pipelines.loading.dali_graph import build_pipeline
 from pipelines.loading.loader import Loader
 from pipelines.loading.options import LoaderOptions
-from pipelines.plan import ClipSpec, TrainPlan, frame_numbers, train_ranges
+from pipelines.plan import ClipSpec, TrainPlan, frame_numbers
 from pipelines.prepare.encode import GOP, encode
 from pipelines.prepare.transcode import Job, transcode
+from pipelines.shares import train_ranges
 from pipelines.store.codecs import CODECS, check_quality, check_size
 from pipelines.store.reading import Settings, Store
 from pipelines.store.writing import writing
