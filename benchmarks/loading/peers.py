@@ -8,9 +8,8 @@ has more videos than a process may keep open.
 import collections
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +159,9 @@ def in_threads(batches: PlannedBatches, threads: int) -> Iterator[Iterator[torch
         batch = batches[number]
         return batch.pin_memory() if torch.cuda.is_available() else batch
 
+    def submit(number: int) -> Future[torch.Tensor]:
+        return pool.submit(load, number)
+
     def given() -> Iterator[torch.Tensor]:
         ahead = collections.deque(map(submit, range(min(2 * threads, len(batches)))))
         for number in range(len(ahead), len(batches) + len(ahead)):
@@ -167,7 +169,6 @@ def in_threads(batches: PlannedBatches, threads: int) -> Iterator[Iterator[torch
             if number < len(batches):
                 ahead.append(submit(number))
 
-    submit = partial(pool.submit, load)
     try:
         yield given()
     finally:
