@@ -1,79 +1,109 @@
-"""The chart of a run: one panel per benchmark and one bar per case.
-
-Our cases, the peers' cases and the limits have different colours.
-"""
+"""The chart of a run: our loader and the others on the same files, grouped by codec."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fastrot.runs.plots import new_figure, write_figure
 
-OURS, PEER, LIMIT = "#3b6fb6", "#d98c3f", "#9a9a9a"
-BAR_INCHES = 0.27
+OURS, PEER = "#3b6fb6", "#d98c3f"
+WIDTH, ROW = 6.0, 0.29
+"""Inches. At this width the text is legible on a phone too."""
+
+TEXT = 11.0
+"""Points."""
+
+ROOM = 1.75
+"""The end of the axis: what is written at a bar as long as ours has room."""
 
 
-def bars(result: Mapping[str, Any]) -> tuple[str, list[tuple[str, Mapping[str, Any], str]]]:
-    """Return the name of the figure that a panel shows, and its bars, the best first.
+@dataclass(frozen=True)
+class Bar:
+    """A loader's rate.
 
-    The panel shows the first figure of the first case that was measured. If there are several clip
-    lengths, it shows only that case's length. A bar is (label, figure, colour).
+    Attributes:
+        label: The loader.
+        rate: Clips per second.
+        share: Of our rate with the same codec.
+        spread: Share of our rate by which the first quartile is below and the third above.
+        times: How many times our loader is as fast, if it was compared.
     """
-    measured = [case for case in result["cases"] if case["figures"]]
-    if not measured:
-        return "", []
-    shown = next(iter(measured[0]["figures"]))
-    length = measured[0]["facts"].get("frames")
-    found = [
-        (
-            case["name"],
-            case["figures"][shown],
-            OURS if case["facts"].get("by") == "fastrot" else PEER,
-        )
-        for case in measured
-        if shown in case["figures"] and case["facts"].get("frames") in (None, length)
-    ]
-    found += [
-        (limit["name"], limit["figures"][shown], LIMIT)
-        for limit in result["limits"]
-        if shown in limit["figures"]
-    ]
-    return shown, sorted(found, key=lambda bar: bar[1]["median"], reverse=more_is_better(shown))
+
+    label: str
+    rate: float
+    share: float
+    spread: tuple[float, float]
+    times: float | None
+
+    @property
+    def text(self) -> str:
+        """What is written at the bar."""
+        rate = f"{self.rate:,.0f}/s"
+        return rate if self.times is None else f"{rate}, {self.times:.1f}×"
 
 
-def more_is_better(figure: str) -> bool:
-    """Return whether a figure is a rate, by the unit in its name.
+def groups(results: Sequence[Mapping[str, Any]]) -> dict[str, list[Bar]]:
+    """Return the bars of each codec, ours first, then the fastest; empty if no loaders were compared."""
+    found: dict[str, list[Bar]] = {}
+    for result in results:
+        cases = {case["name"]: case for case in result["cases"]}
+        by_ours: dict[str, list[Mapping[str, Any]]] = {}
+        for ratio in result.get("ratios", []):  # results of earlier versions have none
+            by_ours.setdefault(ratio["above"], []).append(ratio)
+        for name, ratios in by_ours.items():
+            ours = cases[name]
+            peers = [_bar(cases[each["below"]], ours, each["value"]) for each in ratios]
+            peers.sort(key=lambda bar: bar.rate, reverse=True)
+            found[ours["facts"]["codec"]] = [_bar(ours, ours, None), *peers]
+    return found
 
-    For times and memory, less is better.
-    """
-    return figure.endswith("_per_s")
 
-
-def draw(results: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write the chart.
+def draw(results: Sequence[Mapping[str, Any]], path: Path) -> bool:
+    """Write the chart, and return whether there is one: it needs loaders that were compared.
 
     Raises:
         FastrotError: Matplotlib is not installed, or the file cannot be written.
     """
-    panels = [(result["benchmark"], *bars(result)) for result in results]
-    panels = [panel for panel in panels if panel[2]]
-    heights = [max(len(found), 2) * BAR_INCHES + 0.9 for _, _, found in panels] or [1.0]
-    figure = new_figure(9, sum(heights) + 0.4)
-    axes = figure.subplots(max(len(panels), 1), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for axis, (name, shown, found) in zip(axes, panels, strict=False):
-        medians = [one["median"] for _, one, _ in found]
-        spread = [
-            [one["median"] - one["q1"] for _, one, _ in found],
-            [one["q3"] - one["median"] for _, one, _ in found],
-        ]
-        labels = [label for label, _, _ in found]
-        axis.barh(labels, medians, xerr=spread, color=[colour for *_, colour in found])
-        axis.invert_yaxis()  # the first bar at the top
-        axis.set_title(f"{name}: {shown}", loc="left", fontsize=10)
-        axis.tick_params(labelsize=8)
-        if min(medians) > 0 and max(medians) > 50 * min(medians):
-            axis.set_xscale("log")
-    for colour, label in ((OURS, "fastrot"), (PEER, "others"), (LIMIT, "limits")):
-        axes[0].plot([], [], "s", color=colour, label=label)
-    figure.legend(loc="outside upper right", ncols=3, fontsize=8)
+    found = groups(results)
+    if not found:
+        return False
+    rows = sum(len(bars) + 1 for bars in found.values())
+    figure = new_figure(WIDTH, rows * ROW + 1.3)
+    axis = figure.subplots()
+    labels, places = [], []
+    top = 0
+    for codec, bars in found.items():
+        labels.append(codec)
+        places.append(top)
+        for at, bar in enumerate(bars, top + 1):
+            colour = PEER if at > top + 1 else OURS
+            spread = [[bar.spread[0]], [bar.spread[1]]]
+            axis.barh(at, bar.share, xerr=spread, color=colour, height=0.75)
+            axis.text(bar.share + bar.spread[1] + 0.03, at, bar.text, va="center", fontsize=TEXT)
+            labels.append(bar.label)
+            places.append(at)
+        top += len(bars) + 1
+    axis.set_yticks(places, labels, fontsize=TEXT)
+    for label in axis.get_yticklabels():
+        if label.get_text() in found:
+            label.set_fontweight("bold")
+    axis.tick_params(axis="y", length=0)
+    axis.tick_params(axis="x", labelsize=TEXT)
+    axis.set_ylim(top - 0.4, -0.7)  # the first bar at the top
+    axis.set_xlim(0, max(ROOM, max(bar.share for bars in found.values() for bar in bars) + 0.75))
+    axis.set_xticks([0, 0.5, 1])
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    axis.set_xlabel("clips per second; fastrot with the same codec is 1", fontsize=TEXT)
+    figure.suptitle(
+        "Loading clips: ×, how many times as fast fastrot is", fontsize=TEXT + 1, x=0.02, ha="left"
+    )
     write_figure(figure, path)
+    return True
+
+
+def _bar(case: Mapping[str, Any], ours: Mapping[str, Any], times: float | None) -> Bar:
+    rate, whole = case["figures"]["clips_per_s"], ours["figures"]["clips_per_s"]["median"]
+    median = rate["median"]
+    spread = ((median - rate["q1"]) / whole, (rate["q3"] - median) / whole)
+    return Bar(case["facts"]["by"], median, median / whole, spread, times)

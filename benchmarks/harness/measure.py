@@ -217,6 +217,29 @@ def _in_one_line(error: Exception) -> str:
 
 
 @dataclass(frozen=True)
+class Ratio:
+    """How many times one case's figure is another's.
+
+    Attributes:
+        name: What is compared.
+        above: The name of the case in the numerator.
+        below: The name of the case in the denominator.
+        value: The geometric mean of the rounds' ratios.
+        low: The lower end of its 95 % interval; None with a single round.
+        high: The upper end.
+        rounds: The number of rounds in which both were measured.
+    """
+
+    name: str
+    above: str
+    below: str
+    value: float
+    low: float | None
+    high: float | None
+    rounds: int
+
+
+@dataclass(frozen=True)
 class Goal:
     """A figure and its lower bound, or its upper bound if ``at_most``.
 
@@ -281,6 +304,7 @@ class Result:
         settings: The settings of the benchmark, as plain values.
         cases: The outcomes of our own cases and the peers'.
         limits: The outcomes of limits that no case can exceed, measured in the same run.
+        ratios: Figures of our cases over those of the peers.
         goals: The goals for the figures.
         notes: Sentences that a reader of the figures must know.
         broken: Whether the benchmark failed as a whole.
@@ -290,6 +314,7 @@ class Result:
     settings: Mapping[str, Any]
     cases: Sequence[Outcome]
     limits: Sequence[Outcome] = ()
+    ratios: Sequence[Ratio] = ()
     goals: Sequence[Goal] = ()
     notes: Sequence[str] = ()
     broken: bool = False
@@ -311,6 +336,7 @@ class Result:
             "settings": dict(self.settings),
             "cases": [asdict(outcome) for outcome in self.cases],
             "limits": [asdict(outcome) for outcome in self.limits],
+            "ratios": [asdict(ratio) for ratio in self.ratios],
             "goals": [{**asdict(goal), "met": goal.met} for goal in self.goals],
             "notes": list(self.notes),
         }

@@ -14,11 +14,13 @@ from pipelines.files import write_file
 
 
 def tables(result: Mapping[str, Any]) -> list[Grid]:
-    """Return the tables of one benchmark: its cases and its limits, one a set of figures, and its goals."""
+    """Return the tables of one benchmark: cases and limits, one a set of figures, ratios, goals."""
     name = result["benchmark"]
     grids = []
     for title, outcomes in ((name, result["cases"]), (f"{name}: limits", result["limits"])):
         grids += [_grid(title, group) for group in _with_equal_figures(outcomes)]
+    if result.get("ratios"):  # results of earlier versions have none
+        grids.append(_ratio_grid(f"{name}: ratios", result["ratios"]))
     return grids + ([goal_grid(f"{name}: goals", result["goals"])] if result["goals"] else [])
 
 
@@ -34,6 +36,19 @@ def goal_grid(title: str, goals: Sequence[Mapping[str, Any]]) -> Grid:
         for goal in goals
     ]
     return Grid(title, ["goal", "measured", "wanted", "met"], rows)
+
+
+def _ratio_grid(title: str, ratios: Sequence[Mapping[str, Any]]) -> Grid:
+    rows = [
+        [
+            ratio["name"],
+            f"{ratio['value']:.2f}",
+            "-" if ratio["low"] is None else f"{ratio['low']:.2f} to {ratio['high']:.2f}",
+            str(ratio["rounds"]),
+        ]
+        for ratio in ratios
+    ]
+    return Grid(title, ["times", "ratio", "95 % interval", "rounds"], rows)
 
 
 def number(value: float | None) -> str:
@@ -71,6 +86,8 @@ def markdown(content: Mapping[str, Any], chart: str | None) -> str:
 def write(results: Path, out: Path) -> list[Path]:
     """Write the page and the chart of a run into ``out``, named as its JSON; return their paths.
 
+    There is a chart if loaders were compared.
+
     Raises:
         FastrotError: The JSON was not written by fastrot bench, or the files cannot be written.
     """
@@ -79,10 +96,8 @@ def write(results: Path, out: Path) -> list[Path]:
         # The chart is drawn first: the page shows it where there is one.
         out.mkdir(parents=True, exist_ok=True)
         picture = out / f"{results.stem}.png"
-        drawn = has_matplotlib()
-        if drawn:
-            draw(content["results"], picture)
-        else:
+        drawn = has_matplotlib() and draw(content["results"], picture)
+        if not has_matplotlib():
             say(f"no chart: {NO_MATPLOTLIB}")
         page = out / f"{results.stem}.md"
         write_file(page, markdown(content, picture.name if drawn else None))

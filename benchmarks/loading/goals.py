@@ -1,12 +1,46 @@
-"""Goals of the loader, as ratios of figures from one run."""
+"""Ratios and goals of the loader, from the figures of one run."""
 
 from collections.abc import Mapping, Sequence
 
 from benchmarks.harness.limits import ratio
-from benchmarks.harness.measure import Goal, Outcome
-from benchmarks.loading.loader_cases import OURS, Sizes
+from benchmarks.harness.measure import Fact, Goal, Outcome, Ratio
+from benchmarks.harness.ratios import paired_ratio
+from benchmarks.loading.loader_cases import IN_THREADS, IN_WORKERS, OURS, Sizes, is_compared
+
+TIMES_WORKERS = {"vp9": 1.5, "h264": 1.9}
+TIMES_THREADS = {"vp9": 1.15, "h264": 1.4}
+"""Goals for the lower end of the interval: threads on files in memory suit torchcodec best."""
 
 GROWTH_MB = 32.0  # a process with torch and DALI has several hundred MB
+
+
+def ratios(cases: Sequence[Outcome], frames: int) -> list[Ratio]:
+    """Return our rate over each peer's on the same files, for RGB clips of ``frames`` frames."""
+    compared = [case for case in cases if is_compared(case.facts, frames)]
+    found = [
+        paired_ratio(_over(peer.facts["codec"], peer.facts["by"]), ours, peer, "clips_per_s")
+        for ours in compared
+        for peer in compared
+        if ours.facts["by"] == OURS != peer.facts["by"]
+        if ours.facts["codec"] == peer.facts["codec"]
+    ]
+    return [ratio for ratio in found if ratio is not None]
+
+
+def torchcodec_goals(ratios: Sequence[Ratio], codecs: Sequence[str]) -> list[Goal]:
+    """Return the goals against torchcodec, in workers and in threads, for the measured codecs."""
+    found = {ratio.name: ratio for ratio in ratios}
+    hoped = []
+    for codec in codecs:
+        if codec in TIMES_WORKERS:
+            name = _over(codec, IN_WORKERS)
+            value = found[name].value if name in found else None
+            hoped.append(Goal(name, value, TIMES_WORKERS[codec]))
+        if codec in TIMES_THREADS:
+            name = _over(codec, IN_THREADS)
+            low = found[name].low if name in found else None
+            hoped.append(Goal(f"{name}, lower end of the interval", low, TIMES_THREADS[codec]))
+    return hoped
 
 
 def goals(
@@ -75,6 +109,10 @@ def goals(
         for case in watched
     ]
     return hoped
+
+
+def _over(codec: Fact, peer: Fact) -> str:
+    return f"{codec}: {OURS} over {peer}"
 
 
 def _who(case: Outcome) -> tuple[object, object, object, bool]:

@@ -26,10 +26,12 @@ from pipelines.plan import ClipSpec, Modality, Plan, TrainPlan
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import Store
 
-OURS = "fastrot"
 REGIONS = RegionLaw((0.4, 1.0), (0.75, 1.333))
 
 MOST_STEPS = 5000  # upper bound on the batches of one repeat
+OURS = "fastrot"
+IN_WORKERS = "torchcodec + DataLoader"
+IN_THREADS = "torchcodec in threads"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,17 @@ class Sizes:
     seconds: float
     repeats: int
     watched_clips: int
+
+
+def is_compared(facts: Mapping[str, Fact], frames: int) -> bool:
+    """Return whether a case is compared with the others of its codec: ours or a peer's, of equal RGB clips.
+
+    Args:
+        facts: The facts of the case.
+        frames: The length of the clips that are compared.
+    """
+    plain = "by" in facts and "changed" not in facts
+    return plain and facts["modality"] == "rgb" and facts["frames"] == frames
 
 
 class LoaderCases:
@@ -84,6 +97,8 @@ class LoaderCases:
                     cases += self._raw_peers(frames)
                 elif codec == "mjpeg" or frames == first:
                     cases += [self._decoder(peer, codec, frames) for peer in peers.DECODERS]
+            if codec != "raw":
+                cases.append(self._in_threads(codec, first))
             if CODECS[codec].video:
                 cases += self._gpu_peers(codec, first)
         return cases
@@ -137,11 +152,14 @@ class LoaderCases:
             return self._consume(self.loader(codec, spec, **changed), frames)
 
         case = self._case(OURS, codec, frames, measure, modality)
-        names = (
+        names = [
             "unchecked" if name == "check" else f"{name} {value:g}"
             for name, value in changed.items()
-        )
-        return replace(case, name=", ".join([case.name, *names]))
+        ]
+        if not names:
+            return case
+        facts = {**case.facts, "changed": ", ".join(names)}
+        return replace(case, name=f"{case.name}, {facts['changed']}", facts=facts)
 
     def augmented(self, codec: str, frames: int, modality: Modality) -> Case:
         """Return the case of our loader with every augmentation."""
@@ -194,6 +212,16 @@ class LoaderCases:
             return self._consume(partial(peers.data_loader, batches, self._threads), frames)
 
         return self._case(f"{peer} + DataLoader", codec, frames, measure)
+
+    def _in_threads(self, codec: str, frames: int) -> Case:
+        def measure() -> Mapping[str, float]:
+            peers.require("torchcodec")
+            batches = self._planned(codec, frames, peers.decode_with_torchcodec)
+            read = {video: path.read_bytes() for video, path in self._files(codec).items()}
+            batches = replace(batches, files=read)
+            return self._consume(partial(peers.in_threads, batches, self._threads), frames)
+
+        return self._case(IN_THREADS, codec, frames, measure)
 
     def _raw_peers(self, frames: int) -> list[Case]:
         def mapped() -> Mapping[str, float]:

@@ -1,13 +1,14 @@
 """Other ways to load the same clips: decoders and a memory map with torch's DataLoader.
 
 Every peer loads the clips of one plan: the same videos, starts, crops and flips as our loader, so the
-results can be compared pixel by pixel. Each peer reopens the file for every clip, because a real data set
-has more files than a process may keep open.
+results can be compared pixel by pixel. Each peer opens the video anew for every clip, because a real data set
+has more videos than a process may keep open.
 """
 
+import collections
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.harness.measure import NotHere
+from pipelines.loading.threads import serial_threads
 from pipelines.plan import Plan
 
 Frames = NDArray[np.uint8]
-Decode = Callable[[Path, int, int], Frames]
-"""(file, first frame, frames) -> (T, H, W, 3) uint8."""
+Decode = Callable[[Any, int, int], Frames]
+"""(path or bytes of a file, first frame, frames) -> (T, H, W, 3) uint8."""
 
 TIMEOUT_S = 60.0
 
@@ -48,12 +50,12 @@ def decode_with_pyav(path: Path, start: int, count: int) -> Frames:
     return np.stack(frames)
 
 
-def decode_with_torchcodec(path: Path, start: int, count: int, device: str = "cpu") -> Any:
+def decode_with_torchcodec(file: Path | bytes, start: int, count: int, device: str = "cpu") -> Any:
     """Decode ``count`` frames; "approximate" seeking avoids a full scan of the file and is exact here."""
     from torchcodec.decoders import VideoDecoder
 
     decoder = VideoDecoder(
-        path, dimension_order="NHWC", seek_mode="approximate", num_ffmpeg_threads=1, device=device
+        file, dimension_order="NHWC", seek_mode="approximate", num_ffmpeg_threads=1, device=device
     )
     frames = decoder.get_frames_in_range(start, start + count).data
     return frames if device != "cpu" else frames.numpy()
@@ -101,9 +103,12 @@ def require(peer: str) -> None:
 
 @dataclass(frozen=True)
 class PlannedBatches(Dataset[torch.Tensor]):
-    """Batches of a plan, (B, T, crop, crop, 3) uint8; ``files`` is keyed by store index."""
+    """Batches of a plan, (B, T, crop, crop, 3) uint8.
 
-    files: dict[int, Path]
+    ``files`` are what ``decode`` takes, paths or bytes, keyed by store index.
+    """
+
+    files: Mapping[int, Path | bytes]
     plan: Plan
     ranges: Sequence[tuple[int, int]]
     decode: Decode
@@ -142,18 +147,46 @@ def data_loader(batches: PlannedBatches, workers: int) -> Iterator[Iterator[torc
         del iterator  # stops the workers
 
 
+@contextlib.contextmanager
+def in_threads(batches: PlannedBatches, threads: int) -> Iterator[Iterator[torch.Tensor]]:
+    """Provide an iterator over the batches, each loaded by one of ``threads`` threads, two per thread ahead.
+
+    Nothing is copied between processes, and torch uses one thread in each of these threads, as in ours.
+    """
+    pool = serial_threads(threads, "peer")
+
+    def load(number: int) -> torch.Tensor:
+        batch = batches[number]
+        return batch.pin_memory() if torch.cuda.is_available() else batch
+
+    def submit(number: int) -> Future[torch.Tensor]:
+        return pool.submit(load, number)
+
+    def given() -> Iterator[torch.Tensor]:
+        ahead = collections.deque(map(submit, range(min(2 * threads, len(batches)))))
+        for number in range(len(ahead), len(batches) + len(ahead)):
+            yield ahead.popleft().result(TIMEOUT_S)
+            if number < len(batches):
+                ahead.append(submit(number))
+
+    try:
+        yield given()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def decoded_on_the_gpu(batches: PlannedBatches, threads: int) -> Iterator[torch.Tensor]:
     """Yield the batches decoded by torchcodec on the GPU, ``threads`` clips at a time."""
 
-    def one(path: Path, start: int, y: int, x: int, flip: bool) -> torch.Tensor:
+    def one(file: Path | bytes, start: int, y: int, x: int, flip: bool) -> torch.Tensor:
         spec = batches.plan.spec
-        frames = decode_with_torchcodec(path, start, spec.frames, "cuda")
+        frames = decode_with_torchcodec(file, start, spec.frames, "cuda")
         crop: torch.Tensor = frames[:, y : y + spec.crop, x : x + spec.crop]
         return crop.flip(2) if flip else crop
 
     with ThreadPoolExecutor(threads) as pool:
         for first, count in batches.ranges:
             clips = batches.plan.clips(first, count)
-            paths = [batches.files[int(video)] for video in clips.video]
+            files = [batches.files[int(video)] for video in clips.video]
             columns = (column.tolist() for column in (clips.start, clips.y, clips.x, clips.flip))
-            yield torch.stack(list(pool.map(one, paths, *columns)))
+            yield torch.stack(list(pool.map(one, files, *columns)))

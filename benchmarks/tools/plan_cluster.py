@@ -6,11 +6,12 @@ It calculates them from rates. docs/scaling.md gives the source of each rate and
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from benchmarks.tools.codec_table import default_costs, load_costs
 from fastrot.models.flops import train_flops
 from fastrot.report.grid import Grid
+from pipelines.store.codecs import CODECS
 
 ROTATIONS = 4
-FRAMES = 16  # of a clip
 PARAMETERS = 33_063_172  # of the full pretext network
 VIDEO_SECONDS = 10
 SOURCE_FPS = 30
@@ -19,27 +20,26 @@ STORED_FRAMES = 160  # of each video: 16 per second
 
 @dataclass(frozen=True)
 class Rates:
-    """What one core does, measured on a CPU machine.
+    """What was measured of a codec on a CPU machine.
 
     Attributes:
         loaded_clips: Clips per second and core that the loader delivers (RGB, 16 frames).
         frame_bytes: The bytes of a stored frame.
-        read_frames: The number of stored frames whose bytes are read for a clip.
+        clip_bytes: The bytes read for a clip.
     """
 
     loaded_clips: float
     frame_bytes: float
-    read_frames: int = FRAMES
+    clip_bytes: float
 
 
-# docs/measurements.md, "Loading clips" and "Reading clips": two threads on two cores, warm cache. The bytes
-# of a raw clip are MB/s divided by clips/s of one row, those of an mjpeg frame are from "JPEGs". The rate of
-# vp9 is measured there; its 0.8 kB per frame is assumed.
-MEASURED = {
-    "raw": Rates(loaded_clips=3099 / 2, frame_bytes=6282e6 / 7076 / FRAMES),
-    "mjpeg": Rates(loaded_clips=472 / 2, frame_bytes=7.27e3),
-    "vp9": Rates(loaded_clips=76.7 / 2, frame_bytes=800.0, read_frames=STORED_FRAMES),
-}
+def _measured(codec: str) -> Rates:
+    costs = default_costs(load_costs(), codec)
+    return Rates(1e3 / costs["cpu_ms"], 1e3 * costs["kb_per_frame"], 1e3 * costs["read_kb"])
+
+
+# docs/measurements.md, "Codecs": a core loads a clip in its CPU time.
+MEASURED = {codec: _measured(codec) for codec in CODECS}
 PREPARED_FRAMES = 660.0
 """Source frames per second and core that prepare transcodes (docs/measurements.md, "Preparing")."""
 
@@ -113,11 +113,10 @@ def plan(corpus: Corpus, codec: str, nodes: int, node: Node, *, batch_per_gpu: i
     rates = MEASURED[codec]
     store_bytes = corpus.videos * STORED_FRAMES * rates.frame_bytes
     local = store_bytes <= nodes * node.disk_bytes
-    clip_bytes = rates.read_frames * rates.frame_bytes
     limits = {
         "GPUs": nodes * node.gpus * node.tflops * 1e12 / (ROTATIONS * train_flops()),
         "decode": nodes * node.cores * rates.loaded_clips,
-        "disk": nodes * (node.disk if local else node.shared) / clip_bytes,
+        "disk": nodes * (node.disk if local else node.shared) / rates.clip_bytes,
     }
     if nodes > 1:
         exchanged = 4 * PARAMETERS * 2 * (nodes - 1) / nodes

@@ -35,7 +35,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     benchmarks = parser.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
     for name, about in BENCHMARKS.items():
         _add_benchmark(benchmarks, name, about)
-    about = "write Markdown and a chart (needs matplotlib, extra `plots`) from the JSON of a run"
+    about = "write Markdown, and a chart of loaders (needs matplotlib, extra `plots`), from a run's JSON"
     report = add_action(benchmarks, "report", about, run_report)
     report.add_argument("results", type=Path, help="file written by --json")
     report.add_argument(

@@ -1,14 +1,10 @@
 import json
 
 import pytest
-import torch
 
-from benchmarks import rotation
-from benchmarks.harness.chart import LIMIT, OURS, PEER, bars, more_is_better
-from benchmarks.harness.measure import Figure, Goal, NotHere, Options, Outcome, Result
+from benchmarks.harness.measure import Figure, Goal, Outcome, Ratio, Result
 from benchmarks.harness.results_page import markdown, number, tables, write
 from benchmarks.harness.session import save
-from fastrot.distributed.runtime import Runtime
 from pipelines.errors import FastrotError
 
 ENVIRONMENT = {
@@ -27,22 +23,26 @@ RESULT = Result(
     "loader",
     {"batch": 16, "frames": [16, 32]},
     [
-        outcome("ours", 1200.0, by="fastrot", frames=16, mb_per_video=1.25),
+        outcome("ours", 1200.0, by="fastrot", codec="mjpeg", frames=16, mb_per_video=1.25),
         outcome("ours, longer", 600.0, by="fastrot", frames=32, mb_per_video=1.25),
-        outcome("peer", 40.0, by="peer", frames=16, mb_per_video=1.25),
+        outcome("peer", 40.0, by="peer", codec="mjpeg", frames=16, mb_per_video=1.25),
         Outcome("gone", {"by": "gone", "frames": 16}, not_here="not installed"),
         Outcome("gone too", {"by": "gone", "frames": 32}, not_here="not installed"),
         Outcome("broken", failed="ValueError: a | b"),
         Outcome("memory", {}, 1, {"growth_mb": Figure.of([0.5])}),
     ],
     limits=[outcome("copy", 9000.0)],
+    ratios=[
+        Ratio("mjpeg: ours over peer", "ours", "peer", 30.0, 28.5, 31.5, 8),
+        Ratio("once", "ours", "peer", 30.0, None, None, 1),
+    ],
     goals=[Goal("times the peer", 30.0, 2.0), Goal("growth", None, 32.0, at_most=True)],
     notes=["A note."],
 )
 
 
 def test_tables_group_cases_by_their_figures_and_say_what_has_none():
-    cases, memory, limits, goals = tables(RESULT.to_json())
+    cases, memory, limits, ratios, goals = tables(RESULT.to_json())
     assert cases.header == ["case", "clips_per_s", "mb_per_video", "repeats"]
     assert cases.rows[0] == ["ours", "1,200 (1,200 to 1,202)", "1.25", "3"]
     assert cases.rows[3] == ["gone", "not here", "-", "0"]
@@ -53,6 +53,10 @@ def test_tables_group_cases_by_their_figures_and_say_what_has_none():
     ]
     assert memory.rows == [["memory", "0.5 (0.5 to 0.5)", "1"]]
     assert limits.rows == [["copy", "9,000 (9,000 to 9,002)", "3"]]
+    assert ratios.rows == [
+        ["mjpeg: ours over peer", "30.00", "28.50 to 31.50", "8"],
+        ["once", "30.00", "-", "1"],
+    ]
     assert goals.rows == [
         ["times the peer", "30.0", "at least 2.00", "yes"],
         ["growth", "-", "at most 32.0", "not judged"],
@@ -74,45 +78,9 @@ def test_numbers_have_about_three_digits(value, text):
     assert number(value) == text
 
 
-def test_the_chart_shows_one_length_and_tells_ours_peers_and_limits_apart():
-    shown, found = bars(RESULT.to_json())
-    assert shown == "clips_per_s"
-    assert [(name, figure["median"], colour) for name, figure, colour in found] == [
-        ("copy", 9000, LIMIT),
-        ("ours", 1200, OURS),
-        ("peer", 40, PEER),
-    ]
-    assert bars(Result("x", {}, [Outcome("a", failed="no")]).to_json()) == ("", [])
-
-
-def test_the_chart_of_rotations_has_the_shortest_time_first_and_our_ways_apart(monkeypatch):
-    def no_compiler(device):
-        raise NotHere("compiling takes longer than a test may")
-
-    monkeypatch.setattr(rotation, "require_compiler", no_compiler)
-    cpu = Runtime(torch.device("cpu"), rank=0, world=1, threads=1, precision="fp32")
-    result = rotation.run(Options(cpu, quick=True, shown=False), budget_s=60)
-    shown, found = bars(json.loads(json.dumps(result.to_json())))
-    assert shown == "ms_per_batch"
-    medians = [figure["median"] for _, figure, _ in found]
-    assert medians == sorted(medians)
-    colours = {name: colour for name, _, colour in found}
-    assert colours.pop("reference") == OURS
-    assert {name for name, colour in colours.items() if colour == OURS} == {
-        "fused",
-        "fused, int16",
-        "fused, 4 channels",
-        "fused, 8 channels",
-    }
-    assert [name for name, colour in colours.items() if colour == PEER]
-
-
-@pytest.mark.parametrize(
-    ("figure", "more"),
-    [("clips_per_s", True), ("ms_per_step", False), ("open_s", False), ("open_mb", False)],
-)
-def test_rates_should_be_large_and_times_and_memory_small(figure, more):
-    assert more_is_better(figure) is more
+def test_results_of_earlier_versions_have_no_ratios():
+    earlier = {key: value for key, value in RESULT.to_json().items() if key != "ratios"}
+    assert len(tables(earlier)) == 4
 
 
 def test_a_page_is_drawn_from_the_file_alone(tmp_path):

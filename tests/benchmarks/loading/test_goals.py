@@ -1,7 +1,7 @@
 import pytest
 
-from benchmarks.harness.measure import Figure, Outcome
-from benchmarks.loading.goals import goals
+from benchmarks.harness.measure import Figure, Outcome, Ratio
+from benchmarks.loading.goals import goals, ratios, torchcodec_goals
 from benchmarks.loading.loader_cases import Sizes
 
 
@@ -81,3 +81,29 @@ def test_memory_over_too_few_clips_is_not_judged(one):
     assert goal.name == "memory: MB of growth over 20,000"
     assert goal.value is None
     assert not goal.met
+
+
+def test_our_rate_is_compared_with_each_peer_of_the_codec():
+    unchecked = case("fastrot", "raw", 8000.0)
+    unchecked = Outcome("unchecked", {**unchecked.facts, "changed": "x"}, 1, unchecked.figures)
+    found = {ratio.name: ratio.value for ratio in ratios([*CASES, unchecked], 16)}
+    assert found == pytest.approx(
+        {
+            "raw: fastrot over map": 4.0,
+            "raw: fastrot over numpy": 2.0,
+            "mjpeg: fastrot over torchcodec": 2.5,
+        }
+    )
+
+
+def test_goals_against_torchcodec_are_the_ratio_in_workers_and_the_lower_end_in_threads():
+    def over(peer, value, low):
+        return Ratio(f"vp9: fastrot over torchcodec {peer}", "", "", value, low, 9.0, 8)
+
+    given = [over("+ DataLoader", 1.6, 1.4), over("in threads", 1.3, 1.1)]
+    workers, threads, *absent = torchcodec_goals(given, ["raw", "mjpeg", "vp9", "h264"])
+    assert (workers.value, workers.goal, workers.met) == (1.6, 1.5, True)
+    assert (threads.value, threads.goal, threads.met) == (1.1, 1.15, False)
+    assert [(goal.name.partition(":")[0], goal.value, goal.met) for goal in absent] == [
+        ("h264", None, False)
+    ] * 2

@@ -1,3 +1,4 @@
+import io
 from itertools import pairwise
 
 import numpy as np
@@ -50,6 +51,37 @@ def test_a_peer_decodes_the_very_clips_that_our_loader_gives(peer, codec, make_s
         assert off < 2.5
         later = [np.abs(x.astype(int) - y.astype(int)).mean() for x, y in pairwise(a[0])]
         assert off < min(later)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_give_the_batches_of_worker_processes_in_order(threads, make_store, tmp_path):
+    store = make_store("raw", size=64)
+    videos = store.select("all")
+    files = Inputs("", {"raw": store}, videos, tmp_path).files("raw")
+    plan = TrainPlan(store, videos, SPEC, seed=3)
+    read = {video: file.read_bytes() for video, file in zip(videos.tolist(), files, strict=True)}
+
+    def decode(file: bytes, start: int, count: int) -> np.ndarray:
+        return np.load(io.BytesIO(file))[start : start + count]
+
+    with peers.in_threads(peers.PlannedBatches(read, plan, RANGES, decode), threads) as loader:
+        given = [batch.numpy() for batch in loader]
+    for a, b in zip(ours(store), given, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("codec", ["mjpeg", "h264"])
+def test_torchcodec_decodes_bytes_in_memory_like_a_file(codec, make_store, tmp_path):
+    try:
+        peers.require("torchcodec")
+    except NotHere as reason:
+        pytest.skip(str(reason))
+    store = make_store(codec, size=128)
+    (file, *_) = Inputs("", {codec: store}, store.select("all"), tmp_path).files(codec)
+    np.testing.assert_array_equal(
+        peers.decode_with_torchcodec(file.read_bytes(), 2, 3),
+        peers.decode_with_torchcodec(file, 2, 3),
+    )
 
 
 def test_the_memory_map_gives_exactly_the_stored_frames(make_store, tmp_path):
