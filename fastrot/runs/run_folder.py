@@ -22,6 +22,7 @@ from typing import Any
 
 from fastrot.config import Config, to_yaml
 from fastrot.distributed.runtime import Runtime
+from fastrot.runs.checkpoint import LAST
 from fastrot.runs.environment import environment
 from fastrot.runs.run_state import LOCK, Ownership, State, ending
 from fastrot.runs.tensorboard import Curves, require_tensorboard
@@ -51,7 +52,7 @@ class RunFolder:
     @property
     def last(self) -> Path:
         """The checkpoint from which a run resumes."""
-        return self.checkpoints / "last.pt"
+        return self.checkpoints / LAST
 
     @property
     def best(self) -> Path:
