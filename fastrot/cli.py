@@ -18,6 +18,7 @@ COMMANDS = (
     "demo",
     "prepare",
     "store",
+    "configs",
     "pretrain",
     "finetune",
     "evaluate",
