@@ -35,6 +35,7 @@ FREE = frozenset(
         "profile.wait",
         "profile.warmup",
         "log.tensorboard",
+        "log.wandb",
         "train.accumulate",
         "train.affinity",
         "train.checkpoint_every",

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -110,7 +109,7 @@ def _run(start: Start, *, quiet: bool, what: str) -> None:
         runtime, start_step=first, steps=start.steps, positions=start.positions
     )
     owed, shown = start.evaluation_owed, runtime.is_main
-    with loader, closing(folder):
+    with loader, folder:
         runtime.on_main(lambda: folder.open(config, runtime, step=first, evaluation_owed=owed))
         for line in opening_lines(start):
             folder.log(line)
