@@ -200,6 +200,7 @@ def test_the_built_in_configs_are_listed_with_their_first_line(capsys, monkeypat
     for line in lines:
         name, about = line.split(maxsplit=1)
         load_config(name)
+        assert about.endswith(".")  # a whole sentence
         assert find_config(name).read_text().startswith(f"# {about}\n")
 
 
