@@ -12,6 +12,7 @@ from fastrot.config import to_yaml
 from fastrot.runs.checkpoint import load_checkpoint
 from fastrot.training.run import train
 from pipelines.errors import UsageError
+from tests.helpers import moving_frames, write_video
 
 
 @pytest.fixture
@@ -53,8 +54,15 @@ def test_the_new_run_continues_as_the_old_one_did(long):
     assert "resuming after step 3" in log
 
 
-def test_it_has_a_checkpoint_of_its_own_at_once(long, monkeypatch):
+@pytest.mark.parametrize("source", ["store", "reader"])
+def test_it_has_a_checkpoint_of_its_own_at_once(source, long, tmp_path, monkeypatch):
     """A run that is killed in its first step continues by --resume alone, without the old run."""
+    if source == "reader":  # whose position is DALI's own state
+        films = tmp_path / "films"
+        for i in range(3):
+            write_video(films / f"{i}.mp4", moving_frames(30, 128, 144, i), codec="libvpx-vp9")
+        data = replace(long.data, store=str(films), source="reader", split="all", size=40)
+        long = replace(long, data=data)
     straight = train(long, quiet=True).folder
     middle = straight / "checkpoints" / "step-00000002.pt"
     new = replace(long, name="new")
