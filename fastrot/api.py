@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from fastrot.config import DataConfig
 from fastrot.data.prepared import fill_store
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.clip_set import ClipSet
@@ -112,24 +113,26 @@ def extract_features(
     block: str = "layer4",
     clips_per_video: int = 10,
     batch: int = 16,
+    trained_on: DataConfig | None = None,
 ) -> Features:
     """Compute one feature vector per video, averaged over its clips.
 
     Args:
-        checkpoint: A run's checkpoint, or any file that ``load_backbone`` reads.
+        checkpoint: A run's checkpoint or folder, or any file that ``load_backbone`` reads.
         store: Store to read from.
         split: Split to use.
         block: conv1, layer1, ... layer4.
         clips_per_video: Number of uniform centre clips per video.
         batch: Clips per batch.
+        trained_on: The clips that the network was trained on, if the file does not describe them.
 
     Returns:
         ``features`` (videos, channels) float32, ``names``, ``labels``, ``classes`` and ``protocol``.
 
     Raises:
         FastrotError: The checkpoint cannot be read.
-        UsageError: The split or block does not exist.
+        UsageError: The split or block does not exist, ``trained_on`` is missing, or it is superfluous.
     """
     with Runtime.start() as runtime:
         clips = ClipSet(store, split, clips_per_video, batch)
-        return extract(Path(checkpoint), clips, runtime, block=block)
+        return extract(Path(checkpoint), clips, runtime, block=block, trained_on=trained_on)

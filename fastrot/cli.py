@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 
 from fastrot.commands.arguments import Parser
+from fastrot.distributed.error_file import record_error
 from fastrot.terminal.hangup import silence
 from fastrot.version import __version__
 from pipelines.errors import FastrotError, PreemptedError, UsageError
@@ -18,6 +19,7 @@ COMMANDS = (
     "demo",
     "prepare",
     "store",
+    "configs",
     "pretrain",
     "finetune",
     "evaluate",
@@ -62,18 +64,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args))
     except FastrotError as error:
+        record_error(error)
         _report(error)
         return 2 if isinstance(error, UsageError) else 1
-    except PreemptedError:
+    except PreemptedError as error:
+        record_error(error)
         _say("fastrot: preempted")
         return PREEMPTED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        record_error(error)
         _say("fastrot: interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output is gone (`fastrot ... | head`), so there is no one to report to.
         sys.stderr.close()
         return 1
+    except Exception as error:
+        record_error(error)
+        raise
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

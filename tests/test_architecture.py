@@ -148,7 +148,17 @@ def run(code: str, blocked: tuple[str, ...]) -> subprocess.CompletedProcess[str]
 
 
 COMMAND_LINES = [
-    *("", "demo", "prepare", "store", "pretrain", "finetune", "evaluate", "evaluate rotation"),
+    *(
+        "",
+        "demo",
+        "prepare",
+        "store",
+        "configs",
+        "pretrain",
+        "finetune",
+        "evaluate",
+        "evaluate rotation",
+    ),
     *("reproduce", "report", "doctor", "features", "weights", "weights export", "bench"),
     "bench loader",
 ]

@@ -174,7 +174,9 @@ class LoaderCases:
 
         case = self._case(OURS, codec, frames, lambda: self._consume(make, frames), modality)
         return replace(
-            case, name=f"{case.name}, augmented", facts={**case.facts, "augmented": True}
+            case,
+            name=f"{case.name}, augmented",
+            facts={**case.facts, "changed": "augmented", "augmented": True},
         )
 
     def videos(self, codec: str, spec: ClipSpec) -> tuple[Store, NDArray[np.int64]]:

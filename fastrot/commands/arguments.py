@@ -1,12 +1,15 @@
 """Options and argument types shared by several commands."""
 
 import argparse
-from collections.abc import Callable, Iterator
+import difflib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from fastrot.config.schema import Precision
+from fastrot.config.loading import load_config
+from fastrot.config.schema import DataConfig, Precision
+from pipelines.errors import UsageError
 from pipelines.layouts import LAYOUTS
 
 if TYPE_CHECKING:
@@ -36,6 +39,16 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"formatter_class": _Help, **kwargs})
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Reject a value that is not among the choices, and offer the nearest one."""
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            near = difflib.get_close_matches(str(value), map(str, action.choices or ()), n=1)
+            if near:
+                error.message = f"{error.message}; did you mean {near[0]!r}?"
+            raise
 
 
 def positive(text: str) -> int:
@@ -84,7 +97,8 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         "checkpoint",
         type=Path,
         metavar="CHECKPOINT",
-        help="checkpoint of a run, such as last.pt; for features also an exported backbone",
+        help="checkpoint of a run, or the run's folder for its last one; for features also an exported "
+        "backbone",
     )
     parser.add_argument("--store", type=Path, required=True, help="a store made by fastrot prepare")
     parser.add_argument("--batch", type=positive, default=16, help="clips per batch and process")
@@ -101,6 +115,21 @@ def add_clips(parser: argparse.ArgumentParser, default: int = 10) -> None:
     parser.add_argument(
         "--clips", type=positive, default=default, metavar="K", help="uniform clips per video"
     )
+
+
+def add_trained_on(parser: argparse.ArgumentParser) -> None:
+    """Add the option that describes the clips of a file from another project."""
+    parser.add_argument(
+        "--trained-on",
+        metavar="CONFIG",
+        help="config whose data section describes the clips that the network was trained on; only for files "
+        "that do not contain this, such as another project's",
+    )
+
+
+def trained_on(args: argparse.Namespace) -> DataConfig | None:
+    """Return the clips given by the option of ``add_trained_on``."""
+    return None if args.trained_on is None else load_config(args.trained_on).data
 
 
 def add_layout(parser: argparse.ArgumentParser) -> None:
@@ -120,16 +149,46 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_split(
+    parser: argparse.ArgumentParser, option: str, about: str, *, dest: str = "split"
+) -> None:
+    """Add an option for a split that ``started`` requires.
+
+    The parser does not require it, so that a wrong path is named first, and a missing split is reported with
+    the splits to choose from.
+    """
+    parser.add_argument(
+        option, dest=dest, metavar=option[2:].upper().replace("-", "_"), help=f"required: {about}"
+    )
+    parser.set_defaults(splits={**(parser.get_default("splits") or {}), option: dest})
+
+
+def _require_splits(args: argparse.Namespace, known: Iterable[str]) -> None:
+    for option, dest in vars(args).get("splits", {}).items():
+        if getattr(args, dest) is None:
+            raise UsageError(
+                f"{option} is missing: choose one of the splits of {args.store}: "
+                f"{', '.join(['all', *known])}"
+            )
+
+
 @contextmanager
 def started(args: argparse.Namespace) -> "Iterator[tuple[ClipSet, Runtime]]":
-    """Start the runtime and open the store given by the options of ``add_network`` and ``add_clips``."""
+    """Start the runtime and open the store given by the options of ``add_network`` and ``add_clips``.
+
+    A run's folder is replaced by its last checkpoint in ``args``.
+    """
     from fastrot.distributed.runtime import Runtime, require_launcher
     from fastrot.evaluation.clip_set import ClipSet
+    from fastrot.runs.checkpoint import find_checkpoint
     from pipelines.store.reading import Store
 
     require_launcher()
     with Runtime.start(args.precision, setting="--precision") as runtime:
-        yield ClipSet(Store.open(args.store), args.split, args.clips, args.batch), runtime
+        store = Store.open(args.store)
+        args.checkpoint = find_checkpoint(args.checkpoint)
+        _require_splits(args, store.splits)
+        yield ClipSet(store, args.split, args.clips, args.batch), runtime
 
 
 def options_anywhere(parser: argparse.ArgumentParser, words: str) -> None:

@@ -1,7 +1,12 @@
 """``fastrot doctor``: check this machine for training, and report problems with their fixes."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastrot.doctor.check import Check
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -10,8 +15,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "doctor",
         help="check whether this machine can train, and report what is missing",
         description="Check Python, torch, CUDA, the GPUs and their decoders, DALI and its codecs, memory, "
-        "cores and limits. Each line is good, a warning with its fix, or missing with the consequence. "
-        "Exit code 1: training cannot run.",
+        "cores, limits and connections. Each line is good, a warning with its fix, or missing with the "
+        "consequence. Under torchrun the processes are also checked together: the bandwidth of NCCL and "
+        "gloo, the slowest process and the slowest link. Exit code 1: training cannot run.",
     )
     parser.add_argument(
         "--store", type=Path, help="also measure the read speed of this store's disk"
@@ -24,18 +30,37 @@ def run(args: argparse.Namespace) -> int:
     """Print the checks; return 1 if training cannot run."""
     import dataclasses
     import json
+    import os
 
-    from fastrot.doctor.diagnose import diagnose, stops
+    from fastrot.doctor.diagnose import Launch, diagnose, stops
+    from fastrot.doctor.together import check_together
 
-    checks = diagnose(args.store)
+    launch = Launch.read()
+    # One process of each machine checks it, and rank 0 prints what all have found.
+    checks = diagnose(args.store, launch) if os.environ.get("LOCAL_RANK", "0") == "0" else []
+    shown = os.environ.get("RANK", "0") == "0"
+    if shown and not args.json:
+        _print(checks)
+    if launch.world > 1:
+        if shown and not args.json:
+            print(f"checking {launch.world} processes together ...", flush=True)
+        together = check_together(checks)
+        if shown and not args.json:
+            _print(together)
+        checks = [*checks, *together]
     stopped = stops(checks)
+    if not shown:  # a process that fails would make torchrun stop rank 0 before it has printed
+        return 0
     if args.json:
         plain = [dataclasses.asdict(check) for check in checks]
         print(json.dumps({"can_train": not stopped, "checks": plain}, indent=1))
         return int(stopped)
-    for check in checks:
-        print(check)
     counts = [sum(check.status == status for check in checks) for status in ("warning", "missing")]
     verdict = "training cannot run" if stopped else "training can run"
     print(f"\n{verdict}: {counts[0]} warnings, {counts[1]} missing")
     return int(stopped)
+
+
+def _print(checks: "Sequence[Check]") -> None:
+    for check in checks:
+        print(check, flush=True)

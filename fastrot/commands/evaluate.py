@@ -7,7 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastrot.commands.arguments import add_action, add_clips, add_network, positive, started
+from fastrot.commands.arguments import (
+    add_action,
+    add_clips,
+    add_network,
+    add_split,
+    positive,
+    started,
+)
 
 if TYPE_CHECKING:
     from fastrot.distributed.runtime import Runtime
@@ -35,9 +42,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         ("action", "top-1 and top-5, per clip and per video", _action, 10),
     ):
         measure = _of_checkpoint(measures, name, about, run, clips)
-        measure.add_argument(
-            "--split", required=True, help="a split of the store, or all for every video"
-        )
+        add_split(measure, "--split", "a split of the store, or all for every video")
         if name == "rotation":
             _add_scramble(measure)
 
@@ -49,14 +54,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         (probe, "fits the probes", "tests them"),
         (retrieval, "is searched", "queries it"),
     ):
-        measure.add_argument("--train-split", required=True, help=f"the split that {train}")
-        measure.add_argument(
-            "--test-split",
-            dest="split",
-            metavar="TEST_SPLIT",
-            required=True,
-            help=f"the split that {test}",
-        )
+        add_split(measure, "--train-split", f"the split that {train}", dest="train_split")
+        add_split(measure, "--test-split", f"the split that {test}")
     probe.add_argument(
         "--shots", type=positive, metavar="N", help="training videos of each class (default: all)"
     )

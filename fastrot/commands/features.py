@@ -3,7 +3,13 @@
 import argparse
 from pathlib import Path
 
-from fastrot.commands.arguments import add_clips, add_network, started
+from fastrot.commands.arguments import (
+    add_clips,
+    add_network,
+    add_trained_on,
+    started,
+    trained_on,
+)
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -24,6 +30,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--block", default="layer4", help="block to take features from: conv1, layer1, ... layer4"
     )
     add_clips(parser)
+    add_trained_on(parser)
     parser.set_defaults(run=run)
 
 
@@ -36,8 +43,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.out.suffix != ".npz":
         raise UsageError(f"--out is {args.out}: the name must end in .npz")
+    described = trained_on(args)
     with started(args) as (clips, runtime):
-        found = extract(args.checkpoint, clips, runtime, block=args.block)
+        found = extract(args.checkpoint, clips, runtime, block=args.block, trained_on=described)
 
         def write() -> None:
             found.save(args.out)

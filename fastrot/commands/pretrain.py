@@ -58,6 +58,13 @@ def add_training_parser(
         help="resume from the run's last checkpoint, or start if there is none",
     )
     parser.add_argument(
+        "--resume-from",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="begin a new run at the step of another run's checkpoint, with its weights, optimiser, schedule "
+        "and positions in the data; a run's folder means its last checkpoint",
+    )
+    parser.add_argument(
         "--resume-anyway",
         action="store_true",
         help="resume even if the config or the videos have changed, with the new values",
@@ -84,5 +91,5 @@ def run(args: argparse.Namespace) -> int:
     from fastrot.training.run import train
 
     require_launcher()
-    train(config, resume=args.resume, anyway=args.resume_anyway)
+    train(config, resume=args.resume, resume_from=args.resume_from, anyway=args.resume_anyway)
     return 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastrot.commands.arguments import add_action, positive
 from pipelines.cores import cores
-from pipelines.store.reading import Store
+from pipelines.store.reading import FORMAT, Store
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -186,7 +186,8 @@ def run_upgrade(args: argparse.Namespace) -> int:
     from pipelines.store.upgrade import upgrade
 
     store = Store.open(args.store)
-    with progress(len(store), "upgrade", "videos") as advance:
+    current = store.settings.format == FORMAT
+    with progress(len(store), "upgrade", "videos", shown=not current) as advance:
         changed = upgrade(store, advance.to)
     now = Store.open(args.store).settings.format
     was = f"upgraded from format {store.settings.format}" if changed else "nothing to do"

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fastrot.commands.arguments import add_action
+from fastrot.commands.arguments import add_action, add_trained_on, trained_on
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -16,15 +16,26 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "or to .pt with the tensors under state_dict.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, about, source in (
-        ("export", "write a checkpoint's backbone for other tools", "CHECKPOINT"),
-        ("import", "convert another project's file for use with init= and features", "FILE"),
+    for name, about, source, what in (
+        (
+            "export",
+            "write a checkpoint's backbone for other tools",
+            "CHECKPOINT",
+            "checkpoint of a run, or the run's folder for its last one",
+        ),
+        (
+            "import",
+            "convert another project's file for use with init= and features",
+            "FILE",
+            "file to convert",
+        ),
     ):
         action = add_action(actions, name, f"{about}, and report which weights match", run)
-        action.add_argument("source", type=Path, metavar=source, help="file to convert")
+        action.add_argument("source", type=Path, metavar=source, help=what)
         action.add_argument(
             "out", type=Path, metavar="OUT", help="output file: .safetensors, .pt or .pth"
         )
+        add_trained_on(action)
         action.set_defaults(partial=False)
     action.add_argument(
         "--partial",
@@ -38,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """Convert the file and print the report."""
     from fastrot.models.backbone import convert
 
-    for line in convert(args.source, args.out, partial=args.partial).lines():
+    done = convert(args.source, args.out, partial=args.partial, trained_on=trained_on(args))
+    for line in done.lines():
         print(line)
     return 0

@@ -39,8 +39,16 @@ def resolve(path: Path, *, beside: Path | None = None) -> Path:
     return shipped if shipped.is_file() else own
 
 
+def built_in() -> dict[str, str]:
+    """Return the first line of every built-in config, by its name such as ``demo/pretrain.yaml``."""
+    files = {path.relative_to(ROOT).as_posix(): path for path in ROOT.glob("*/*.yaml")}
+    return {name: files[name].read_text().partition("\n")[0].lstrip("# ") for name in sorted(files)}
+
+
 def suggestion(path: Path) -> str:
-    """Return a hint with the built-in config closest to the name of a missing file, or ""."""
-    shipped = {each.stem: each.relative_to(ROOT).as_posix() for each in ROOT.rglob("*.yaml")}
-    nearest = difflib.get_close_matches(path.stem, shipped, n=1, cutoff=0.7)
-    return f"; did you mean the built-in config {shipped[nearest[0]]}?" if nearest else ""
+    """Return a hint for the name of a missing file: the closest built-in config, or how to list them."""
+    stems = {Path(name).stem: name for name in built_in()}
+    nearest = difflib.get_close_matches(path.stem, stems, n=1, cutoff=0.7)
+    if nearest:
+        return f"; did you mean the built-in config {stems[nearest[0]]}?"
+    return ": `fastrot configs` lists the built-in ones"

@@ -170,10 +170,20 @@ class ProfileConfig(Section):
 
 
 @dataclass(frozen=True)
-class LogConfig:
-    """Logs in addition to ``metrics.jsonl``: ``tensorboard`` writes its numbers as TensorBoard curves."""
+class LogConfig(Section):
+    """Logs in addition to ``metrics.jsonl``, with the same numbers.
+
+    ``tensorboard`` writes them as TensorBoard curves. ``wandb`` is a project of Weights & Biases to log
+    them to (null: none). A resumed run continues its run there.
+    """
 
     tensorboard: bool = False
+    wandb: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.wandb is not None and not self.wandb.strip():
+            raise UsageError("log.wandb is empty: set it to the name of a project, or to null")
 
 
 @dataclass(frozen=True)

@@ -38,11 +38,14 @@ def find_gpus(run: Callable[..., Any] = subprocess.run) -> list[Gpu]:
 
 
 def check_gpus(gpus: Sequence[Gpu]) -> list[Check]:
-    """Check the driver and the GPUs."""
+    """Check the driver and the GPUs; without GPUs, one row names all that is not checked."""
     if not gpus:
-        remedy = "if there is a GPU, nvidia-smi must work; start containers with --gpus all"
-        cost = "training runs on the CPU: fast enough for the demo, too slow for the paper's runs"
-        return [missing("driver", "nvidia-smi finds none", remedy), missing("GPUs", "none", cost)]
+        cost = (
+            "training runs on the CPU: fast enough for the demo, too slow for the paper's runs. If there is "
+            "a GPU, nvidia-smi must work; start containers with --gpus all"
+        )
+        found = "nvidia-smi finds none; not checked: driver, CUDA, apex, the GPU's JPEG decoder, NCCL, NVLink"
+        return [missing("GPUs", found, cost)]
     names = ", ".join(f"{gpu.name} ({gpu.memory} MiB)" for gpu in gpus)
     checks = [good("driver", gpus[0].driver), good("GPUs", f"{len(gpus)}: {names}")]
     if any(gpu.mig for gpu in gpus):

@@ -25,6 +25,7 @@ class Machine:
         memory: Total bytes of the machine or container.
         available: Available bytes.
         cores: Number of cores this process may run on.
+        present: Number of cores of the machine; 0: unknown.
         quota: CPU time of the container, in cores; None: no limit.
         open_files: The soft and the hard limit.
         threads: The user's OMP_NUM_THREADS, if set.
@@ -34,6 +35,7 @@ class Machine:
     memory: int
     available: int
     cores: int
+    present: int = 0
     quota: float | None = None
     open_files: tuple[int, int] = (1024, 1024)
     threads: int | None = None
@@ -47,6 +49,7 @@ def find_machine(root: Path = Path("/")) -> Machine:
         memory=memory,
         available=available,
         cores=cores(),
+        present=os.cpu_count() or 0,
         quota=_quota(root / "sys/fs/cgroup"),
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE),
         threads=users_threads(os.environ),
@@ -101,7 +104,7 @@ def _check_memory(machine: Machine) -> Check:
 
 
 def _check_cores(machine: Machine, gpus: int) -> Check:
-    found = f"{machine.cores}"
+    found = f"{machine.cores} usable" + (f" of {machine.present}" if machine.present else "")
     if machine.quota is not None and machine.quota < 0.9 * machine.cores:
         remedy = (
             "threads are started for all cores and then throttled by the quota: pin the container instead "
@@ -110,6 +113,8 @@ def _check_cores(machine: Machine, gpus: int) -> Check:
         return warning("cores", f"{found}, but a CPU quota of only {machine.quota:g}", remedy)
     if gpus and machine.cores < CORES_A_GPU * gpus:
         remedy = f"data loading needs at least {CORES_A_GPU} cores per GPU"
+        if machine.present >= CORES_A_GPU * gpus:
+            remedy += ": ask for them, with Slurm --cpus-per-task or --exclusive, and srun --cpu-bind=none"
         return warning("cores", f"{found} for {gpus} GPUs", remedy)
     return good("cores", found)
 

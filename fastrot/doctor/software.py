@@ -80,16 +80,15 @@ def find_software(load: Callable[[str], Any] = importlib.import_module) -> Softw
 
 
 def check_software(software: Software, gpus: Sequence[Gpu]) -> list[Check]:
-    """Check the packages, given the GPUs of the machine."""
+    """Check the packages, given the GPUs of the machine; without GPUs, not what only GPUs use."""
     return [
         good("Python", ".".join(map(str, software.python))),
         _check_torch(software),
-        _check_cuda(software, gpus),
+        *([_check_cuda(software, gpus)] if gpus else []),
         _check_dali(software, gpus),
         _check_encoder(software, "PyAV", "av"),
         _check_encoder(software, "Pillow", "pillow"),
-        _check_triton(software, gpus),
-        _check_apex(software.apex, gpus),
+        *([_check_triton(software), _check_apex(software.apex)] if gpus else []),
         *(_check_extra(software, name, cost) for name, cost in EXTRAS.items()),
     ]
 
@@ -119,8 +118,6 @@ def _check_torch(software: Software) -> Check:
 
 
 def _check_cuda(software: Software, gpus: Sequence[Gpu]) -> Check:
-    if not gpus:
-        return missing("CUDA", "no GPU", "everything runs on the CPU")
     if "torch" in software.errors:
         return missing("CUDA", "unknown without torch", "see torch")
     if software.cuda is None:
@@ -169,26 +166,21 @@ def _check_encoder(software: Software, name: str, package: str) -> Check:
     return good(name, software.packages.get(package, "a custom build"))
 
 
-def _check_triton(software: Software, gpus: Sequence[Gpu]) -> Check:
+def _check_triton(software: Software) -> Check:
     version = software.packages.get("triton")
     if version:
-        return good("Triton", version if gpus else f"{version}, not used without a GPU")
-    cost = (
-        "torch computes the rotations, in several passes over memory: pip install triton"
-        if gpus
-        else "not needed without a GPU"
-    )
+        return good("Triton", version)
+    cost = "torch computes the rotations, in several passes over memory: pip install triton"
     return missing("Triton", "not installed", cost)
 
 
-def _check_apex(apex: ApexKind, gpus: Sequence[Gpu]) -> Check:
+def _check_apex(apex: ApexKind) -> Check:
     if apex is ApexKind.UNRELATED:
         return warning("apex", "an unrelated package of the same name", apex.value)
     if apex is ApexKind.WITHOUT_EXTENSIONS:
         return warning("apex", "NVIDIA's, without its CUDA extensions", apex.value)
     if apex is ApexKind.NONE:
-        cost = "optional: torch's fused SGD is used" if gpus else "not needed without a GPU"
-        return missing("apex", "not installed", cost)
+        return missing("apex", "not installed", "optional: torch's fused SGD is used")
     return good("apex", "NVIDIA's, with its CUDA extensions")
 
 

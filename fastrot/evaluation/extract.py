@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrot.config import Config
+from fastrot.config import Config, DataConfig
 from fastrot.distributed.runtime import Runtime
 from fastrot.evaluation.clip_set import ClipSet
 from fastrot.evaluation.features import block_features, block_index
@@ -59,7 +59,14 @@ class Features:
         write_file(path, buffer.getvalue())
 
 
-def extract(checkpoint: Path, clips: ClipSet, runtime: Runtime, *, block: str) -> Features:
+def extract(
+    checkpoint: Path,
+    clips: ClipSet,
+    runtime: Runtime,
+    *,
+    block: str,
+    trained_on: DataConfig | None = None,
+) -> Features:
     """Compute the features of the videos of a split, averaged over clips; every process gets all of them.
 
     Args:
@@ -67,14 +74,15 @@ def extract(checkpoint: Path, clips: ClipSet, runtime: Runtime, *, block: str) -
         clips: The clips to compute features of.
         runtime: The processes, which share the clips.
         block: One of the five convolution blocks.
+        trained_on: As in ``load_backbone``.
 
     Raises:
-        UsageError: There is no such block or split.
+        UsageError: There is no such block or split, ``trained_on`` is missing, or it is superfluous.
         FastrotError: The file cannot be read, the frames of the store are smaller than the clips, or more
             videos are unreadable than ``data.broken_share`` tolerates.
     """
     index = block_index(block)
-    found = block_features(_load(checkpoint, runtime), clips, runtime)
+    found = block_features(_load(checkpoint, runtime, trained_on), clips, runtime)
     return Features(
         features=found.blocks[index].numpy(),
         names=[clips.store.name(int(i)) for i in found.videos],
@@ -85,13 +93,13 @@ def extract(checkpoint: Path, clips: ClipSet, runtime: Runtime, *, block: str) -
     )
 
 
-def _load(path: Path, runtime: Runtime) -> Trained:
+def _load(path: Path, runtime: Runtime, trained_on: DataConfig | None) -> Trained:
     """Load a checkpoint, or a bare backbone as a pretext network whose head is not used."""
     if path.suffix != ".safetensors":
         values = load_plain(path)
-        if isinstance(values, dict) and values.get("format") == FORMAT:
+        if isinstance(values, dict) and values.get("format") == FORMAT and trained_on is None:
             return trained_of(values, path, runtime)
-    backbone = load_backbone(path)
+    backbone = load_backbone(path, trained_on=trained_on)
     config = Config(data=backbone.data, model=backbone.model)
     task = make_task(config, [])
     network = task.network(config.model)

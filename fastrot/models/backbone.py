@@ -32,8 +32,7 @@ class Backbone(ResNet3D):
 
     Attributes:
         model: Depth, width and shortcut.
-        data: Modality, frames, stride, crop, mean and std of the clips that it was trained on; the defaults
-            if the file does not contain them.
+        data: Modality, frames, stride, crop, mean and std of the clips that it was trained on.
     """
 
     def __init__(self, model: ModelConfig, data: DataConfig) -> None:
@@ -84,26 +83,37 @@ class Conversion:
         return lines
 
 
-def load_backbone(path: Path | str, device: torch.device | str = "cpu") -> Backbone:
+def load_backbone(
+    path: Path | str,
+    device: torch.device | str = "cpu",
+    *,
+    trained_on: DataConfig | None = None,
+) -> Backbone:
     """Load a backbone to compute features: ``load_backbone("last.pt").embed_clips(clips)``.
 
     Args:
-        path: A checkpoint, an export, a file in Hara's or torchvision's format, or a ``.safetensors`` file.
+        path: A checkpoint or a run's folder, an export, a file in Hara's or torchvision's format, or a
+            ``.safetensors`` file.
         device: The device to load it to.
+        trained_on: The clips that the network was trained on. Required for a file that does not describe
+            them, such as those of other projects, and rejected for any other.
 
     Returns:
         The backbone in eval mode, with its weights in channels_last_3d memory.
 
     Raises:
+        UsageError: ``trained_on`` is missing, or the file describes its clips itself.
         FastrotError: The file cannot be read, or is not a 3D ResNet with basic blocks.
     """
-    backbone, _ = _backbone_of(path, read_weights(path))
+    backbone, _ = _backbone_of(path, read_weights(path), trained_on)
     backbone.to(device)
     nn.utils.convert_conv3d_weight_memory_format(backbone, torch.channels_last_3d)
     return backbone.eval()
 
 
-def convert(source: Path, out: Path, *, partial: bool = False) -> Conversion:
+def convert(
+    source: Path, out: Path, *, partial: bool = False, trained_on: DataConfig | None = None
+) -> Conversion:
     """Export the backbone of a file, without its head, for other tools and for ``init=``.
 
     Tensor names are those of Hara's code. A ``.safetensors`` file stores the training format as metadata;
@@ -114,9 +124,10 @@ def convert(source: Path, out: Path, *, partial: bool = False) -> Conversion:
         out: The file to write; its suffix selects the format.
         partial: Randomly initialise the tensors that ``source`` lacks or has in another shape, instead of
             raising an error.
+        trained_on: As in ``load_backbone``.
 
     Raises:
-        UsageError: The suffix is not supported.
+        UsageError: The suffix is not supported, ``trained_on`` is missing, or it is superfluous.
         FastrotError: The source cannot be read or does not fit, or ``out`` cannot be written.
     """
     if out.suffix not in SUFFIXES:
@@ -124,7 +135,7 @@ def convert(source: Path, out: Path, *, partial: bool = False) -> Conversion:
     weights = read_weights(source)
     if partial:
         torch.manual_seed(0)  # for the tensors that are not in the file
-    backbone, untrained = _backbone_of(source, weights, partial=partial)
+    backbone, untrained = _backbone_of(source, weights, trained_on, partial=partial)
     tensors = {name: value.contiguous() for name, value in backbone.state_dict().items()}
     write_file(out, _serialize(out, tensors, _about(backbone)))
     unused = sorted(set(weights.tensors) - set(tensors))
@@ -156,19 +167,32 @@ def find_model(tensors: Mapping[str, Tensor]) -> ModelConfig:
 
 
 def _backbone_of(
-    path: Path | str, weights: Weights, *, partial: bool = False
+    path: Path | str, weights: Weights, trained_on: DataConfig | None, *, partial: bool = False
 ) -> tuple[Backbone, list[str]]:
     """Return the backbone of a file, and the names of the weights that are missing in the file."""
     try:
         model = find_model(weights.tensors)
     except FastrotError as error:
         raise FastrotError(f"{path}: {error}") from None
-    backbone = Backbone(model, _clips_of(path, weights.about))
-    return backbone, weights.copy_into(backbone, path, partial=partial)[1]
+    backbone = Backbone(model, DataConfig())
+    _, untrained = weights.copy_into(backbone, path, partial=partial)
+    backbone.data = _clips_of(path, weights, trained_on)
+    return backbone, untrained
 
 
-def _clips_of(path: Path | str, about: Mapping[str, Any]) -> DataConfig:
-    data = about.get("data", {})
+def _clips_of(path: Path | str, weights: Weights, trained_on: DataConfig | None) -> DataConfig:
+    """Return the clips that a network was trained on, by its file or by the user."""
+    if "data" not in weights.about:
+        if trained_on is None:
+            raise UsageError(
+                f"{path} ({weights.form}) does not contain what it was trained on: give a config with the "
+                "same modality, frames, crop, mean and std, --trained-on CONFIG, such as "
+                "--trained-on pretrain/kinetics_rgb_16.yaml (in Python: trained_on=config.data)"
+            )
+        return trained_on
+    if trained_on is not None:
+        raise UsageError(f"{path} contains what it was trained on: remove --trained-on")
+    data = weights.about["data"]
     try:
         config: Config = from_mapping({"data": {key: data[key] for key in _CLIPS if key in data}})
     except (UsageError, TypeError) as error:

@@ -1,6 +1,8 @@
 """Checkpoints: tensors and plain values in a file that is written atomically."""
 
+import contextlib
 import errno
+import os
 import pickle
 import zipfile
 import zlib
@@ -14,6 +16,8 @@ from pipelines.errors import FastrotError, UnreadableError, first_line
 from pipelines.files import replacing
 
 FORMAT = 1
+LAST = "last.pt"
+"""Name of a run's newest checkpoint, in its folder ``checkpoints``."""
 
 
 def save_checkpoint(path: Path, values: Mapping[str, Any]) -> None:
@@ -38,13 +42,36 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
     return values
 
 
+def find_checkpoint(path: Path | str) -> Path:
+    """Return the checkpoint that a user named: the file itself, or ``last.pt`` of a run's folder.
+
+    Raises:
+        FastrotError: There is no such file, or the folder is not that of a run with a checkpoint.
+    """
+    path = Path(path)
+    if not os.path.isdir(path):  # noqa: PTH112  (unlike is_dir, it raises no error)
+        with contextlib.suppress(OSError):  # other errors are explained when the file is read
+            try:
+                path.stat()
+            except FileNotFoundError:
+                raise FastrotError(f"checkpoint {path} does not exist") from None
+        return path
+    for last in (path / "checkpoints" / LAST, path / LAST):
+        if last.is_file():
+            return last
+    raise FastrotError(
+        f"the folder {path} has no checkpoints/{LAST}: give the folder of a run (runs/NAME) or a checkpoint"
+    )
+
+
 def load_plain(path: Path | str) -> Any:
-    """Read any file of tensors and plain values onto the CPU.
+    """Read any file of tensors and plain values, or the last checkpoint of a run's folder, onto the CPU.
 
     Raises:
         UnreadableError: The system cannot read the file, which may be intact.
         FastrotError: The file is missing, is damaged, or contains other objects.
     """
+    path = find_checkpoint(path)
     try:
         _check_sums(path)
         return torch.load(path, map_location="cpu", weights_only=True)

@@ -10,6 +10,7 @@
                 state.json      running, done, preempted or failed: see fastrot.runs.run_state
                 .lock           held by the process that owns the folder
                 tensorboard/    the same measurements as curves, if log.tensorboard is true
+                wandb/          the same for Weights & Biases, if log.wandb is set; its id is in wandb_id
 """
 
 import json
@@ -18,13 +19,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from fastrot.config import Config, to_yaml
 from fastrot.distributed.runtime import Runtime
+from fastrot.runs.checkpoint import LAST
 from fastrot.runs.environment import environment
 from fastrot.runs.run_state import LOCK, Ownership, State, ending
 from fastrot.runs.tensorboard import Curves, require_tensorboard
+from fastrot.runs.weights_and_biases import WandbRun, require_wandb
 from fastrot.terminal import console
 from pipelines.errors import FastrotError, UsageError
 from pipelines.files import write_file
@@ -45,13 +49,14 @@ class RunFolder:
         self._writes = writes
         self._quiet = quiet
         self._curves: Curves | None = None
+        self._wandb: WandbRun | None = None
         self._owner: Ownership | None = None
         self.step = 0
 
     @property
     def last(self) -> Path:
         """The checkpoint from which a run resumes."""
-        return self.checkpoints / "last.pt"
+        return self.checkpoints / LAST
 
     @property
     def best(self) -> Path:
@@ -137,13 +142,16 @@ class RunFolder:
         With ``evaluation_owed``, the metrics of an evaluation at ``step`` are also removed.
 
         Raises:
-            UsageError: Log.tensorboard is true but TensorBoard is not installed; nothing is created then.
+            UsageError: TensorBoard or W&B is to log but not installed, or W&B has no credentials; nothing is
+                created then.
             FastrotError: The folder cannot be written.
         """
         if not self._writes:
             return
         if config.log.tensorboard:
             require_tensorboard()
+        if config.log.wandb is not None:
+            require_wandb()
         with self._written():
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             for left in self.checkpoints.glob("*.tmp"):
@@ -154,6 +162,8 @@ class RunFolder:
             self.at(step)
             if config.log.tensorboard:
                 self._curves = Curves(self.path / "tensorboard", step=step)
+            if config.log.wandb is not None:
+                self._wandb = WandbRun(self.path, config, self.log)
 
     @contextmanager
     def _written(self) -> Iterator[None]:
@@ -184,11 +194,23 @@ class RunFolder:
                 file.write(json.dumps(values) + "\n")
         if self._curves is not None:
             self._curves.add(values)
+        if self._wandb is not None:
+            self._wandb.add(values)
 
-    def close(self) -> None:
-        """Finish pending writes."""
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish pending writes; an error, a signal or Ctrl-C ends the W&B run as failed."""
         if self._curves is not None:
             self._curves.close()
+        if self._wandb is not None:
+            self._wandb.close(failed=error is not None)
 
     def keep(self, step: int, newest: int) -> None:
         """Keep a copy of the last checkpoint under its step number, and only the ``newest`` such copies."""

@@ -39,7 +39,7 @@ class Curves:
 
     def add(self, values: Mapping[str, Any]) -> None:
         """Add a line of metrics.jsonl, each number to the curve of the same name."""
-        for name, value in _numbers(values):
+        for name, value in numbers(values):
             self._writer.add_scalar(name, value, values["step"])
         self._writer.flush()
 
@@ -48,9 +48,10 @@ class Curves:
         self._writer.close()
 
 
-def _numbers(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+def numbers(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Yield the numbers of a line of metrics.jsonl with their names, such as ``evaluation/accuracy``."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _numbers(value, f"{prefix}{name}/")
+            yield from numbers(value, f"{prefix}{name}/")
         elif isinstance(value, int | float) and name not in _AXES:
             yield prefix + name, value

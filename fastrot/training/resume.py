@@ -3,13 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fastrot.config import Config, to_mapping
 from fastrot.distributed.runtime import Runtime
-from fastrot.runs.checkpoint import load_checkpoint
+from fastrot.runs.checkpoint import find_checkpoint, load_checkpoint
 from fastrot.runs.run_folder import RunFolder
 from fastrot.training.result import Standing
 from pipelines.errors import FastrotError, UnreadableError, UsageError
@@ -35,6 +35,7 @@ FREE = frozenset(
         "profile.wait",
         "profile.warmup",
         "log.tensorboard",
+        "log.wandb",
         "train.accumulate",
         "train.affinity",
         "train.checkpoint_every",
@@ -112,11 +113,19 @@ def check_resumable(
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint to resume from: its contents, the results of the run so far, and log lines."""
+    """A checkpoint to resume from.
+
+    Attributes:
+        values: Its contents.
+        standing: The results of the run so far.
+        notes: Log lines.
+        other: Path of the checkpoint if it is another run's, otherwise None.
+    """
 
     values: dict[str, Any]
     standing: Standing
     notes: list[str]
+    other: Path | None = None
 
     @property
     def evaluation_owed(self) -> bool:
@@ -130,15 +139,21 @@ def find_saved(
     config: Config,
     now: Mapping[str, Any],
     *,
+    own: bool,
+    other: Path | str | None,
     anyway: bool,
 ) -> Saved | None:
     """Return the newest readable checkpoint of a run, checked against its config; None if there is none.
+
+    A run that begins at another run's checkpoint has no best network of its own yet.
 
     Args:
         folder: Folder of the run.
         runtime: All of its processes must call this function.
         config: Config of the run.
         now: As in ``check_resumable``.
+        own: Look for checkpoints of the run itself.
+        other: Checkpoint, or folder, of the run to begin from if there is no own one.
         anyway: Allow differences.
 
     Raises:
@@ -147,12 +162,16 @@ def find_saved(
     """
     values: dict[str, Any] | None = None
 
-    def find() -> tuple[Path | None, list[str]]:
+    def find() -> tuple[Path | None, Path | None, list[str]]:
         nonlocal values
-        path, values, notes = newest_good(folder.candidates())
-        return path, notes
+        path, values, notes = newest_good(folder.candidates() if own else [])
+        if path is not None or other is None:
+            return path, None, notes
+        path = find_checkpoint(other)
+        values = load_checkpoint(path)
+        return path, path, [f"beginning from {path}"]
 
-    path, notes = runtime.on_main(find)
+    path, begun, notes = runtime.on_main(find)
     if path is None:
         return None
     if values is None:  # not the first process, which has already loaded it
@@ -167,7 +186,9 @@ def find_saved(
         raise FastrotError(f"{path} needs the fastrot version that wrote it: {error}") from None
     if changes:
         notes.append(f"resuming with changes: {'; '.join(changes)}")
-    return Saved(values, standing, notes)
+    if begun is not None:
+        standing = replace(standing, eval_accuracy=None, best_accuracy=None)
+    return Saved(values, standing, notes, begun)
 
 
 def newest_good(

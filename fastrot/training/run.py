@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,6 +36,7 @@ def train(
     config: Config,
     *,
     resume: bool = False,
+    resume_from: Path | str | None = None,
     anyway: bool = False,
     quiet: bool = False,
     what: str | None = None,
@@ -51,6 +51,9 @@ def train(
         config: The config of the run.
         resume: Resume from the last checkpoint of the run, or start if there is none yet. A finished run is
             left unchanged, unless its last evaluation is missing. Restarts by torchrun always resume.
+        resume_from: Begin a new run at the step of this checkpoint of another run (or of the last one in
+            its folder), with its weights, optimiser, schedule and positions in the data. With ``resume``,
+            only if the run has no checkpoint of its own yet.
         anyway: Resume a run whose config has changed, with the new values.
         quiet: Print only progress and no log lines; ``train.log`` contains them in any case.
         what: Name in the progress display; the name of the run by default.
@@ -81,7 +84,15 @@ def train(
         data = training_data(config)
         # Also explained inside the context, so that the state in the folder contains the explanation.
         with folder.owned(runtime, new=not resume), runtime.explaining():
-            start = begin(config, runtime, folder, data, resume=resume, anyway=anyway)
+            start = begin(
+                config,
+                runtime,
+                folder,
+                data,
+                resume=resume,
+                resume_from=resume_from,
+                anyway=anyway,
+            )
             if start.done:
                 folder.step = start.trainer.step
                 folder.log(f"{folder.path} is already complete: {folder.step} steps")
@@ -98,10 +109,13 @@ def _run(start: Start, *, quiet: bool, what: str) -> None:
         runtime, start_step=first, steps=start.steps, positions=start.positions
     )
     owed, shown = start.evaluation_owed, runtime.is_main
-    with loader, closing(folder):
+    with loader, folder:
         runtime.on_main(lambda: folder.open(config, runtime, step=first, evaluation_owed=owed))
         for line in opening_lines(start):
             folder.log(line)
+        if start.other is not None:
+            # The run now has a checkpoint of its own, so that --resume alone continues it.
+            _save(start, loader, folder.last, evaluation_owed=owed)
         with (
             Interrupt() as interrupt,
             agreement(runtime) as highest,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fastrot.config import Config
@@ -17,6 +18,7 @@ from fastrot.training.result import Standing
 from fastrot.training.resume import find_saved
 from fastrot.training.rng import seed_rngs
 from fastrot.training.trainer import Trainer
+from pipelines.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Start:
         positions: The position of each process in its data, for a resumed run.
         evaluation_owed: Whether the current step still has to be evaluated.
         notes: Log lines about the weights and the checkpoint.
+        other: Checkpoint of another run that this run begins from, if it does.
     """
 
     config: Config
@@ -50,6 +53,7 @@ class Start:
     positions: Sequence[bytes]
     evaluation_owed: bool
     notes: Sequence[str]
+    other: Path | None
 
     @property
     def done(self) -> bool:
@@ -73,6 +77,7 @@ def begin(
     data: TrainingData,
     *,
     resume: bool,
+    resume_from: Path | str | None,
     anyway: bool,
 ) -> Start:
     """Find the checkpoint to resume from, if any, and create the trainer.
@@ -83,10 +88,11 @@ def begin(
         folder: Folder of the run.
         data: The training data.
         resume: Resume from the newest intact checkpoint, if there is one.
+        resume_from: Otherwise begin from this checkpoint of another run, or from the last one in its folder.
         anyway: Allow the config to differ from that of the checkpoint, and use the new values.
 
     Raises:
-        UsageError: A resumed run has changed.
+        UsageError: A resumed run has changed, or the checkpoint of another run is at the end of this one.
         FastrotError: A checkpoint or the initial weights are missing, damaged or do not fit.
     """
     task = make_task(config, data.classes)
@@ -96,7 +102,15 @@ def begin(
         "slots": runtime.world * config.train.accumulate,
         "short_clips": data.short_clips,
     }
-    saved = find_saved(folder, runtime, config, identity, anyway=anyway) if resume else None
+    saved = find_saved(
+        folder, runtime, config, identity, own=resume, other=resume_from, anyway=anyway
+    )
+    other = None if saved is None else saved.other
+    if saved is not None and other is not None and saved.values["step"] >= steps:
+        raise UsageError(
+            f"{other} is at step {saved.values['step']}, and the run ends after step {steps}: increase "
+            "train.iterations or train.epochs, or choose an earlier checkpoint"
+        )
     notes = [] if saved is None else saved.notes
     seed_rngs(config.seed)
     network = task.network(config.model)
@@ -121,4 +135,5 @@ def begin(
         positions=() if saved is None else saved.values["positions"],
         evaluation_owed=bool(saved and saved.evaluation_owed and config.data.eval_split),
         notes=notes,
+        other=other,
     )

@@ -2,12 +2,15 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from fastrot import cli
 from fastrot.api import prepare_videos
 from fastrot.cli import main
+from fastrot.config import load_config
+from fastrot.config.builtin import find_config
 from fastrot.demo.videos import own_data
 from pipelines.store.reading import Store
 from tests.helpers import moving_frames, write_video
@@ -61,7 +64,7 @@ def test_a_store_is_upgraded_once(films, tmp_path, capsys):
     assert main(["store", "upgrade", str(store)]) == 0
     assert f"{store} has format 3: upgraded from format 2\n" in capsys.readouterr().out
     assert main(["store", "upgrade", str(store)]) == 0
-    assert f"{store} has format 3: nothing to do\n" in capsys.readouterr().out
+    assert capsys.readouterr().out == f"{store} has format 3: nothing to do\n"
     assert main(["store", "verify", str(store)]) == 0
     assert main(command) == 0  # and can be appended to
     assert main(["store", "extract", str(store), "film 1.avi", "--out", str(tmp_path)]) == 0
@@ -172,6 +175,33 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "near"),
+    [
+        (["reproduce", "tabel3", "--preset", "demo"], "table3"),
+        (["pretain", "c.yaml"], "pretrain"),
+        (["prepare", ".", "--out", "s", "--layout", "ufc101"], "ucf101"),
+        (["evaluate", "rotations", "c.pt"], "rotation"),
+    ],
+)
+def test_a_near_name_is_offered_for_a_wrong_one(arguments, near, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert f"; did you mean '{near}'?" in capsys.readouterr().err
+
+
+def test_the_built_in_configs_are_listed_with_their_first_line(capsys, monkeypatch, tmp_path):
+    assert main(["configs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(list(Path("configs").glob("*/*.yaml")))
+    monkeypatch.chdir(tmp_path)
+    for line in lines:
+        name, about = line.split(maxsplit=1)
+        load_config(name)
+        assert about.endswith(".")  # a whole sentence
+        assert find_config(name).read_text().startswith(f"# {about}\n")
 
 
 def test_own_labels_come_in_by_lists(films, tmp_path, capsys):

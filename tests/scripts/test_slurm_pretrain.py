@@ -61,6 +61,26 @@ def test_a_run_trains_from_a_staged_copy_and_goes_on(
     assert steps == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ({}, "WARN - -"),
+        ({"NCCL_DEBUG": "INFO", "GLOO_SOCKET_IFNAME": "eth0"}, "INFO eth0 eth0"),
+        ({"GLOO_SOCKET_IFNAME": "eth0", "NCCL_SOCKET_IFNAME": "^lo"}, "WARN eth0 ^lo"),
+        ({"NCCL_SOCKET_IFNAME": "^docker0"}, "WARN - ^docker0"),
+    ],
+)
+def test_every_node_gets_the_networks_variables(
+    slurm: RunScript, given: dict[str, str], seen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NCCL_DEBUG", "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+        monkeypatch.delenv(name, raising=False)
+    torchrun = 'echo "$NCCL_DEBUG ${GLOO_SOCKET_IFNAME:--} ${NCCL_SOCKET_IFNAME:--}"'
+    standins = {**FOLDER, "torchrun": torchrun}
+    done = slurm("pretrain.sbatch", "c.yaml", standins=standins, STORE="/data/store", **given)
+    assert (done.returncode, done.stdout) == (0, f"{seen}\n"), done.stderr
+
+
 def test_many_nodes_meet_at_the_first_one(slurm: RunScript, tmp_path: Path) -> None:
     done = slurm(
         "pretrain.sbatch",

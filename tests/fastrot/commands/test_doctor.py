@@ -1,6 +1,8 @@
 """``fastrot doctor`` as people run it."""
 
 import json
+import re
+import socket
 import subprocess
 import sys
 
@@ -9,6 +11,7 @@ import pytest
 from fastrot.cli import main
 from fastrot.doctor import diagnose
 from fastrot.doctor.software import Software
+from tests.processes import fastrot_in_two
 
 
 @pytest.fixture
@@ -24,6 +27,8 @@ def test_this_machine_can_train(make_store, no_trials, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "training can run" in out
     for name in ("Python", "torch", "DALI", "driver", "apex", "memory", "open files", "disk"):
+        assert name in out
+    for name in ("/dev/shm", "memlock", " usable of "):
         assert name in out
     assert "10,000 clips/s" in out
 
@@ -63,3 +68,16 @@ sys.exit(main(["doctor"]))
     assert "STOPS TRAINING: pip install torch" in done.stdout
     assert "good     DALI" in done.stdout
     assert "training cannot run" in done.stdout
+
+
+def test_processes_are_checked_together(tmp_path):
+    """Rank 0 prints the checks of the machine once, and then what both processes measured."""
+    out = fastrot_in_two("doctor", folder=tmp_path)
+    assert len(re.findall(r"^good +Python ", out, re.MULTILINE)) == 1
+    host = socket.gethostname()
+    assert f"ranks           2 on 1 machine(s): {host} (2)\n" in out
+    assert re.search(r"^(good|warning) +slowest rank +slowest is rank [01] ", out, re.MULTILINE)
+    rate = r"all-reduce \d+\.\d\d GB/s, \d+\.\d\d ms for 8 bytes"
+    assert re.search(rf" gloo +{rate}; slowest link rank [01] \({host}\) to rank [01]", out)
+    assert out.index("open files") < out.index("checking 2 processes together") < out.index("gloo")
+    assert out.count("training can run") == 1

@@ -56,6 +56,34 @@ def test_rotations_of_all_videos_of_a_store(
     assert "no confusion.png: figures need matplotlib" in printed
 
 
+def test_paths_are_named_before_a_missing_split(
+    network: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint, store = network()
+    missing = str(tmp_path / "none.pt")
+    for path, folder, code, message in (
+        (missing, store, 1, "none.pt does not exist"),
+        (checkpoint, str(tmp_path), 1, "is not a store"),
+        (
+            checkpoint,
+            store,
+            2,
+            f"--split is missing: choose one of the splits of {store}: all, test1",
+        ),
+    ):
+        assert main(["evaluate", "rotation", path, "--store", folder]) == code
+        assert message in capsys.readouterr().err
+    assert main(["evaluate", "probe", checkpoint, "--store", store, "--test-split", "all"]) == 2
+    assert "--train-split is missing" in capsys.readouterr().err
+
+
+def test_a_runs_folder_is_evaluated_as_its_last_checkpoint(network: Any, tmp_path: Path) -> None:
+    checkpoint, store = network()
+    run = Path(checkpoint).parents[1]
+    assert main(["evaluate", "rotation", str(run), "--store", store, "--split", "test1"]) == 0
+    assert results_in(run / "evaluation" / "rotation-raw-test1-last")["checkpoint"] == checkpoint
+
+
 def test_actions_leave_scores_that_are_fused_twice(
     network: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:

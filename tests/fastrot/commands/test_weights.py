@@ -78,5 +78,38 @@ def test_import_says_what_is_left_untrained(trained, tmp_path, capsys):
     command = ["weights", "import", str(tmp_path / "other.pth"), str(tmp_path / "in.pt")]
     assert main(command) == 1
     assert "bn1.weight is missing" in capsys.readouterr().err
-    assert main([*command, "--partial"]) == 0
+    assert main([*command, "--partial"]) == 2
+    assert "other.pth (a bare state dict) does not contain what it was" in capsys.readouterr().err
+    (tmp_path / "clips.yaml").write_text("data: {frames: 4, crop: 32, modality: dif}\n")
+    described = ["--trained-on", str(tmp_path / "clips.yaml")]
+    assert main([*command, "--partial", *described]) == 0
     assert "randomly initialised: bn1.weight" in capsys.readouterr().out
+    assert load_backbone(tmp_path / "in.pt").data.modality == "dif"
+
+
+def test_features_of_a_file_that_does_not_describe_its_clips(trained, tmp_path, capsys):
+    """It asks, and with the answer computes what the checkpoint computes."""
+    import torch
+
+    checkpoint, store = trained
+    torch.save(torch.load(checkpoint, weights_only=True)["model"], tmp_path / "bare.pth")
+    first, second = tmp_path / "first.npz", tmp_path / "second.npz"
+    options = ["--store", store, "--clips", "1"]
+    bare = ["features", str(tmp_path / "bare.pth"), *options, "--out", str(second)]
+    assert main(bare) == 2
+    assert "--trained-on CONFIG" in capsys.readouterr().err
+    run = checkpoint.parents[1]
+    assert main([*bare, "--trained-on", str(run / "config.yaml")]) == 0
+    assert main(["features", str(run), *options, "--out", str(first)]) == 0  # the run's folder
+    with np.load(first) as expected, np.load(second) as found:
+        np.testing.assert_allclose(found["features"], expected["features"], rtol=1e-5, atol=1e-6)
+
+
+def test_a_runs_folder_is_exported_by_its_last_checkpoint(trained, tmp_path, capsys):
+    checkpoint, _ = trained
+    outs = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    for source, out in zip((checkpoint, checkpoint.parents[1]), outs, strict=True):
+        assert main(["weights", "export", str(source), str(out)]) == 0
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+    assert main(["weights", "export", str(tmp_path), str(outs[0])]) == 1
+    assert f"the folder {tmp_path} has no checkpoints/last.pt" in capsys.readouterr().err

@@ -246,7 +246,9 @@ def test_configs_that_come_with_fastrot_are_found_from_anywhere(
     (tmp_path / "pretrain").mkdir()
     write(tmp_path / "pretrain" / "kinetics_rgb_16.yaml", "name: mine")
     assert load_config("pretrain/kinetics_rgb_16.yaml").name == "mine"
-    with pytest.raises(FastrotError, match=r"config nowhere\.yaml does not exist$"):
+    with pytest.raises(
+        FastrotError, match=r"nowhere\.yaml does not exist: `fastrot configs` lists"
+    ):
         load_config("nowhere.yaml")
     with pytest.raises(FastrotError, match=r"built-in config pretrain/kinetics_rgb_16\.yaml"):
         load_config("kinetics_rgb16")

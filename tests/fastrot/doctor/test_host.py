@@ -1,5 +1,6 @@
 """Memory, cores and limits, from files as the kernel writes them."""
 
+import os
 import resource
 
 import pytest
@@ -62,6 +63,7 @@ def machine(**changes):
         ({"available": GIB}, "memory", "train.batch"),
         ({"quota": 4.0}, "cores", "data.threads=4"),
         ({"cores": 8}, "cores", "2 cores per GPU"),
+        ({"cores": 8, "present": 112}, "cores", "--cpus-per-task"),
         ({"wait_policy": "active"}, "threads", "unset OMP_WAIT_POLICY"),
         ({"open_files": (256, 4096)}, "open files", "ulimit -n 4096"),
         ({"open_files": (256, 300)}, "open files", "root"),
@@ -78,6 +80,15 @@ def test_each_shortage_is_warned_of_with_its_remedy(changes, name, word):
 def test_all_is_well_where_there_is_enough():
     enough = machine(quota=16.0, open_files=(resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     assert {check.status for check in check_machine(enough, gpus=8, shards=9000)} == {"good"}
+
+
+def test_usable_cores_are_shown_of_those_present(root):
+    found = find_machine(root)
+    (check,) = [
+        check for check in check_machine(found, gpus=0, shards=None) if check.name == "cores"
+    ]
+    usable = len(os.sched_getaffinity(0))
+    assert check.found == f"{usable} usable of {os.cpu_count()}"
 
 
 def test_few_shards_need_few_files():

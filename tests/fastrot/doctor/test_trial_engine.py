@@ -57,7 +57,6 @@ def test_a_failure_is_reported_by_its_first_line(compared, monkeypatch):
 @pytest.mark.parametrize(
     ("found", "status", "word"),
     [
-        (None, "missing", "no GPU"),
         (0.4, "good", "0.40 of 255"),
         (3.2, "warning", "3.20 of 255"),
         ("nvJPEG failed", "warning", "nvJPEG failed"),

@@ -15,6 +15,8 @@ from fastrot.models.weight_files import start_from
 from fastrot.training.run import train
 from pipelines.errors import FastrotError, UsageError
 
+CLIPS = from_mapping({"data": {"frames": 32, "crop": 96, "mean": [0.1, 0.2, 0.3]}}).data
+
 
 @pytest.fixture
 def checkpoint(tiny_config):
@@ -74,7 +76,7 @@ def test_an_export_starts_a_network(checkpoint, tmp_path, name):
 def test_haras_file_is_imported_with_a_report(tmp_path):
     tensors = {f"module.{name}": value for name, value in state("B").items()}
     torch.save({"arch": "resnet-10", "state_dict": tensors}, tmp_path / "hara.pth")
-    report = convert(tmp_path / "hara.pth", tmp_path / "in.pt").lines()
+    report = convert(tmp_path / "hara.pth", tmp_path / "in.pt", trained_on=CLIPS).lines()
     assert "shortcut B, from Hara's format" in report[0]
     assert report[1] == "not used: fc.bias, fc.weight"
     assert torch.equal(load_backbone(tmp_path / "in.pt").conv1.weight, state("B")["conv1.weight"])
@@ -87,7 +89,7 @@ def test_another_stem_is_refused_but_for_a_partial_import(tmp_path):
     with pytest.raises(FastrotError, match=r"r3d\.pth.*Its stem kernel is 3x7x7.*--partial"):
         convert(tmp_path / "r3d.pth", tmp_path / "in.pt")
     assert not (tmp_path / "in.pt").exists()
-    report = convert(tmp_path / "r3d.pth", tmp_path / "in.pt", partial=True)
+    report = convert(tmp_path / "r3d.pth", tmp_path / "in.pt", partial=True, trained_on=CLIPS)
     assert report.untrained == ["conv1.weight"]
     assert report.lines()[-1] == "not in the file, randomly initialised: conv1.weight"
 
@@ -139,6 +141,15 @@ def test_what_a_file_says_of_its_clips_must_make_sense(tmp_path):
         load_backbone(tmp_path / "odd.pt")
 
 
-def test_a_foreign_file_takes_the_defaults_of_clips(tmp_path):
+def test_a_foreign_file_asks_what_it_was_trained_on(tmp_path):
     torch.save(state(), tmp_path / "bare.pth")
-    assert load_backbone(tmp_path / "bare.pth").data == from_mapping({}).data
+    with pytest.raises(
+        UsageError, match=r"bare\.pth \(a bare state dict\) does not contain .*--trained-on"
+    ):
+        load_backbone(tmp_path / "bare.pth")
+    assert load_backbone(tmp_path / "bare.pth", trained_on=CLIPS).data == CLIPS
+    convert(tmp_path / "bare.pth", tmp_path / "in.pt", trained_on=CLIPS)
+    data = load_backbone(tmp_path / "in.pt").data
+    assert (data.frames, data.crop, data.statistics) == (32, 96, CLIPS.statistics)
+    with pytest.raises(UsageError, match=r"in\.pt contains what it was trained on: remove"):
+        load_backbone(tmp_path / "in.pt", trained_on=CLIPS)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from fastrot.runs.checkpoint import load_checkpoint, save_checkpoint
+from fastrot.runs.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from fastrot.training.resume import newest_good
 from pipelines.errors import FastrotError, UnreadableError
 
@@ -65,6 +65,16 @@ def test_foreign_and_absent_files_are_named(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "other.pt")
     with pytest.raises(FastrotError, match=r"checkpoint .*none\.pt does not exist"):
         load_checkpoint(tmp_path / "none.pt")
+
+
+def test_a_runs_folder_stands_for_its_last_checkpoint(tmp_path: Path) -> None:
+    last = tmp_path / "run" / "checkpoints" / "last.pt"
+    last.parent.mkdir(parents=True)
+    with pytest.raises(FastrotError, match=r"the folder .*run has no checkpoints/last\.pt: give"):
+        find_checkpoint(last.parents[1])
+    save_checkpoint(last, {"step": 7})
+    assert [find_checkpoint(path) for path in (last, last.parent, last.parents[1])] == [last] * 3
+    assert load_checkpoint(last.parents[1])["step"] == 7
 
 
 def test_a_file_that_cannot_be_read_is_not_taken_for_damaged(tmp_path: Path) -> None:
