@@ -58,8 +58,9 @@ format: install ## Fix what ruff can fix.
 lines: ## Count lines of code, without tests, comments, docstrings and blank lines.
 	@$(PYTHON) scripts/count_lines.py
 
-docs: install ## Build the documentation site in site/; warnings are errors.
+docs: install ## Make the tutorial's notebook and the site in site/; warnings are errors.
 	$(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
+	$(BIN)/python scripts/tutorial_notebook.py > docs/tutorial.ipynb
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean: ## Delete the environment and all caches.
