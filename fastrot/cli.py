@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from fastrot.commands.arguments import Parser
 from fastrot.terminal.hangup import silence
+from fastrot.terminal.json_output import json_output
 from fastrot.version import __version__
 from pipelines.errors import FastrotError, PreemptedError, UsageError
 
@@ -60,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     args = _parse(argv)
     try:
-        return int(args.run(args))
+        with json_output(vars(args).get("as_json", False)) as args.emit:
+            return int(args.run(args))
     except FastrotError as error:
         _report(error)
         return 2 if isinstance(error, UsageError) else 1

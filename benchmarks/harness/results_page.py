@@ -90,7 +90,7 @@ def write(results: Path, out: Path) -> list[Path]:
         raise FastrotError(f"{error.filename} cannot be used: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
         raise FastrotError(
-            f"{results} contains no results of fastrot bench: pass the file written by --json"
+            f"{results} contains no results of fastrot bench: pass the file written by --out"
         ) from None
     return [page, picture] if drawn else [page]
 

@@ -103,6 +103,16 @@ def add_clips(parser: argparse.ArgumentParser, default: int = 10) -> None:
     )
 
 
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option that prints only the value that the command gives to ``args.emit``."""
+    parser.add_argument(
+        "--json",
+        dest="as_json",
+        action="store_true",
+        help="print the result as JSON, and everything else to standard error",
+    )
+
+
 def add_layout(parser: argparse.ArgumentParser) -> None:
     """Add the options for the layout of a data set on disk."""
     parser.add_argument(

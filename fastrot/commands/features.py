@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fastrot.commands.arguments import add_clips, add_network, started
+from fastrot.commands.arguments import add_clips, add_json, add_network, started
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -24,11 +24,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--block", default="layer4", help="block to take features from: conv1, layer1, ... layer4"
     )
     add_clips(parser)
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Compute the features, and write them in the first process."""
+    from dataclasses import asdict
+
     from fastrot.evaluation.extract import extract
     from fastrot.evaluation.unreadable import skipped_lines
     from fastrot.terminal.console import say
@@ -42,6 +45,16 @@ def run(args: argparse.Namespace) -> int:
         def write() -> None:
             found.save(args.out)
             count, channels = found.features.shape
+            skipped = [asdict(each) for each in found.skipped]
+            args.emit(
+                {
+                    "file": args.out,
+                    "videos": count,
+                    "channels": channels,
+                    "protocol": found.protocol,
+                    "skipped": skipped,
+                }
+            )
             say(f"{args.out}: {count} videos x {channels} channels ({found.protocol})")
             for line in skipped_lines(found.skipped):
                 say(line)

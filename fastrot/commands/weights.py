@@ -1,9 +1,10 @@
 """``fastrot weights``: export the backbone of a checkpoint, or import one from another project's file."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
-from fastrot.commands.arguments import add_action
+from fastrot.commands.arguments import add_action, add_json
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -25,6 +26,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         action.add_argument(
             "out", type=Path, metavar="OUT", help="output file: .safetensors, .pt or .pth"
         )
+        add_json(action)
         action.set_defaults(partial=False)
     action.add_argument(
         "--partial",
@@ -38,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
     """Convert the file and print the report."""
     from fastrot.models.backbone import convert
 
-    for line in convert(args.source, args.out, partial=args.partial).lines():
+    conversion = convert(args.source, args.out, partial=args.partial)
+    args.emit(asdict(conversion))
+    for line in conversion.lines():
         print(line)
     return 0
