@@ -82,9 +82,9 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     """Add the options for the network, the store, the batch size and the precision."""
     parser.add_argument(
         "checkpoint",
-        type=Path,
+        type=_checkpoint,
         metavar="CHECKPOINT",
-        help="checkpoint of a run, such as last.pt; for features also an exported backbone",
+        help="checkpoint of a run, or the run's folder (its last.pt); for features also an exported backbone",
     )
     parser.add_argument("--store", type=Path, required=True, help="a store made by fastrot prepare")
     parser.add_argument("--batch", type=positive, default=16, help="clips per batch and process")
@@ -94,6 +94,12 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="auto: bf16 on GPUs that support it; CPUs use fp32 only",
     )
+
+
+def _checkpoint(text: str) -> Path:
+    """Return the path of a checkpoint, which for a run's folder is its last one."""
+    last = Path(text) / "checkpoints" / "last.pt"
+    return last if last.exists() else Path(text)
 
 
 def add_clips(parser: argparse.ArgumentParser, default: int = 10) -> None:
@@ -153,7 +159,13 @@ def options_anywhere(parser: argparse.ArgumentParser, words: str) -> None:
 
     def parse_all_words(args: Any = None, namespace: Any = None) -> Any:
         found, rest = parse(args, namespace)
-        getattr(found, words).extend(word for word in rest if not word.startswith("-"))
+        later = [word for word in rest if not word.startswith("-")]
+        setattr(found, words, [*getattr(found, words), *later])
+        for word in rest:
+            if word.startswith("--") and "." in word.partition("=")[0]:
+                parser.error(
+                    f"{word}: write a key of the config without dashes: {word.lstrip('-')}"
+                )
         return found, [word for word in rest if word.startswith("-")]
 
     parser.parse_known_args = parse_all_words  # type: ignore[method-assign]

@@ -45,6 +45,7 @@ def add_training_parser(
     parser.add_argument(
         "overrides",
         nargs="*",
+        default=[],
         metavar="key=value",
         help="override values of the file, such as data.crop=112 or optim.lr=1e-2",
     )

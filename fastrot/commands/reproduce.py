@@ -38,7 +38,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("target", choices=(*TARGETS, "all"), help="what to reproduce")
     parser.add_argument(
-        "changes", nargs="*", metavar="key=value", help="override values of the runs' configs"
+        "changes",
+        nargs="*",
+        default=[],
+        metavar="key=value",
+        help="override values of the runs' configs",
     )
     parser.add_argument(
         "--preset",

@@ -158,7 +158,8 @@ class _Lines(_Silent):
         say(line)
 
     def __exit__(self, *error: object) -> None:
-        self._print()
+        if self._done or error[:1] == (None,):  # an error before the first item says enough
+            self._print()
 
 
 class _Bar(_Silent):

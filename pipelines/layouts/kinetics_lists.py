@@ -90,7 +90,7 @@ def _are_parts(source: Path, lists: list[_SplitList]) -> bool:
     return parts
 
 
-def _agree(first: set[str], second: set[str]) -> bool:
+def _agree(first: frozenset[str], second: frozenset[str]) -> bool:
     """Return whether two lists give a clip the same labels, or one list gives none."""
     return first == second or {""} in (first, second)
 

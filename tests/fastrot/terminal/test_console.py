@@ -134,3 +134,15 @@ def test_a_terminal_breaks_long_lines_between_words_and_leaves_paths_whole(
         "",
         "and a line",
     ]
+
+
+def test_an_error_before_the_first_item_leaves_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(done: int) -> None:
+        with console.progress(3, "prepare", "videos") as advance:
+            advance(done)
+            raise ValueError
+
+    for done, lines in ((0, 0), (1, 1)):
+        with pytest.raises(ValueError):
+            fail(done)
+        assert capsys.readouterr().out.count("\n") == lines
