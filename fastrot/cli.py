@@ -55,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # OpenMP reads this when torch is imported, so it must be set before that. Threads that spin while
     # they wait slow down every process on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Without it torch's profiler prints lines of its own (USDT:...) among those of the run.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # File names may contain bytes that are not valid text; print them escaped.

@@ -140,9 +140,9 @@ def test_an_error_before_the_first_item_leaves_no_line(capsys: pytest.CaptureFix
     def fail(done: int) -> None:
         with console.progress(3, "prepare", "videos") as advance:
             advance(done)
-            raise ValueError
+            raise KeyError
 
     for done, lines in ((0, 0), (1, 1)):
-        with pytest.raises(ValueError):
+        with pytest.raises(KeyError):
             fail(done)
         assert capsys.readouterr().out.count("\n") == lines
