@@ -93,8 +93,8 @@ def run(options: Options, *, processes: int, budget_s: float) -> Result:
             notes=[
                 *_compared(found, list(inputs.stores), processes),
                 "clips_per_s is the sum over the processes, which read different clips of the same store.",
-                "The store is dropped from the page cache before each repeat. One that is read more than once "
-                "in a repeat is cached after that: for the rate of a disk give one larger than memory.",
+                "The store is dropped from the page cache before each repeat. One that is read more than "
+                "once in a repeat is cached after that: for a disk's rate give one larger than memory.",
             ],
         )
 
