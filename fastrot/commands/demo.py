@@ -73,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         say(f"Completed work is saved in {out}: run the same command to resume.")
         raise
-    args.emit(json.loads((out / "results.json").read_text()))
+    if args.as_json:
+        args.emit(json.loads((out / "results.json").read_text()))
     minutes = (time.monotonic() - began) / 60
     say(f"\n{minutes:.1f} minutes; results in {out}/results.json, runs in {out}/runs")
     return 0
