@@ -231,6 +231,7 @@ def _carry_out(
     for line in left:
         say(f"not done: {line}")
     if share is not None:
+        args.emit({"not_done": list(left)})
         say(
             "Submit the shares again until all runs are done, then run without --shard to write the tables."
         )
