@@ -12,7 +12,10 @@ LIMIT_S := 600
 PYTEST := $(BIN)/pytest --timeout $(LIMIT_S) --timeout-method thread
 PARALLEL := -n $(WORKERS) --dist loadfile
 
-.PHONY: help install demo lint test test-slow test-gpu coverage docs soak soak-memory format lines clean
+# setup.cfg names the oldest supported Python, and `lint` checks the types for it.
+NEWER_PYTHONS := 3.12 3.13
+
+.PHONY: help install demo lint test test-slow test-gpu coverage docs release soak soak-memory format lines clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,9 +61,16 @@ format: install ## Fix what ruff can fix.
 lines: ## Count lines of code, without tests, comments, docstrings and blank lines.
 	@$(PYTHON) scripts/count_lines.py
 
-docs: install ## Build the documentation site in site/; warnings are errors.
+docs: install ## Make the tutorial's notebook and the site in site/; warnings are errors.
 	$(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
+	$(BIN)/python scripts/tutorial_notebook.py > docs/tutorial.ipynb
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+release: lint ## Check types for all Pythons, build the sdist and the wheel in dist/, check their descriptions.
+	set -e; for version in $(NEWER_PYTHONS); do $(BIN)/mypy --python-version $$version; done
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
 
 clean: ## Delete the environment and all caches.
 	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -1,7 +1,7 @@
 """fastrot: video pre-training by rotation prediction (3DRotNet, arXiv 1811.11387).
 
 The names below are the public API for notebooks. Each is imported on first use, so ``import fastrot``
-loads neither torch nor DALI. ``docs/tutorial.py`` uses all of them.
+loads neither torch nor DALI. ``docs/tutorial.py`` and the notebook made from it use all of them.
 """
 
 import importlib

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from fastrot.commands.arguments import Parser
 from fastrot.distributed.error_file import record_error
 from fastrot.terminal.hangup import silence
+from fastrot.terminal.json_output import json_output
 from fastrot.version import __version__
 from pipelines.errors import FastrotError, PreemptedError, UsageError
 
@@ -56,13 +57,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     # OpenMP reads this when torch is imported, so it must be set before that. Threads that spin while
     # they wait slow down every process on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Without it torch's profiler prints lines of its own (USDT:...) among those of the run.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # File names may contain bytes that are not valid text; print them escaped.
             stream.reconfigure(errors="backslashreplace")
     args = _parse(argv)
     try:
-        return int(args.run(args))
+        with json_output(vars(args).get("as_json", False)) as args.emit:
+            return int(args.run(args))
     except FastrotError as error:
         record_error(error)
         _report(error)

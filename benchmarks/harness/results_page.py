@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.chart import draw
+from benchmarks.harness.chart import draw, more_is_better
 from fastrot.report.grid import Grid, environment_grid
 from fastrot.runs.plots import NO_MATPLOTLIB, has_matplotlib
 from fastrot.terminal.console import say
@@ -14,14 +14,17 @@ from pipelines.files import write_file
 
 
 def tables(result: Mapping[str, Any]) -> list[Grid]:
-    """Return the tables of one benchmark: cases and limits, one a set of figures, ratios, goals."""
+    """Return the tables of one benchmark: its cases, one table a set of figures, its limits and ratios.
+
+    The goals are this project's, for its own machines: they are in the JSON only.
+    """
     name = result["benchmark"]
-    grids = []
-    for title, outcomes in ((name, result["cases"]), (f"{name}: limits", result["limits"])):
-        grids += [_grid(title, group) for group in _with_equal_figures(outcomes)]
+    grids = [_grid(name, group) for group in _with_equal_figures(result["cases"])]
+    if result["limits"]:
+        grids.append(_limits_grid(f"{name}: limits", result["limits"]))
     if result.get("ratios"):  # results of earlier versions have none
         grids.append(_ratio_grid(f"{name}: ratios", result["ratios"]))
-    return grids + ([goal_grid(f"{name}: goals", result["goals"])] if result["goals"] else [])
+    return grids
 
 
 def goal_grid(title: str, goals: Sequence[Mapping[str, Any]]) -> Grid:
@@ -105,7 +108,7 @@ def write(results: Path, out: Path) -> list[Path]:
         raise FastrotError(f"{error.filename} cannot be used: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
         raise FastrotError(
-            f"{results} contains no results of fastrot bench: pass the file written by --json"
+            f"{results} contains no results of fastrot bench: pass the file written by --out"
         ) from None
     return [page, picture] if drawn else [page]
 
@@ -134,7 +137,37 @@ def _grid(title: str, outcomes: Sequence[Mapping[str, Any]]) -> Grid:
         cells += [number(outcome["facts"].get(name)) for name in facts]
         rows.append([outcome["name"], *cells, str(outcome["repeats"])])
     notes = [f"{'; '.join(names)}: {reason}" for reason, names in reasons.items()]
-    return Grid(title, ["case", *(figures or ["figures"]), *facts, "repeats"], rows, notes)
+    headings = [*map(heading, figures)] or ["figures"]
+    return Grid(title, ["case", *headings, *map(unit, facts), "repeats"], rows, notes)
+
+
+def _limits_grid(title: str, outcomes: Sequence[Mapping[str, Any]]) -> Grid:
+    """Return all limits in one table, whatever their units."""
+    rows = []
+    for outcome in outcomes:
+        kind, reason = _reason(outcome)
+        repeats = str(outcome["repeats"])
+        if kind:
+            rows.append([outcome["name"], f"{kind}: {reason}", "", repeats])
+        for name, figure in outcome["figures"].items():
+            rows.append([outcome["name"], _cell(figure, spread=True), unit(name), repeats])
+    return Grid(title, ["limit", "measured", "unit", "repeats"], rows)
+
+
+def unit(figure: str) -> str:
+    """Return a figure's name with its unit as it is written: "clips/s" for ``clips_per_s``."""
+    words = [{"mb": "MB", "gb": "GB", "cpu": "CPU"}.get(word, word) for word in figure.split("_")]
+    text = " ".join(words).replace(" per ", "/")
+    for last in (" s", " MB"):
+        text = f"{text.removesuffix(last)},{last}" if text.endswith(last) else text
+    return text
+
+
+def heading(figure: str) -> str:
+    """Return ``unit``, and whether a higher or a lower figure is better if its unit says that."""
+    if figure.endswith("_share"):
+        return unit(figure)
+    return f"{unit(figure)} ({'higher' if more_is_better(figure) else 'lower'} is better)"
 
 
 def _cell(figure: Mapping[str, Any], *, spread: bool) -> str:

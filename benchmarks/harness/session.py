@@ -43,6 +43,17 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def content(
+    found: Mapping[str, Any], results: Sequence[Result], *, took_s: float
+) -> dict[str, Any]:
+    """Return results as plain values, with the environment ``found`` first."""
+    return {
+        "environment": dict(found),
+        "took_s": round(took_s, 1),
+        "results": [result.to_json() for result in results],
+    }
+
+
 def save(path: Path, found: Mapping[str, Any], results: Sequence[Result], *, took_s: float) -> None:
     """Write results as JSON, with the environment ``found`` first.
 
@@ -51,12 +62,8 @@ def save(path: Path, found: Mapping[str, Any], results: Sequence[Result], *, too
     Raises:
         FastrotError: The file cannot be written.
     """
-    content = {
-        "environment": dict(found),
-        "took_s": round(took_s, 1),
-        "results": [result.to_json() for result in results],
-    }
-    write_file(path, json.dumps(content, indent=1) + "\n")
+    values = content(found, results, took_s=took_s)
+    write_file(path, json.dumps(values, indent=1) + "\n")
 
 
 def require_writable(path: Path) -> None:

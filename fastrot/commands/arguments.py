@@ -132,6 +132,16 @@ def trained_on(args: argparse.Namespace) -> DataConfig | None:
     return None if args.trained_on is None else load_config(args.trained_on).data
 
 
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option that prints only the value that the command gives to ``args.emit``."""
+    parser.add_argument(
+        "--json",
+        dest="as_json",
+        action="store_true",
+        help="print the result as JSON, and everything else to standard error",
+    )
+
+
 def add_layout(parser: argparse.ArgumentParser) -> None:
     """Add the options for the layout of a data set on disk."""
     parser.add_argument(
@@ -202,7 +212,13 @@ def options_anywhere(parser: argparse.ArgumentParser, words: str) -> None:
 
     def parse_all_words(args: Any = None, namespace: Any = None) -> Any:
         found, rest = parse(args, namespace)
-        getattr(found, words).extend(word for word in rest if not word.startswith("-"))
+        later = [word for word in rest if not word.startswith("-")]
+        setattr(found, words, [*getattr(found, words), *later])
+        for word in rest:
+            if word.startswith("--") and "." in word.partition("=")[0]:
+                parser.error(
+                    f"{word}: write a key of the config without dashes: {word.lstrip('-')}"
+                )
         return found, [word for word in rest if word.startswith("-")]
 
     parser.parse_known_args = parse_all_words  # type: ignore[method-assign]

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastrot.commands.arguments import add_action, seconds
+from fastrot.commands.arguments import add_action, add_json, positive, seconds
 
 if TYPE_CHECKING:
     from benchmarks.harness.measure import Options, Result
@@ -37,7 +37,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         _add_benchmark(benchmarks, name, about)
     about = "write Markdown, and a chart of loaders (needs matplotlib, extra `plots`), from a run's JSON"
     report = add_action(benchmarks, "report", about, run_report)
-    report.add_argument("results", type=Path, help="file written by --json")
+    report.add_argument("results", type=Path, help="file written by --out")
     report.add_argument(
         "--out",
         type=Path,
@@ -57,7 +57,12 @@ def _add_benchmark(
         metavar="SECONDS",
         help="total time; more time means more repeats",
     )
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the results to this file")
+    parser.add_argument(
+        "--out", type=Path, metavar="PATH", help="write the results to this JSON file"
+    )
+    add_json(parser)
+    # Until version 0.1 the file was given after --json.
+    parser.add_argument("rest", nargs="?", help=argparse.SUPPRESS)
     if name in READ_STORE:
         parser.add_argument("--store", type=Path, help="store to read (default: a new one)")
     if name in READ_INPUT:
@@ -68,12 +73,20 @@ def _add_benchmark(
             help="videos to create stores from: real footage (extra `footage`) or the demo's generated "
             "videos; auto: footage if it is installed",
         )
+    if name == "loader":
+        parser.add_argument(
+            "--processes",
+            type=positive,
+            metavar="N",
+            help="measure N processes that load from one store at the same time, as on a node with N GPUs, "
+            "and one alone (default: measure one process, with limits and other loaders)",
+        )
     parser.add_argument(
         "--quick",
         action="store_true",
         help="use the smallest sizes, to check that everything runs; the results are meaningless",
     )
-    parser.set_defaults(store=None, input="auto")
+    parser.set_defaults(store=None, input="auto", processes=None)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,11 +97,16 @@ def run(args: argparse.Namespace) -> int:
     from benchmarks.harness import session as whole_run
     from fastrot.distributed.runtime import Runtime
     from fastrot.terminal.console import say, show
+    from pipelines.errors import UsageError
 
     names = [name for name in BENCHMARKS if name != "all"]
     names = names if args.benchmark == "all" else [args.benchmark]
-    if args.json is not None:
-        whole_run.require_writable(args.json)
+    if args.rest is not None:
+        raise UsageError(
+            f"{args.rest} is no option, and --json takes no file: use --out {args.rest} to write the results"
+        )
+    if args.out is not None:
+        whole_run.require_writable(args.out)
     results: list[Result] = []
     with Runtime.start() as runtime:
         options = method.Options(runtime, args.store, args.input, args.quick)
@@ -96,16 +114,22 @@ def run(args: argparse.Namespace) -> int:
         for i, name in enumerate(names):
             left = args.budget - (time.monotonic() - began)
             share = whole_run.budget_of(name, left, names[i:])
-            results.append(_measure(name, options, share, alone=len(names) == 1))
-            if args.json is not None:
-                whole_run.save(args.json, found, results, took_s=time.monotonic() - began)
+            results.append(_measure(name, options, share, args.processes, alone=len(names) == 1))
+            took_s = time.monotonic() - began
+            if args.out is not None:
+                whole_run.save(args.out, found, results, took_s=took_s)
             for table in report.tables(results[-1].to_json()):
                 show(table.to_rich())
-    say(f"{time.monotonic() - began:.0f} s" + (f"; results in {args.json}" if args.json else ""))
+            for note in results[-1].notes if args.processes else ():
+                say(note)
+    args.emit(whole_run.content(found, results, took_s=time.monotonic() - began))
+    say(f"{time.monotonic() - began:.0f} s" + (f"; results in {args.out}" if args.out else ""))
     return 1 if any(result.broken for result in results) else 0
 
 
-def _measure(name: str, options: "Options", budget_s: float, *, alone: bool) -> "Result":
+def _measure(
+    name: str, options: "Options", budget_s: float, processes: int | None, *, alone: bool
+) -> "Result":
     """Run one benchmark. A failure is recorded in its result, so that the others still run.
 
     Raises:
@@ -119,6 +143,10 @@ def _measure(name: str, options: "Options", budget_s: float, *, alone: bool) -> 
     if budget_s <= 0:
         return method.Result.of_nothing(name)
     try:
+        if processes is not None:
+            from benchmarks.loading import node_loading
+
+            return node_loading.run(options, processes=processes, budget_s=budget_s)
         result: Result = importlib.import_module(f"benchmarks.{name}").run(
             options, budget_s=budget_s
         )

@@ -1,10 +1,11 @@
 """``fastrot demo``: run the whole pipeline on the built-in videos or on the user's own."""
 
 import argparse
+import json
 import time
 from pathlib import Path
 
-from fastrot.commands.arguments import add_layout, positive
+from fastrot.commands.arguments import add_json, add_layout, positive
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -40,6 +41,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
             metavar="KEY=VALUE",
             help=f"change the {stage} config, such as train.epochs=1 (may be repeated)",
         )
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -71,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         say(f"Completed work is saved in {out}: run the same command to resume.")
         raise
+    if args.as_json:
+        args.emit(json.loads((out / "results.json").read_text()))
     minutes = (time.monotonic() - began) / 60
     say(f"\n{minutes:.1f} minutes; results in {out}/results.json, runs in {out}/runs")
     return 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fastrot.commands.arguments import (
     add_action,
     add_clips,
+    add_json,
     add_network,
     add_split,
     positive,
@@ -101,6 +102,7 @@ def _add_out(parser: argparse.ArgumentParser, default: str) -> None:
         metavar="DIR",
         help=f"folder for results.json and other files (default: {default})",
     )
+    add_json(parser)
 
 
 def _add_scramble(parser: argparse.ArgumentParser) -> None:
@@ -208,7 +210,7 @@ def _fuse(args: argparse.Namespace) -> int:
         return [FILE]
 
     with Runtime.start() as runtime:
-        _report(out, "fuse", {}, result, runtime, files)
+        _report(args, out, {}, result, runtime, files)
     return 0
 
 
@@ -236,12 +238,12 @@ def _report_checkpoint(
     """Report an evaluation of a checkpoint, by default in its run's folder or next to the checkpoint."""
     of = {"checkpoint": str(args.checkpoint), **settings}
     out = args.out or _default_out(args.checkpoint, args.measure, args.store, splits)
-    _report(out, args.measure, of, result, runtime, files)
+    _report(args, out, of, result, runtime, files)
 
 
 def _report(
+    args: argparse.Namespace,
     out: Path,
-    measure: str,
     of: dict[str, Any],
     result: "Result | FusionResult",
     runtime: "Runtime",
@@ -255,7 +257,7 @@ def _report(
     def report() -> None:
         for line in result.lines():
             say(line)
-        write_results(out, measure, of, result, runtime)
+        args.emit(write_results(out, args.measure, of, result, runtime))
         written = ["results.json", *files(out)]
         say(f"written to {out}: {', '.join(written)}")
         if "confusion.csv" in written and "confusion.png" not in written:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fastrot.commands.arguments import (
     add_clips,
+    add_json,
     add_network,
     add_trained_on,
     started,
@@ -31,11 +32,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     add_clips(parser)
     add_trained_on(parser)
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Compute the features, and write them in the first process."""
+    from dataclasses import asdict
+
     from fastrot.evaluation.extract import extract
     from fastrot.evaluation.unreadable import skipped_lines
     from fastrot.terminal.console import say
@@ -50,6 +54,16 @@ def run(args: argparse.Namespace) -> int:
         def write() -> None:
             found.save(args.out)
             count, channels = found.features.shape
+            skipped = [asdict(each) for each in found.skipped]
+            args.emit(
+                {
+                    "file": args.out,
+                    "videos": count,
+                    "channels": channels,
+                    "protocol": found.protocol,
+                    "skipped": skipped,
+                }
+            )
             say(f"{args.out}: {count} videos x {channels} channels ({found.protocol})")
             for line in skipped_lines(found.skipped):
                 say(line)

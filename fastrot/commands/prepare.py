@@ -1,9 +1,10 @@
 """``fastrot prepare``: transcode a folder of videos into a store."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
-from fastrot.commands.arguments import add_layout, positive, seconds, share
+from fastrot.commands.arguments import add_json, add_layout, positive, seconds, share
 from pipelines.cores import cores
 from pipelines.files import write_file
 from pipelines.layouts import read_layout
@@ -86,6 +87,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         action="store_true",
         help="replace stored videos from another folder with the versions of the same name in SOURCE",
     )
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -133,6 +135,7 @@ def run(args: argparse.Namespace) -> int:
         write_file(missing, "".join(f"{name}\n" for name in listing.missing))
     else:
         missing.unlink(missing_ok=True)  # from an earlier run
+    args.emit(asdict(result))
     for line in summarise(listing, result, args.out):
         say(line)
     return 0

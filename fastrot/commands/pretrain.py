@@ -1,10 +1,12 @@
 """``fastrot pretrain``: train a network on any task: rotation, action, or a custom one."""
 
 import argparse
+import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
-from fastrot.commands.arguments import options_anywhere
+from fastrot.commands.arguments import add_json, options_anywhere
 from fastrot.config import load_config, to_yaml
 from pipelines.errors import UsageError
 
@@ -43,6 +45,7 @@ def add_training_parser(
     parser.add_argument(
         "overrides",
         nargs="*",
+        default=[],
         metavar="key=value",
         help="override values of the file, such as data.crop=112 or optim.lr=1e-2",
     )
@@ -69,6 +72,7 @@ def add_training_parser(
         action="store_true",
         help="resume even if the config or the videos have changed, with the new values",
     )
+    add_json(parser)
     parser.set_defaults(run=run, only=only)
     options_anywhere(parser, "overrides")
 
@@ -91,5 +95,9 @@ def run(args: argparse.Namespace) -> int:
     from fastrot.training.run import train
 
     require_launcher()
-    train(config, resume=args.resume, resume_from=args.resume_from, anyway=args.resume_anyway)
+    result = train(
+        config, resume=args.resume, resume_from=args.resume_from, anyway=args.resume_anyway
+    )
+    if os.environ.get("RANK", "0") == "0":
+        args.emit(asdict(result))
     return 0

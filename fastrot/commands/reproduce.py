@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastrot.commands.arguments import options_anywhere, positive, share
+from fastrot.commands.arguments import add_json, options_anywhere, positive, share
 from pipelines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +38,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("target", choices=(*TARGETS, "all"), help="what to reproduce")
     parser.add_argument(
-        "changes", nargs="*", metavar="key=value", help="override values of the runs' configs"
+        "changes",
+        nargs="*",
+        default=[],
+        metavar="key=value",
+        help="override values of the runs' configs",
     )
     parser.add_argument(
         "--preset",
@@ -102,6 +106,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="FILE",
         help="supervised network in Hara's format for figure5, attention (default: a newly trained one)",
     )
+    add_json(parser)
     parser.set_defaults(run=run)
     options_anywhere(parser, "changes")
 
@@ -146,7 +151,9 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         for line in rows_of(chosen, generated=args.preset == "demo"):
             say(line)
-        show(overview(plan, setting, rate, workshop).to_rich())
+        table = overview(plan, setting, rate, workshop)
+        args.emit([dict(zip(table.header, row, strict=True)) for row in table.rows])
+        show(table.to_rich())
         for line in item_lines(chosen, setting, rate):
             say(line)
         say(f"{amount(costs.total)} in total" + ("" if costs.complete else " or more"))
@@ -217,13 +224,14 @@ def _carry_out(
         else:
             left = carry_out(plan, workshop, share)
         if share is None:
-            publish(items, workshop, setting.preset, args.supervised)
+            args.emit(publish(items, workshop, setting.preset, args.supervised))
     except KeyboardInterrupt:
         say(f"Completed work is saved in {workshop.out}: run the same command to resume.")
         raise
     for line in left:
         say(f"not done: {line}")
     if share is not None:
+        args.emit({"not_done": list(left)})
         say(
             "Submit the shares again until all runs are done, then run without --shard to write the tables."
         )

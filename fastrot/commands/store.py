@@ -1,11 +1,10 @@
 """``fastrot store``: inspect and maintain a store."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from fastrot.commands.arguments import add_action, positive
+from fastrot.commands.arguments import add_action, add_json, positive
 from pipelines.cores import cores
 from pipelines.store.reading import FORMAT, Store
 
@@ -23,9 +22,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         return sub
 
     info = action("info", run_info, "print a summary of the store")
-    info.add_argument("--json", action="store_true", help="print JSON")
+    add_json(info)
     ls = action("ls", run_ls, "list the videos with frames, bytes, class, splits and name")
     ls.add_argument("--split", default="all", help="list only the videos of this split")
+    add_json(ls)
     cues = action(
         "cues", run_cues, "measure cheap cues: what reveals a rotation without any network"
     )
@@ -37,11 +37,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="N",
         help="most videos to read, evenly spaced",
     )
-    cues.add_argument("--json", action="store_true", help="print JSON")
+    add_json(cues)
     check = action("verify", run_verify, "read every video and check its checksum")
     check.add_argument(
         "--fix", action="store_true", help="remove damaged videos and list them as rejected"
     )
+    add_json(check)
     action(
         "merge",
         run_merge,
@@ -67,9 +68,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run_info(args: argparse.Namespace) -> int:
     """Print the store's counts and settings."""
     info = describe(Store.open(args.store))
-    if args.json:
-        print(json.dumps(info))
-        return 0
+    args.emit(info)
     splits = ", ".join(f"{name} ({count})" for name, count in info["splits"].items())
     print(
         f"{args.store}: {info['codec']}, {info['size']}x{info['size']}, "
@@ -108,10 +107,24 @@ def describe(store: Store) -> dict[str, Any]:
 def run_ls(args: argparse.Namespace) -> int:
     """Print one line per video."""
     store = Store.open(args.store)
+    videos = []
     for i in store.select(args.split):
-        label = store.classes[store.labels[i]] if store.labels[i] >= 0 else "-"
-        splits = ",".join(store.splits_of(i)) or "-"
-        print(f"{store.frames[i]:5d} {store.bytes[i]:10d} {label:20s} {splits:20s} {store.name(i)}")
+        label = store.classes[store.labels[i]] if store.labels[i] >= 0 else None
+        splits = store.splits_of(i)
+        videos.append(
+            {
+                "name": store.name(i),
+                "frames": int(store.frames[i]),
+                "bytes": int(store.bytes[i]),
+                "class": label,
+                "splits": splits,
+            }
+        )
+        print(
+            f"{store.frames[i]:5d} {store.bytes[i]:10d} {label or '-':20s} "
+            f"{','.join(splits) or '-':20s} {store.name(i)}"
+        )
+    args.emit(videos)
     return 0
 
 
@@ -124,11 +137,9 @@ def run_cues(args: argparse.Namespace) -> int:
 
     store = Store.open(args.store)
     total = min(args.videos, len(store.select(args.split)))
-    with progress(total, "cues", "videos", shown=not args.json) as advance:
+    with progress(total, "cues", "videos") as advance:
         ledger = read_ledger(store, args.split, videos=args.videos, advance=advance.to)
-    if args.json:
-        print(json.dumps(asdict(ledger)))
-        return 0
+    args.emit(asdict(ledger))
     for line in ledger.lines():
         say(line)
     return 0
@@ -142,6 +153,7 @@ def run_verify(args: argparse.Namespace) -> int:
     store = Store.open(args.store)
     with progress(len(store), "verify", "videos") as advance:
         broken = dict(sorted(verify(store, threads=cores(), progress=advance.to)))
+    args.emit({"videos": len(store), "damaged": broken})
     for name, reason in broken.items():
         say(f"damaged: {name}: {reason}")
     if broken and args.fix:

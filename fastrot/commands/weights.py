@@ -1,9 +1,10 @@
 """``fastrot weights``: export the backbone of a checkpoint, or import one from another project's file."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
-from fastrot.commands.arguments import add_action, add_trained_on, trained_on
+from fastrot.commands.arguments import add_action, add_json, add_trained_on, trained_on
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -36,6 +37,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
             "out", type=Path, metavar="OUT", help="output file: .safetensors, .pt or .pth"
         )
         add_trained_on(action)
+        add_json(action)
         action.set_defaults(partial=False)
     action.add_argument(
         "--partial",
@@ -49,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     """Convert the file and print the report."""
     from fastrot.models.backbone import convert
 
-    done = convert(args.source, args.out, partial=args.partial, trained_on=trained_on(args))
-    for line in done.lines():
+    conversion = convert(args.source, args.out, partial=args.partial, trained_on=trained_on(args))
+    args.emit(asdict(conversion))
+    for line in conversion.lines():
         print(line)
     return 0

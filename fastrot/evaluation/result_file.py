@@ -19,8 +19,8 @@ def write_results(
     of: Mapping[str, Any],
     result: Result | FusionResult,
     runtime: Runtime,
-) -> None:
-    """Write ``results.json`` into the folder ``out``, which is created if missing.
+) -> dict[str, Any]:
+    """Write ``results.json`` into the folder ``out``, which is created if missing, and return its values.
 
     Args:
         out: The folder.
@@ -39,3 +39,4 @@ def write_results(
         "environment": environment(runtime),
     }
     write_file(out / "results.json", json.dumps(values, indent=1) + "\n")
+    return values

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -27,14 +28,47 @@ class Grid:
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
 
-    def to_rich(self) -> Group:
-        """Return the table and its notes for a terminal."""
-        table = Table(title=Text(self.title))
-        for at, name in enumerate(self.header):
-            table.add_column(Text(name), justify="right" if at else "left", overflow="fold")
+    def to_rich(self) -> RenderableType:
+        """Return the table and its notes for a terminal.
+
+        No word is broken: on a terminal that is too narrow, the table has no lines, or each row is a list.
+        """
+        return _Fitting(self)
+
+    def _table(self, widths: Sequence[int], *, lines: bool) -> Table:
+        plain: dict[str, Any] = {"box": None, "padding": (0, 1, 0, 0), "pad_edge": False}
+        table = Table(title=Text(self.title), **({} if lines else plain))
+        for at, width in enumerate(widths):
+            name = Text(self.header[at])
+            table.add_column(name, justify="right" if at else "left", width=width)
         for row in self.rows:
             table.add_row(*map(Text, row))
-        return Group(table, *map(Text, self.notes))
+        return table
+
+    def _list(self) -> list[Text]:
+        """Return a line for each row's name and, indented, one for each of its other cells."""
+        lines = [Text(self.title, style="bold")]
+        for row in self.rows:
+            lines.append(Text(row[0]))
+            lines += [
+                Text(f"  {name}: {cell}")
+                for name, cell in zip(self.header[1:], row[1:], strict=True)
+                if cell
+            ]
+        return lines
+
+    def _widths(self, room: int) -> list[int] | None:
+        """Return a width for each column, ``room`` in total or less, or None if a word would be broken."""
+        columns = list(zip(self.header, *self.rows, strict=True))
+        least = [max(map(_longest_word, column)) for column in columns]
+        widths = [max(map(cell_len, column)) for column in columns]
+        if sum(least) > room:
+            return None
+        while sum(widths) > room:
+            # The column with the most to spare gives one.
+            spare = [width - word for width, word in zip(widths, least, strict=True)]
+            widths[spare.index(max(spare))] -= 1
+        return widths
 
     def to_markdown(self, heading: str = "") -> str:
         """Return the table and its notes in Markdown, with the title after ``heading``, such as "##"."""
@@ -66,6 +100,28 @@ class Grid:
             + element("div", table, _class="wide", tabindex=0)
             + notes
         )
+
+
+@dataclass(frozen=True)
+class _Fitting:
+    """A grid that chooses its form when it is printed, by the width of the terminal."""
+
+    grid: Grid
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        columns = len(self.grid.header)
+        for lines, between in ((True, 3 * columns + 1), (False, columns - 1)):
+            widths = self.grid._widths(options.max_width - between)
+            if widths is not None:
+                yield self.grid._table(widths, lines=lines)
+                break
+        else:
+            yield from self.grid._list()
+        yield from map(Text, self.grid.notes)
+
+
+def _longest_word(cell: str) -> int:
+    return max(map(cell_len, cell.split()), default=0)
 
 
 def environment_grid(values: Mapping[str, Any]) -> Grid:

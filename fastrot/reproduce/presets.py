@@ -136,7 +136,7 @@ class Preset:
         elif pool == "kinetics" and modality == self.modality and not (suffix or videos or seed):
             config = self._with_checkpoints(config)
         name += f"-{videos}-videos" if videos else ""
-        name += f"-seed-{seed}" if seed else ""
+        name += f"-s{seed}" if seed else ""
         return TrainRun(name, config)
 
     def _with_checkpoints(self, config: Config) -> Config:
@@ -250,7 +250,7 @@ class Preset:
         parts += [f"{shots}-shots"] if shots else []
         parts += [f"freeze-{freeze}"] if freeze else []
         parts += [f"budget-{budget}"] if budget else []
-        parts += [f"seed-{seed}"] if seed else []
+        parts += [f"s{seed}"] if seed else []  # short: the origin's name may end in its own seed
         file = "demo/reproduce_finetune.yaml"
         if self.name == "paper":
             file = f"finetune/{dataset}_{modality}_{frames or 16}.yaml"

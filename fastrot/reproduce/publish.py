@@ -28,7 +28,7 @@ from pipelines.files import write_file
 
 def publish(
     items: tuple[Item, ...], workshop: Workshop, preset: Preset, supervised: Path | None
-) -> None:
+) -> dict[str, Any]:
     """Print and write every table, and draw every figure.
 
     Args:
@@ -36,6 +36,9 @@ def publish(
         workshop: The folder of their runs.
         preset: The preset, which describes how to interpret the numbers.
         supervised: File of a supervised network in Hara's format, if the user gave one.
+
+    Returns:
+        The content of each table's JSON, by the table's name.
 
     Raises:
         FastrotError: A file cannot be read or written.
@@ -46,7 +49,7 @@ def publish(
     generated = preset.name == "demo"
     builders = [build(preset) for build in BUILDERS.values()]
     spreads = spreads_of([item for item in builders if isinstance(item, Table)], workshop)
-    markdown = []
+    markdown, values = [], {}
     if any(isinstance(item, Table) for item in items):
         markdown.append(f"{preset.about}\n\n{LEGEND}\n")
         say(f"{preset.about}\n{LEGEND}\n")
@@ -63,6 +66,7 @@ def publish(
         page = Page(item, cells, preset.about, protocols(item, workshop), generated=generated)
         show(page.grid.to_rich())
         page.write(tables, workshop)
+        values[item.key] = json.loads((tables / f"{item.key}.json").read_text())
         _register(workshop.out, "tables", {item.key: page.title}, where)
         markdown.append(page.grid.to_markdown("##"))
         if draw_table(item.key, page.title, cells, figures, generated=generated):
@@ -70,6 +74,7 @@ def publish(
             markdown.append(f"![{item.key}](figures/{item.key}.png)\n")
     write_file(workshop.out / "results.md", "\n".join(markdown))
     say(f"wrote results.md, tables and figures to {workshop.out}")
+    return values
 
 
 def _place(name: str) -> tuple[int, str]:

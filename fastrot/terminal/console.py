@@ -1,5 +1,6 @@
 """Progress output: a bar on a terminal, plain lines in a pipe."""
 
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +12,34 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 LINE_EVERY_S = 5.0
+WIDE = 64
+"""Columns of a terminal from which a progress line has a bar; ten fewer, and it has no rate either."""
 
 # All output uses one console, so that lines printed while a bar is shown appear above it.
 _console = Console(highlight=False)
 
 
 def say(line: str) -> None:
-    """Print a line to standard output, above the progress bar if one is shown."""
+    """Print a line to standard output, above the progress bar if one is shown.
+
+    On a terminal a long line is broken between words. A longer word, such as a path, is left to the terminal,
+    which keeps it in one piece when it is copied.
+    """
+    if _console.is_terminal:
+        line = "\n".join(map(_wrapped, line.split("\n")))
     _console.print(line, markup=False, soft_wrap=True)
+
+
+def _wrapped(line: str) -> str:
+    parts = textwrap.wrap(
+        line,
+        _console.width,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+        expand_tabs=False,
+    )
+    return "\n".join(parts)
 
 
 def silence() -> None:
@@ -137,7 +158,8 @@ class _Lines(_Silent):
         say(line)
 
     def __exit__(self, *error: object) -> None:
-        self._print()
+        if self._done or error[:1] == (None,):  # an error before the first item says enough
+            self._print()
 
 
 class _Bar(_Silent):
@@ -145,11 +167,7 @@ class _Bar(_Silent):
 
     def __init__(self, total: int, what: str, unit: str):
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            _Rate(unit),
-            TimeRemainingColumn(),
+            *_columns(unit, _console.width),
             console=_console,
             # A rate needs two samples; with rich's default period, slow steps would leave only one.
             speed_estimate_period=3600,
@@ -173,6 +191,17 @@ class _Bar(_Silent):
 
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
+
+
+def _columns(unit: str, width: int) -> list[ProgressColumn]:
+    """Return the parts of a bar, which stays on one line: those that a narrow terminal can miss go first."""
+    columns: list[ProgressColumn] = [TextColumn("{task.description}")]
+    if width >= WIDE:
+        columns.append(BarColumn(bar_width=min(40, width - WIDE + 10)))
+    columns.append(TextColumn("{task.completed:.0f}/{task.total:.0f}"))
+    if width >= WIDE - 10:
+        columns.append(_Rate(unit))
+    return [*columns, TimeRemainingColumn()]
 
 
 class _Rate(ProgressColumn):

@@ -4,19 +4,45 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 SHOWN = 3
 """The number of names shown as examples in a message."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One video: its path, its name (unique in the data set), its class and its splits."""
+class File(NamedTuple):
+    """A file on disk. Files of a folder share its Path: a Path takes ten times the memory of a name."""
 
-    path: Path
+    folder: Path
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """The file's path."""
+        return self.folder / self.name
+
+    @property
+    def tail(self) -> str:
+        """The last two parts of the path, "class/file"."""
+        return f"{self.folder.name}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One video: its file, its name (unique in the data set), its class and its splits.
+
+    Layouts give a ``File`` and share equal splits between entries, because a data set may have a million.
+    """
+
+    file: File | Path
     name: str
     label: str | None = None
     splits: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """The video's path."""
+        return self.file.path if isinstance(self.file, File) else self.file
 
 
 def counted(count: int, noun: str) -> str:

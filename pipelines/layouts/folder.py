@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
-from pipelines.layouts.entry import Entry, Listing, counted, some
+from pipelines.layouts.entry import Entry, File, Listing, counted, some
 from pipelines.layouts.walk import walk
+
+Parts = tuple[str, ...]
+"""A path below the source, such as ("train", "run", "a.mp4")."""
 
 SPLIT_FOLDERS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 
@@ -19,37 +22,43 @@ def read(source: Path) -> Listing:
     tree = walk(source)
     for path in tree.lists:
         tree.passed.add(f"{path.suffix.lower()} files", path.relative_to(root).as_posix())
-    # The same order as sorting Paths, but much faster.
-    names = sorted(
-        (video.path.relative_to(root) for video in tree.videos), key=lambda path: path.parts
-    )
-    has_splits, warnings = _splits(names)
+    folders = {folder: folder.relative_to(root).parts for folder, _ in tree.folders}
+
+    def parts(video: File) -> Parts:
+        return (*folders[video.folder], video.name)
+
+    # The same order as sorting Paths, but faster, and in a fifth of the memory.
+    videos = sorted(tree.videos, key=parts)
+    has_splits, classes, warnings = _structure(list(map(parts, videos)))
     depth = 1 if has_splits else 0
-    classes, more = _classes(names, depth)
+    splits = {top[0]: (top[0].lower(),) for top in folders.values() if top and has_splits}
+    entries = []
+    for video in videos:
+        name = parts(video)
+        label = name[depth] if classes else None
+        entries.append(Entry(video, "/".join(name), label, splits.get(name[0], ())))
+    return Listing(entries, classes, warnings=warnings, passed=tree.passed)
+
+
+def _structure(names: list[Parts]) -> tuple[bool, list[str], list[str]]:
+    """Return whether the top-level folders are splits, the classes, and warnings."""
+    has_splits, warnings = _splits(names)
+    classes, more = _classes(names, 1 if has_splits else 0)
     if not has_splits and len(_split_folders(names)) > 1:
         classes, more = [], []  # train, val and a third folder are not classes
-    entries = [
-        Entry(
-            path=root / name,
-            name=name.as_posix(),
-            label=name.parts[depth] if classes else None,
-            splits=(name.parts[0].lower(),) if has_splits else (),
-        )
-        for name in names
-    ]
-    return Listing(entries, classes, warnings=warnings + more, passed=tree.passed)
+    return has_splits, classes, warnings + more
 
 
-def _split_folders(names: list[Path]) -> list[str]:
+def _split_folders(names: list[Parts]) -> list[str]:
     """Return the top-level folders that have the name of a split."""
-    tops = {name.parts[0] for name in names if len(name.parts) > 1}
+    tops = {name[0] for name in names if len(name) > 1}
     return sorted(top for top in tops if top.lower() in SPLIT_FOLDERS)
 
 
-def _splits(names: list[Path]) -> tuple[bool, list[str]]:
+def _splits(names: list[Parts]) -> tuple[bool, list[str]]:
     """Return whether the top-level folders are splits, and a warning if only some videos are in them."""
     folders = _split_folders(names)
-    outside = [name for name in names if len(name.parts) == 1 or name.parts[0] not in folders]
+    outside = [name for name in names if len(name) == 1 or name[0] not in folders]
     if folders and outside:
         return False, [
             f"the folders {', '.join(folders)} are not used as splits, because {_some(outside)} outside "
@@ -58,15 +67,15 @@ def _splits(names: list[Path]) -> tuple[bool, list[str]]:
     return bool(folders), []
 
 
-def _classes(names: list[Path], depth: int) -> tuple[list[str], list[str]]:
+def _classes(names: list[Parts], depth: int) -> tuple[list[str], list[str]]:
     """Return the classes, below ``depth`` folders for the splits, and a warning if only some videos fit."""
-    folders = sorted({name.parts[depth] for name in names if len(name.parts) == depth + 2})
-    elsewhere = [name for name in names if len(name.parts) != depth + 2]
+    folders = sorted({name[depth] for name in names if len(name) == depth + 2})
+    elsewhere = [name for name in names if len(name) != depth + 2]
     if folders and not elsewhere and len(folders) == 1:
         return [], [f"no classes were found: all videos are in one folder, {folders[0]}"]
     if not elsewhere:
         return folders, []
-    if not folders and all(len(name.parts) == depth + 1 for name in names):
+    if not folders and all(len(name) == depth + 1 for name in names):
         return [], []  # all videos are in the top folder: no classes intended
     where = f"the folders {some(folders)}" if folders else "one folder for each class"
     return [], [
@@ -75,6 +84,6 @@ def _classes(names: list[Path], depth: int) -> tuple[list[str], list[str]]:
     ]
 
 
-def _some(names: list[Path]) -> str:
-    examples = some([name.as_posix() for name in names])
+def _some(names: list[Parts]) -> str:
+    examples = some(["/".join(name) for name in names])
     return f"{counted(len(names), 'video')} ({examples}) {'is' if len(names) == 1 else 'are'}"

@@ -7,13 +7,14 @@ underscores), and the public archives have none.
 """
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipelines.errors import FastrotError
-from pipelines.layouts.entry import Listing
-from pipelines.layouts.kinetics_lists import read_lists
-from pipelines.layouts.matching import Found, Listed, bare, doubles_warning, match
-from pipelines.layouts.walk import File, Tree, walk
+from pipelines.layouts.entry import Entry, File, Listing
+from pipelines.layouts.kinetics_lists import Rows, read_lists
+from pipelines.layouts.matching import Candidates, Found, bare, doubles_warning
+from pipelines.layouts.walk import Tree, walk
 
 # The public Kinetics-400 archives contain damaged files and, in this folder, their replacements.
 _REPLACEMENTS = "replacement_for_corrupted_k400"
@@ -38,40 +39,68 @@ def read(source: Path) -> Listing:
             f"{source} contains no Kinetics list: put the official CSV files (train.csv, val.csv, "
             "test.csv) into it; they have the columns youtube_id, time_start, time_end and split"
         )
-    by_clip = _find_clips(tree, {clip for clip, _ in rows})
-    listed: dict[str, Listed] = {}
-    found = Found(passed=tree.passed, warnings=[*warnings, *by_clip.warnings])
-    for (clip, label), splits in rows.items():
-        name = f"{label}/{clip}.mp4" if label else f"{clip}.mp4"
-        listed[name] = Listed(label or None, splits)
-        if clip in by_clip.on_disk:
-            found.on_disk[name] = by_clip.on_disk[clip]
-    return match(listed, found, classes=sorted({label for _, label in rows if label}))
+    classes = sorted({label for facts in rows.values() for label, _ in facts if label})
+    found = _find_clips(tree, {clip: clip for clip in rows})
+    del tree  # its lists of names are in the files now
+    listing = _join(rows, found)
+    listing.classes = classes
+    listing.warnings = warnings + found.warnings
+    return listing
 
 
-def _find_clips(tree: Tree, clips: set[str]) -> Found:
-    """Find the clips' files by full name, or else by id."""
-    clips_of_id = Counter(map(_id_of, clips))
-    # Maps each name that a clip's file may have to the clip.
-    clip_of = {_id_of(clip): clip for clip in clips if clips_of_id[_id_of(clip)] == 1}
-    clip_of |= {clip: clip for clip in clips}
-    files: dict[str, list[File]] = {}
+def _join(rows: Rows, found: Found) -> Listing:
+    """Make the entries. ``rows`` and ``found.on_disk`` are emptied, so that memory has every clip once."""
+    listing = Listing([], passed=found.passed)
+    clips, facts = list(rows), list(rows.values())
+    files = [found.on_disk.get(clip) for clip in clips]
+    rows.clear()
+    found.on_disk.clear()
+    while clips:
+        clip, file = clips.pop(), files.pop()
+        for label, splits in facts.pop():
+            name = f"{label}/{clip}.mp4" if label else f"{clip}.mp4"
+            if file is None:
+                listing.missing.append(name)
+            else:
+                listing.entries.append(Entry(file, name, label or None, splits))
+    listing.entries.sort(key=lambda entry: entry.name)
+    listing.missing.sort()
+    return listing
+
+
+def _find_clips(tree: Tree, clips: Mapping[str, str]) -> Found:
+    """Find the clips' files by full name, or else by id. ``clips`` maps each clip to the string to keep."""
+    files = Candidates()
+    others: list[File] = []
     found = Found(passed=tree.passed)
     for video in tree.videos:
-        clip = clip_of.get(bare(video.name))
-        if clip is None:
+        if (clip := clips.get(bare(video.name))) is not None:
+            files.add(clip, video)
+        else:
+            others.append(video)
+    clip_of = _only_clips({bare(video.name) for video in others}, clips)
+    for video in others:
+        if (clip := clip_of.get(bare(video.name))) is None:
             found.passed.add("unlisted videos", video.tail)
         else:
-            files.setdefault(clip, []).append(video)
+            files.add(clip, video)
+    found.on_disk = files.first
     doubles: list[tuple[File, File]] = []
-    for clip, videos in files.items():
+    for clip, further in files.further.items():
         # A stable sort: replacements first, then full names, then the order of the walk.
-        videos.sort(key=lambda video: (not _replaces(video), bare(video.name) not in clips))
+        videos = sorted([files.first[clip], *further], key=lambda video: not _replaces(video))
         found.on_disk[clip] = videos[0]
         if not _replaces(videos[0]):
             doubles += [(videos[0], other) for other in videos[1:]]
     found.warnings += doubles_warning(doubles)
     return found
+
+
+def _only_clips(ids: set[str], clips: Iterable[str]) -> dict[str, str]:
+    """Return the clip of each of ``ids`` that belongs to exactly one clip."""
+    named = [clip for clip in clips if _id_of(clip) in ids] if ids else []
+    count = Counter(map(_id_of, named))
+    return {_id_of(clip): clip for clip in named if count[_id_of(clip)] == 1}
 
 
 def _replaces(video: File) -> bool:

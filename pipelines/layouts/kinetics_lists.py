@@ -17,8 +17,11 @@ _SPLITS = {
     **{"test": "test", "holdout": "holdout"},
 }
 
-Rows = dict[tuple[str, str], list[str]]
-"""Splits by (clip "<youtube_id>_<start>_<end>", label or "" if it has none)."""
+Facts = tuple[tuple[str, tuple[str, ...]], ...]
+"""The labels of a clip ("" if a list gives none), each with its splits. Equal ones are one object."""
+
+Rows = dict[str, Facts]
+"""The facts by clip, "<youtube_id>_<start>_<end>"."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class _SplitList:
     """One split of one list: its clips and their labels."""
 
     path: Path
-    labels: dict[str, set[str]]
+    labels: dict[str, frozenset[str]]
 
 
 def read_lists(source: Path, paths: Sequence[Path]) -> tuple[Rows, list[str]]:
@@ -43,8 +46,9 @@ def read_lists(source: Path, paths: Sequence[Path]) -> tuple[Rows, list[str]]:
     for path in paths:
         own: dict[str, _SplitList] = {}
         for clip, label, split in _open_list(path) or ():
-            rows.setdefault((clip, label), []).append(split)
-            own.setdefault(split, _SplitList(path, {})).labels.setdefault(clip, set()).add(label)
+            rows[clip] = _add_row(rows.get(clip, ()), label, split)
+            labels = own.setdefault(split, _SplitList(path, {})).labels
+            labels[clip] = _add_label(labels.get(clip, frozenset()), label)
         for split, found in own.items():
             by_split.setdefault(split, []).append(found)
     warnings = [
@@ -53,7 +57,23 @@ def read_lists(source: Path, paths: Sequence[Path]) -> tuple[Rows, list[str]]:
         for split, lists in by_split.items()
         if _are_parts(source, lists)
     ]
-    return _fill_labels(rows), warnings
+    for clip, facts in rows.items():
+        rows[clip] = _fill_labels(facts)
+    return rows, warnings
+
+
+# The caches make equal results one object: a data set has half a million clips, but few labels and splits.
+@functools.cache
+def _add_row(facts: Facts, label: str, split: str) -> Facts:
+    """Return ``facts`` with the row of a list."""
+    splits = dict(facts)
+    splits[label] = (*splits.get(label, ()), split)
+    return tuple(splits.items())
+
+
+@functools.cache
+def _add_label(labels: frozenset[str], label: str) -> frozenset[str]:
+    return labels | {label}
 
 
 def _are_parts(source: Path, lists: list[_SplitList]) -> bool:
@@ -70,23 +90,22 @@ def _are_parts(source: Path, lists: list[_SplitList]) -> bool:
     return parts
 
 
-def _agree(first: set[str], second: set[str]) -> bool:
+def _agree(first: frozenset[str], second: frozenset[str]) -> bool:
     """Return whether two lists give a clip the same labels, or one list gives none."""
     return first == second or {""} in (first, second)
 
 
-def _fill_labels(rows: Rows) -> Rows:
-    """Merge the rows without a label into the labelled rows of the same clip.
+@functools.cache
+def _fill_labels(facts: Facts) -> Facts:
+    """Merge a clip's rows without a label into its labelled rows, and drop repeated splits.
 
     The test lists were first published without labels, later with labels.
     """
-    unlabelled = {clip: splits for (clip, label), splits in rows.items() if not label}
-    labelled = {clip for clip, label in rows if label and clip in unlabelled}
-    return {
-        (clip, label): splits + unlabelled[clip] if label and clip in labelled else splits
-        for (clip, label), splits in rows.items()
-        if label or clip not in labelled
-    }
+    splits = dict(facts)
+    unlabelled = splits.pop("", ()) if len(splits) > 1 else ()
+    return tuple(
+        (label, tuple(dict.fromkeys([*own, *unlabelled]))) for label, own in splits.items()
+    )
 
 
 def _open_list(path: Path) -> Iterator[tuple[str, str, str]] | None:

@@ -6,16 +6,37 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pipelines.layouts.entry import SHOWN, Entry, Listing, Passed, counted, some
-from pipelines.layouts.walk import VIDEO_SUFFIXES, File, Tree
+from pipelines.layouts.entry import SHOWN, Entry, File, Listing, Passed, counted, some
+from pipelines.layouts.walk import VIDEO_SUFFIXES, Tree
 
 
-@dataclass
+@dataclass(slots=True)
 class Listed:
     """The label and splits that the official lists give one video."""
 
     label: str | None
     splits: list[str] = field(default_factory=list)
+
+
+class Candidates:
+    """The files of each video, in the order in which they were added.
+
+    Nearly every video has one file, so only a further one costs a list.
+    """
+
+    def __init__(self) -> None:
+        self.first: dict[str, File] = {}
+        self.further: dict[str, list[File]] = {}
+
+    def add(self, name: str, file: File) -> None:
+        """Add a file of the video ``name``."""
+        if self.first.setdefault(name, file) is not file:
+            self.further.setdefault(name, []).append(file)
+
+    def pop(self, name: str) -> list[File]:
+        """Remove and return the files of a video."""
+        first = self.first.pop(name, None)
+        return [] if first is None else [first, *self.further.pop(name, ())]
 
 
 @dataclass
@@ -30,16 +51,13 @@ class Found:
 def match(listed: Mapping[str, Listed], found: Found, classes: list[str]) -> Listing:
     """Join the listed videos with those found, by name. Listed videos that were not found are missing."""
     names = sorted(listed)
-    entries = [
-        Entry(
-            found.on_disk[name].path,
-            name,
-            listed[name].label,
-            tuple(dict.fromkeys(listed[name].splits)),
-        )
-        for name in names
-        if name in found.on_disk
-    ]
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+    entries = []
+    for name in names:
+        if name in found.on_disk:
+            splits = tuple(dict.fromkeys(listed[name].splits))
+            splits = shared.setdefault(splits, splits)
+            entries.append(Entry(found.on_disk[name], name, listed[name].label, splits))
     return Listing(
         entries,
         classes,
@@ -57,28 +75,28 @@ def find_listed(names: Collection[str], tree: Tree, name_of: Callable[[File], st
         tree: The files on disk.
         name_of: Returns a file's name in the form of ``names``.
     """
-    exact: dict[str, list[File]] = {}
-    converted: dict[str, list[File]] = {}
-    listed = set(names)
+    exact, converted = Candidates(), Candidates()
+    listed = {name: name for name in names}
     for video in tree.videos:
         name = name_of(video)
         if name in listed:
-            exact.setdefault(name, []).append(video)
+            exact.add(listed[name], video)
         else:
-            converted.setdefault(bare(name), []).append(video)
+            converted.add(bare(name), video)
     found = Found(passed=tree.passed)
     doubles: list[tuple[File, File]] = []
     converted_names, missing = [], []
     for name in sorted(listed):
-        candidates = exact.get(name, []) + converted.pop(bare(name), [])
+        as_listed = exact.pop(name)
+        candidates = as_listed + converted.pop(bare(name))
         if candidates:
             found.on_disk[name] = candidates[0]
             doubles += [(candidates[0], other) for other in candidates[1:]]
-            if name not in exact:
+            if not as_listed:
                 converted_names.append(name)
         else:
             missing.append(name)
-    left = [video for videos in converted.values() for video in videos]
+    left = [video for name in list(converted.first) for video in converted.pop(name)]
     for video in left:
         found.passed.add("unlisted videos", name_of(video))
     if converted_names:

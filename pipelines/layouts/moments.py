@@ -9,10 +9,10 @@ from pathlib import Path
 
 from pipelines.errors import FastrotError
 from pipelines.layouts.choice import only_copy
-from pipelines.layouts.entry import Listing
+from pipelines.layouts.entry import File, Listing
 from pipelines.layouts.lists import malformed, read_rows
 from pipelines.layouts.matching import Listed, find_listed, match
-from pipelines.layouts.walk import File, walk
+from pipelines.layouts.walk import walk
 
 _CATEGORIES = "moments_categories.txt"
 _SETS = {

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipelines.errors import UsageError
-from pipelines.layouts.entry import Listing, counted, some
+from pipelines.layouts.entry import File, Listing, counted, some
 from pipelines.layouts.lists import malformed, read_lines
 from pipelines.layouts.matching import Listed, find_listed, match
-from pipelines.layouts.walk import VIDEO_SUFFIXES, File, walk
+from pipelines.layouts.walk import VIDEO_SUFFIXES, walk
 from pipelines.store.reading import ALL
 
 

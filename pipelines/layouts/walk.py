@@ -4,9 +4,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
-from pipelines.layouts.entry import Passed
+from pipelines.layouts.entry import File, Passed
 
 # FFmpeg reads more formats. This list only distinguishes videos from other files next to them.
 VIDEO_SUFFIXES = frozenset(
@@ -21,30 +20,18 @@ _SYSTEM_FOLDERS = frozenset(
 )
 
 
-class File(NamedTuple):
-    """A file on disk. Files of a folder share its Path: creating a Path for each of 500,000 files is slow."""
-
-    folder: Path
-    name: str
-
-    @property
-    def path(self) -> Path:
-        """The file's path."""
-        return self.folder / self.name
-
-    @property
-    def tail(self) -> str:
-        """The last two parts of the path, "class/file"."""
-        return f"{self.folder.name}/{self.name}"
-
-
 @dataclass(frozen=True)
 class Tree:
-    """The videos and lists (.csv, .txt) in or below a source, sorted by folder."""
+    """The videos (names by folder) and lists (.csv, .txt) in or below a source, sorted by folder."""
 
-    videos: list[File] = field(default_factory=list)
+    folders: list[tuple[Path, list[str]]] = field(default_factory=list)
     lists: list[Path] = field(default_factory=list)
     passed: Passed = field(default_factory=Passed)
+
+    @property
+    def videos(self) -> Iterator[File]:
+        """The videos. They are made anew each time: a caller that keeps all of them needs more memory."""
+        return (File(folder, name) for folder, names in self.folders for name in names)
 
 
 def walk(source: Path) -> Tree:
@@ -55,18 +42,20 @@ def walk(source: Path) -> Tree:
     videos. A folder named like a video is listed too, so that it is reported as rejected.
     """
     if source.is_file():
-        return Tree([File(source.parent, source.name)])
+        return Tree([(source.parent, [source.name])])
     tree = Tree()
-    for folder, names, files in sorted(_folders(source, tree.passed)):
+    for folder, names, inner in sorted(_folders(source, tree.passed)):
         parent = Path(folder)
+        videos: list[str] = []
+        tree.folders.append((parent, videos))
         for name in names:
             stem, dot, suffix = name.rpartition(".")
             kind = (dot + suffix).lower()
             if name.startswith("."):
                 tree.passed.add("hidden files", _below(source, parent / name))
             elif stem and kind in VIDEO_SUFFIXES:
-                tree.videos.append(File(parent, name))
-            elif name not in files:
+                videos.append(name)
+            elif name in inner:
                 continue
             elif stem and kind in LIST_SUFFIXES:
                 tree.lists.append(parent / name)
@@ -77,7 +66,7 @@ def walk(source: Path) -> Tree:
 
 
 def _folders(source: Path, passed: Passed) -> Iterator[tuple[str, list[str], set[str]]]:
-    """Yield (folder, sorted names of its files and folders, names of its files) for each folder."""
+    """Yield (folder, sorted names of its files and folders, names of its folders) for each folder."""
 
     def unreadable(error: OSError) -> None:
         passed.add(
@@ -104,7 +93,7 @@ def _folders(source: Path, passed: Passed) -> Iterator[tuple[str, list[str], set
                 else:
                     passed.add("folders already read", _below(source, path))
             folders[:] = inner
-            yield folder, sorted([*files, *inner]), set(files)
+            yield folder, sorted([*files, *inner]), set(inner)
 
 
 def _first_time(folder: Path, seen: set[tuple[int, int]]) -> bool:

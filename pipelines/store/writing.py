@@ -104,12 +104,17 @@ class StoreWriter:
         wanted = asdict(self.settings)
         differing = [key for key in wanted if there[key] != wanted[key] and key != "classes"]
         if differing:
+            # No number of frames is all of them; a codec without a quality has no such option.
+            there, wanted = (
+                {**each, "frames": each["frames"] or "all"} for each in (there, wanted)
+            )
             changes = ", ".join(
                 f"{key}: {there[key]} in the store, {wanted[key]} requested" for key in differing
             )
+            same = " ".join(f"--{key} {there[key]}" for key in differing if there[key] is not None)
             raise UsageError(
                 f"the store {self.path} was made with other settings ({changes}): "
-                "use the same settings, or choose another --out"
+                f"use {same}, or choose another --out"
             )
 
     def add_classes(self) -> None:

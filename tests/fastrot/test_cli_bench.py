@@ -13,7 +13,7 @@ from pipelines.errors import UsageError
 @pytest.mark.slow
 def test_the_smallest_loader_benchmark_runs_to_its_page(tmp_path, capsys):
     figures = tmp_path / "figures.json"
-    assert main(["bench", "loader", "--quick", "--budget", "600", "--json", str(figures)]) == 0
+    assert main(["bench", "loader", "--quick", "--budget", "600", "--out", str(figures)]) == 0
     content = json.loads(figures.read_text())
     assert next(iter(content)) == "environment"
     (result,) = content["results"]
@@ -28,7 +28,7 @@ def test_the_smallest_loader_benchmark_runs_to_its_page(tmp_path, capsys):
     )
     assert main(["bench", "report", str(figures), "--out", str(tmp_path)]) == 0
     assert (tmp_path / "figures.md").read_text().startswith("# Benchmarks of ")
-    assert "loader: goals" in capsys.readouterr().out
+    assert "loader: limits" in capsys.readouterr().out
 
 
 def test_a_benchmark_that_breaks_is_shown_and_gives_exit_code_1(tmp_path, capsys, monkeypatch):
@@ -37,7 +37,7 @@ def test_a_benchmark_that_breaks_is_shown_and_gives_exit_code_1(tmp_path, capsys
 
     monkeypatch.setattr(loader, "run", broken)
     figures = tmp_path / "figures.json"
-    assert main(["bench", "loader", "--budget", "7", "--json", str(figures)]) == 1
+    assert main(["bench", "loader", "--budget", "7", "--out", str(figures)]) == 1
     assert "failed: MemoryError: no room in 7 s" in capsys.readouterr().out
     (result,) = json.loads(figures.read_text())["results"]
     assert result["cases"][0]["figures"] == {}
@@ -55,7 +55,7 @@ def test_a_late_usage_error_leaves_the_results_of_the_others(tmp_path, capsys, m
         run = wrong if name == "train" else small(name)
         monkeypatch.setattr(f"benchmarks.{name}.run", run)
     figures = tmp_path / "figures.json"
-    assert main(["bench", "all", "--json", str(figures)]) == 1
+    assert main(["bench", "all", "--out", str(figures)]) == 1
     results = json.loads(figures.read_text())["results"]
     assert [one["benchmark"] for one in results][2:] == ["train", "scaling", "startup"]
     assert "no g++" in results[2]["cases"][0]["failed"]
@@ -68,11 +68,11 @@ def test_what_no_time_is_left_for_is_not_started(tmp_path, monkeypatch):
         monkeypatch.setattr(f"benchmarks.{name}.run", small(name))
     monkeypatch.setattr("benchmarks.harness.session.budget_of", lambda name, *_: 9 - len(name))
     figures = tmp_path / "figures.json"
-    assert main(["bench", "all", "--json", str(figures)]) == 0
+    assert main(["bench", "all", "--out", str(figures)]) == 0
     cases = [one["cases"][0] for one in json.loads(figures.read_text())["results"]]
     assert [bool(case["not_reached"]) for case in cases] == [False, False, False, False, False]
     monkeypatch.setattr("benchmarks.harness.session.budget_of", lambda name, *_: 7 - len(name))
-    assert main(["bench", "all", "--json", str(figures)]) == 0
+    assert main(["bench", "all", "--out", str(figures)]) == 0
     cases = [one["cases"][0] for one in json.loads(figures.read_text())["results"]]
     assert [bool(case["not_reached"]) for case in cases] == [False, True, False, True, True]
 
@@ -81,7 +81,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(
     tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr(loader, "run", lambda *_, **__: pytest.fail("it was measured"))
-    assert main(["bench", "loader", "--json", str(tmp_path)]) == 1
+    assert main(["bench", "loader", "--out", str(tmp_path)]) == 1
     assert f"{tmp_path} cannot be written: it is a folder" in capsys.readouterr().err
 
 
@@ -104,3 +104,20 @@ def test_a_report_of_another_file_is_refused(tmp_path, capsys):
     (tmp_path / "other.json").write_text("{}")
     assert main(["bench", "report", str(tmp_path / "other.json")]) == 1
     assert "contains no results of fastrot bench" in capsys.readouterr().err
+
+
+def test_with_json_the_results_are_on_standard_output(capsys, monkeypatch):
+    monkeypatch.setattr(loader, "run", small("loader"))
+    assert main(["bench", "loader", "--json"]) == 0
+    out, err = capsys.readouterr()
+    content = json.loads(out)
+    assert content["results"][0]["cases"][0]["not_here"] == "a test"
+    assert "not here" in err
+
+
+def test_a_file_after_json_is_refused_with_the_option_for_it(capsys, monkeypatch):
+    monkeypatch.setattr(loader, "run", lambda *_, **__: pytest.fail("it was measured"))
+    assert main(["bench", "loader", "--json", "results.json"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "--json takes no file: use --out results.json" in err

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from benchmarks.harness.measure import Figure, Goal, Outcome, Ratio, Result
-from benchmarks.harness.results_page import markdown, number, tables, write
+from benchmarks.harness.results_page import heading, markdown, number, tables, write
 from benchmarks.harness.session import save
 from pipelines.errors import FastrotError
 
@@ -42,8 +42,8 @@ RESULT = Result(
 
 
 def test_tables_group_cases_by_their_figures_and_say_what_has_none():
-    cases, memory, limits, ratios, goals = tables(RESULT.to_json())
-    assert cases.header == ["case", "clips_per_s", "mb_per_video", "repeats"]
+    cases, memory, limits, ratios = tables(RESULT.to_json())
+    assert cases.header == ["case", "clips/s (higher is better)", "MB/video", "repeats"]
     assert cases.rows[0] == ["ours", "1,200 (1,200 to 1,202)", "1.25", "3"]
     assert cases.rows[3] == ["gone", "not here", "-", "0"]
     assert cases.rows[5] == ["broken", "failed", "-", "0"]
@@ -51,16 +51,47 @@ def test_tables_group_cases_by_their_figures_and_say_what_has_none():
         "gone; gone too: not here: not installed",
         "broken: failed: ValueError: a | b",
     ]
+    assert memory.header[1] == "growth, MB (lower is better)"
     assert memory.rows == [["memory", "0.5 (0.5 to 0.5)", "1"]]
-    assert limits.rows == [["copy", "9,000 (9,000 to 9,002)", "3"]]
+    assert limits.rows == [["copy", "9,000 (9,000 to 9,002)", "clips/s", "3"]]
     assert ratios.rows == [
         ["mjpeg: ours over peer", "30.00", "28.50 to 31.50", "8"],
         ["once", "30.00", "-", "1"],
     ]
-    assert goals.rows == [
-        ["times the peer", "30.0", "at least 2.00", "yes"],
-        ["growth", "-", "at most 32.0", "not judged"],
+
+
+def test_limits_of_several_units_are_one_table():
+    disk = Outcome("disk", {}, 2, {"mb_per_s": Figure.of([500.0])})
+    gone = Outcome("decoder", not_here="no GPU")
+    result = Result("loader", {}, [], [outcome("copy", 9000.0), disk, gone])
+    (limits,) = (grid for grid in tables(result.to_json()) if grid.title.endswith("limits"))
+    assert [row[::2] for row in limits.rows] == [
+        ["copy", "clips/s"],
+        ["disk", "MB/s"],
+        ["decoder", ""],
     ]
+    assert limits.rows[2][1] == "not here: no GPU"
+
+
+def test_a_page_has_no_goals(tmp_path):
+    save(tmp_path / "run.json", ENVIRONMENT, [RESULT], took_s=9)
+    content = json.loads((tmp_path / "run.json").read_text())
+    assert content["results"][0]["goals"][0]["met"] is True
+    assert "times the peer" not in markdown(content, None)
+
+
+@pytest.mark.parametrize(
+    ("figure", "text"),
+    [
+        ("clips_per_s", "clips/s (higher is better)"),
+        ("cpu_ms_per_clip", "CPU ms/clip (lower is better)"),
+        ("first_batch_s", "first batch, s (lower is better)"),
+        ("first_batch_mb", "first batch, MB (lower is better)"),
+        ("data_wait_share", "data wait share"),
+    ],
+)
+def test_headings_have_the_unit_and_what_is_better(figure, text):
+    assert heading(figure) == text
 
 
 @pytest.mark.parametrize(

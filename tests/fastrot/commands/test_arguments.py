@@ -4,7 +4,8 @@ import argparse
 
 import pytest
 
-from fastrot.commands.arguments import options_anywhere
+from fastrot.cli import main
+from fastrot.commands.arguments import add_network, options_anywhere
 
 
 @pytest.fixture
@@ -37,3 +38,33 @@ def test_an_option_without_its_value_is_refused(parser, capsys):
     with pytest.raises(SystemExit):
         parser.parse_args(["t", "--preset"])
     assert "expected one argument" in capsys.readouterr().err
+
+
+def test_values_of_one_line_do_not_stay_for_the_next(parser):
+    for _ in range(2):
+        assert parser.parse_args(["t", "--dry-run", "a=1"]).changes == ["a=1"]
+
+
+def test_a_key_with_dashes_is_told_how_to_write_it(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["pretrain", "demo/pretrain.yaml", "--data.store=X"])
+    err = capsys.readouterr().err
+    assert "usage: fastrot pretrain" in err
+    assert "without dashes: data.store=X" in err
+
+
+def test_only_the_config_is_required(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["pretrain"])
+    assert "required: CONFIG\n" in capsys.readouterr().err
+
+
+def test_a_runs_folder_stands_for_its_last_checkpoint(tmp_path):
+    last = tmp_path / "checkpoints" / "last.pt"
+    parser = argparse.ArgumentParser()
+    add_network(parser)
+    words = [str(tmp_path), "--store", "s"]
+    assert parser.parse_args(words).checkpoint == tmp_path
+    last.parent.mkdir()
+    last.touch()
+    assert parser.parse_args(words).checkpoint == last

@@ -1,5 +1,7 @@
 """What ``fastrot demo`` does with its options before any stage runs."""
 
+import json
+
 from fastrot.cli import main
 from fastrot.synthetic.dataset import DemoSpec
 
@@ -18,3 +20,16 @@ def test_a_camera_for_ones_own_videos_is_wrong_usage(tmp_path, capsys):
     for option in (["--camera", "moving"], ["--horizon"]):
         assert main(["demo", "--source", str(tmp_path), *option]) == 2
         assert "--camera and --horizon apply to the built-in videos only" in capsys.readouterr().err
+
+
+def test_with_json_the_results_are_on_standard_output(tmp_path, monkeypatch, capsys):
+    def run_demo(data, out, **_):
+        print("a table")
+        (out / "results.json").write_text('{"seeds": [0]}')
+
+    monkeypatch.setattr("fastrot.demo.videos.builtin_data", lambda *_: None)
+    monkeypatch.setattr("fastrot.demo.demo.run_demo", run_demo)
+    assert main(["demo", "--out", str(tmp_path), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"seeds": [0]}
+    assert "a table" in err

@@ -2,6 +2,7 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
 from fastrot.report.grid import Grid
@@ -34,3 +35,47 @@ def test_html() -> None:
     assert '<tr><th scope="row">[red]c&lt;d&gt;</th><td>22</td></tr>' in page
     assert page.endswith('<ul class="notes"><li>why [not]</li></ul>')
     assert "<ul" not in Grid("t", ["a"], []).to_html()
+
+
+NAMES = ["ucf101-1-from-kinetics-dif-8-s1-s1", "hmdb51-1-from-moments-dif-8-s2"]
+WIDE = Grid(
+    "2 training runs, 3 measurements of an accuracy",
+    ["run", "starts from", "length", "compute", "time", "state"],
+    [[name, "kinetics-dif-8-s1", "1,800 steps", "7.8 TFLOP", "0.1 min", "to do"] for name in NAMES],
+    ["a note of several words that is longer than a narrow terminal is wide"],
+)
+
+
+def lines_at(width: int, grid: Grid) -> list[str]:
+    file = io.StringIO()
+    Console(file=file, width=width).print(grid.to_rich())
+    return file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [120, 100, 80, 60, 40])
+def test_no_word_is_broken_and_nothing_overflows(width: int) -> None:
+    lines = lines_at(width, WIDE)
+    assert max(map(len, lines)) <= width
+    words = " ".join(lines).replace("│", " ").replace("┃", " ").split()
+    cells = [WIDE.title, *WIDE.header[1:], *WIDE.notes, *(c for row in WIDE.rows for c in row)]
+    for word in " ".join(cells).split():
+        assert {word, f"{word}:"} & set(words), word
+
+
+def test_the_form_follows_the_width() -> None:
+    rule = [any("┃" in line for line in lines_at(width, WIDE)) for width in (120, 80, 60)]
+    assert rule == [True, False, False]
+    (row,) = (line for line in lines_at(80, WIDE) if NAMES[0] in line)
+    assert row.split()[1] == "kinetics-dif-8-s1"
+
+
+def test_a_narrow_terminal_gets_a_list_without_empty_cells() -> None:
+    grid = Grid("t", WIDE.header, [[*WIDE.rows[0][:4], "", "to do"]])
+    assert lines_at(40, grid) == [
+        "t",
+        NAMES[0],
+        "  starts from: kinetics-dif-8-s1",
+        "  length: 1,800 steps",
+        "  compute: 7.8 TFLOP",
+        "  state: to do",
+    ]

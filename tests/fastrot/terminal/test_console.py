@@ -102,3 +102,47 @@ def test_the_bar_knows_the_rate_of_steps_that_take_a_minute(
 def test_long_lines_are_not_wrapped_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     console.say("x " * 200)
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.mark.parametrize("width", [120, 80, 60, 40])
+def test_a_bar_stays_on_one_line(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Console(force_terminal=True, width=width, highlight=False)
+    monkeypatch.setattr(console, "_console", terminal)
+    with console.progress(104_000, "pretrain", "steps", lines=False) as advance:
+        advance(99_000)
+        advance(1)
+    out = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().out)
+    lines = [line for line in re.split(r"[\r\n]+", out) if line.strip()]
+    assert all("pretrain" in line and "/104000" in line for line in lines)
+    assert max(map(len, lines)) <= width
+
+
+def test_a_terminal_breaks_long_lines_between_words_and_leaves_paths_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Console(force_terminal=True, width=40, highlight=False)
+    monkeypatch.setattr(console, "_console", terminal)
+    path = "/data/" + "x" * 60
+    console.say(f"wrote results.md, tables and figures to {path}")
+    console.say("  two  columns\n\nand a line")
+    assert capsys.readouterr().out.splitlines() == [
+        "wrote results.md, tables and figures to",
+        path,
+        "  two  columns",
+        "",
+        "and a line",
+    ]
+
+
+def test_an_error_before_the_first_item_leaves_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(done: int) -> None:
+        with console.progress(3, "prepare", "videos") as advance:
+            advance(done)
+            raise KeyError
+
+    for done, lines in ((0, 0), (1, 1)):
+        with pytest.raises(KeyError):
+            fail(done)
+        assert capsys.readouterr().out.count("\n") == lines

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 
 from pipelines.errors import FastrotError, UsageError
@@ -51,3 +53,31 @@ def test_lists_are_for_the_layout_list(tmp_path):
     touch(tmp_path, "a.avi")
     with pytest.raises(UsageError, match=r"--list needs --layout list, not --layout folder"):
         read_layout(tmp_path, "folder", [tmp_path / "train.csv"])
+
+
+def layouts_of_the_same_videos(folder, count):
+    """Write Kinetics lists and videos whose class folders the layout "folder" reads as well."""
+    lines = ["label,youtube_id,time_start,time_end,split"]
+    for number in range(count):
+        label, clip = f"the class {number % 20:04d}", f"video{number:06d}"
+        (folder / label).mkdir(exist_ok=True)
+        (folder / label / f"{clip}_000000_000010.mp4").touch()
+        lines.append(f"{label},{clip},0,10,train")
+    (folder / "train.csv").write_text("\n".join(lines))
+
+
+@pytest.mark.parametrize("layout", ["kinetics", "folder"])
+def test_a_video_takes_a_few_hundred_bytes(tmp_path, layout):
+    # Each task of a Slurm array lists the whole data set, which may have half a million videos.
+    count = 3000
+    layouts_of_the_same_videos(tmp_path, count)
+    read_layout(tmp_path, layout)  # fills the caches
+    tracemalloc.start()
+    try:
+        listing = read_layout(tmp_path, layout)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(listing.entries) == count
+    assert len({id(entry.splits) for entry in listing.entries}) <= 20
+    assert peak / count < 420, f"{peak / count:.0f} bytes"

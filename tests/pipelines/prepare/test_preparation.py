@@ -78,7 +78,9 @@ def test_nothing_prepared_is_an_error(tmp_path):
 def test_other_settings_are_refused_by_name(videos, tmp_path):
     (video,) = videos.rglob("video2*")
     prepare_folder(video, tmp_path / "store")
-    with pytest.raises(UsageError, match=r"codec: raw in the store, mjpeg requested"):
+    with pytest.raises(
+        UsageError, match=r"codec: raw in the store, mjpeg requested.*: use --codec raw, or"
+    ):
         prepare_folder(video, tmp_path / "store", settings=settings("mjpeg"))
 
 
