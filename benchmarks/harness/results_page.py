@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.chart import draw, more_is_better
+from benchmarks.harness.chart import draw
 from fastrot.report.grid import Grid, environment_grid
 from fastrot.runs.plots import NO_MATPLOTLIB, has_matplotlib
 from fastrot.terminal.console import say
@@ -167,7 +167,7 @@ def heading(figure: str) -> str:
     """Return ``unit``, and whether a higher or a lower figure is better if its unit says that."""
     if figure.endswith("_share"):
         return unit(figure)
-    return f"{unit(figure)} ({'higher' if more_is_better(figure) else 'lower'} is better)"
+    return f"{unit(figure)} ({'higher' if figure.endswith('_per_s') else 'lower'} is better)"
 
 
 def _cell(figure: Mapping[str, Any], *, spread: bool) -> str:

@@ -52,7 +52,7 @@ def is_compared(facts: Mapping[str, Fact], frames: int) -> bool:
         facts: The facts of the case.
         frames: The length of the clips that are compared.
     """
-    plain = "by" in facts and "changed" not in facts
+    plain = "by" in facts and "changed" not in facts and not facts.get("augmented")
     return plain and facts["modality"] == "rgb" and facts["frames"] == frames
 
 
@@ -176,7 +176,7 @@ class LoaderCases:
         return replace(
             case,
             name=f"{case.name}, augmented",
-            facts={**case.facts, "changed": "augmented", "augmented": True},
+            facts={**case.facts, "augmented": True},
         )
 
     def videos(self, codec: str, spec: ClipSpec) -> tuple[Store, NDArray[np.int64]]:

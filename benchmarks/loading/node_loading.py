@@ -25,7 +25,8 @@ from benchmarks.loading.loader_limits import drop_from_cache
 from pipelines.errors import FastrotError, first_line
 from pipelines.loading.loader import Loader
 from pipelines.loading.options import LoaderOptions, default_threads
-from pipelines.plan import ClipSpec, Share, TrainPlan, train_ranges
+from pipelines.plan import ClipSpec, TrainPlan
+from pipelines.shares import Share, train_ranges
 from pipelines.store.reading import Store
 
 START_S = 120.0

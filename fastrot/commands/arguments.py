@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from fastrot.config.data_config import DataConfig
 from fastrot.config.loading import load_config
-from fastrot.config.schema import DataConfig, Precision
+from fastrot.config.schema import Precision
 from pipelines.errors import UsageError
 from pipelines.layouts import LAYOUTS
 

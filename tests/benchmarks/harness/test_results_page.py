@@ -111,7 +111,7 @@ def test_numbers_have_about_three_digits(value, text):
 
 def test_results_of_earlier_versions_have_no_ratios():
     earlier = {key: value for key, value in RESULT.to_json().items() if key != "ratios"}
-    assert len(tables(earlier)) == 4
+    assert len(tables(earlier)) == 3
 
 
 def test_a_page_is_drawn_from_the_file_alone(tmp_path):

@@ -5,7 +5,7 @@ import argparse
 import pytest
 
 from fastrot.cli import main
-from fastrot.commands.arguments import add_network, options_anywhere
+from fastrot.commands.arguments import options_anywhere
 
 
 @pytest.fixture
@@ -57,14 +57,3 @@ def test_only_the_config_is_required(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["pretrain"])
     assert "required: CONFIG\n" in capsys.readouterr().err
-
-
-def test_a_runs_folder_stands_for_its_last_checkpoint(tmp_path):
-    last = tmp_path / "checkpoints" / "last.pt"
-    parser = argparse.ArgumentParser()
-    add_network(parser)
-    words = [str(tmp_path), "--store", "s"]
-    assert parser.parse_args(words).checkpoint == tmp_path
-    last.parent.mkdir()
-    last.touch()
-    assert parser.parse_args(words).checkpoint == last

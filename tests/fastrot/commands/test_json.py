@@ -10,6 +10,7 @@ from fastrot.config import to_yaml
 from tests.fastrot.commands.test_help import programs
 
 NO_FIGURES = {
+    "fastrot configs",
     *("fastrot store merge", "fastrot store upgrade", "fastrot store remove"),
     *("fastrot store extract", "fastrot report", "fastrot bench report"),
 }
