@@ -60,7 +60,7 @@ class Node:
     """
 
     gpus: int = 8
-    tflops: float = 180.0
+    tflops: float = 102.0
     cores: int = 112
     disk: float = 25e9
     disk_bytes: float = 25e12

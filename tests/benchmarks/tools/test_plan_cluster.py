@@ -25,8 +25,8 @@ def test_the_parameters_are_the_networks():
 
 def test_a_node_that_the_gpus_bound():
     found = plan(KINETICS, "mjpeg", 1, Node())
-    # 8 GPUs x 180 TFLOP/s over 4 rotations x 43.17 GFLOP.
-    assert found.limits["GPUs"] == pytest.approx(8 * 180e12 / (4 * 43.1676e9), rel=1e-4)
+    # 8 GPUs x 102 TFLOP/s over 4 rotations x 43.17 GFLOP.
+    assert found.limits["GPUs"] == pytest.approx(8 * 102e12 / (4 * 43.1676e9), rel=1e-4)
     # The page's table: 112 cores, each of which takes the CPU time of a clip; kB read per clip.
     (row,) = re.findall(r"^\| mjpeg 2 \|(.*)\|$", MEASUREMENTS.read_text(), re.MULTILINE)
     _, _, cpu_ms, read_kb, *_ = (float(cell) for cell in row.split("|")[:4])
