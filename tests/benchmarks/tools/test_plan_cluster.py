@@ -34,11 +34,11 @@ def test_a_node_that_the_gpus_bound():
     assert found.limits["disk"] == pytest.approx(25e9 / (1e3 * read_kb), rel=1e-3)
     assert "network" not in found.limits
     assert found.first == "GPUs"
-    assert found.hours == pytest.approx(104_000 * 32 / 8_340 / 3600, rel=1e-3)
+    assert found.hours == pytest.approx(104_000 * 32 / 4_725.8 / 3600, rel=1e-3)
     assert found.prepare_hours == pytest.approx(480_000 * 300 / (660 * 112) / 3600)
-    # The paper's 104,000 x 128 clips are 53 minutes of one GPU at this rate.
+    # The paper's 104,000 x 128 clips are 94 minutes of one GPU at this rate.
     one = plan(KINETICS, "raw", 1, Node(gpus=1))
-    assert one.hours * 60 == pytest.approx(53.2, abs=0.1)
+    assert one.hours * 60 == pytest.approx(93.9, abs=0.1)
 
 
 def test_each_resource_becomes_the_first_when_it_is_scarce():
