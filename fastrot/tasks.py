@@ -22,10 +22,8 @@ from fastrot.rotation.op import normalize, quarter_turns
 from fastrot.rotation.pixels import Pixels
 from fastrot.rotation.sets import RotationSet, rotation_set
 from pipelines.errors import FastrotError, UsageError
+from pipelines.hashing import Stream, hash_below
 from pipelines.loading.batches import Batch
-from pipelines.plan import hash_below
-
-_ANGLE = 16  # hash stream for the angles, different from those of the clip plan
 
 
 class Task(ABC):
@@ -236,7 +234,7 @@ class RegressionTask(Task):
         """Return (views, B) float32 whole degrees, on the CPU."""
         sample, view = np.broadcast_arrays(samples[None], np.arange(self.views)[:, None])
         turns = np.full(view.shape, 360)
-        return torch.from_numpy(hash_below(self._seed, _ANGLE, view, sample, turns)).float()
+        return torch.from_numpy(hash_below(self._seed, Stream.ANGLE, view, sample, turns)).float()
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return eq. 1 over the batch, a scalar."""

@@ -11,20 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import UsageError
+from pipelines.hashing import Ints, Stream, hash_below, hash_uniform, shuffled
 
-Ints = NDArray[np.int64]
 Modality = Literal["rgb", "dif"]
 
-# Streams make random choices independent: those of one sample, and those of videos for a run.
-_ORDER, _START, _CROP_Y, _CROP_X, _FLIP, SHOTS, SUBSET = range(7)
-REGION_AREA, REGION_ASPECT, REGION_Y, REGION_X, GREY, GAIN, POLARITY = range(16, 23)
-_CHOICES = np.array([[_START], [_CROP_Y], [_CROP_X], [_FLIP]])
-_SPEED = 32
-
-# SplitMix64's constants.
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
-_SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
-_FACTORS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_CHOICES = np.array([[Stream.START], [Stream.CROP_Y], [Stream.CROP_X], [Stream.FLIP]])
 
 
 @dataclass(frozen=True)
@@ -113,39 +104,6 @@ class Plan(Protocol):
         """Return samples ``first`` to ``first + count - 1``."""
 
 
-def hash_bits(seed: int, stream: int | Ints, epoch: Ints, index: Ints) -> NDArray[np.uint64]:
-    """Return 64 random bits for each (epoch, index), from SplitMix64's finaliser over the chained counters.
-
-    For an array of streams, (S, 1), the result is (S, B): one call makes all choices of a batch.
-    """
-    bits = np.asarray(seed % 2**64, dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        for word in (stream, epoch, index):
-            bits = (bits ^ np.asarray(word).astype(np.uint64)) + _GAMMA
-            bits = (bits ^ (bits >> _SHIFTS[0])) * _FACTORS[0]
-            bits = (bits ^ (bits >> _SHIFTS[1])) * _FACTORS[1]
-            bits = bits ^ (bits >> _SHIFTS[2])
-    return bits
-
-
-def hash_uniform(seed: int, stream: int | Ints, epoch: Ints, index: Ints) -> NDArray[np.float64]:
-    """Return a uniform number in [0, 1) for each (epoch, index), with streams as in ``hash_bits``."""
-    bits = hash_bits(seed, stream, epoch, index) >> np.uint64(11)
-    return bits.astype(np.float64) * 2.0**-53
-
-
-def hash_below(seed: int, stream: int, epoch: Ints, index: Ints, below: Ints) -> Ints:
-    """Return a uniform integer in [0, below) for each (epoch, index)."""
-    return (hash_uniform(seed, stream, epoch, index) * below).astype(np.int64)
-
-
-def shuffled(seed: int, stream: int, epoch: int, count: int) -> Ints:
-    """Return a permutation of 0 to ``count - 1``, made by sorting hashes: the same on every platform."""
-    index = np.arange(count, dtype=np.int64)
-    bits = hash_bits(seed, stream, np.full_like(index, epoch), index)
-    return np.argsort(bits, kind="stable")
-
-
 def frame_numbers(clips: Clips, spec: ClipSpec, frames: NDArray[np.int32]) -> Ints:
     """Return the frame numbers that each clip decodes, (B, decoded_frames).
 
@@ -193,7 +151,7 @@ class TrainPlan:
         speed = np.full_like(sample, -1)
         if spec.speeds:
             choices = np.where(frames >= spec.span, len(spec.speeds), 0)
-            speed = hash_below(self._seed, _SPEED, epoch, video, choices) - (choices == 0)
+            speed = hash_below(self._seed, Stream.SPEED, epoch, video, choices) - (choices == 0)
         starts = np.maximum(frames - (spec.decoded_frames - 1) * spec.strides(speed), 1)
         start, y, x, flip = hash_uniform(self._seed, _CHOICES, epoch, video)
         return Clips(
@@ -211,7 +169,7 @@ class TrainPlan:
     def _order(self, epoch: int) -> Ints:
         """Return the epoch's permutation, from memory if it is that of the last call."""
         if self._order_of_epoch is None or self._order_of_epoch[0] != epoch:
-            order = shuffled(self._seed, _ORDER, epoch, len(self.videos))
+            order = shuffled(self._seed, Stream.ORDER, epoch, len(self.videos))
             self._order_of_epoch = (epoch, order)
         return self._order_of_epoch[1]
 

@@ -17,7 +17,7 @@ NEED_TRITON = {"kernel.py"}
 PACKAGES = ("pipelines", "fastrot", "benchmarks")
 
 FLOORS = """
-pipelines.errors pipelines.cores fastrot.version fastrot.terminal
+pipelines.errors pipelines.cores pipelines.hashing fastrot.version fastrot.terminal
 pipelines.files pipelines.plan pipelines.shares fastrot.config fastrot.rotation
 pipelines.store fastrot.distributed
 pipelines.layouts fastrot.runs
@@ -120,6 +120,7 @@ def test_few_files_are_outside_the_rooms():
         "cores",
         "errors",
         "files",
+        "hashing",
         "plan",
         "shares",
     }

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import UsageError
-from pipelines.plan import SHOTS, SUBSET, ClipSpec, shuffled
+from pipelines.hashing import Stream, shuffled
+from pipelines.plan import ClipSpec
 from pipelines.store.reading import Store
 
 Ints = NDArray[np.int64]
@@ -49,7 +50,7 @@ def few_shot(store: Store, videos: Ints, shots: int, seed: int) -> Ints:
                 f"data.shots is {shots}, but class {store.classes[label]} has only {len(mine)} videos "
                 f"in the split: use at most {len(mine)}"
             )
-        order = shuffled(seed, SHOTS, int(label), len(mine))
+        order = shuffled(seed, Stream.SHOTS, int(label), len(mine))
         chosen.append(mine[order[:shots]])
     return np.sort(np.concatenate(chosen))
 
@@ -68,7 +69,7 @@ def subset(store: Store, videos: Ints, count: int, seed: int) -> Ints:
             f"data.videos is {count}, but the split of {store.path} has only {len(videos)} videos: "
             "use fewer, or 0 for all"
         )
-    order = shuffled(seed, SUBSET, 0, len(videos))
+    order = shuffled(seed, Stream.SUBSET, 0, len(videos))
     return np.sort(videos[order[:count]])
 
 

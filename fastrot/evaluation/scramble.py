@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipelines.errors import UsageError
+from pipelines.hashing import Stream, hash_bits
 from pipelines.loading.batches import Batch
-from pipelines.plan import hash_bits
 
 DEFAULT_SIGMA = 2.0
-_PHASES = 32  # hash stream, different from those of the clip plan and the tasks
 _FORMS = f"phase, lowpass (sigma {DEFAULT_SIGMA:g}) or lowpass:SIGMA, such as lowpass:4"
 
 
@@ -89,7 +88,7 @@ class Scramble:
 
 def phase_seeds(samples: NDArray[np.int64], seed: int) -> list[int]:
     """Return the seed of each sample's phases, a hash as in the clip plan."""
-    return [int(bits) for bits in hash_bits(seed, _PHASES, np.zeros_like(samples), samples)]
+    return [int(bits) for bits in hash_bits(seed, Stream.PHASES, np.zeros_like(samples), samples)]
 
 
 def phase_scrambled(clips: Tensor, seeds: Sequence[int]) -> Tensor:

@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipelines.hashing import Ints, Stream, hash_uniform
 from pipelines.loading.batches import Batch, BatchLoader, WrappedLoader
-from pipelines.plan import GAIN, GREY, POLARITY, Ints, hash_uniform
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (ITU-R BT.601)."""
 
 _PART = 4  # frames
 
-_STREAMS = np.array([[GREY], [GAIN], [POLARITY]])
+_STREAMS = np.array([[Stream.GREY], [Stream.GAIN], [Stream.POLARITY]])
 
 
 @dataclass(frozen=True)

@@ -11,23 +11,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.hashing import Ints, Stream, hash_uniform
 from pipelines.plan import (
-    REGION_AREA,
-    REGION_ASPECT,
-    REGION_X,
-    REGION_Y,
     Clips,
     ClipSpec,
     Footage,
-    Ints,
     Plan,
     crop_margin,
-    hash_uniform,
 )
 
 Floats = NDArray[np.float64]
 
-_STREAMS = np.array([[REGION_AREA], [REGION_ASPECT], [REGION_Y], [REGION_X]])
+_STREAMS = np.array(
+    [[Stream.REGION_AREA], [Stream.REGION_ASPECT], [Stream.REGION_Y], [Stream.REGION_X]]
+)
 
 
 @dataclass(frozen=True)
