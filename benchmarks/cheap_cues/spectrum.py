@@ -188,6 +188,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Measure what ``args.out`` lacks, and write it there after each part."""
     store = Store.open(args.store)
     results = load(args.out, KEYS) if args.out.exists() else {}
+    if any("axis_half_width" not in found for found in results.get("rotation", {}).values()):
+        del results["rotation"]  # of an earlier version, without the intervals of the axis
     with Runtime.start() as runtime:
         parts: dict[str, Callable[[], dict[str, Any]]] = {
             "rotation": lambda: measure_rotations(

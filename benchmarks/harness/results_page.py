@@ -1,6 +1,7 @@
 """Tables and a chart from the JSON of a run. Run: fastrot bench report RESULTS.json --out DIR."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -154,9 +155,16 @@ def _limits_grid(title: str, outcomes: Sequence[Mapping[str, Any]]) -> Grid:
     return Grid(title, ["limit", "measured", "unit", "repeats"], rows)
 
 
+_COSTS = re.compile(r"(^|_)(ms|kb|mb|gb)(_|$)|_s$")
+"""Names of figures in a unit of time or memory."""
+
+
 def unit(figure: str) -> str:
     """Return a figure's name with its unit as it is written: "clips/s" for ``clips_per_s``."""
-    words = [{"mb": "MB", "gb": "GB", "cpu": "CPU"}.get(word, word) for word in figure.split("_")]
+    words = [
+        {"mb": "MB", "gb": "GB", "cpu": "CPU", "tflop": "TFLOP"}.get(word, word)
+        for word in figure.split("_")
+    ]
     text = " ".join(words).replace(" per ", "/")
     for last in (" s", " MB"):
         text = f"{text.removesuffix(last)},{last}" if text.endswith(last) else text
@@ -165,9 +173,11 @@ def unit(figure: str) -> str:
 
 def heading(figure: str) -> str:
     """Return ``unit``, and whether a higher or a lower figure is better if its unit says that."""
-    if figure.endswith("_share"):
-        return unit(figure)
-    return f"{unit(figure)} ({'higher' if figure.endswith('_per_s') else 'lower'} is better)"
+    if figure.endswith("_per_s"):
+        return f"{unit(figure)} (higher is better)"
+    if _COSTS.search(figure):
+        return f"{unit(figure)} (lower is better)"
+    return unit(figure)
 
 
 def _cell(figure: Mapping[str, Any], *, spread: bool) -> str:

@@ -174,9 +174,7 @@ def _alike(cells: Sequence[Cell]) -> list[str]:
     shown = [each for cell in cells for each in (cell.ours, cell.gain) if each is not None]
     if not any(each.error == 0 for each in shown):
         return []
-    return [
-        "± 0.0: all values that are averaged are equal, which does not prove that the number is exact."
-    ]
+    return ["± 0.0: all averaged values are equal; the true uncertainty is not zero."]
 
 
 def _overlapping_splits(cells: Sequence[Cell]) -> list[str]:

@@ -88,6 +88,10 @@ def test_a_page_has_no_goals(tmp_path):
         ("first_batch_s", "first batch, s (lower is better)"),
         ("first_batch_mb", "first batch, MB (lower is better)"),
         ("data_wait_share", "data wait share"),
+        ("share_of_matmul", "share of matmul"),
+        ("peak_gb", "peak GB (lower is better)"),
+        ("tflop_per_s", "TFLOP/s (higher is better)"),
+        ("times_faster", "times faster"),
     ],
 )
 def test_headings_have_the_unit_and_what_is_better(figure, text):

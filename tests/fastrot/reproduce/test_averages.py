@@ -126,7 +126,7 @@ def test_an_interval_of_no_width_is_explained(bench):
     table = table_of(Entry("noise", "accuracy", None, (bench.measured(100, 0),)))
     (cell,) = fill_in(table, bench.workshop)
     assert cell.ours.text() == "100.0 ± 0.0"
-    assert any(note.startswith("± 0.0: all values") for note in remarks([cell]))
+    assert any(note.startswith("± 0.0: all averaged values") for note in remarks([cell]))
 
 
 def test_a_cell_of_some_of_its_seeds_says_how_many(bench):
