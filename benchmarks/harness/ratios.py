@@ -10,7 +10,8 @@ def paired_ratio(name: str, above: Outcome, below: Outcome, figure: str) -> Rati
     """Return ``above``'s figure over ``below``'s, or None if either was not measured.
 
     Both were measured once in every round, one soon after the other, so load in the background changes
-    their ratio less than their rates. The interval is Student's, of the logarithms of the ratios.
+    their ratio less than their rates. The interval is Student's, of the logarithms of the ratios. Neither may
+    be a case with ``first_s``, which is not measured in the first round.
     """
     if figure not in above.figures or figure not in below.figures:
         return None

@@ -17,10 +17,22 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.harness.inputs import open_inputs
-from benchmarks.harness.measure import REPEATS, Case, NotHere, Options, Outcome, Result, interleave
+from benchmarks.harness.measure import (
+    REPEATS,
+    Case,
+    NotHere,
+    Options,
+    Outcome,
+    Ratio,
+    Result,
+    interleave,
+)
+from benchmarks.harness.ratios import paired_ratio
 from benchmarks.loading.loader_limits import drop_from_cache
 from pipelines.errors import FastrotError, first_line
 from pipelines.loading.loader import Loader
@@ -91,8 +103,9 @@ def run(options: Options, *, processes: int, budget_s: float) -> Result:
                 "seconds_a_repeat": round(seconds, 2),
             },
             cases=list(found.values()),
+            ratios=_ratios(found, list(inputs.stores), processes),
             notes=[
-                *_compared(found, list(inputs.stores), processes),
+                "The ratio would be the number of processes if they shared nothing.",
                 "clips_per_s is the sum over the processes, which read different clips of the same store.",
                 "The store is dropped from the page cache before each repeat. One that is read more than "
                 "once in a repeat is cached after that: for a disk's rate give one larger than memory.",
@@ -100,18 +113,20 @@ def run(options: Options, *, processes: int, budget_s: float) -> Result:
         )
 
 
-def _compared(found: Mapping[str, Outcome], codecs: list[str], processes: int) -> list[str]:
-    """Return a sentence for each codec, with the ratio of the medians."""
-    lines = []
-    for codec in codecs:
-        pair = [found.get(_name(count, codec)) for count in (1, processes)]
-        rates = [each.figures["clips_per_s"].median for each in pair if each and each.figures]
-        if processes > 1 and len(rates) == 2:
-            lines.append(
-                f"{codec}: {processes} processes load {rates[1] / rates[0]:.2f} times as many clips per "
-                f"second as one process with its share of the cores ({processes} if nothing is shared)."
-            )
-    return lines
+def _ratios(found: Mapping[str, Outcome], codecs: list[str], processes: int) -> list[Ratio]:
+    """Return the rate of all processes over that of one with its share of the cores, for each codec."""
+    if processes == 1:
+        return []
+    pairs = (
+        paired_ratio(
+            f"{codec}: {processes} processes over one",
+            found[_name(processes, codec)],
+            found[_name(1, codec)],
+            "clips_per_s",
+        )
+        for codec in codecs
+    )
+    return [ratio for ratio in pairs if ratio is not None]
 
 
 def _name(count: int, codec: str) -> str:
@@ -122,9 +137,11 @@ def measure(work: Work, processes: int) -> Mapping[str, float]:
     """Load in ``processes`` processes at the same time and return the sum of their rates.
 
     Raises:
+        NotHere: No video is long enough for a clip.
         FastrotError: A process failed.
     """
-    drop_from_cache(Store.open(work.store))
+    store, _ = _videos(work)
+    drop_from_cache(store)
     context = multiprocessing.get_context("spawn")
     barrier, found = context.Barrier(processes), context.SimpleQueue()
     started = [
@@ -150,6 +167,16 @@ def measure(work: Work, processes: int) -> Mapping[str, float]:
     return {"clips_per_s": sum(rates), "slowest_process_clips_per_s": min(rates)}
 
 
+def _videos(work: Work) -> tuple[Store, NDArray[np.int64]]:
+    """Return the store and the indices of its videos that are long enough."""
+    store = Store.open(work.store)
+    videos = store.select("all")
+    videos = videos[store.frames[videos] >= work.spec.decoded_frames]
+    if not len(videos):
+        raise NotHere(f"no video has at least {work.spec.decoded_frames} frames")
+    return store, videos
+
+
 def _load(work: Work, rank: int, world: int, barrier: Barrier, found: "SimpleQueue[Any]") -> None:
     """Take batches as fast as they come, and answer with (clips, seconds), or with an error's first line."""
     try:
@@ -170,17 +197,14 @@ def _rate(work: Work, rank: int, world: int, barrier: Barrier) -> tuple[int, flo
         cores = sorted(os.sched_getaffinity(0))[rank :: work.node]
         os.sched_setaffinity(0, cores or os.sched_getaffinity(0))
     torch.set_num_threads(1)
-    store = Store.open(work.store)
-    videos = store.select("all")
-    videos = videos[store.frames[videos] >= work.spec.decoded_frames]
-    if not len(videos):
-        raise NotHere(f"no video has at least {work.spec.decoded_frames} frames")
+    store, videos = _videos(work)
     share = Share(rank=rank, world=world)
     ranges = train_ranges(batch=work.batch * world, start_step=0, steps=MOST_STEPS, share=share)
     plan = TrainPlan(store, videos, work.spec, seed=0)
     options = LoaderOptions(threads=work.threads)
     with Loader(store, plan, ranges, batch=work.batch, device=device, options=options) as loader:
-        next(loader)
+        for _ in range(options.prefetch + 2):  # fills the queues again while it waits
+            next(loader)
         barrier.wait(START_S)
         clips, began = 0, time.perf_counter()
         for batch in loader:

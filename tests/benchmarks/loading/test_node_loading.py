@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from benchmarks.harness.measure import Options
+from benchmarks.harness.measure import NotHere, Options
 from benchmarks.loading import node_loading
 from benchmarks.loading.node_loading import Work, measure
 from fastrot.distributed.runtime import Runtime
@@ -22,10 +22,16 @@ def test_the_rate_is_the_sum_over_the_processes(work):
     assert 0 < found["slowest_process_clips_per_s"] <= found["clips_per_s"] / 2
 
 
-def test_one_process_that_fails_ends_the_measurement_with_its_reason(work):
+def test_videos_that_are_too_short_are_no_failure(work):
     long = dataclasses.replace(work, spec=ClipSpec(4000, crop=32))
-    with pytest.raises(FastrotError, match="no video has at least 4000 frames"):
+    with pytest.raises(NotHere, match="no video has at least 4000 frames"):
         measure(long, 1)
+
+
+def test_one_process_that_fails_ends_the_measurement_with_its_reason(work):
+    large = dataclasses.replace(work, spec=ClipSpec(4, crop=4000))
+    with pytest.raises(FastrotError, match="crop is 4000"):
+        measure(large, 1)
 
 
 def test_one_and_many_are_cases_of_each_codec(make_store, monkeypatch):
@@ -41,4 +47,6 @@ def test_one_and_many_are_cases_of_each_codec(make_store, monkeypatch):
     assert [case.name for case in result.cases] == ["1 process, raw", "8 processes, raw"]
     assert asked == [1, 8]
     assert result.settings["processes"] == 8
-    assert "raw: 8 processes load 1.50 times as many clips" in result.notes[0]
+    (ratio,) = result.ratios
+    assert ratio.name == "raw: 8 processes over one"
+    assert ratio.value == pytest.approx(1.5)
