@@ -13,6 +13,17 @@ from fastrot.training.resume import FREE
 MeasureKind = Literal["rotation", "action", "probe", "retrieval"]
 HASH = 12  # hexadecimal digits
 
+ADDED: Mapping[str, Any] = {
+    "data.scale": None,
+    "data.aspect": None,
+    "data.grey": 0.0,
+    "data.gain": 1.0,
+    "data.polarity": False,
+    "rotation.speeds": [],
+    "rotation.speed_weight": 1.0,
+}
+"""Keys that are younger than the first hashed runs, with the value that computes what those runs computed."""
+
 
 class Videos(Protocol):
     """Identifies the videos of a run or a measurement by plain values that can be compared."""
@@ -67,7 +78,11 @@ class TrainRun:
         # checkpoints than usual matters, because later runs start from them.
         more = self.config.train.keep > TrainConfig().keep
         kept = {"train.checkpoint_every", "train.keep"} if more else set()
-        recipe = {key: value for key, value in flat.items() if key not in FREE - kept | {"init"}}
+        recipe = {
+            key: value
+            for key, value in flat.items()
+            if key not in FREE - kept | {"init"} and not (key in ADDED and value == ADDED[key])
+        }
         start = self.start.recipe(videos) if self.start else None
         return {**recipe, "videos": videos.of_run(self.config), "start": start}
 

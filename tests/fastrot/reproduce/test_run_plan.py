@@ -118,6 +118,26 @@ def test_the_hash_knows_what_matters_and_nothing_else():
     )
 
 
+def test_runs_without_the_younger_keys_keep_their_hashes():
+    # Hashed by the last version whose schema had none of these keys.
+    assert run_id(run_of()) == "dcb925e952ce"
+    for changes in (
+        {"data": {"scale": [0.5, 1]}},
+        {"data": {"aspect": [0.5, 2]}},
+        {"data": {"grey": 0.5}},
+        {"data": {"gain": 2}},
+        {"data": {"modality": "dif", "polarity": True}},
+        {"rotation": {"speeds": [1, 2]}},
+        {"rotation": {"speeds": [1, 2], "speed_weight": 2}},
+    ):
+        assert run_id(run_of(**changes)) != run_id(run_of()), changes
+    weights = [run_of(rotation={"speeds": [1, 2], "speed_weight": weight}) for weight in (1, 2)]
+    assert run_id(weights[0]) != run_id(weights[1])
+    assert run_id(run_of(data={"modality": "dif", "polarity": True})) != run_id(
+        run_of(data={"modality": "dif"})
+    )
+
+
 def test_measurements_are_told_apart_by_split_and_protocol():
     one = Measurement("action", Snapshot(run_of()), "a", "test1", 10)
     assert measurement_id(one) == measurement_id(dataclasses.replace(one))
