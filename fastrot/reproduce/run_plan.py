@@ -163,11 +163,19 @@ class Fusion:
 
 
 @dataclass(frozen=True, eq=False)
+class Difference:
+    """The number of one measurement minus that of another."""
+
+    first: Measurement
+    second: Measurement
+
+
+@dataclass(frozen=True, eq=False)
 class Reading:
     """One number of a measurement: the value ``key``, or its element ``at``.
 
     Attributes:
-        source: The measurement, or a fusion of two.
+        source: The measurement, or a fusion or difference of two.
         key: The key in its results.
         at: The element of a list.
         clip_key: The key of the same number per clip.
@@ -175,7 +183,7 @@ class Reading:
         scale: What the number and its error are multiplied by; 100 makes a share (0..1) a percentage.
     """
 
-    source: Measurement | Fusion
+    source: Measurement | Fusion | Difference
     key: str
     at: int | None = None
     clip_key: str | None = None
@@ -185,9 +193,9 @@ class Reading:
     @property
     def measurements(self) -> tuple[Measurement, ...]:
         """The measurements that it needs."""
-        if isinstance(self.source, Fusion):
-            return self.source.first, self.source.second
-        return (self.source,)
+        if isinstance(self.source, Measurement):
+            return (self.source,)
+        return self.source.first, self.source.second
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fastrot.commands.reproduce import STUDIES as COMMAND_STUDIES
 from fastrot.commands.reproduce import TARGETS
 from fastrot.config import from_mapping
 from fastrot.reproduce.cost import cpu_rate
@@ -22,7 +23,7 @@ from fastrot.reproduce.run_plan import (
 )
 from fastrot.reproduce.settings import demo_setting, paper_setting, read_sizes
 from fastrot.reproduce.stores import DemoSizes
-from fastrot.reproduce.tables import BUILDERS
+from fastrot.reproduce.tables import BUILDERS, STUDIES, items_of
 from pipelines.errors import UsageError
 
 
@@ -33,6 +34,7 @@ def whole(paper_preset):
 
 def test_every_target_has_a_builder():
     assert set(TARGETS) == set(BUILDERS)
+    assert set(COMMAND_STUDIES) == set(STUDIES)
 
 
 def ids(plan):
@@ -168,10 +170,14 @@ def test_the_demo_takes_the_planned_time(tmp_path):
         return 60 * hours(costs, cpu_rate(2), overhead=True)
 
     page = (Path(__file__).parents[3] / "docs" / "reproducing.md").read_text()
-    everything, table2 = (int(number) for number in re.findall(r"planned (\d+) minutes", page))
+    numbers = re.findall(r"planned (\d+) minutes", page)
+    everything, table2, study = (int(number) for number in numbers)
     assert minutes(*items) == pytest.approx(everything, rel=0.05)
     assert minutes(BUILDERS["table2"](setting.preset)) == pytest.approx(table2, rel=0.05)
     assert minutes(*items) <= 130
+    pretexts = minutes(*items_of(["pretexts"], setting.preset))
+    assert pretexts == pytest.approx(study, rel=0.05)
+    assert pretexts <= 115
     assert not any("or more" in line for line in item_lines(items, setting, cpu_rate(2)))
 
 
