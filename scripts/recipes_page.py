@@ -1,4 +1,4 @@
-"""Write the results of ``fastrot reproduce pretexts`` into docs/recipes.md, and all numbers into recipes.json.
+"""Write the results of ``fastrot reproduce pretexts`` into docs/recipes.md, all numbers into recipes.json.
 
 Run: python scripts/recipes_page.py OUT
 """
