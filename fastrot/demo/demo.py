@@ -11,16 +11,17 @@ import numpy as np
 
 from fastrot.config import Config, load_config
 from fastrot.config.builtin import find_config
+from fastrot.config.recipes import DEMO_SPEEDS, Recipe, Stage, recipe_overrides
 from fastrot.data.training_data import training_data
+from fastrot.demo.demo_tables import Transfer, probe_grid, rotation_line, summary, transfer_grid
 from fastrot.demo.videos import DemoData
 from fastrot.distributed.runtime import Runtime
-from fastrot.evaluation.action import ActionResult, score_action
+from fastrot.evaluation.action import score_action
 from fastrot.evaluation.clip_set import ClipSet
-from fastrot.evaluation.intervals import mean_of
+from fastrot.evaluation.pretext import evaluate_pretext
 from fastrot.evaluation.probe import ProbeResult, probe_blocks
-from fastrot.evaluation.rotation_accuracy import RotationResult, evaluate_rotation
+from fastrot.evaluation.rotation_accuracy import RotationResult
 from fastrot.evaluation.trained import load_trained
-from fastrot.report.grid import Grid
 from fastrot.runs.training_accuracy import training_accuracy
 from fastrot.terminal.console import say, show
 from fastrot.training.optim import count_steps
@@ -39,29 +40,6 @@ LEAST_STEPS = 30
 
 
 @dataclass(frozen=True)
-class Transfer:
-    """The two rows of the table: one evaluation per seed, in the order of the seeds.
-
-    ``train_scratch`` and ``train_ours`` are the last training accuracies of the same networks in %.
-    """
-
-    shots: int
-    scratch: list[ActionResult]
-    ours: list[ActionResult]
-    train_scratch: list[float]
-    train_ours: list[float]
-
-    def values(self, key: str) -> dict[str, list[float]]:
-        """Return an accuracy in % for each seed: from scratch, ours, and the difference of each pair."""
-        scratch, ours = (
-            [100 * float(getattr(result, key)) for result in results]
-            for results in (self.scratch, self.ours)
-        )
-        pairs = [mine - other for mine, other in zip(ours, scratch, strict=True)]
-        return {"scratch": scratch, "ours": ours, "difference": pairs}
-
-
-@dataclass(frozen=True)
 class DemoReport:
     """The results of the demo.
 
@@ -77,7 +55,12 @@ class DemoReport:
 
 
 def run_demo(
-    data: DemoData, out: Path, *, seeds: Sequence[int], overrides: Mapping[str, Sequence[str]]
+    data: DemoData,
+    out: Path,
+    *,
+    seeds: Sequence[int],
+    overrides: Mapping[str, Sequence[str]],
+    recipe: Recipe = "paper",
 ) -> DemoReport:
     """Run every stage and print the results; each stage resumes where an earlier demo stopped.
 
@@ -88,40 +71,55 @@ def run_demo(
         out: Folder of the runs and of ``results.json``.
         seeds: Seeds of the fine-tuning runs (few-shot subset, initial weights, clips).
         overrides: ``key=value`` overrides of each stage, "pretrain" and "finetune".
+        recipe: The recipe of pre-training and fine-tuning, from scratch as well.
 
     Raises:
         FastrotError: A stage cannot run.
     """
-    config = _pretrain_config(data, out, overrides["pretrain"])
-    shortage = _shortage(data, config)
+    config = pretrain_config(data, out, overrides["pretrain"], recipe)
+    shortage = too_few(data, config)
     if shortage:
         say(shortage)
     pretrained = train(config, resume=True, quiet=True, what="pretrain")
     if shortage:
         report = DemoReport(None, None, None, pretrained.seconds, shortage)
     else:
-        rotation, probe = _measure(data, pretrained.last)
-        transfer = _transfer(data, out, pretrained.last, seeds, overrides["finetune"])
+        rotation, probe = measure(data, pretrained.last)
+        transfer = _transfer(data, out, pretrained.last, seeds, overrides["finetune"], recipe)
         report = DemoReport(rotation, transfer, probe, pretrained.seconds)
-    write_file(out / "results.json", json.dumps(_plain(report, data, seeds), indent=1) + "\n")
-    _print(report, data)
+    plain = {"recipe": recipe, **_plain(report, data, seeds)}
+    write_file(out / "results.json", json.dumps(plain, indent=1) + "\n")
+    _print(report, data, recipe)
     _say_next(data, out, pretrained.last)
     return report
 
 
-def _pretrain_config(data: DemoData, out: Path, overrides: Sequence[str]) -> Config:
-    return load_config(
-        find_config("demo/pretrain.yaml"),
-        [
-            f"data.store={data.pool}",
-            f"data.split={data.pool_split}",
-            f"out={out / 'runs'}",
-            *overrides,
-        ],
-    )
+def pretrain_config(
+    data: DemoData, out: Path, overrides: Sequence[str], recipe: Recipe = "paper"
+) -> Config:
+    """Return the config of the pre-training by a recipe; every recipe has its own run."""
+    common = [
+        f"name={_named('pretrain', recipe)}",
+        f"data.store={data.pool}",
+        f"data.split={data.pool_split}",
+        f"out={out / 'runs'}",
+    ]
+    return _load("pretrain", common, overrides, recipe)
 
 
-def _shortage(data: DemoData, config: Config) -> str | None:
+def _named(name: str, recipe: Recipe) -> str:
+    return name if recipe == "paper" else f"{name}-{recipe}"
+
+
+def _load(stage: Stage, common: list[str], overrides: Sequence[str], recipe: Recipe) -> Config:
+    """Return the demo's config of a stage; the overrides take precedence over the recipe."""
+    file = find_config(f"demo/{stage}.yaml")
+    modality = load_config(file, [*common, *overrides]).data.modality
+    of_recipe = recipe_overrides(recipe, stage, modality, DEMO_SPEEDS)
+    return load_config(file, [*common, *of_recipe, *overrides])
+
+
+def too_few(data: DemoData, config: Config) -> str | None:
     """Return a sentence if there are too few videos for meaningful accuracies, else None."""
     tests = len(Store.open(data.labelled).select(data.test_split))
     steps = count_steps(config.train, training_data(config).videos)
@@ -135,14 +133,19 @@ def _shortage(data: DemoData, config: Config) -> str | None:
     )
 
 
-def _measure(data: DemoData, pretrained: Path) -> tuple[RotationResult, ProbeResult | None]:
-    """Measure the rotation accuracy, and probe the features if there are classes."""
+def measure(data: DemoData, pretrained: Path) -> tuple[RotationResult, ProbeResult | None]:
+    """Measure the rotation accuracy, and probe the features if there are classes.
+
+    Raises:
+        FastrotError: The checkpoint or too many videos are unreadable.
+    """
     with Runtime.start() as runtime:
         network = load_trained(pretrained, runtime)
         labelled = Store.open(data.labelled)
         clips = ClipSet(labelled, data.test_split, quiet=True)
-        rotation = evaluate_rotation(network, clips, runtime)
-        say(_rotation_line(rotation))
+        rotation = evaluate_pretext(network, clips, runtime)
+        assert isinstance(rotation, RotationResult), "the demo classifies rotations"
+        say(rotation_line(rotation))
         if not data.has_actions:
             return rotation, None
         shots = min(PROBE_SHOTS, _fewest(labelled, data.train_split))
@@ -151,7 +154,12 @@ def _measure(data: DemoData, pretrained: Path) -> tuple[RotationResult, ProbeRes
 
 
 def _transfer(
-    data: DemoData, out: Path, pretrained: Path, seeds: Sequence[int], overrides: Sequence[str]
+    data: DemoData,
+    out: Path,
+    pretrained: Path,
+    seeds: Sequence[int],
+    overrides: Sequence[str],
+    recipe: Recipe,
 ) -> Transfer | None:
     """Fine-tune from scratch and from the pre-trained weights, in pairs with the same seed and subset."""
     if not data.has_actions:
@@ -166,7 +174,8 @@ def _transfer(
     config = None
     for seed in seeds:
         for row, init in (("scratch", "scratch"), ("ours", str(pretrained))):
-            config = _finetune_config(data, out, f"finetune-{row}-{seed}", init, seed, overrides)
+            name = _named(f"finetune-{row}-{seed}", recipe)
+            config = _finetune_config(data, out, name, init, seed, overrides, recipe)
             trained = train(config, resume=True, quiet=True, what=f"finetune, {row}, seed {seed}")
             accuracy = training_accuracy(trained.folder)
             assert accuracy is not None, "every run logs its last step"
@@ -179,10 +188,16 @@ def _transfer(
 
 
 def _finetune_config(
-    data: DemoData, out: Path, name: str, init: str, seed: int, overrides: Sequence[str]
+    data: DemoData,
+    out: Path,
+    name: str,
+    init: str,
+    seed: int,
+    overrides: Sequence[str],
+    recipe: Recipe,
 ) -> Config:
-    file = find_config("demo/finetune.yaml")
-    shots = min(load_config(file).data.shots, _fewest(Store.open(data.labelled), data.train_split))
+    shots = load_config(find_config("demo/finetune.yaml")).data.shots
+    shots = min(shots, _fewest(Store.open(data.labelled), data.train_split))
     common = [
         f"name={name}",
         f"init={init}",
@@ -192,7 +207,7 @@ def _finetune_config(
         f"data.split={data.train_split}",
         f"data.shots={shots}",
     ]
-    return load_config(file, [*common, *overrides])
+    return _load("finetune", common, overrides, recipe)
 
 
 def _fewest(store: Store, split: str) -> int:
@@ -201,20 +216,22 @@ def _fewest(store: Store, split: str) -> int:
     return int(counts[counts > 0].min())
 
 
-def _print(report: DemoReport, data: DemoData) -> None:
+def _print(report: DemoReport, data: DemoData, recipe: Recipe) -> None:
     say(f"\nData: {data.about}")
+    if recipe != "paper":
+        say(f"Recipe: {recipe}, of scratch too; ours, not the paper's (docs/recipes.md)")
     if report.shortage or report.rotation is None:
         say(f"{report.shortage}")
         return
-    say(_rotation_line(report.rotation))
+    say(rotation_line(report.rotation))
     if report.transfer is None or report.probe is None:
         say(
             "The videos have no classes, so there is no transfer to measure. To add classes, put the "
             "videos of each class in a folder of their own."
         )
         return
-    show(_transfer_grid(report.transfer).to_rich())
-    show(_probe_grid(report.probe).to_rich())
+    show(transfer_grid(report.transfer).to_rich())
+    show(probe_grid(report.probe).to_rich())
 
 
 def _say_next(data: DemoData, out: Path, pretrained: Path) -> None:
@@ -226,71 +243,6 @@ def _say_next(data: DemoData, out: Path, pretrained: Path) -> None:
         say(f"  {shlex.join(['fastrot', *map(str, command)])}")
 
 
-def _rotation_line(rotation: RotationResult) -> str:
-    each = ", ".join(
-        f"{degrees}: {100 * accuracy:.0f}"
-        for degrees, accuracy in zip(rotation.degrees, rotation.per_class, strict=True)
-    )
-    return (
-        f"Rotation accuracy on {rotation.protocol.videos} unseen videos: "
-        f"{100 * rotation.accuracy:.1f} % ({each}; chance {100 / len(rotation.degrees):.0f} %)"
-    )
-
-
-def _transfer_grid(transfer: Transfer) -> Grid:
-    """Return a table like Table 2: scratch, ours and the difference, per clip and per video."""
-    protocol = transfer.ours[0].protocol
-    clip, video = transfer.values("clip_top1"), transfer.values("video_top1")
-    names = {"scratch": "3D ResNet (scratch)", "ours": "3DRotNet (pre-trained on rotations)"}
-    train = {"scratch": transfer.train_scratch, "ours": transfer.train_ours}
-    rows = [
-        [name, spread(clip[row]), spread(video[row]), f"{mean_of(train[row]).mean:.1f}"]
-        for row, name in names.items()
-    ]
-    rows.append(
-        ["difference", *(spread(each["difference"], sign="+") for each in (clip, video)), ""]
-    )
-    seeds = ", ".join(f"{value:+.1f}" for value in video["difference"])
-    return Grid(
-        f"Action recognition, {transfer.shots} labelled videos per class, all weights trained",
-        ["Models", "per clip", "per video", "train"],
-        rows,
-        [
-            f"top-1 in %, mean +- half of the 95 % confidence interval over {len(transfer.ours)} seeds, "
-            f"whose differences per video are {seeds}; {protocol.videos} "
-            f"test videos, {protocol.clips_per_video} clips each, {protocol.frames} {protocol.input} frames "
-            f"at stride {protocol.stride}, centre crop {protocol.crop} of {protocol.size}; train: last "
-            "training accuracy; all seeds start from one pre-training"
-        ],
-    )
-
-
-def _probe_grid(probe: ProbeResult) -> Grid:
-    blocks = zip(probe.blocks, probe.random, probe.trained, probe.differences(), strict=True)
-    return Grid(
-        f"Linear probe of frozen features, {probe.train_videos} labelled videos",
-        ["features of", "random network", "3DRotNet", "difference"],
-        [
-            [
-                block,
-                f"{100 * none:.1f}",
-                f"{100 * ours:.1f}",
-                difference.text(sign="+", between="+-"),
-            ]
-            for block, none, ours, difference in blocks
-        ],
-        [
-            f"top-1 per video in %, {probe.protocol.videos} test videos, 1 centre clip each; +- covers the "
-            "test videos"
-        ],
-    )
-
-
-def spread(values: Sequence[float], sign: str = "") -> str:
-    """Return the mean +- half of its 95 % confidence interval, or only the mean of a single value."""
-    return mean_of(values).text(sign=sign, between="+-")
-
-
 def _plain(report: DemoReport, data: DemoData, seeds: Sequence[int]) -> dict[str, Any]:
     plain_data = {
         key: str(value) if isinstance(value, Path) else value for key, value in asdict(data).items()
@@ -299,13 +251,5 @@ def _plain(report: DemoReport, data: DemoData, seeds: Sequence[int]) -> dict[str
         "data": plain_data,
         "seeds": list(seeds),
         **asdict(report),
-        "summary": None if report.transfer is None else _summary(report.transfer),
-    }
-
-
-def _summary(transfer: Transfer) -> dict[str, Any]:
-    """Return the top-1 per video in % of each row: its values in the order of the seeds, and their mean."""
-    return {
-        row: {"values": values, **mean_of(values).plain()}
-        for row, values in transfer.values("video_top1").items()
+        "summary": None if report.transfer is None else summary(report.transfer),
     }

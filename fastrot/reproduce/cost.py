@@ -109,7 +109,7 @@ def measure_flop(measurement: Measurement, videos: int | None) -> float | None:
     views, size = network_input(config)
     clips = videos * measurement.clips
     if measurement.kind == "rotation":
-        clips *= views
+        clips *= views * max(1, len(config.rotation.speeds))
     elif measurement.kind in ("probe", "retrieval"):
         clips *= 2  # also the random network
         size = config.data.crop  # of upright clips

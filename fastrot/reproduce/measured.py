@@ -11,7 +11,7 @@ from fastrot.evaluation.fusion import fuse
 from fastrot.evaluation.scores import FILE as SCORES
 from fastrot.evaluation.scores import Scores
 from fastrot.reproduce.execute import Workshop
-from fastrot.reproduce.run_plan import Fusion, Measurement, Reading, TrainRun
+from fastrot.reproduce.run_plan import Difference, Fusion, Measurement, Reading, TrainRun
 from fastrot.reproduce.statistics import Part, binomial_error
 from fastrot.runs.training_accuracy import CONVERGED, training_accuracy
 
@@ -44,7 +44,7 @@ class Value:
 
     @property
     def measurement(self) -> Measurement:
-        """The measurement, or the first one of a fusion."""
+        """The measurement, or the first one of two."""
         return self.reading.measurements[0]
 
     @property
@@ -70,7 +70,8 @@ class Value:
     @property
     def budget(self) -> Budget | None:
         """What the spread over seeds depends on; None if the number is not of a fine-tuned network."""
-        if isinstance(self.reading.source, Fusion) or self.measurement.kind != "action":
+        single = isinstance(self.reading.source, Measurement)
+        if not single or self.measurement.kind != "action":
             return None
         config = self.measurement.of.run.config
         return config.train.iterations, config.train.epochs, config.data.shots
@@ -112,6 +113,8 @@ def right_videos(value: Value, workshop: Workshop) -> dict[str, bool] | None:
 
 
 def _scores(reading: Reading, workshop: Workshop) -> Scores | None:
+    if isinstance(reading.source, Difference):
+        return None
     files = [workshop.measurement_folder(each) / SCORES for each in reading.measurements]
     if not all(file.exists() for file in files):
         return None
@@ -130,6 +133,10 @@ def _read(reading: Reading, workshop: Workshop) -> Value | None:
         error = binomial_error(percent, len(scores.names)), float("inf")
         train = _train(reading, workshop)
         return Value(reading, percent, None, error, None, None, train)
+    if isinstance(reading.source, Difference):
+        first, second = (_at(results[reading.key], reading) for results in all_results if results)
+        number = reading.scale * (first - second)
+        return Value(reading, number, None, None, None, None, _train(reading, workshop))
     (results,) = all_results
     assert results is not None
     found = _at(results[reading.key], reading)
@@ -169,7 +176,7 @@ def _clustered(reading: Reading, results: dict[str, Any], key: str) -> Part | No
 
 
 def _train(reading: Reading, workshop: Workshop) -> float | None:
-    """Return the last training accuracy of a fine-tuned network, or the lower one of two fused networks."""
+    """Return the last training accuracy of a fine-tuned network, or the lower one of two networks."""
     found = []
     for measurement in reading.measurements:
         folder = workshop.finished_folder(measurement.of.run)

@@ -9,6 +9,7 @@ from fastrot.config import Config, load_config
 from fastrot.config.builtin import find_config
 from fastrot.config.data_config import Modality
 from fastrot.reproduce.run_plan import Fusion, Measurement, Reading, Snapshot, TrainRun
+from fastrot.reproduce.variants import PLAIN, Variant
 from pipelines.store.reading import Fit
 
 Pool = Literal["kinetics", "moments"]
@@ -106,6 +107,7 @@ class Preset:
         videos: int = 0,
         fit: Fit | None = None,
         seed: int = 0,
+        variant: Variant = PLAIN,
     ) -> TrainRun:
         """Return a pre-training run on rotation prediction.
 
@@ -117,10 +119,11 @@ class Preset:
             videos: Number of videos of Table 4; 0 is all.
             fit: How frames were made square, for the comparison of ``--fit``.
             seed: The run's seed; only that of seed 0 keeps the checkpoints of Figure 4b.
+            variant: A change of the videos or the recipe.
         """
         modality = modality or self.modality
         suffix, overrides = self._sized(frames)
-        store = f"{pool}{suffix}" if fit is None else f"{pool}-{fit}"
+        store = f"{pool}{suffix or variant.scene}" if fit is None else f"{pool}-{fit}"
         overrides += [f"data.modality={modality}", f"data.store={self.stores[store]}"]
         overrides += self._rotation(rotation)
         if self.name == "demo" and frames:
@@ -129,11 +132,17 @@ class Preset:
             overrides.append(f"data.videos={videos}")
         if seed:
             overrides.append(f"seed={seed}")
+        overrides += variant.overrides
         config = self._load("pretrain", self._pretrain_file(pool, modality, frames), overrides)
-        name = f"{store}-{modality}-{config.data.frames}"
+        name = f"{store}-{modality}-{config.data.frames}{variant.name}"
         if rotation != ROTATIONS:
             name += "-8-rotations" if rotation.count("+") == 7 else f"-{rotation.replace('+', '-')}"
-        elif pool == "kinetics" and modality == self.modality and not (suffix or videos or seed):
+        elif (
+            pool == "kinetics"
+            and modality == self.modality
+            and variant == PLAIN
+            and not (suffix or videos or seed)
+        ):
             config = self._with_checkpoints(config)
         name += f"-{videos}-videos" if videos else ""
         name += f"-s{seed}" if seed else ""
@@ -214,6 +223,7 @@ class Preset:
         frames: int = 0,
         fit: Fit | None = None,
         budget: int = 0,
+        variant: Variant = PLAIN,
     ) -> TrainRun:
         """Return a fine-tuning run on actions.
 
@@ -228,11 +238,12 @@ class Preset:
             frames: Clip length of Table 6; 0 is the default length.
             fit: How frames were made square, for the comparison of ``--fit``.
             budget: Length as in ``budgets``, or 0 for the usual one of such a run.
+            variant: A change of the videos or the recipe.
         """
         modality = modality or self.modality
         seed = self.seed if seed is None else seed
         suffix, overrides = self._sized(frames)
-        store = f"{dataset}{suffix}" if fit is None else f"{dataset}-{fit}"
+        store = f"{dataset}{suffix or variant.scene}" if fit is None else f"{dataset}-{fit}"
         overrides += [
             f"data.modality={modality}",
             f"data.store={self.stores[store]}",
@@ -242,10 +253,13 @@ class Preset:
             f"model.freeze={freeze}",
             f"seed={seed}",
         ]
-        overrides += self._length(budget, shots=shots, short=bool(frames or fit))
+        overrides += [
+            *self._length(budget, shots=shots, short=bool(frames or fit)),
+            *variant.overrides,
+        ]
         snapshot = Snapshot(start) if isinstance(start, TrainRun) else start
         origin = "scratch" if snapshot is None else snapshot.run.name
-        parts = [f"{store}-{split}", f"from-{origin}"]
+        parts = [f"{store}-{split}{variant.name}", f"from-{origin}"]
         parts += [f"step-{snapshot.step}"] if snapshot and snapshot.step else []
         parts += [f"{shots}-shots"] if shots else []
         parts += [f"freeze-{freeze}"] if freeze else []
@@ -316,10 +330,19 @@ class Preset:
         return Measurement("rotation", snapshot, self.stores[store], split, 1)
 
     def features(
-        self, kind: Literal["probe", "retrieval"], network: TrainRun, dataset: Dataset
+        self,
+        kind: Literal["probe", "retrieval"],
+        network: TrainRun,
+        store: str,
+        *,
+        split: int = 1,
+        shots: int | None = None,
     ) -> Measurement:
-        """Return the linear probe of a network's frozen features, or the retrieval with them."""
-        shots = self.probe_shots if kind == "probe" else 0
-        return Measurement(
-            kind, Snapshot(network), self.stores[dataset], "test1", self.clips, "train1", shots
-        )
+        """Return the linear probe of a network's frozen features, or the retrieval with them.
+
+        ``store`` is the store's name; ``shots`` of a probe are those of the preset if None.
+        """
+        if shots is None:
+            shots = self.probe_shots if kind == "probe" else 0
+        of, tested, fitted = Snapshot(network), f"test{split}", f"train{split}"
+        return Measurement(kind, of, self.stores[store], tested, self.clips, fitted, shots)

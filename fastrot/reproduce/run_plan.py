@@ -13,6 +13,17 @@ from fastrot.training.resume import FREE
 MeasureKind = Literal["rotation", "action", "probe", "retrieval"]
 HASH = 12  # hexadecimal digits
 
+ADDED: Mapping[str, Any] = {
+    "data.scale": None,
+    "data.aspect": None,
+    "data.grey": 0.0,
+    "data.gain": 1.0,
+    "data.polarity": False,
+    "rotation.speeds": [],
+    "rotation.speed_weight": 1.0,
+}
+"""Keys that are younger than the first hashed runs, with the value that computes what those runs computed."""
+
 
 class Videos(Protocol):
     """Identifies the videos of a run or a measurement by plain values that can be compared."""
@@ -67,7 +78,11 @@ class TrainRun:
         # checkpoints than usual matters, because later runs start from them.
         more = self.config.train.keep > TrainConfig().keep
         kept = {"train.checkpoint_every", "train.keep"} if more else set()
-        recipe = {key: value for key, value in flat.items() if key not in FREE - kept | {"init"}}
+        recipe = {
+            key: value
+            for key, value in flat.items()
+            if key not in FREE - kept | {"init"} and not (key in ADDED and value == ADDED[key])
+        }
         start = self.start.recipe(videos) if self.start else None
         return {**recipe, "videos": videos.of_run(self.config), "start": start}
 
@@ -148,11 +163,19 @@ class Fusion:
 
 
 @dataclass(frozen=True, eq=False)
+class Difference:
+    """The number of one measurement minus that of another."""
+
+    first: Measurement
+    second: Measurement
+
+
+@dataclass(frozen=True, eq=False)
 class Reading:
     """One number of a measurement: the value ``key``, or its element ``at``.
 
     Attributes:
-        source: The measurement, or a fusion of two.
+        source: The measurement, or a fusion or difference of two.
         key: The key in its results.
         at: The element of a list.
         clip_key: The key of the same number per clip.
@@ -160,7 +183,7 @@ class Reading:
         scale: What the number and its error are multiplied by; 100 makes a share (0..1) a percentage.
     """
 
-    source: Measurement | Fusion
+    source: Measurement | Fusion | Difference
     key: str
     at: int | None = None
     clip_key: str | None = None
@@ -170,9 +193,9 @@ class Reading:
     @property
     def measurements(self) -> tuple[Measurement, ...]:
         """The measurements that it needs."""
-        if isinstance(self.source, Fusion):
-            return self.source.first, self.source.second
-        return (self.source,)
+        if isinstance(self.source, Measurement):
+            return (self.source,)
+        return self.source.first, self.source.second
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,10 @@
 """The stores of the demo preset, generated when a table first needs them."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fastrot.data.prepared import fill_store
 from fastrot.synthetic.actions import ACTIONS
@@ -58,6 +60,12 @@ class DemoSizes:
 _LOOKS = {"kinetics": False, "ucf101": False, "moments": True, "hmdb51": True}
 LONG = "-long"
 
+SCENES: Mapping[str, Mapping[str, Any]] = {
+    "-horizon": {"horizon": True},
+    "-moving": {"camera": "moving"},
+}
+"""The first look with the same subjects and actions, filmed otherwise, by the ending of its stores' names."""
+
 
 class DemoStores:
     """Generates the demo preset's videos and stores below a folder; existing ones are kept."""
@@ -66,7 +74,8 @@ class DemoStores:
         self._root = root
         self._sizes = sizes
         names = [*_LOOKS, *(f"{name}{LONG}" for name in ("kinetics", "ucf101", "hmdb51"))]
-        names += [f"{name}-{fit}" for name in ("kinetics", "ucf101") for fit in FITS]
+        endings = [*(f"-{fit}" for fit in FITS), *SCENES]
+        names += [f"{name}{ending}" for name in ("kinetics", "ucf101") for ending in endings]
         self.paths = {name: str(root / "stores" / name) for name in names}
 
     def count(self, path: str, split: str, shots: int = 0) -> int | None:
@@ -89,7 +98,7 @@ class DemoStores:
             FastrotError: It cannot be written, or the folder holds another.
         """
         base, _, kind = name.partition("-")
-        listing = self._wide(base) if kind in FITS else self._look(base)
+        listing = self._wide(base) if kind in FITS else self._look(base, f"-{kind}")
         settings = Settings(
             "raw",
             LONG_SIZE if f"-{kind}" == LONG else SIZE,
@@ -100,10 +109,11 @@ class DemoStores:
         )
         fill_store(listing, path, settings, f"prepare {path.name}")
 
-    def _look(self, base: str) -> Listing:
+    def _look(self, base: str, ending: str) -> Listing:
         second = _LOOKS[base]
-        spec = self._sizes.look(second)
-        root = self._root / "videos" / ("second-look" if second else "first-look")
+        spec = dataclasses.replace(self._sizes.look(second), **SCENES.get(ending, {}))
+        name = f"{'second' if second else 'first'}-look{ending if ending in SCENES else ''}"
+        root = self._root / "videos" / name
         with progress(spec.unlabelled, f"make videos, {root.name}", "videos") as advance:
             paths = make_dataset(root, spec, workers=cores(), progress=advance.to)
         if base in ("ucf101", "hmdb51"):

@@ -33,3 +33,26 @@ def test_with_json_the_results_are_on_standard_output(tmp_path, monkeypatch, cap
     out, err = capsys.readouterr()
     assert json.loads(out) == {"seeds": [0]}
     assert "a table" in err
+
+
+def test_the_recipe_reaches_the_stages(tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr("fastrot.demo.videos.own_data", lambda *_: "data")
+    monkeypatch.setattr("fastrot.demo.videos.builtin_data", lambda *_: "data")
+    monkeypatch.setattr(
+        "fastrot.demo.demo.run_demo", lambda data, out, *, recipe, **_: asked.append(recipe)
+    )
+    monkeypatch.setattr(
+        "fastrot.demo.compare_recipes.compare_recipes",
+        lambda data, out, overrides: asked.append(overrides),
+    )
+    out = ["--out", str(tmp_path)]
+    for recipe in ("paper", "augmented", "speed", "both"):
+        assert main(["demo", "--source", str(tmp_path), "--recipe", recipe, *out]) == 0
+    assert main(["demo", *out]) == 0
+    assert main(["demo", *out, "--recipe", "all", "--pretrain", "seed=1"]) == 0
+    assert asked == ["paper", "augmented", "speed", "both", "paper", ["seed=1"]]
+    assert f"results in {tmp_path}/recipes.json" in capsys.readouterr().out
+    for recipe in ("speed", "both"):
+        assert main(["demo", *out, "--recipe", recipe]) == 2
+        assert f"--recipe {recipe} needs longer videos" in capsys.readouterr().err

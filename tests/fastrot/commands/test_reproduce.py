@@ -195,10 +195,11 @@ def test_wrong_usage_is_named(args, message, tmp_path, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_rows_are_of_one_table(tmp_path, capsys):
-    args = ["reproduce", "all", "--preset", "paper", "--rows", "MT", "--out", str(tmp_path)]
+@pytest.mark.parametrize("target", ["all", "pretexts"])
+def test_rows_are_of_one_table(target, tmp_path, capsys):
+    args = ["reproduce", target, "--preset", "paper", "--rows", "MT", "--out", str(tmp_path)]
     assert main(args) == 2
-    assert "--rows is for one table" in capsys.readouterr().err
+    assert f"--rows is for one table: give its name instead of {target}" in capsys.readouterr().err
 
 
 def test_stores_that_are_not_there_are_named(tmp_path, capsys):

@@ -230,6 +230,25 @@ def test_the_speeds_fit_in_kinetics_and_change_nothing_else(modality: str, frame
     assert f"spans {last + 1} of a video's 160 frames" in path.read_text()
 
 
+@pytest.mark.parametrize(("modality", "frames"), SETTINGS)
+@pytest.mark.parametrize("data_set", ["kinetics", "ucf101", "hmdb51"])
+def test_the_augmented_configs_change_only_the_clips(
+    data_set: str, modality: str, frames: int
+) -> None:
+    folder = "pretrain" if data_set == "kinetics" else "finetune"
+    path = CONFIGS / folder / f"{data_set}_{modality}_{frames}_augmented.yaml"
+    config, base = load_config(path), load_config(path.with_stem(path.stem[: -len("_augmented")]))
+    mine = (config.data.scale, config.data.aspect, config.data.grey, config.data.gain)
+    assert mine == ([0.4, 1.0], [0.75, 1.333], 0.5, 1.8)
+    assert config.data.polarity == (modality == "dif")
+    off = DataConfig()
+    plain = {key: getattr(off, key) for key in ("scale", "aspect", "grey", "gain", "polarity")}
+    assert replace(config.data, **plain) == base.data
+    assert replace(config, name=base.name, init=base.init, data=base.data) == base
+    if folder == "finetune":
+        assert config.init == f"runs/kinetics_{modality}_{frames}_augmented/checkpoints/last.pt"
+
+
 @pytest.mark.parametrize(("key", "value"), [("camera_motion", "remove"), ("dead_zone", 8)])
 def test_options_of_differences_are_refused_for_rgb(key: str, value: Any) -> None:
     with pytest.raises(UsageError, match=rf"data\.{key} is .*data\.modality=dif"):

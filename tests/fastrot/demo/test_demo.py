@@ -9,7 +9,8 @@ import pytest
 
 from fastrot.cli import main
 from fastrot.demo import demo as demo_run
-from fastrot.demo.demo import Transfer, run_demo, spread
+from fastrot.demo.demo import run_demo
+from fastrot.demo.demo_tables import Transfer, spread, summary, transfer_grid
 from fastrot.demo.videos import builtin_data, own_data
 from fastrot.evaluation.action import ActionResult
 from fastrot.evaluation.protocol import Protocol
@@ -70,10 +71,10 @@ def test_the_line_runs_and_prints_what_it_found(data, out, capsys, any_number):
         assert cells[1] == f"{mean:.1f} +- {half:.1f}"
         train = statistics.fmean(results["transfer"][f"train_{row}"])
         assert line.split()[-2] == f"{train:.1f}"
-        summary = results["summary"][row]
-        assert summary["values"] == pytest.approx(per_video[row])
-        assert summary["degrees_of_freedom"] == 1
-        assert summary["interval"] == pytest.approx([mean - half, mean + half], abs=1e-3)
+        found = results["summary"][row]
+        assert found["values"] == pytest.approx(per_video[row])
+        assert found["degrees_of_freedom"] == 1
+        assert found["interval"] == pytest.approx([mean - half, mean + half], abs=1e-3)
     (line,) = [line for line in printed.splitlines() if line.strip(" │|").startswith("difference")]
     gain = statistics.fmean(per_video["ours"]) - statistics.fmean(per_video["scratch"])
     assert f"{gain:+.1f} +-" in line
@@ -104,13 +105,13 @@ def test_the_transfers_values_are_pairs_by_seed():
     )
     transfer = Transfer(1, scratch, ours, [90.0, 80.0, 100.0], [97.0, 98.0, 99.0])
     assert transfer.values("video_top1")["difference"] == pytest.approx([10, 12, 14])
-    grid = demo_run._transfer_grid(transfer)
+    grid = transfer_grid(transfer)
     assert grid.rows[-1][2] == "+12.0 +- 5.0"
     assert [row[3] for row in grid.rows] == ["90.0", "98.0", ""]
     assert "over 3 seeds, whose differences per video are +10.0, +12.0, +14.0" in grid.notes[0]
-    summary = demo_run._summary(transfer)["difference"]
-    assert summary["values"] == pytest.approx([10, 12, 14])
-    assert summary["standard_error"] == pytest.approx(2 / 3**0.5)
+    difference = summary(transfer)["difference"]
+    assert difference["values"] == pytest.approx([10, 12, 14])
+    assert difference["standard_error"] == pytest.approx(2 / 3**0.5)
 
 
 @pytest.fixture
@@ -181,8 +182,8 @@ def test_few_steps_are_too_few_whatever_the_test_videos(own, tmp_path, monkeypat
     monkeypatch.setattr(demo_run, "LEAST_TEST_VIDEOS", 1)
     data = own_data(own, "folder", tmp_path / "out")
     options = [*SMALL["pretrain"], f"train.iterations={steps}"]
-    config = demo_run._pretrain_config(data, tmp_path / "out", options)
-    assert (demo_run._shortage(data, config) is None) == (steps == 30)
+    config = demo_run.pretrain_config(data, tmp_path / "out", options)
+    assert (demo_run.too_few(data, config) is None) == (steps == 30)
 
 
 def test_one_video_is_refused_with_what_is_needed(own, tmp_path):

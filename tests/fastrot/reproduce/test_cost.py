@@ -4,7 +4,8 @@ import pytest
 
 from benchmarks.harness.measure import Figure, Outcome, Result
 from benchmarks.harness.session import save
-from fastrot.reproduce.cost import read_rate, train_flop
+from fastrot.reproduce.cost import measure_flop, read_rate, train_flop
+from fastrot.reproduce.variants import Variant
 from pipelines.errors import FastrotError, UsageError
 
 
@@ -25,6 +26,19 @@ def test_smaller_patches_and_frozen_blocks_cost_less(paper_preset):
         (preset.finetune("ucf101", base, freeze=5), 9_537, 16),  # 41 with nothing frozen
     ):
         assert round(train_flop(run, videos) / 1e15) == pflop, run.name
+
+
+def test_a_network_with_speeds_is_measured_at_each(demo_preset):
+    plain = demo_preset.pretrain("kinetics")
+    speeds = demo_preset.pretrain(
+        "kinetics", variant=Variant("-speed", overrides=("rotation.speeds=[1, 2, 3]",))
+    )
+    one, three = (
+        measure_flop(demo_preset.rotation_accuracy(run, "ucf101").measurements[0], 10)
+        for run in (plain, speeds)
+    )
+    assert three == 3 * one
+    assert train_flop(speeds, None) == train_flop(plain, None)  # the same number of clips
 
 
 def test_a_rate_is_a_number_or_a_benchmarks_file(tmp_path):
