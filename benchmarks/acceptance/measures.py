@@ -11,15 +11,23 @@ from benchmarks.acceptance.kernel_configs import chosen, compile_few
 from benchmarks.acceptance.rows import Turn
 from benchmarks.harness import session
 from benchmarks.harness.limits import copy_case, matmul_case
-from benchmarks.harness.measure import Case, Options, Result, interleave
+from benchmarks.harness.measure import REPEATS, Case, Options, Result, interleave
 from benchmarks.loading import codec_rates
-from benchmarks.training.train_cases import CONTIGUOUS, OURS, PLAIN, REAL, STEMS
+from benchmarks.training.train_cases import (
+    CONTIGUOUS,
+    OURS,
+    PLAIN,
+    PLAIN_STEM,
+    REAL,
+    STEMS,
+)
 from fastrot.distributed.runtime import Runtime
 
 VARIANTS = (
+    PLAIN_STEM,
     *(f"stem of {channels} channels" for channels in STEMS),
-    "without AMP",
     "apex FusedSGD",
+    "without AMP",
     "compiled",
 )
 
@@ -40,8 +48,8 @@ def options_of(turn: Turn, *only: str) -> Iterator[Options]:
         )
 
 
-def measure(turn: Turn, cases: Collection[Case]) -> None:
-    """Measure cases in turn; each figure is a row at once."""
+def measure(turn: Turn, cases: Collection[Case], *, repeats: int = REPEATS) -> None:
+    """Measure cases in turn, each up to ``repeats`` times; each figure is a row at once."""
 
     def keep(outcomes: object) -> None:
         assert isinstance(outcomes, dict)
@@ -51,6 +59,7 @@ def measure(turn: Turn, cases: Collection[Case]) -> None:
         interleave(
             list(cases),
             budget_s=turn.left_s,
+            repeats=repeats,
             warm_up=False,
             what=turn.part,
             shown=False,

@@ -33,6 +33,9 @@ OURS, PLAIN, REAL = "fastrot", "plain PyTorch", "real data"
 CONTIGUOUS = "contiguous"
 """Our step, eager and with AMP, in torch's default memory format."""
 
+PLAIN_STEM = "plain stem"
+"""Our step with the first block as a CPU computes it."""
+
 STEMS: tuple[StemChannels, ...] = (4, 8)
 AMP_S = 60.0  # the time limit of AMP on a CPU, whose kernels may hang
 COMPILING_S = (
@@ -98,16 +101,22 @@ def variant_cases(sizes: Sizes, runtime: Runtime) -> list[Case]:
     def contiguous() -> Step:
         return TrainerStep(config, runtime, channels_last=False)
 
+    def plain_stem() -> Step:
+        step = TrainerStep(config, runtime)
+        step.network.conv1.on_pairs = step.network.fused_tail = False
+        return step
+
     options = {f"stem of {n} channels": _with_stem(config, n) for n in STEMS}
     if gpu:
         options["apex FusedSGD"] = replace(config, optim=replace(config.optim, backend="apex"))
     return [
         _case(CONTIGUOUS, sizes, runtime, contiguous, channels_last=False),
-        _without_amp_case(sizes, runtime) if gpu else _amp_on_cpu_case(sizes, runtime),
+        *([_case(PLAIN_STEM, sizes, runtime, plain_stem)] if gpu else []),
         *(
             _case(name, sizes, runtime, partial(_optional_step, variant, runtime))
             for name, variant in options.items()
         ),
+        _without_amp_case(sizes, runtime) if gpu else _amp_on_cpu_case(sizes, runtime),
     ]
 
 
