@@ -249,9 +249,7 @@ def _goals(measured: Sequence[Outcome], limit: Outcome, *, gpu: bool) -> list[Go
     eager = {other.name: other.median("ms_per_batch") for other in others}
     best = min((each for each in eager.values() if each is not None), default=None)
     alike = repeated(fused, *(other for other in others if other.figures))
-    over = Goal(
-        f"fused over {BASELINE}", ratio(eager[BASELINE], ms), 8 if gpu else 3, judged=alike
-    )
+    over = Goal(f"fused over {BASELINE}", ratio(eager[BASELINE], ms), 8 if gpu else 3, judged=alike)
     if not gpu:
         return [over]
     share = fused.median(f"share_of_{limit.name}")

@@ -11,7 +11,7 @@ from fastrot.commands.bench import BENCHMARKS
 ROOT = Path(__file__).parents[1]
 
 NEED_TRITON = {"kernel.py", "stem_tail_kernel.py"}
-"""Imported by the ops of the rotation and of the stem's tail where a GPU first needs them, and nowhere else."""
+"""Imported where a GPU first needs them, by the ops of the rotation and the stem's tail; nowhere else."""
 
 
 PACKAGES = ("pipelines", "fastrot", "benchmarks")

@@ -33,6 +33,10 @@ OURS, PLAIN, REAL = "fastrot", "plain PyTorch", "real data"
 CONTIGUOUS = "contiguous"
 """Our step, eager and with AMP, in torch's default memory format."""
 
+JPEG_SHARES = (0.4, 1.0)
+"""Of JPEGs sent to the hardware decoder, next to the default: the loader alone would balance both decoders at
+0.4; at 1.0, decoding takes nothing from the network's kernels."""
+
 PLAIN_STEM = "plain stem"
 """Our step with the first block as a CPU computes it."""
 
@@ -174,10 +178,27 @@ def real_data_cases(
         inputs = stack.enter_context(open_inputs(options, codecs))
     except NotHere as reason:
         return [_absent(f"{REAL}: {codec}", str(reason)) for codec in codecs]
-    return [
-        _real_data_case(codec, store.path, inputs.about, sizes, options.runtime, stack)
-        for codec, store in inputs.stores.items()
-    ]
+    cases = []
+    for codec, store in inputs.stores.items():
+        config = sizes.config(store.path)
+        variants = {codec: config}
+        if codec == "mjpeg" and options.device.type == "cuda":
+            variants |= {
+                hardware_share(share): replace(
+                    config, data=replace(config.data, hw_decoder_load=share)
+                )
+                for share in JPEG_SHARES
+            }
+        cases += [
+            _real_data_case(name, variant, inputs.about, sizes, options.runtime, stack)
+            for name, variant in variants.items()
+        ]
+    return cases
+
+
+def hardware_share(share: float) -> str:
+    """Return the name of mjpeg data of which the hardware decodes a share."""
+    return f"mjpeg, hw_decoder_load {share:g}"
 
 
 def _absent(name: str, reason: str) -> Case:
@@ -188,16 +209,16 @@ def _absent(name: str, reason: str) -> Case:
 
 
 def _real_data_case(
-    codec: str, store: Path, about: str, sizes: Sizes, runtime: Runtime, stack: ExitStack
+    name: str, config: Config, about: str, sizes: Sizes, runtime: Runtime, stack: ExitStack
 ) -> Case:
     def open_loader() -> Iterator[Batch]:
-        data = training_data(sizes.config(store))
+        data = training_data(config)
         loader = data.loader(runtime, start_step=0, steps=10**9)
         stack.enter_context(loader)
         return iter(loader)
 
     return _case(
-        f"{REAL}: {codec}",
+        f"{REAL}: {name}",
         sizes,
         runtime,
         lambda: TrainerStep(sizes.config(), runtime),

@@ -117,9 +117,7 @@ def _tail(
 
 
 @_tail.register_fake
-def _tail_shapes(
-    x: Tensor, weight: Tensor, *_: object
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _tail_shapes(x: Tensor, weight: Tensor, *_: object) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     clips, *sizes, channels = x.shape
     pooled = x.new_empty(clips, *((size + 1) // 2 for size in sizes), channels)
     mean = x.new_empty(channels, dtype=_at_least_float32(x.dtype))

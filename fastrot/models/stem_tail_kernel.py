@@ -34,7 +34,9 @@ def forward(
     places = torch.empty_like(pooled, dtype=torch.uint8)
     rows = pooled.numel() // c
     grid = (triton.cdiv(rows, _ROWS),)
-    _forward[grid](x, weight, bias, mean, scale, pooled, places, rows, *_sizes(x, pooled), **_block(c))
+    _forward[grid](
+        x, weight, bias, mean, scale, pooled, places, rows, *_sizes(x, pooled), **_block(c)
+    )
     return pooled, places
 
 

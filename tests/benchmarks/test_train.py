@@ -264,12 +264,15 @@ def test_a_single_measurement_judges_no_goal(single):
     over_plain = "clips/s over plain PyTorch: fastrot"
     over_synthetic = "clips/s with mjpeg over synthetic data"
     assert set(goals) == {over_bound, over_plain, over_synthetic}
-    assert judged == {
-        "fastrot": set(),
-        "real data: mjpeg": {over_bound, over_plain},
-        "matmul": {over_plain, over_synthetic},
-        "copy": {over_plain, over_synthetic},
-    }[single]
+    assert (
+        judged
+        == {
+            "fastrot": set(),
+            "real data: mjpeg": {over_bound, over_plain},
+            "matmul": {over_plain, over_synthetic},
+            "copy": {over_plain, over_synthetic},
+        }[single]
+    )
     assert not goals[over_bound].met or single == "real data: mjpeg"
 
 
@@ -295,3 +298,19 @@ def test_every_case_is_compared_with_the_bound():
     (ours,) = result.cases
     assert ours.median("times_bound") == 300 / bound_ms
     assert ours.median("share_of_matmul") == 0.5
+
+
+def test_on_a_gpu_mjpeg_is_decoded_with_several_shares(make_store, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(
+        train_cases, "_real_data_case", lambda name, config, *_: seen.update({name: config})
+    )
+    gpu = Runtime(torch.device("cuda", 0), rank=0, world=1, threads=1, precision="bf16")
+    options = Options(gpu, store=make_store("mjpeg").path, quick=True, shown=False)
+    with ExitStack() as stack:
+        train_cases.real_data_cases(train_cases.QUICK, options, ["mjpeg"], stack)
+    assert {name: config.data.hw_decoder_load for name, config in seen.items()} == {
+        "mjpeg": 0.65,
+        "mjpeg, hw_decoder_load 0.4": 0.4,
+        "mjpeg, hw_decoder_load 1": 1.0,
+    }

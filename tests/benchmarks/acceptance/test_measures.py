@@ -16,7 +16,7 @@ from tests.benchmarks.acceptance.bare import bare_environment
 
 ROOT = Path(__file__).parents[3]
 
-LATE = ("variants", "tests")
+LATE = ("variants", "tests", "compiled")
 
 RUN = """
 import sys, time
@@ -95,7 +95,7 @@ def test_the_step_is_next_to_a_contiguous_and_a_plain_one(parts):
 def test_the_variants_that_are_asked_for_exist_on_a_gpu():
     gpu = Runtime(torch.device("cuda", 0), rank=0, world=1, threads=1, precision="bf16")
     cases = [*variant_cases(QUICK, gpu), compiled_case(QUICK, gpu)]
-    assert {case.name for case in cases} == {*VARIANTS, "contiguous"}
+    assert {case.name for case in cases} == {*VARIANTS, "contiguous", "compiled"}
 
 
 def test_the_stems_forms_for_a_gpu_are_next_to_the_plain_ones(parts):

@@ -53,9 +53,7 @@ def test_the_weights_are_in_the_clips_format() -> None:
 
 
 @pytest.mark.parametrize("channels", [3, 4, 8])
-def test_the_stem_learns_the_same_on_pairs(
-    channels: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_stem_learns_the_same_on_pairs(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     stem = Stem(4).double()
     other = copy.deepcopy(stem)
     x = F.pad(noise(2, 3, 3, 8, 10), (0, 0, 0, 0, 0, 0, 0, channels - 3))
