@@ -10,8 +10,8 @@ from fastrot.commands.bench import BENCHMARKS
 
 ROOT = Path(__file__).parents[1]
 
-NEED_TRITON = {"kernel.py"}
-"""Imported by the rotation op where clips on a GPU are first rotated, and by nothing else."""
+NEED_TRITON = {"kernel.py", "stem_tail_kernel.py"}
+"""Imported where a GPU first needs them, by the ops of the rotation and the stem's tail; nowhere else."""
 
 
 PACKAGES = ("pipelines", "fastrot", "benchmarks")
@@ -28,7 +28,7 @@ fastrot.evaluation
 fastrot.analysis fastrot.api fastrot.training
 fastrot.report fastrot.doctor
 fastrot.demo fastrot.reproduce benchmarks.harness
-benchmarks.loading benchmarks.candidates
+benchmarks.loading
 fastrot
 fastrot.commands
 fastrot.cli

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.acceptance import findings
-from benchmarks.acceptance.parts import BUDGET_S, MACHINE, PACKAGES, PARTS, Part, limit_of
+from benchmarks.acceptance.parts import MACHINE, PACKAGES, PARTS, Part, budget_of, limit_of
 from benchmarks.acceptance.rows import ROWS, Turn, add_row, parts_of, read_rows
 from benchmarks.harness.packages import installed
 from benchmarks.harness.processes import run_limited
@@ -44,7 +44,15 @@ def main(argv: list[str] | None = None) -> int:
         choices=(1, 2),
         help="1: what does not need DALI; 2: the rest; both if not given",
     )
-    parser.add_argument("--budget", type=float, default=BUDGET_S, help="seconds for all parts")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[part.name for part in PARTS],
+        metavar="PART",
+        help="only this part and the machine's description; may be given several times. Parts: "
+        + ", ".join(part.name for part in PARTS),
+    )
+    parser.add_argument("--budget", type=float, help="seconds for all parts; by default their sum")
     parser.add_argument(
         "--out", type=Path, default=Path("acceptance"), help="folder for the results"
     )
@@ -65,16 +73,26 @@ def main(argv: list[str] | None = None) -> int:
         take_turn(Turn(out / ROWS, args.part, args.ends, quick=args.quick))
         return 0
     if not args.report:
-        stages = (0, args.stage) if args.stage else (0, 1, 2)
-        parts = [part for part in PARTS if part.stage in stages]
+        parts = chosen(args.stage, args.only)
+        budget_s = budget_of(parts) if args.budget is None else args.budget
         try:
-            run_parts(parts, out, args.budget, quick=args.quick)
+            run_parts(parts, out, budget_s, quick=args.quick)
         finally:
             content, page = write_report(out)
     else:
         content, page = write_report(out)
     print(page)
     return 1 if findings.failed(content) else 0
+
+
+def chosen(stage: int | None, only: Sequence[str] | None) -> list[Part]:
+    """Return the parts of a stage, or those that are named; the machine's description is always one."""
+    stages = (0, stage) if stage else (0, 1, 2)
+    return [
+        part
+        for part in PARTS
+        if part.stage in stages and (not only or not part.stage or part.name in only)
+    ]
 
 
 def run_parts(parts: Sequence[Part], out: Path, budget_s: float, *, quick: bool = False) -> None:

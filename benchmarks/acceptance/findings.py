@@ -101,11 +101,12 @@ def skipped(parts: Mapping[str, Part]) -> list[str]:
 def render(content: Mapping[str, Any]) -> str:
     """Return the page in Markdown."""
     parts = content["parts"]
-    # Several parts measure the training step; the first one decides.
+    # Several parts measure the training step; the first one that can judge a goal decides.
     goals: dict[str, Part] = {}
     for part in parts.values():
         for name, goal in part.get("goals", {}).items():
-            goals.setdefault(name, {"name": name, **goal})
+            if name not in goals or (goal.get("judged", True) and not goals[name]["judged"]):
+                goals[name] = {"name": name, "judged": True, **goal}
     page = [
         f"# GPU acceptance of fastrot, {content['took_s']:.0f} s\n",
         environment_grid(content["environment"]).to_markdown("##"),

@@ -1,18 +1,20 @@
-"""The tests marked gpu, in this process: each outcome is a row at once.
+"""The tests marked gpu: each outcome is a row at once.
 
 pytest is called with none of its plugins' options, so it needs no package besides itself: see ``ARGUMENTS``.
+Only if pytest-xdist is installed, the tests of the loader run in several processes.
 """
 
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.acceptance.kernel_configs import compile_few
 from benchmarks.acceptance.rows import Turn
 from benchmarks.harness.packages import installed
+from pipelines.cores import cores
 
 if TYPE_CHECKING:
     import pytest
@@ -54,28 +56,46 @@ NOT_RUN = "compiles the rotation kernel once more: run `make test-gpu`"
 OURS = ("fastrot", "pipelines", "benchmarks", "tests")
 
 
+MOST_WORKERS = 14
+"""Processes of pytest-xdist. Each takes some GB of the GPU's memory; so many ran on an H200."""
+
+SPREAD = "benchmarks.acceptance.one_configuration"
+
+
 def run(turn: Turn) -> None:
     """Run the tests that need neither DALI nor PyAV."""
     _run(turn, ["tests", *(f"--ignore={folder}" for folder in WITH_DALI)])
 
 
 def run_with_dali(turn: Turn) -> None:
-    """Run the tests that need them."""
-    _run(turn, list(WITH_DALI))
+    """Run the tests that need them, which wait for decoders most of the time."""
+    _run(turn, list(WITH_DALI), workers=workers_for(cores()))
 
 
-def _run(turn: Turn, paths: Sequence[str]) -> None:
+def workers_for(cores: int) -> int:
+    """Return the number of processes for tests on so many cores; 0 is this process."""
+    workers = min(cores - 2, MOST_WORKERS)
+    return workers if workers > 1 and installed("xdist") else 0
+
+
+def _run(turn: Turn, paths: Sequence[str], *, workers: int = 0) -> None:
     if not installed("pytest"):
         turn.note("pytest", "not run: pytest is not installed")
     elif not (ROOT / "tests").is_dir():
         turn.note("pytest", "not run: no tests next to the package")
     else:
         turn.note("configurations", compile_few(1))
-        run_tests(turn, ROOT, paths)
+        run_tests(turn, ROOT, paths, workers=workers)
 
 
-def run_tests(turn: Turn, root: Path, paths: Sequence[str]) -> None:
+def run_tests(turn: Turn, root: Path, paths: Sequence[str], *, workers: int = 0) -> None:
     """Run the tests marked gpu below ``root``; without a GPU they fail.
+
+    Args:
+        turn: The part.
+        root: The checkout.
+        paths: The files and folders of tests, in ``root``.
+        workers: The processes of pytest-xdist; 0 is this process.
 
     Raises:
         SystemExit: A test failed, or pytest ran none.
@@ -84,9 +104,10 @@ def run_tests(turn: Turn, root: Path, paths: Sequence[str]) -> None:
 
     os.chdir(root)
     os.environ["FASTROT_REQUIRE_GPU"] = "1"
-    recorder = Recorder(turn)
+    recorder = SpreadRecorder(turn) if workers else Recorder(turn)
     # With the root given, pytest reads its setup.cfg, wherever the results are.
-    code = pytest.main([*ARGUMENTS, f"--rootdir={root}", *paths], plugins=[recorder])
+    spread = ["-p", SPREAD, "-n", str(workers)] if workers else []
+    code = pytest.main([*ARGUMENTS, f"--rootdir={root}", *spread, *paths], plugins=[recorder])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         sys.exit(f"pytest ended with {code}")
     if recorder.failed:
@@ -113,7 +134,10 @@ class Recorder:
 
     def pytest_collection_finish(self, session: "pytest.Session") -> None:
         """Write the names of the tests that will run, so that a kill leaves those that did not."""
-        self._turn.add("test_list", "", names=[item.nodeid for item in session.items])
+        self._list(item.nodeid for item in session.items)
+
+    def _list(self, names: Iterable[str]) -> None:
+        self._turn.add("test_list", "", names=list(names))
 
     def pytest_collectreport(self, report: "pytest.CollectReport") -> None:
         """Write what cannot be collected."""
@@ -136,6 +160,17 @@ class Recorder:
             return
         self.failed += 1
         self._turn.add("test", name, outcome="failed", text=text[-2000:])
+
+
+class SpreadRecorder(Recorder):
+    """The recorder in the process that starts those of pytest-xdist, and collects nothing itself."""
+
+    def pytest_collection_finish(self, session: "pytest.Session") -> None:
+        """Do nothing."""
+
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Write the names that a process has collected; all collect the same."""
+        self._list(ids)
 
 
 def missing_package(text: str) -> str | None:

@@ -11,16 +11,25 @@ from benchmarks.acceptance.kernel_configs import chosen, compile_few
 from benchmarks.acceptance.rows import Turn
 from benchmarks.harness import session
 from benchmarks.harness.limits import copy_case, matmul_case
-from benchmarks.harness.measure import Case, Options, Result, interleave
+from benchmarks.harness.measure import REPEATS, Case, Options, Result, interleave
 from benchmarks.loading import codec_rates
-from benchmarks.training.train_cases import CONTIGUOUS, OURS, PLAIN, REAL, STEMS
+from benchmarks.training.train_cases import (
+    CONTIGUOUS,
+    JPEG_SHARES,
+    OURS,
+    PLAIN,
+    PLAIN_STEM,
+    REAL,
+    STEMS,
+    hardware_share,
+)
 from fastrot.distributed.runtime import Runtime
 
 VARIANTS = (
+    PLAIN_STEM,
     *(f"stem of {channels} channels" for channels in STEMS),
-    "without AMP",
     "apex FusedSGD",
-    "compiled",
+    "without AMP",
 )
 
 
@@ -40,8 +49,8 @@ def options_of(turn: Turn, *only: str) -> Iterator[Options]:
         )
 
 
-def measure(turn: Turn, cases: Collection[Case]) -> None:
-    """Measure cases in turn; each figure is a row at once."""
+def measure(turn: Turn, cases: Collection[Case], *, repeats: int = REPEATS) -> None:
+    """Measure cases in turn, each up to ``repeats`` times; each figure is a row at once."""
 
     def keep(outcomes: object) -> None:
         assert isinstance(outcomes, dict)
@@ -51,6 +60,7 @@ def measure(turn: Turn, cases: Collection[Case]) -> None:
         interleave(
             list(cases),
             budget_s=turn.left_s,
+            repeats=repeats,
             warm_up=False,
             what=turn.part,
             shown=False,
@@ -103,15 +113,22 @@ def step(turn: Turn) -> None:
 
 
 def variants(turn: Turn) -> None:
-    """Measure the training step with one change each, and compiled."""
+    """Measure the training step with one change each."""
     with options_of(turn, OURS, *VARIANTS) as options:
+        train.run(options, budget_s=turn.left_s)
+
+
+def compiled(turn: Turn) -> None:
+    """Measure the training step compiled, which takes a minute or more to compile."""
+    with options_of(turn, OURS, "compiled") as options:
         train.run(options, budget_s=turn.left_s)
 
 
 def real_data(turn: Turn) -> None:
     """Measure the training step on clips from a store of each codec."""
-    with options_of(turn, OURS, *(f"{REAL}: {codec}" for codec in ("raw", "mjpeg", "h264"))) as opt:
-        train.run(opt, budget_s=turn.left_s)
+    sources = ("raw", "mjpeg", *(hardware_share(share) for share in JPEG_SHARES), "h264")
+    with options_of(turn, OURS, *(f"{REAL}: {source}" for source in sources)) as options:
+        train.run(options, budget_s=turn.left_s)
 
 
 def loader(turn: Turn) -> None:

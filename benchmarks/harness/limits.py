@@ -1,4 +1,4 @@
-"""Upper limits of the machine (copies, fills, matrix products), and timing of calls."""
+"""Upper limits of the machine (copies, fills, matrix products), always warm, and timing of calls."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ def seconds_per_call(action: Callable[[], object], device: torch.device, calls: 
     """Return the mean seconds of ``calls`` calls in a row, the device's work included.
 
     On a CPU one call more goes before them: the case that was measured before left the processor's caches and
-    the free memory as it needs them.
+    the free memory as it needs them. A GPU's caller warms up what it measures.
     """
     if device.type != "cuda":
         action()
@@ -31,6 +31,16 @@ def seconds_per_call(action: Callable[[], object], device: torch.device, calls: 
     return float(start.elapsed_time(end)) / 1e3 / calls
 
 
+def _warm_seconds(action: Callable[[], object], device: torch.device, calls: int) -> float:
+    """Return ``seconds_per_call`` after as many calls that do not count.
+
+    A first product on a GPU loads cuBLAS and chooses an algorithm, and would make ten appear several times
+    slower. No case may be judged by such a limit.
+    """
+    seconds_per_call(action, device, calls)
+    return seconds_per_call(action, device, calls)
+
+
 def new_event() -> torch.cuda.Event:
     """Return an event whose time can be read."""
     return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
@@ -42,7 +52,7 @@ def copy_case(device: torch.device, *, megabytes: int, calls: int) -> Case:
     target = torch.zeros_like(source)
 
     def measure() -> dict[str, float]:
-        seconds = seconds_per_call(lambda: target.copy_(source), device, calls)
+        seconds = _warm_seconds(lambda: target.copy_(source), device, calls)
         return {"gb_per_s": 2 * source.numel() / seconds / 1e9}
 
     return Case("copy", measure, {"megabytes": megabytes})
@@ -53,7 +63,7 @@ def fill_case(elements: int, dtype: torch.dtype, device: torch.device, *, calls:
     target = torch.zeros(elements, dtype=dtype, device=device)
 
     def measure() -> dict[str, float]:
-        seconds = seconds_per_call(lambda: target.fill_(1.0), device, calls)
+        seconds = _warm_seconds(lambda: target.fill_(1.0), device, calls)
         return {"gb_per_s": target.nbytes / seconds / 1e9}
 
     return Case("fill", measure, {"megabytes": round(target.nbytes / 1e6)})
@@ -65,7 +75,7 @@ def matmul_case(dtype: torch.dtype, device: torch.device, *, size: int, calls: i
     out = torch.empty_like(a)
 
     def measure() -> dict[str, float]:
-        seconds = seconds_per_call(lambda: torch.mm(a, b, out=out), device, calls)
+        seconds = _warm_seconds(lambda: torch.mm(a, b, out=out), device, calls)
         return {"tflop_per_s": 2 * size**3 / seconds / 1e12}
 
     return Case("matmul", measure, {"dtype": str(dtype).removeprefix("torch."), "size": size})

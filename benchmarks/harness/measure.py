@@ -21,6 +21,10 @@ from fastrot.terminal import console
 Fact = str | int | float | None
 
 REPEATS = 5
+
+JUDGING_REPEATS = 2
+"""The fewest repeats by which a goal is judged: without a warm-up, a single one may be cold."""
+
 NOTHING_LEFT = "the budget ran out before this case: increase --budget"
 
 
@@ -216,6 +220,11 @@ def _in_one_line(error: Exception) -> str:
     return f"{kind}: {text[:300]}" if text else kind
 
 
+def repeated(*outcomes: Outcome) -> bool:
+    """Return whether outcomes can judge a goal: each was measured twice or more."""
+    return all(outcome.repeats >= JUDGING_REPEATS for outcome in outcomes)
+
+
 @dataclass(frozen=True)
 class Ratio:
     """How many times one case's figure is another's.
@@ -243,18 +252,20 @@ class Ratio:
 class Goal:
     """A figure and its lower bound, or its upper bound if ``at_most``.
 
-    ``value`` is None if it was not measured; such a goal is not met.
+    ``value`` is None if it was not measured; such a goal is not met. Nor is one whose value is of a single
+    measurement, which may have been cold: ``judged`` is False (see ``repeated``).
     """
 
     name: str
     value: float | None
     goal: float
     at_most: bool = False
+    judged: bool = True
 
     @property
     def met(self) -> bool:
         """Whether the goal is reached."""
-        if self.value is None:
+        if self.value is None or not self.judged:
             return False
         return self.value <= self.goal if self.at_most else self.value >= self.goal
 

@@ -35,7 +35,7 @@ def goal_grid(title: str, goals: Sequence[Mapping[str, Any]]) -> Grid:
             goal["name"],
             number(goal["value"]),
             f"{'at most' if goal['at_most'] else 'at least'} {number(goal['goal'])}",
-            "not judged" if goal["value"] is None else "yes" if goal["met"] else "no",
+            _verdict(goal),
         ]
         for goal in goals
     ]
@@ -53,6 +53,13 @@ def _ratio_grid(title: str, ratios: Sequence[Mapping[str, Any]]) -> Grid:
         for ratio in ratios
     ]
     return Grid(title, ["times", "ratio", "95 % interval", "rounds"], rows)
+
+
+def _verdict(goal: Mapping[str, Any]) -> str:
+    # Older results do not say whether they were judged.
+    if goal["value"] is None or not goal.get("judged", True):
+        return "not judged"
+    return "yes" if goal["met"] else "no"
 
 
 def number(value: float | None) -> str:

@@ -1,7 +1,7 @@
 """The time that an eager training step cannot go below: its useful operations, then its other memory traffic.
 
-Convolutions run at the measured rate of matrix products. BatchNorm, ReLU, sums and the pool run between them
-at the measured rate of copies. The convolutions' own traffic is hidden behind their operations.
+Convolutions run at the measured rate of matrix products. BatchNorm, ReLU, sums and the stem's tail run
+between them at the measured rate of copies. The convolutions' own traffic is hidden behind their operations.
 """
 
 from benchmarks.training.train_cases import Sizes
@@ -20,10 +20,15 @@ SUM = 3 + 3
 SHORTCUT = 1.5
 """Of a block that changes the shape: half its channels are read, all are written."""
 
-_POOL_INPUT = 1 + 3  # read; backward, zeros are written, then read and written again
-_POOL_OUTPUT = 1 + 1  # written; its gradient is read
-_POOL_INDICES = 1 + 1  # written and read
-_INDEX_BYTES = 8  # torch's indices are int64
+TAIL_INPUT = 2 + 2
+"""Of the stem's output, by the op that normalises and pools it: two reads; backward, a read and a write."""
+
+TAIL_OUTPUT = 1 + 3
+"""Of the pooled result: written; backward, its gradient and the maxima are read for the sums, then the
+gradient once more."""
+
+TAIL_PLACES = 1 + 2
+"""Of the places of the maxima, a byte each: written; read for the sums, and once more."""
 
 
 def step_bound_ms(sizes: Sizes, value_bytes: int, *, tflop_per_s: float, gb_per_s: float) -> float:
@@ -41,14 +46,17 @@ def step_bound_ms(sizes: Sizes, value_bytes: int, *, tflop_per_s: float, gb_per_
 
 
 def elementwise_bytes(sizes: Sizes, value_bytes: int) -> float:
-    """Return the bytes that a step's BatchNorm, ReLU, sums, shortcuts and pool read and write, unfused."""
+    """Return the bytes that a step reads and writes between its convolutions.
+
+    The stem's tail is one op; BatchNorm, ReLU, sums and shortcuts of the blocks are not fused.
+    """
     frames, side = sizes.frames, -(-sizes.crop // 2)
     clips = 4 * sizes.batch
     stem = clips * sizes.width * frames * side**2
-    total: float = stem * value_bytes * (BATCH_NORM + RELU + _POOL_INPUT)
+    total: float = stem * value_bytes * TAIL_INPUT
     frames, side = -(-frames // 2), -(-side // 2)
     pooled = clips * sizes.width * frames * side**2
-    total += pooled * (_POOL_OUTPUT * value_bytes + _POOL_INDICES * _INDEX_BYTES)
+    total += pooled * (TAIL_OUTPUT * value_bytes + TAIL_PLACES)
     block = 2 * (BATCH_NORM + RELU) + SUM
     for index, (count, stride) in enumerate(zip(BLOCKS[sizes.depth], STRIDES, strict=True)):
         if stride == 2:

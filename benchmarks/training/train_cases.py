@@ -33,6 +33,13 @@ OURS, PLAIN, REAL = "fastrot", "plain PyTorch", "real data"
 CONTIGUOUS = "contiguous"
 """Our step, eager and with AMP, in torch's default memory format."""
 
+JPEG_SHARES = (0.4, 1.0)
+"""Of JPEGs sent to the hardware decoder, next to the default: the loader alone would balance both decoders at
+0.4; at 1.0, decoding takes nothing from the network's kernels."""
+
+PLAIN_STEM = "plain stem"
+"""Our step with the first block as a CPU computes it."""
+
 STEMS: tuple[StemChannels, ...] = (4, 8)
 AMP_S = 60.0  # the time limit of AMP on a CPU, whose kernels may hang
 COMPILING_S = (
@@ -98,16 +105,22 @@ def variant_cases(sizes: Sizes, runtime: Runtime) -> list[Case]:
     def contiguous() -> Step:
         return TrainerStep(config, runtime, channels_last=False)
 
+    def plain_stem() -> Step:
+        step = TrainerStep(config, runtime)
+        step.network.conv1.on_pairs = step.network.fused_tail = False
+        return step
+
     options = {f"stem of {n} channels": _with_stem(config, n) for n in STEMS}
     if gpu:
         options["apex FusedSGD"] = replace(config, optim=replace(config.optim, backend="apex"))
     return [
         _case(CONTIGUOUS, sizes, runtime, contiguous, channels_last=False),
-        _without_amp_case(sizes, runtime) if gpu else _amp_on_cpu_case(sizes, runtime),
+        *([_case(PLAIN_STEM, sizes, runtime, plain_stem)] if gpu else []),
         *(
             _case(name, sizes, runtime, partial(_optional_step, variant, runtime))
             for name, variant in options.items()
         ),
+        _without_amp_case(sizes, runtime) if gpu else _amp_on_cpu_case(sizes, runtime),
     ]
 
 
@@ -165,10 +178,27 @@ def real_data_cases(
         inputs = stack.enter_context(open_inputs(options, codecs))
     except NotHere as reason:
         return [_absent(f"{REAL}: {codec}", str(reason)) for codec in codecs]
-    return [
-        _real_data_case(codec, store.path, inputs.about, sizes, options.runtime, stack)
-        for codec, store in inputs.stores.items()
-    ]
+    cases = []
+    for codec, store in inputs.stores.items():
+        config = sizes.config(store.path)
+        variants = {codec: config}
+        if codec == "mjpeg" and options.device.type == "cuda":
+            variants |= {
+                hardware_share(share): replace(
+                    config, data=replace(config.data, hw_decoder_load=share)
+                )
+                for share in JPEG_SHARES
+            }
+        cases += [
+            _real_data_case(name, variant, inputs.about, sizes, options.runtime, stack)
+            for name, variant in variants.items()
+        ]
+    return cases
+
+
+def hardware_share(share: float) -> str:
+    """Return the name of mjpeg data of which the hardware decodes a share."""
+    return f"mjpeg, hw_decoder_load {share:g}"
 
 
 def _absent(name: str, reason: str) -> Case:
@@ -179,16 +209,16 @@ def _absent(name: str, reason: str) -> Case:
 
 
 def _real_data_case(
-    codec: str, store: Path, about: str, sizes: Sizes, runtime: Runtime, stack: ExitStack
+    name: str, config: Config, about: str, sizes: Sizes, runtime: Runtime, stack: ExitStack
 ) -> Case:
     def open_loader() -> Iterator[Batch]:
-        data = training_data(sizes.config(store))
+        data = training_data(config)
         loader = data.loader(runtime, start_step=0, steps=10**9)
         stack.enter_context(loader)
         return iter(loader)
 
     return _case(
-        f"{REAL}: {codec}",
+        f"{REAL}: {name}",
         sizes,
         runtime,
         lambda: TrainerStep(sizes.config(), runtime),

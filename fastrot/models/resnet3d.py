@@ -7,10 +7,13 @@ CVPR 2018. Parameters have the names of the authors' released code, so that thei
 
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fastrot.models.batch_norm import BatchNorm
+from fastrot.models.stem_pairs import stem_on_pairs
+from fastrot.models.stem_tail import stem_tail, tail_fits
 
 Shortcut = Literal["A", "B"]
 
@@ -31,7 +34,15 @@ class Stem(nn.Conv3d):
     GPU kernels are faster with 4 or 8 channels. The rotation op pads clips at no cost. Here the weights are
     padded with zeros in the forward pass only, so that the parameters that are trained and saved have 3
     channels.
+
+    On a GPU in half precision, clips in channels_last_3d memory are convolved on pairs of columns, with the
+    same result.
+
+    Attributes:
+        on_pairs: Whether pairs of columns are allowed. False is for comparisons.
     """
+
+    on_pairs = True
 
     def __init__(self, width: int) -> None:
         super().__init__(3, width, 7, stride=(1, 2, 2), padding=3, bias=False)
@@ -39,10 +50,17 @@ class Stem(nn.Conv3d):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, T, H, W), C at least 3, to (N, width, T, H/2, W/2), rounded up."""
         weight = self.weight
+        if self.on_pairs and _fits_pairs(x):
+            return stem_on_pairs(x, weight)
         if x.shape[1] > 3:
             weight = F.pad(weight, (0, 0, 0, 0, 0, 0, 0, x.shape[1] - 3))
         out: Tensor = self._conv_forward(x, weight, None)
         return out
+
+
+def _fits_pairs(x: Tensor) -> bool:
+    half = x.dtype in (torch.bfloat16, torch.float16)
+    return x.is_cuda and half and x.is_contiguous(memory_format=torch.channels_last_3d)
 
 
 class ShortcutA(nn.Module):
@@ -112,10 +130,13 @@ class ResNet3D(nn.Module):
 
     Attributes:
         features: Length of the feature vector, 8 * width.
+        fused_tail: Whether one op may do what follows the first convolution. False is for comparisons.
 
     Raises:
         ValueError: Depth, width or shortcut is not supported.
     """
+
+    fused_tail = True
 
     def __init__(self, depth: int = 18, width: int = 64, shortcut: Shortcut = "A") -> None:
         super().__init__()
@@ -166,10 +187,32 @@ class ResNet3D(nn.Module):
         Returns:
             Five tensors with width * (1, 1, 2, 4, 8) channels.
         """
-        outputs = [self.maxpool(self.relu(self.bn1(self.conv1(x))))]
+        outputs = [self.first_block(x)]
         for layer in self.layers():
             outputs.append(layer(outputs[-1]))
         return outputs
+
+    def first_block(self, x: Tensor) -> Tensor:
+        """Return the first block's output, after its max-pool: (N, width, T/2, H/4, W/4), rounded up."""
+        x = self.conv1(x)
+        if self.fused_tail and tail_fits(x, self.bn1) and not self._tail_is_watched():
+            return stem_tail(x, self.bn1)
+        out: Tensor = self.maxpool(self.relu(self.bn1(x)))
+        return out
+
+    def _tail_is_watched(self) -> bool:
+        """Return whether hooks wait for the modules that the fused op would not call."""
+        tail = (self.bn1, self.relu, self.maxpool)
+        return any(
+            len(hooks) > 0
+            for module in tail
+            for hooks in (
+                module._forward_hooks,
+                module._forward_pre_hooks,
+                module._backward_hooks,
+                module._backward_pre_hooks,
+            )
+        )
 
     def embed(self, x: Tensor) -> Tensor:
         """Average the output of the last block: (N, 3, T, H, W) to (N, 8 * width)."""

@@ -94,6 +94,20 @@ def test_the_page_shows_all_of_it(content):
     assert findings.failed(content)
 
 
+def test_a_goal_of_a_single_measurement_is_not_judged_by_it(tmp_path):
+    path = tmp_path / ROWS
+    single = {"goal": 1.2, "at_most": True, "met": False, "judged": False}
+    add_row(path, "variants", "goal", "bound", value=1.1, **single)
+    page = findings.render(findings.content_of(read_rows(path)))
+    assert "| bound | 1.10 | at most 1.20 | not judged |" in page
+    # A later part that can judge it decides.
+    repeated = {**single, "met": False, "judged": True}
+    add_row(path, "step", "goal", "bound", value=4.2, **repeated)
+    page = findings.render(findings.content_of(read_rows(path)))
+    assert "| bound | 4.20 | at most 1.20 | no |" in page
+    assert "not judged" not in page
+
+
 def test_no_rows_make_a_page_too():
     content = findings.content_of([])
     assert not findings.failed(content)

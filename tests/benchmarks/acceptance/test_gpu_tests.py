@@ -6,6 +6,8 @@ import textwrap
 import time
 from pathlib import Path
 
+import pytest
+
 from benchmarks.acceptance import gpu_tests
 from benchmarks.acceptance.findings import content_of
 from benchmarks.acceptance.gpu_tests import ARGUMENTS, WITH_DALI, missing_package
@@ -60,11 +62,12 @@ from pathlib import Path
 sys.path.insert(0, {root!r})
 from benchmarks.acceptance.gpu_tests import run_tests
 from benchmarks.acceptance.rows import Turn
-run_tests(Turn(Path({rows!r}), "tests", time.time() + 60), Path({folder!r}), ["tests"])
+turn = Turn(Path({rows!r}), "tests", time.time() + 60)
+run_tests(turn, Path({folder!r}), ["tests"], workers={workers})
 """
 
 
-def run_here(tmp_path: Path, **files: str) -> tuple[int, dict]:
+def run_here(tmp_path: Path, workers: int = 0, **files: str) -> tuple[int, dict]:
     """Run files of tests in a process; returns its exit code and what its rows say."""
     (tmp_path / "setup.cfg").write_text("[tool:pytest]\nmarkers =\n    gpu: needs one\n")
     for name, text in files.items():
@@ -72,10 +75,10 @@ def run_here(tmp_path: Path, **files: str) -> tuple[int, dict]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
     rows = tmp_path / ROWS
-    code = RUN.format(root=str(ROOT), rows=str(rows), folder=str(tmp_path))
+    code = RUN.format(root=str(ROOT), rows=str(rows), folder=str(tmp_path), workers=workers)
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=bare_environment(tmp_path),
+        env=None if workers else bare_environment(tmp_path),
         capture_output=True,
         timeout=120,
         check=False,
@@ -114,6 +117,38 @@ def test_tests_that_need_what_is_missing_are_no_failure(tmp_path):
     code, tested = run_here(tmp_path, test_a="import no_such_package\n", test_b=good)
     assert code == 0
     assert tested["counts"] == {"skipped": 1, "passed": 1}
+
+
+SPREAD = """
+import os
+import pytest
+from fastrot.rotation import kernel
+
+pytestmark = pytest.mark.gpu
+
+def test_in_another_process():
+    assert os.environ["PYTEST_XDIST_WORKER"]
+    assert len(kernel._launch.configs) == 1
+
+def test_fails():
+    assert 1 == 2
+"""
+
+
+@pytest.mark.slow
+def test_processes_of_xdist_report_to_this_one(tmp_path):
+    pytest.importorskip("triton")
+    code, tested = run_here(tmp_path, workers=2, test_a=SPREAD, test_b=SPREAD)
+    assert code == 1
+    assert tested["counts"] == {"passed": 2, "failed": 2}
+    assert "assert 1 == 2" in tested["failures"]["tests/test_a.py::test_fails"]
+    assert tested["not_run"] == []
+
+
+def test_processes_leave_two_cores(monkeypatch):
+    assert [gpu_tests.workers_for(cores) for cores in (1, 2, 3, 4, 16, 64)] == [0, 0, 0, 2, 14, 14]
+    monkeypatch.setattr(gpu_tests, "installed", lambda module: module != "xdist")
+    assert gpu_tests.workers_for(16) == 0
 
 
 def test_no_test_at_all_is_a_failure(tmp_path):

@@ -16,7 +16,7 @@ from tests.benchmarks.acceptance.bare import bare_environment
 
 ROOT = Path(__file__).parents[3]
 
-LATE = ("variants", "tests")
+LATE = ("variants", "tests", "compiled")
 
 RUN = """
 import sys, time
@@ -95,13 +95,16 @@ def test_the_step_is_next_to_a_contiguous_and_a_plain_one(parts):
 def test_the_variants_that_are_asked_for_exist_on_a_gpu():
     gpu = Runtime(torch.device("cuda", 0), rank=0, world=1, threads=1, precision="bf16")
     cases = [*variant_cases(QUICK, gpu), compiled_case(QUICK, gpu)]
-    assert {case.name for case in cases} == {*VARIANTS, "contiguous"}
+    assert {case.name for case in cases} == {*VARIANTS, "contiguous", "compiled"}
 
 
-def test_candidates_are_next_to_what_they_would_replace(parts):
+def test_the_stems_forms_for_a_gpu_are_next_to_the_plain_ones(parts):
     figures = measured(parts["candidates"])
-    for name in ("stem on pairs of columns", "stem with turned kernels"):
-        one = {figure: spread["median"] for figure, spread in figures[name].items()}
+    assert set(figures) == {"stem on pairs of columns", "first block with both"}
+    for each in figures.values():
+        one = {figure: spread["median"] for figure, spread in each.items()}
         assert one["relative_difference"] < 1e-4
         assert one["plain_ms"] > 0
-        assert one["candidate_ms"] > 0
+        assert one["ours_ms"] > 0
+    tail = parts["candidates"]["cases"]["stem's tail in one kernel"]
+    assert tail["not_here"] == "the op needs a GPU and Triton"

@@ -48,7 +48,13 @@ def test_results_are_rows_when_they_change(tmp_path):
     part = parts_of(rows)["step"]
     assert part["cases"]["fastrot"]["figures"]["ms_per_step"]["median"] == 15
     assert part["cases"]["fastrot"]["not_reached"] is None
-    assert part["goals"]["share"] == {"value": 15, "goal": 10, "at_most": True, "met": False}
+    assert part["goals"]["share"] == {
+        "value": 15,
+        "goal": 10,
+        "at_most": True,
+        "judged": True,
+        "met": False,
+    }
     assert part["notes"] == {"a note": {"text": "a note"}}
 
 

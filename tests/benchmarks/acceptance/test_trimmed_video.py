@@ -43,6 +43,16 @@ def test_trimming_is_timed_and_saves_bytes():
 def test_without_a_gpu_nothing_is_decoded():
     clips = Clips(CPU)
     with pytest.raises(NotHere, match="no GPU"):
-        clips.rate(clips.whole)
+        clips.rate(trimmed=False)
     with pytest.raises(NotHere, match="no GPU"):
         clips.compare()
+
+
+def test_each_way_builds_its_pipeline_once(monkeypatch):
+    built = []
+    clips = Clips(CPU)
+    monkeypatch.setattr(clips, "_build", lambda fed: built.append(fed) or len(built))
+    found = [clips._pipeline(trimmed=trimmed) for trimmed in (False, True, False, True)]
+    assert found == [1, 2, 1, 2]
+    assert built[0] is clips.whole
+    assert built[1] is clips.trimmed

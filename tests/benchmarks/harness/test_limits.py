@@ -23,7 +23,25 @@ def test_limits_count_what_they_move_and_multiply(monkeypatch):
     assert filled == {"gb_per_s": pytest.approx(2e-6)}
     product = matmul_case(torch.float32, CPU, size=10, calls=1).measure()
     assert product == {"tflop_per_s": pytest.approx(1e-9)}
-    assert calls == [7, 1, 1]
+    assert calls == [7, 7, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: copy_case(CPU, megabytes=1, calls=4),
+        lambda: fill_case(10, torch.float32, CPU, calls=4),
+        lambda: matmul_case(torch.float32, CPU, size=4, calls=4),
+    ],
+    ids=["copy", "fill", "matmul"],
+)
+def test_a_cold_call_does_not_count(monkeypatch, make):
+    """The first measurement of a process, which compiles and loads, is dropped."""
+    times = iter([50.0, 2.0])
+    monkeypatch.setattr(limits, "seconds_per_call", lambda *_: next(times))
+    ((rate,),) = [make().measure().values()]
+    times = iter([2.0, 2.0])
+    assert rate == next(iter(make().measure().values()))
 
 
 def test_a_share_is_of_the_limits_median():

@@ -153,6 +153,7 @@ def test_quartiles_of_hand_computed_values():
         (Goal("growth", 3.0, 4.0, at_most=True), True),
         (Goal("growth", 5.0, 4.0, at_most=True), False),
         (Goal("growth", None, 4.0, at_most=True), False),
+        (Goal("cold", 2.0, 2.0, judged=False), False),
     ],
 )
 def test_goals(goal, met):

@@ -12,7 +12,7 @@ from fastrot.training.apex import ApexKind, find_apex, trial
 from fastrot.training.optim import choose_backend, make_optimizer
 from fastrot.training.run import train
 from fastrot.training.trainer import Trainer
-from tests.fastrot.training.steps import losses
+from tests.fastrot.training.steps import losses, make_trainer
 from tests.fastrot.training.test_profiling import events
 
 pytestmark = pytest.mark.gpu
@@ -56,15 +56,45 @@ def test_no_step_waits_for_the_device_between_log_lines(tiny_config, monkeypatch
     train(tiny_config(**changes), quiet=True)
 
 
+def test_a_compiled_step_equals_an_eager_one(tiny_config, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    config = tiny_config(model={"width": 16})
+    with Runtime.start("fp32") as runtime:
+        eager, _ = losses(config, runtime)
+        compiled, _ = losses(compiled_config(config), runtime)
+    assert compiled == pytest.approx(eager, rel=1e-3)
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 @pytest.mark.parametrize("stem_channels", [3, 8])
-def test_a_compiled_step_equals_an_eager_one(tiny_config, precision, stem_channels):
+def test_a_compiled_step_in_half_precision(tiny_config, precision, stem_channels):
+    """One step only, and its direction: the rounding of another order is amplified by every further one.
+
+    Emulated on a CPU, such rounding in bf16 moves this network's third loss by 7 % and turns its first update
+    by up to 21 degrees.
+    """
     config = tiny_config(model={"width": 16, "stem_channels": stem_channels})
     with Runtime.start(precision) as runtime:
-        eager, _ = losses(config, runtime)
-        compiled, _ = losses(replace(config, train=replace(config.train, compile=True)), runtime)
-    # The rounding of half precision, in another order.
-    assert compiled == pytest.approx(eager, rel=0.05)
+        eager, eager_update, eager_buffers = first_step(config, runtime)
+        compiled, update, buffers = first_step(compiled_config(config), runtime)
+    assert compiled == pytest.approx(eager, rel=0.02)
+    assert torch.cosine_similarity(update, eager_update, dim=0) > 0.8
+    assert update.norm() == pytest.approx(eager_update.norm().item(), rel=0.2)
+    for ours, theirs in zip(buffers, eager_buffers, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0.02, atol=0.02)
+
+
+def compiled_config(config):
+    return replace(config, train=replace(config.train, compile=True))
+
+
+def first_step(config, runtime):
+    """Return the loss of one step, how it changed all weights, and BatchNorm's statistics after it."""
+    before = make_trainer(config, runtime).network.parameters()
+    (loss,), trainer = losses(config, runtime, steps=1)
+    after = trainer.network.parameters()
+    changes = [(new - old).flatten() for new, old in zip(after, before, strict=True)]
+    return loss, torch.cat(changes).detach(), list(trainer.network.buffers())
 
 
 def test_sgd_is_fused_and_goes_on_from_its_checkpoint(tiny_config):

@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from fastrot.config import Config
 from fastrot.distributed.runtime import Runtime
+from fastrot.models import resnet3d
 from tests.fastrot.training.steps import batch, make_trainer
 
 TinyConfig = Callable[..., Config]
@@ -66,12 +67,27 @@ def test_no_activation_or_gradient_of_a_step_falls_back(
     tiny_config: TinyConfig, task: str, stem_channels: int, shortcut: str, precision: str
 ) -> None:
     model = {"width": WIDTH, "shortcut": shortcut, "stem_channels": stem_channels}
-    config = tiny_config(task=task, model=model, data={"crop": CROP, "frames": FRAMES})
+    walk_a_step(
+        tiny_config(task=task, model=model, data={"crop": CROP, "frames": FRAMES}), precision
+    )
+
+
+@pytest.mark.parametrize("stem_channels", [3, 8])
+def test_nor_does_one_on_pairs_of_columns(
+    tiny_config: TinyConfig, monkeypatch: pytest.MonkeyPatch, stem_channels: int
+) -> None:
+    monkeypatch.setattr(resnet3d, "_fits_pairs", lambda x: True)
+    model = {"width": WIDTH, "stem_channels": stem_channels}
+    walk_a_step(tiny_config(model=model, data={"crop": CROP, "frames": FRAMES}), "fp32")
+
+
+def walk_a_step(config: Config, precision: str) -> None:
+    """Make a step, and fail where a tensor falls back."""
     with Runtime.start(precision) as runtime:
         trainer = make_trainer(config, runtime)
         loaded = batch(VIDEOS, FRAMES, CROP, runtime.device)
         trainer.advance(iter([loaded]))  # so that the optimiser has momenta
-        with Walk(stem_channels) as walk:
+        with Walk(config.model.stem_channels) as walk:
             trainer.advance(iter([loaded]))
     assert {"aten.convolution.default", "aten.convolution_backward.default"} <= walk.seen
     assert walk.fallen == []

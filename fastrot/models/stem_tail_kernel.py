@@ -1,4 +1,4 @@
-"""The stem's tail in Triton: BatchNorm, ReLU and the 3x3x3 max-pool of stride 2 in one pass over memory.
+"""The kernels of ``fastrot/models/stem_tail.py`` in Triton: BatchNorm, ReLU and max-pool (section 3.3).
 
 Importing this module needs Triton. With ``TRITON_INTERPRET=1`` set before the import, Triton's interpreter
 runs the kernels on the CPU. The forward pass reads the convolution's output twice (statistics, then the rest)
@@ -12,85 +12,87 @@ from typing import Any
 import torch
 import triton
 import triton.language as tl
-from torch import Tensor, nn
+from torch import Tensor
 
 _ROWS = 16  # positions per program, each with all channels
 
 
-def stem_tail(x: Tensor, norm: nn.BatchNorm3d) -> Tensor:
-    """Return ``max_pool3d(relu(norm(x)), 3, stride=2, padding=1)`` in training mode.
+def forward(
+    x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, scale: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the pooled result, and the position in its window, uint8, of each maximum.
 
     Args:
-        x: (N, C, T, H, W) in channels_last_3d memory.
-        norm: BatchNorm with weights and running statistics, which are updated.
-
-    Returns:
-        (N, C, T/2, H/2, W/2), rounded up, in channels_last_3d memory and the dtype of ``x``.
+        x: (N, T, H, W, C), contiguous.
+        weight: (C,), as all that follow; float32, or the dtype of ``x``.
+        bias: BatchNorm's bias.
+        mean: Each channel's mean, at least in float32.
+        scale: The inverse of its standard deviation, in the dtype of ``mean``.
     """
-    rows = x.permute(0, 2, 3, 4, 1).contiguous()
-    with torch.no_grad():
-        mean, scale = _statistics(x, norm.eps)
-        count = x.numel() // x.shape[1]
-        unbiased = (scale**-2 - norm.eps) * count / (count - 1)
-        norm.num_batches_tracked.add_(1)  # type: ignore[union-attr]
-        norm.running_mean.lerp_(mean, norm.momentum)  # type: ignore[union-attr, arg-type]
-        norm.running_var.lerp_(unbiased, norm.momentum)  # type: ignore[union-attr, arg-type]
-    pooled: Tensor = _Tail.apply(rows, norm.weight, norm.bias, mean, scale)  # type: ignore[no-untyped-call]
-    return pooled.permute(0, 4, 1, 2, 3)
+    n, t, h, w, c = x.shape
+    pooled = x.new_empty(n, *(triton.cdiv(size, 2) for size in (t, h, w)), c)
+    places = torch.empty_like(pooled, dtype=torch.uint8)
+    rows = pooled.numel() // c
+    grid = (triton.cdiv(rows, _ROWS),)
+    _forward[grid](
+        x, weight, bias, mean, scale, pooled, places, rows, *_sizes(x, pooled), **_block(c)
+    )
+    return pooled, places
 
 
-def _statistics(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """Return each channel's mean and the inverse of its standard deviation, at least in float32."""
-    if x.is_cuda:
-        return torch.batch_norm_stats(x.flatten(3), eps)
-    var, mean = torch.var_mean(x, dim=(0, 2, 3, 4), correction=0)
-    return mean, (var + eps).rsqrt()
+def backward(
+    grad: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    mean: Tensor,
+    scale: Tensor,
+    places: Tensor,
+    *,
+    training: bool,
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients of ``x``, in its dtype, and of bias and weight, (2, C) in the dtype of ``mean``.
+
+    Args:
+        grad: The pooled result's gradient, contiguous.
+        x: As in ``forward``.
+        weight: As in ``forward``.
+        mean: As in ``forward``.
+        scale: As in ``forward``.
+        places: What ``forward`` returned.
+        training: Whether mean and scale are those of ``x``, which then has a gradient through them.
+    """
+    c = x.shape[4]
+    sizes, block = _sizes(x, grad), _block(c)
+    windows, positions = grad.numel() // c, x.numel() // c
+    programs = triton.cdiv(windows, _ROWS)
+    parts = mean.new_empty(2, programs, c)
+    _sums[(programs,)](x, mean, scale, grad, places, parts, windows, programs, *sizes, **block)
+    sums = parts.sum(dim=1)
+    bias_mean, weight_mean = sums / positions if training else torch.zeros_like(sums)
+    x_grad = torch.empty_like(x)
+    _backward[(triton.cdiv(positions, _ROWS),)](
+        x,
+        weight,
+        mean,
+        scale,
+        grad,
+        places,
+        bias_mean,
+        weight_mean,
+        x_grad,
+        positions,
+        *sizes,
+        **block,
+    )
+    return x_grad, sums
 
 
-class _Tail(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, scale: Tensor
-    ) -> Tensor:
-        n, t, h, w, c = x.shape
-        pooled = x.new_empty(n, *(triton.cdiv(size, 2) for size in (t, h, w)), c)
-        places = torch.empty_like(pooled, dtype=torch.uint8)
-        rows = pooled.numel() // c
-        sizes = (t, h, w, *pooled.shape[1:4], c)
-        block: dict[str, Any] = {"block": _ROWS, "lanes": triton.next_power_of_2(c)}
-        grid = (triton.cdiv(rows, _ROWS),)
-        _forward[grid](x, weight, bias, mean, scale, pooled, places, rows, *sizes, **block)
-        ctx.save_for_backward(x, weight, mean, scale, places)
-        return pooled
+def _sizes(x: Tensor, pooled: Tensor) -> tuple[int, ...]:
+    return (*x.shape[1:4], *pooled.shape[1:4], x.shape[4])
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, mean, scale, places = ctx.saved_tensors
-        grad = grads[0].contiguous()
-        _, t, h, w, c = x.shape
-        sizes = (t, h, w, *grad.shape[1:4], c)
-        block: dict[str, Any] = {"block": _ROWS, "lanes": triton.next_power_of_2(c)}
-        windows, positions = grad.numel() // c, x.numel() // c
-        programs = triton.cdiv(windows, _ROWS)
-        parts = weight.new_empty(2, programs, c)
-        _sums[(programs,)](x, mean, scale, grad, places, parts, windows, programs, *sizes, **block)
-        bias_grad, weight_grad = parts.sum(dim=1)
-        x_grad = torch.empty_like(x)
-        _backward[(triton.cdiv(positions, _ROWS),)](
-            x,
-            weight,
-            mean,
-            scale,
-            grad,
-            places,
-            bias_grad / positions,
-            weight_grad / positions,
-            x_grad,
-            positions,
-            *sizes,
-            **block,
-        )
-        return x_grad, weight_grad, bias_grad, None, None
+
+def _block(channels: int) -> dict[str, Any]:
+    return {"block": _ROWS, "lanes": triton.next_power_of_2(channels)}
 
 
 # The kernels take (N, T, H, W, C) and (N, T2, H2, W2, C) in contiguous memory.
