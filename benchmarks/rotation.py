@@ -16,11 +16,11 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor
 
+from benchmarks.harness.compared import Goal
 from benchmarks.harness.limits import copy_case, fill_case, ratio, seconds_per_call, with_share
 from benchmarks.harness.measure import (
     Case,
     Fact,
-    Goal,
     NotHere,
     Options,
     Outcome,

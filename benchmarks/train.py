@@ -9,16 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
+from benchmarks.harness.compared import Goal
 from benchmarks.harness.limits import copy_case, matmul_case, ratio, with_share
-from benchmarks.harness.measure import (
-    Figure,
-    Goal,
-    Options,
-    Outcome,
-    Result,
-    interleave,
-    repeated,
-)
+from benchmarks.harness.measure import Figure, Options, Outcome, Result, interleave, repeated
 from benchmarks.training.step_bound import step_bound_ms
 from benchmarks.training.train_cases import (
     CONTIGUOUS,

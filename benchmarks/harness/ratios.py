@@ -2,7 +2,8 @@
 
 import math
 
-from benchmarks.harness.measure import Outcome, Ratio
+from benchmarks.harness.compared import Ratio
+from benchmarks.harness.measure import Outcome
 from fastrot.evaluation.intervals import mean_of
 
 

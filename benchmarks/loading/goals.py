@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from benchmarks.harness.compared import Goal, Ratio
 from benchmarks.harness.limits import ratio
-from benchmarks.harness.measure import Fact, Goal, Outcome, Ratio
+from benchmarks.harness.measure import Fact, Outcome
 from benchmarks.harness.ratios import paired_ratio
 from benchmarks.loading.loader_cases import IN_THREADS, IN_WORKERS, OURS, Sizes, is_compared
 

@@ -21,17 +21,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.harness.compared import Ratio
 from benchmarks.harness.inputs import open_inputs
-from benchmarks.harness.measure import (
-    REPEATS,
-    Case,
-    NotHere,
-    Options,
-    Outcome,
-    Ratio,
-    Result,
-    interleave,
-)
+from benchmarks.harness.measure import REPEATS, Case, NotHere, Options, Outcome, Result, interleave
 from benchmarks.harness.ratios import paired_ratio
 from benchmarks.loading.loader_limits import drop_from_cache
 from pipelines.errors import FastrotError, first_line

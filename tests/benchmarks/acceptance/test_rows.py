@@ -4,7 +4,8 @@ import json
 import time
 
 from benchmarks.acceptance.rows import ROWS, SPARE_S, Turn, add_row, parts_of, read_rows
-from benchmarks.harness.measure import Figure, Goal, Outcome, Result
+from benchmarks.harness.compared import Goal
+from benchmarks.harness.measure import Figure, Outcome, Result
 
 
 def turn_of(tmp_path, part="step", seconds=60.0):

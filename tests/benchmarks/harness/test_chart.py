@@ -4,7 +4,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.harness.chart import draw, groups
-from benchmarks.harness.measure import Figure, Outcome, Ratio, Result
+from benchmarks.harness.compared import Ratio
+from benchmarks.harness.measure import Figure, Outcome, Result
 from fastrot.runs.plots import has_matplotlib
 
 

@@ -4,15 +4,8 @@ import statistics
 import pytest
 import torch
 
-from benchmarks.harness.measure import (
-    Case,
-    Figure,
-    Goal,
-    NotHere,
-    Outcome,
-    Result,
-    interleave,
-)
+from benchmarks.harness.compared import Goal
+from benchmarks.harness.measure import Case, Figure, NotHere, Outcome, Result, interleave
 from benchmarks.harness.session import SHARES, budget_of, environment, require_writable, save
 from fastrot.distributed.runtime import Runtime
 from pipelines.errors import FastrotError

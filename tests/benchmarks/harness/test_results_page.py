@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from benchmarks.harness.measure import Figure, Goal, Outcome, Ratio, Result
+from benchmarks.harness.compared import Goal, Ratio
+from benchmarks.harness.measure import Figure, Outcome, Result
 from benchmarks.harness.results_page import heading, markdown, number, tables, write
 from benchmarks.harness.session import save
 from pipelines.errors import FastrotError

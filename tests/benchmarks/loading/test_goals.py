@@ -1,6 +1,7 @@
 import pytest
 
-from benchmarks.harness.measure import Figure, Outcome, Ratio
+from benchmarks.harness.compared import Ratio
+from benchmarks.harness.measure import Figure, Outcome
 from benchmarks.loading.goals import goals, ratios, torchcodec_goals
 from benchmarks.loading.loader_cases import Sizes
 
