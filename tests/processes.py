@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -19,7 +20,8 @@ from benchmarks.soak.forked import fork
 from fastrot.config import Config, to_mapping
 
 Fault = tuple[str, int]
-"""(kind, step): kill or hang the process before or in that step, save or evaluation, or slow every step."""
+"""(kind, step): kill or hang the process before or in that step, save or evaluation, slow every step, or replace
+a checkpoint by the one of that step as soon as it is loaded."""
 
 
 @dataclass
@@ -168,6 +170,7 @@ def _prepare(fault: Fault | None, terminal: str | None) -> None:
 def _install(fault: Fault) -> None:
     import torch
 
+    from fastrot.training import resume
     from fastrot.training.trainer import Trainer
     from pipelines.loading.skipping import SkippingLoader
 
@@ -202,6 +205,15 @@ def _install(fault: Fault) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return evaluated(self)
 
+    load = resume.load_checkpoint
+
+    def loading(path: Path) -> dict[str, Any]:
+        values = load(path)
+        if kind == "replace loaded":
+            shutil.copyfile(path.with_name(f"step-{at:08d}.pt"), path)
+        return values
+
+    resume.load_checkpoint = loading  # type: ignore[assignment]
     SkippingLoader.__next__ = evaluating
     Trainer.advance = advancing
     torch.save = saving
