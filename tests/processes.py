@@ -20,8 +20,8 @@ from benchmarks.soak.forked import fork
 from fastrot.config import Config, to_mapping
 
 Fault = tuple[str, int]
-"""(kind, step): kill or hang the process before or in that step, save or evaluation, slow every step, or replace
-a checkpoint by the one of that step as soon as it is loaded."""
+"""(kind, step): kill or hang the process before or in that step, save or evaluation, slow every step, or
+replace a checkpoint by the one of that step as soon as it is loaded."""
 
 
 @dataclass

@@ -201,7 +201,7 @@ def find_saved(
 
 
 def _require_same(path: Path, values: Mapping[str, Any], runtime: Runtime) -> None:
-    """Check that all processes have loaded the same checkpoint: another run may still replace its ``last.pt``.
+    """Check that all processes have the same checkpoint: another run may still replace its ``last.pt``.
 
     Raises:
         FastrotError: They have not; in all processes.
