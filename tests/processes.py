@@ -139,14 +139,25 @@ def finish(config: Config, *options: str, world: int = 1, fault: Fault | None = 
         return codes
 
 
-def fastrot_in_two(*arguments: str, folder: Path) -> str:
-    """Run a command in two processes to its end, and return what both printed."""
+def fastrot_in_two(
+    *arguments: str,
+    folder: Path,
+    prepare: tuple[Callable[[], None] | None, Callable[[], None] | None] = (None, None),
+    codes: tuple[int, int] = (0, 0),
+) -> str:
+    """Run a command in two processes to its end, and return what both printed.
+
+    ``prepare`` is called in each process before the command; ``codes`` are the expected exit codes.
+    """
     port = free_port()
-    runs = [_start(arguments, folder / f"rank{rank}.out", rank, 2, port) for rank in range(2)]
+    runs = [
+        _start(arguments, folder / f"rank{rank}.out", rank, 2, port, first)
+        for rank, first in enumerate(prepare)
+    ]
     with _killed_at_the_end(runs):
-        codes = [run.wait() for run in runs]
+        found = tuple(run.wait() for run in runs)
     text = "".join(run.text for run in runs)
-    assert codes == [0, 0], text
+    assert found == codes, text
     return text
 
 
