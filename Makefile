@@ -63,7 +63,7 @@ lines: ## Count lines of code, without tests, comments, docstrings and blank lin
 
 docs: install ## Make the tutorial's notebook and the site in site/; warnings are errors.
 	$(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
-	$(BIN)/python scripts/tutorial_notebook.py > docs/tutorial.ipynb
+	$(BIN)/python scripts/tutorial_notebook.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 release: lint ## Check types for all Pythons, build the sdist and the wheel in dist/, check their descriptions.

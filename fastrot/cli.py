@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from fastrot.commands.arguments import Parser
 from fastrot.distributed.error_file import record_error
+from fastrot.distributed.first_process import is_first_process
 from fastrot.terminal.hangup import silence
 from fastrot.terminal.json_output import json_output
 from fastrot.version import __version__
@@ -65,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     args = _parse(argv)
     try:
-        with json_output(vars(args).get("as_json", False)) as args.emit:
+        with json_output(vars(args).get("as_json", False)) as emit:
+            args.emit = emit if is_first_process() else _ignore  # all have the same value
             return int(args.run(args))
     except FastrotError as error:
         record_error(error)
@@ -91,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the arguments. Usage errors are the same in all ranks, so only rank 0 prints them."""
     parser = build_parser()
-    if _is_first_rank():
+    if is_first_process():
         return parser.parse_args(argv)
     try:
         with contextlib.redirect_stderr(io.StringIO()):
@@ -104,7 +106,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _report(error: FastrotError) -> None:
     """Print an error once: usage errors from rank 0, other errors from the first rank that hit them."""
     if isinstance(error, UsageError):
-        if _is_first_rank():
+        if is_first_process():
             _say(f"fastrot: error: {error}")
         else:
             _leave_it_to_rank_0()
@@ -112,8 +114,8 @@ def _report(error: FastrotError) -> None:
         _say(f"fastrot: error: {error}")
 
 
-def _is_first_rank() -> bool:
-    return os.environ.get("RANK", "0") == "0"
+def _ignore(value: object) -> None:
+    """Take the place of ``emit`` in processes that do not print."""
 
 
 def _leave_it_to_rank_0() -> None:

@@ -1,4 +1,4 @@
-"""Print the tutorial as a notebook. Run: python scripts/tutorial_notebook.py > docs/tutorial.ipynb
+"""Write the tutorial as a notebook, docs/tutorial.ipynb. Run: python scripts/tutorial_notebook.py
 
 The notebook has the script's imports, then one cell of text and one of code for each paragraph of ``main``.
 """
@@ -11,7 +11,10 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from pipelines.files import write_file
+
 TUTORIAL = Path(__file__).resolve().parents[1] / "docs" / "tutorial.py"
+NOTEBOOK = TUTORIAL.with_suffix(".ipynb")
 
 INTRODUCTION = """\
 # fastrot in Python
@@ -63,4 +66,4 @@ def _split(paragraph: str) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    print(notebook(TUTORIAL.read_text()))
+    write_file(NOTEBOOK, notebook(TUTORIAL.read_text()) + "\n")

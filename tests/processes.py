@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -19,7 +20,8 @@ from benchmarks.soak.forked import fork
 from fastrot.config import Config, to_mapping
 
 Fault = tuple[str, int]
-"""(kind, step): kill or hang the process before or in that step, save or evaluation, or slow every step."""
+"""(kind, step): kill or hang the process before or in that step, save or evaluation, slow every step, or
+replace a checkpoint by the one of that step as soon as it is loaded."""
 
 
 @dataclass
@@ -137,14 +139,25 @@ def finish(config: Config, *options: str, world: int = 1, fault: Fault | None = 
         return codes
 
 
-def fastrot_in_two(*arguments: str, folder: Path) -> str:
-    """Run a command in two processes to its end, and return what both printed."""
+def fastrot_in_two(
+    *arguments: str,
+    folder: Path,
+    prepare: tuple[Callable[[], None] | None, Callable[[], None] | None] = (None, None),
+    codes: tuple[int, int] = (0, 0),
+) -> str:
+    """Run a command in two processes to its end, and return what both printed.
+
+    ``prepare`` is called in each process before the command; ``codes`` are the expected exit codes.
+    """
     port = free_port()
-    runs = [_start(arguments, folder / f"rank{rank}.out", rank, 2, port) for rank in range(2)]
+    runs = [
+        _start(arguments, folder / f"rank{rank}.out", rank, 2, port, first)
+        for rank, first in enumerate(prepare)
+    ]
     with _killed_at_the_end(runs):
-        codes = [run.wait() for run in runs]
+        found = tuple(run.wait() for run in runs)
     text = "".join(run.text for run in runs)
-    assert codes == [0, 0], text
+    assert found == codes, text
     return text
 
 
@@ -168,6 +181,7 @@ def _prepare(fault: Fault | None, terminal: str | None) -> None:
 def _install(fault: Fault) -> None:
     import torch
 
+    from fastrot.training import resume
     from fastrot.training.trainer import Trainer
     from pipelines.loading.skipping import SkippingLoader
 
@@ -202,6 +216,15 @@ def _install(fault: Fault) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return evaluated(self)
 
+    load = resume.load_checkpoint
+
+    def loading(path: Path) -> dict[str, Any]:
+        values = load(path)
+        if kind == "replace loaded":
+            shutil.copyfile(path.with_name(f"step-{at:08d}.pt"), path)
+        return values
+
+    resume.load_checkpoint = loading  # type: ignore[assignment]
     SkippingLoader.__next__ = evaluating
     Trainer.advance = advancing
     torch.save = saving

@@ -5,11 +5,12 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from fastrot.config.data_config import DataConfig
 from fastrot.config.loading import load_config
 from fastrot.config.schema import Precision
+from fastrot.distributed.error_file import record_error
 from pipelines.errors import UsageError
 from pipelines.layouts import LAYOUTS
 
@@ -35,11 +36,16 @@ class Parser(argparse.ArgumentParser):
     """A parser whose help, and that of its subparsers, ends every option with its default.
 
     An option whose default is no value, such as a name that depends on other options, contains
-    ``(default: ...)`` in its help.
+    ``(default: ...)`` in its help. A usage error is also recorded for torchrun's summary.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"formatter_class": _Help, **kwargs})
+
+    def error(self, message: str) -> NoReturn:
+        """Record the error, print it with the usage, and exit with code 2."""
+        record_error(UsageError(message))
+        super().error(message)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Reject a value that is not among the choices, and offer the nearest one."""

@@ -102,8 +102,9 @@ def run(args: argparse.Namespace) -> int:
     names = [name for name in BENCHMARKS if name != "all"]
     names = names if args.benchmark == "all" else [args.benchmark]
     if args.rest is not None:
+        about_json = ", and --json takes no file" if args.as_json else ""
         raise UsageError(
-            f"{args.rest} is no option, and --json takes no file: use --out {args.rest} to write the results"
+            f"{args.rest} is no option{about_json}: use --out {args.rest} to write the results"
         )
     if args.out is not None:
         whole_run.require_writable(args.out)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastrot.commands.arguments import add_json
+
 if TYPE_CHECKING:
     from fastrot.doctor.check import Check
 
@@ -22,39 +24,36 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--store", type=Path, help="also measure the read speed of this store's disk"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the checks; return 1 if training cannot run."""
     import dataclasses
-    import json
-    import os
 
+    from fastrot.distributed.first_process import is_first_on_machine, is_first_process
     from fastrot.doctor.diagnose import Launch, diagnose, stops
-    from fastrot.doctor.together import check_together
+    from fastrot.doctor.together import check_together, meet
 
-    launch = Launch.read()
+    launch, shown = Launch.read(), is_first_process()
+    met = meet() if launch.world > 1 else None
     # One process of each machine checks it, and rank 0 prints what all have found.
-    checks = diagnose(args.store, launch) if os.environ.get("LOCAL_RANK", "0") == "0" else []
-    shown = os.environ.get("RANK", "0") == "0"
-    if shown and not args.json:
+    checks = diagnose(args.store, launch) if is_first_on_machine() else []
+    if shown:
         _print(checks)
-    if launch.world > 1:
-        if shown and not args.json:
+    if met is not None:
+        if shown:
             print(f"checking {launch.world} processes together ...", flush=True)
-        together = check_together(checks)
-        if shown and not args.json:
+        together = check_together(checks, met)
+        if shown:
             _print(together)
         checks = [*checks, *together]
-    stopped = stops(checks)
     if not shown:  # a process that fails would make torchrun stop rank 0 before it has printed
         return 0
-    if args.json:
-        plain = [dataclasses.asdict(check) for check in checks]
-        print(json.dumps({"can_train": not stopped, "checks": plain}, indent=1))
-        return int(stopped)
+    stopped = stops(checks)
+    plain = [dataclasses.asdict(check) for check in checks]
+    args.emit({"can_train": not stopped, "checks": plain})
     counts = [sum(check.status == status for check in checks) for status in ("warning", "missing")]
     verdict = "training cannot run" if stopped else "training can run"
     print(f"\n{verdict}: {counts[0]} warnings, {counts[1]} missing")

@@ -1,13 +1,12 @@
 """``fastrot pretrain``: train a network on any task: rotation, action, or a custom one."""
 
 import argparse
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from fastrot.commands.arguments import add_json, options_anywhere
-from fastrot.config import load_config, to_yaml
+from fastrot.config import load_config, to_mapping, to_yaml
 from pipelines.errors import UsageError
 
 
@@ -87,9 +86,12 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.print_config:
         sys.stdout.write(to_yaml(config))
+        args.emit(to_mapping(config))
         return 0
     if args.print_folder:
-        print(Path(config.out) / config.name)
+        folder = Path(config.out) / config.name
+        print(folder)
+        args.emit(folder)
         return 0
     from fastrot.distributed.runtime import require_launcher
     from fastrot.training.run import train
@@ -98,6 +100,5 @@ def run(args: argparse.Namespace) -> int:
     result = train(
         config, resume=args.resume, resume_from=args.resume_from, anyway=args.resume_anyway
     )
-    if os.environ.get("RANK", "0") == "0":
-        args.emit(asdict(result))
+    args.emit(asdict(result))
     return 0

@@ -56,12 +56,13 @@ class WandbRun:
                 id=number,
                 resume="allow",
                 name=config.name,
-                config=to_mapping(config),
+                config=_without_paths(config),
                 dir=folder,
                 # Standard output is not replaced, and nothing is printed into the progress display.
                 settings=wandb.Settings(console="off", silent=True),
             )
-        except wandb.Error as error:
+        # A full disk, or a service that does not start, raises errors without a common base.
+        except Exception as error:
             self._fail(error)
             return
         where = "offline, wandb sync uploads it" if self._run.offline else self._run.url
@@ -84,7 +85,7 @@ class WandbRun:
             return
         try:
             action(self._run)
-        # A lost service or a full disk raises errors without a common base; none may end the training.
+        # As at the start: no error of the service may end the training.
         except Exception as error:
             self._fail(error)
 
@@ -94,6 +95,13 @@ class WandbRun:
             f"warning: Weights & Biases has failed and is not used from here on ({first_line(error)}); "
             "metrics.jsonl has all numbers"
         )
+
+
+def _without_paths(config: Config) -> dict[str, Any]:
+    """Return the config's values without those that are paths of this machine, which nobody else needs."""
+    values = to_mapping(config)
+    del values["out"], values["init"], values["data"]["store"]
+    return values
 
 
 def _id_of(folder: Path) -> str:

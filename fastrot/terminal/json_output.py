@@ -1,6 +1,7 @@
 """The option ``--json``: standard output contains one JSON value and nothing else."""
 
 import contextlib
+import ctypes
 import json
 import os
 import sys
@@ -16,7 +17,7 @@ def json_output(asked: bool) -> Iterator[Emit]:
     """Print the value that the context emits to standard output, and everything else to standard error.
 
     That includes what other processes print, such as those of torchrun. If an error ends the context, nothing
-    is printed to standard output.
+    is printed to standard output. Numbers that are not finite are null: JSON has no NaN or infinity.
 
     Args:
         asked: Whether ``--json`` was given. If not, output is unchanged and the value is ignored.
@@ -28,7 +29,9 @@ def json_output(asked: bool) -> Iterator[Emit]:
     with contextlib.redirect_stdout(sys.stderr), _descriptor_of_stdout_to_stderr():
         yield values.append
     for value in values:
-        print(json.dumps(value, default=os.fspath))
+        text = json.dumps(value, default=os.fspath)
+        finite = json.loads(text, parse_constant=lambda name: None)
+        print(json.dumps(finite, allow_nan=False))
 
 
 @contextlib.contextmanager
@@ -39,5 +42,7 @@ def _descriptor_of_stdout_to_stderr() -> Iterator[None]:
     try:
         yield
     finally:
+        # Text that C libraries have printed to a pipe may still be in a buffer of this process.
+        ctypes.CDLL(None).fflush(None)
         os.dup2(stdout, 1)
         os.close(stdout)

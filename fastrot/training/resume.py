@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from fastrot.config import Config, to_mapping
 from fastrot.distributed.runtime import Runtime
 from fastrot.runs.checkpoint import find_checkpoint, load_checkpoint
@@ -158,7 +161,8 @@ def find_saved(
 
     Raises:
         UsageError: There is a relevant difference.
-        FastrotError: No checkpoint can be read, or it is from another version.
+        FastrotError: No checkpoint can be read, it is from another version, or it was replaced while the
+            processes read it.
     """
     values: dict[str, Any] | None = None
 
@@ -166,6 +170,10 @@ def find_saved(
         nonlocal values
         path, values, notes = newest_good(folder.candidates() if own else [])
         if path is not None or other is None:
+            if other is not None:
+                notes.append(
+                    f"--resume-from {other} is ignored: the run continues from its own {path}"
+                )
             return path, None, notes
         path = find_checkpoint(other)
         values = load_checkpoint(path)
@@ -176,6 +184,7 @@ def find_saved(
         return None
     if values is None:  # not the first process, which has already loaded it
         values = load_checkpoint(path)
+    _require_same(path, values, runtime)
     try:
         changes = check_resumable(path, values, config, now, anyway=anyway)
         standing = Standing(**values["standing"])
@@ -189,6 +198,32 @@ def find_saved(
     if begun is not None:
         standing = replace(standing, eval_accuracy=None, best_accuracy=None)
     return Saved(values, standing, notes, begun)
+
+
+def _require_same(path: Path, values: Mapping[str, Any], runtime: Runtime) -> None:
+    """Check that all processes have the same checkpoint: another run may still replace its ``last.pt``.
+
+    Raises:
+        FastrotError: They have not; in all processes.
+    """
+    digests = runtime.all_bytes(_digest(values)) if runtime.world > 1 else []
+    differing = [rank for rank, digest in enumerate(digests) if digest != digests[0]]
+    if differing:
+        raise FastrotError(
+            f"{path} is another checkpoint in rank {', '.join(map(str, differing))} than in rank 0: it was "
+            "replaced while the processes read it, or is another file on another machine. Start again, or "
+            "choose a checkpoint that is not replaced, such as step-*.pt, on a shared file system."
+        )
+
+
+def _digest(values: Mapping[str, Any]) -> bytes:
+    """Return the SHA-256 of a checkpoint's step and weights."""
+    digest = hashlib.sha256(str(values.get("step")).encode())
+    for name, weight in values.get("model", {}).items():
+        digest.update(name.encode())
+        if isinstance(weight, Tensor):
+            digest.update(weight.reshape(-1).view(torch.uint8).numpy())
+    return digest.digest()
 
 
 def newest_good(

@@ -54,7 +54,7 @@ def train(
         resume_from: Begin a new run at the step of this checkpoint of another run (or of the last one in
             its folder), with its weights, optimiser, schedule and positions in the data. With ``resume``,
             only if the run has no checkpoint of its own yet.
-        anyway: Resume a run whose config has changed, with the new values.
+        anyway: Resume, or begin with ``resume_from``, although the config has changed, with the new values.
         quiet: Print only progress and no log lines; ``train.log`` contains them in any case.
         what: Name in the progress display; the name of the run by default.
 
@@ -68,7 +68,8 @@ def train(
     config.check_runnable()
     if config.task == "rotation":
         make_task(config, ())  # rejects invalid angles before any data is read
-    resume = resume or anyway or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+    resume = resume or (anyway and resume_from is None)
+    resume = resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
     train_config = config.train
     with (
         outliving_the_terminal(),
@@ -95,6 +96,8 @@ def train(
             )
             if start.done:
                 folder.step = start.trainer.step
+                for line in start.notes:
+                    folder.log(line)
                 folder.log(f"{folder.path} is already complete: {folder.step} steps")
             else:
                 _run(start, quiet=quiet, what=what or config.name)

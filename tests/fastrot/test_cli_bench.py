@@ -115,9 +115,13 @@ def test_with_json_the_results_are_on_standard_output(capsys, monkeypatch):
     assert "not here" in err
 
 
-def test_a_file_after_json_is_refused_with_the_option_for_it(capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [(["--json", "x.json"], ", and --json takes no file"), (["x.json"], "")],
+)
+def test_a_word_without_its_option_is_refused(words, reason, capsys, monkeypatch):
     monkeypatch.setattr(loader, "run", lambda *_, **__: pytest.fail("it was measured"))
-    assert main(["bench", "loader", "--json", "results.json"]) == 2
+    assert main(["bench", "loader", *words]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert "--json takes no file: use --out results.json" in err
+    assert f"x.json is no option{reason}: use --out x.json" in err

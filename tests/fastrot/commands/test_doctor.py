@@ -5,12 +5,16 @@ import re
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
 from fastrot.cli import main
-from fastrot.doctor import diagnose
+from fastrot.distributed.runtime import Runtime
+from fastrot.doctor import diagnose, together
+from fastrot.doctor.check import good
 from fastrot.doctor.software import Software
+from pipelines.errors import FastrotError
 from tests.processes import fastrot_in_two
 
 
@@ -43,7 +47,9 @@ def test_without_dali_training_stops(monkeypatch, capsys):
     broken = Software(python=(3, 12, 1), packages={"torch": "2.13.0"}, errors={"dali": "no module"})
     monkeypatch.setattr(diagnose, "find_software", lambda: broken)
     assert main(["doctor", "--json"]) == 1
-    report = json.loads(capsys.readouterr().out)
+    out, told = capsys.readouterr()
+    report = json.loads(out)
+    assert "training cannot run" in told
     assert report["can_train"] is False
     (dali,) = [check for check in report["checks"] if check["name"] == "DALI"]
     assert (dali["status"], dali["stops"]) == ("missing", True)
@@ -81,3 +87,47 @@ def test_processes_are_checked_together(tmp_path):
     assert re.search(rf" gloo +{rate}; slowest link rank [01] \({host}\) to rank [01]", out)
     assert out.index("open files") < out.index("checking 2 processes together") < out.index("gloo")
     assert out.count("training can run") == 1
+
+
+def quickly(*_):
+    return [good("host", "quickly checked")]
+
+
+def slowly(*_):
+    time.sleep(together.TIMEOUT_S + 2)
+    return [good("host", "slowly checked")]
+
+
+def fail(**_):
+    raise FastrotError("process 1 on this machine has no GPU")
+
+
+def _with_slow_checks():
+    """Let the checks of a machine take longer than the processes may take to form a group."""
+    _with_short_limit()
+    diagnose.diagnose = slowly
+
+
+def _with_short_limit():
+    together.TIMEOUT_S = 5.0
+    diagnose.diagnose = quickly
+
+
+def _without_gpu():
+    _with_short_limit()
+    Runtime.start = fail
+
+
+def test_the_checks_of_a_machine_may_take_long(tmp_path):
+    out = fastrot_in_two("doctor", folder=tmp_path, prepare=(_with_slow_checks, _with_short_limit))
+    assert out.index("slowly checked") < out.index("ranks           2 on 1 machine(s)")
+    assert "training can run" in out
+
+
+def test_rank_0_reports_although_another_process_fails_first(tmp_path):
+    """torchrun stops rank 0 as soon as another process exits with an error."""
+    prepare = (_with_short_limit, _without_gpu)
+    out = fastrot_in_two("doctor", folder=tmp_path, prepare=prepare, codes=(1, 0))
+    assert "fastrot: error: process 1 on this machine has no GPU (see docs/guides/hangs.md)" in out
+    assert "cannot work together: rank 1 did not start within 5 s" in out
+    assert "training cannot run" in out

@@ -1,12 +1,13 @@
 """Every command that prints figures prints them as JSON with ``--json``, and nothing else."""
 
 import json
+import shutil
 
 import pytest
 import yaml
 
 from fastrot.cli import build_parser, main
-from fastrot.config import to_yaml
+from fastrot.config import load_config, to_mapping, to_yaml
 from tests.fastrot.commands.test_help import programs
 
 NO_FIGURES = {
@@ -68,6 +69,34 @@ def test_from_training_to_features(tiny_config, tmp_path, value):
     weights, told = value("weights", "export", result["last"], tmp_path / "w.pt")
     assert weights
     assert told
+
+
+def test_the_config_and_the_folder_of_a_run(tiny_config, tmp_path, value):
+    config = tmp_path / "tiny.yaml"
+    config.write_text(to_yaml(tiny_config()))
+    resolved, told = value("pretrain", config, "seed=5", "--print-config")
+    assert resolved == to_mapping(load_config(config, ["seed=5"]))
+    assert yaml.safe_load(told) == resolved
+    folder, _ = value("pretrain", config, "out=a b", "--print-folder")
+    assert folder == "a b/tiny"
+
+
+def test_only_the_first_process_prints_the_value(tiny_config, tmp_path, monkeypatch, capsys):
+    config = tmp_path / "tiny.yaml"
+    config.write_text(to_yaml(tiny_config()))
+    monkeypatch.setenv("RANK", "1")
+    assert main(["pretrain", str(config), "--print-folder", "--json"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_result_with_exit_code_1_is_printed(make_store, tmp_path, capsys):
+    store = tmp_path / "store"
+    shutil.copytree(make_store("raw").path, store)
+    with (store / "shards" / "00000.npy").open("r+b") as shard:
+        shard.seek(200)
+        shard.write(b"\x00\xff\x00\xff")
+    assert main(["store", "verify", str(store), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["damaged"]
 
 
 def test_the_plan_of_a_table(tmp_path, value):

@@ -67,6 +67,15 @@ def test_an_error_of_rank_3_is_recorded_although_rank_0_prints_it(
     assert "--quality is 99" in summary(file, code=2)
 
 
+@pytest.mark.parametrize("rank", ["0", "3"])
+def test_a_usage_error_of_the_parser_is_recorded(file, rank, monkeypatch, capsys):
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setattr(cli, "_FOR_RANK_0_S", 0.0)
+    with pytest.raises(SystemExit, match="2"):
+        main(["prepare", ".", "--out", "s", "--nonsense"])
+    assert "fastrot: error: unrecognized arguments: --nonsense" in summary(file, code=2)
+
+
 def test_a_file_that_cannot_be_written_hides_nothing(monkeypatch, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "file" / "error.json"))

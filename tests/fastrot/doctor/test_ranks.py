@@ -10,7 +10,6 @@ from fastrot.distributed.runtime import Runtime
 from fastrot.doctor import together
 from fastrot.doctor.check import good, warning
 from fastrot.doctor.ranks import Exchange, Ranks, check_ranks, measure_ranks
-from fastrot.doctor.together import check_together
 from pipelines.errors import FastrotError
 
 HOSTS = ("a", "a", "b", "b")
@@ -78,13 +77,17 @@ def test_a_start_that_fails_is_a_row(monkeypatch):
         raise FastrotError("rank 1 did not start within 120 s")
 
     monkeypatch.setattr(Runtime, "start", fail)
-    (check,) = check_together([])
+    met = together.Meeting(dist.HashStore(), 0, 1)
+    (check,) = together.check_together([], met)
     assert check.stops
     assert "rank 1 did not start" in check.found
     assert together.PAGE in check.remedy
-    monkeypatch.setenv("RANK", "1")
-    with pytest.raises(FastrotError, match=r"rank 1 did not start .*hangs\.md"):
-        check_together([])
+
+
+def test_a_machine_whose_checks_do_not_end_is_named(monkeypatch):
+    monkeypatch.setattr(together, "MACHINE_TIMEOUT_S", 0.0)
+    (check,) = together.check_together([], together.Meeting(dist.HashStore(), 0, 3))
+    assert "rank 1, 2 did not finish the checks of its machine within 0 s" in check.found
 
 
 class Gathered:

@@ -47,6 +47,8 @@ class Service:
         self.inits.append(values)
         if self.broken == "init":
             raise self.Error("the server does not respond\nmore")
+        if self.broken == "start":
+            raise BrokenPipeError("the service does not start")
         return self
 
     def log(self, values, *, step):
@@ -80,6 +82,8 @@ def test_what_is_logged_are_the_metrics(service, config):
     assert (init["project"], init["name"], init["dir"]) == ("rotations", "tiny", folder)
     assert init["config"]["optim"]["lr"] == 0.05
     assert init["settings"]["console"] == "off"
+    assert str(folder.parent) not in str(init["config"])
+    assert config.data.store not in str(init["config"])
     lines = metrics(folder)
     assert [step for step, _ in service.logged] == [line["step"] for line in lines] == [1, 2]
     assert [values["loss"] for _, values in service.logged] == [line["loss"] for line in lines]
@@ -117,7 +121,11 @@ def test_a_run_that_is_stopped_has_failed(service, config, monkeypatch):
 
 @pytest.mark.parametrize(
     ("broken", "reason"),
-    [("init", "the server does not respond"), ("log", "the service is gone")],
+    [
+        ("init", "the server does not respond"),
+        ("start", "the service does not start"),
+        ("log", "the service is gone"),
+    ],
 )
 def test_a_service_that_fails_does_not_end_the_training(service, config, broken, reason):
     service.broken = broken

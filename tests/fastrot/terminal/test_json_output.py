@@ -1,6 +1,7 @@
 """With ``--json`` standard output is one JSON value, whatever else is printed by whichever process."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,28 @@ def test_only_the_value_is_on_standard_output(capfd: pytest.CaptureFixture[str])
     assert json.loads(value) == {"folder": "runs/x", "loss": 0.5}
     assert rest == "after"
     assert set(err.splitlines()) == {"by print", "by the console", "by another process"}
+
+
+def test_what_c_libraries_still_hold_is_not_on_standard_output() -> None:
+    """To a pipe the C library prints late: when its buffer is full, or the process ends."""
+    code = """
+import ctypes
+from fastrot.terminal.json_output import json_output
+with json_output(True) as emit:
+    ctypes.CDLL(None).puts(b"by C")
+    emit(1)
+"""
+    unset = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=unset
+    )
+    assert (done.stdout, done.stderr) == ("1\n", "by C\n")
+
+
+def test_numbers_that_json_does_not_have_are_null(capfd: pytest.CaptureFixture[str]) -> None:
+    with json_output(True) as emit:
+        emit({"loss": float("nan"), "rates": [float("inf"), -float("inf"), 0.5]})
+    assert capfd.readouterr().out == '{"loss": null, "rates": [null, null, 0.5]}\n'
 
 
 def test_without_it_nothing_changes(capfd: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from fastrot.runs.checkpoint import load_checkpoint
 from fastrot.training.run import train
 from pipelines.errors import UsageError
 from tests.helpers import moving_frames, write_video
+from tests.processes import ranks
 
 
 @pytest.fixture
@@ -86,11 +87,17 @@ def test_with_resume_an_own_checkpoint_wins(long):
     new = replace(long, name="new")
     for _ in range(2):  # the first begins, the second finds the run complete
         train(new, resume=True, resume_from=middle, quiet=True)
-    log = (straight.parent / "new" / "train.log").read_text()
+    folder = straight.parent / "new"
+    log = (folder / "train.log").read_text()
     assert log.count("beginning from") == 1
+    own = folder / "checkpoints" / "last.pt"
+    assert (
+        log.count(f"--resume-from {middle} is ignored: the run continues from its own {own}") == 1
+    )
     assert "is already complete: 6 steps" in log
-    with pytest.raises(UsageError, match="already exists"):
-        train(new, resume_from=middle, quiet=True)
+    for anyway in (False, True):
+        with pytest.raises(UsageError, match="already exists"):
+            train(new, resume_from=middle, anyway=anyway, quiet=True)
 
 
 def test_what_differs_is_refused_unless_wanted(long):
@@ -104,6 +111,20 @@ def test_what_differs_is_refused_unless_wanted(long):
     assert [line["lr"] for line in metrics(straight.parent / "new")] == pytest.approx(
         [0.01, 0.001, 0.001]
     )
+
+
+def test_all_processes_begin_from_the_same_checkpoint(long):
+    """The other run may replace its last checkpoint between the first process and the next."""
+    halves = replace(long, train=replace(long.train, accumulate=2, iterations=8))
+    straight = train(halves, quiet=True).folder
+    new = replace(halves, name="new", train=replace(long.train, iterations=12))
+    fault = {0: ("replace loaded", 4)}
+    with ranks(new, "--resume-from", str(straight), faults=fault) as runs:
+        assert [run.wait() for run in runs] == [1, 1]
+        printed = "".join(run.text for run in runs)
+    assert "last.pt is another checkpoint in rank 1 than in rank 0: it was replaced" in printed
+    assert printed.count("error") == 1
+    assert not (straight.parent / "new").exists()
 
 
 def test_a_checkpoint_at_the_end_leaves_nothing_to_train(long):
