@@ -216,7 +216,7 @@ def _install(fault: Fault) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return evaluated(self)
 
-    load = resume.load_checkpoint
+    load = vars(resume)["load_checkpoint"]
 
     def loading(path: Path) -> dict[str, Any]:
         values = load(path)
@@ -224,7 +224,7 @@ def _install(fault: Fault) -> None:
             shutil.copyfile(path.with_name(f"step-{at:08d}.pt"), path)
         return values
 
-    resume.load_checkpoint = loading  # type: ignore[assignment]
+    vars(resume)["load_checkpoint"] = loading
     SkippingLoader.__next__ = evaluating
     Trainer.advance = advancing
     torch.save = saving

@@ -222,7 +222,7 @@ def _digest(values: Mapping[str, Any]) -> bytes:
     for name, weight in values.get("model", {}).items():
         digest.update(name.encode())
         if isinstance(weight, Tensor):
-            digest.update(weight.reshape(-1).view(torch.uint8).numpy())
+            digest.update(weight.reshape(-1).view(torch.uint8).numpy().data)
     return digest.digest()
 
 
