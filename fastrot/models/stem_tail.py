@@ -64,7 +64,7 @@ def stem_tail(x: Tensor, norm: nn.BatchNorm3d) -> Tensor:
     return clips
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _has_kernels() -> bool:
     return _kernels() is not None
 

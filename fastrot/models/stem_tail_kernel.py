@@ -4,7 +4,7 @@ Importing this module needs Triton. With ``TRITON_INTERPRET=1`` set before the i
 runs the kernels on the CPU. The forward pass reads the convolution's output twice (statistics, then the rest)
 and writes the pooled result with one byte per value, the position of the maximum. The backward pass gathers:
 each position collects the gradients of the windows whose maximum it is. Among equal maxima, the choice may
-differ from the product's: in half precision, rounding makes some equal.
+differ from torch's: in half precision, rounding makes some equal.
 """
 
 from typing import Any
@@ -139,7 +139,7 @@ def _forward(
             there = inside & (wk >= 0) & (wk < w)
             at = (((clip * t + ti) * h + hj) * w + wk).to(tl.int64) * c + lane
             value = tl.load(x + at, mask=used & there, other=0).to(m.dtype) * sign
-            better = there & (value > best)
+            better = there & ((value > best) | (value != value))  # NaN is the maximum, as in torch
             best = tl.where(better, value, best)
             place = tl.where(better, line * 3 + dk, place)
     best = ((best * sign - m) * s * a + b).to(x.dtype.element_ty)

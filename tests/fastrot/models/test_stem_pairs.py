@@ -89,7 +89,7 @@ def test_a_cpu_and_other_formats_keep_the_plain_convolution() -> None:
 @pytest.mark.parametrize("dtype", HALVES)
 def test_on_a_gpu(dtype: torch.dtype, channels: int) -> None:
     stem = Stem(64).cuda()
-    stem.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    stem.to(memory_format=torch.channels_last_3d)
     shape = (2, channels, 4, 32, 31)
     x = torch.randn(shape, device="cuda", dtype=dtype)
     x[:, 3:] = 0

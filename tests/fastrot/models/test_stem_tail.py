@@ -99,6 +99,12 @@ def test_nan_stays_nan(interpreted: None) -> None:
     out = stem_tail.stem_tail(x, BatchNorm(2).double())
     assert not out[0, 0].any()
     assert out[0, 1].isnan().all()
+    # With given statistics it stays in its windows.
+    norm = BatchNorm(2).double().eval()
+    x = noise((1, 2, 3, 6, 6))
+    x[0, 1, 0, 3, 3] = float("nan")
+    torch.testing.assert_close(stem_tail.stem_tail(x, norm), plain(x, norm), equal_nan=True)
+    assert stem_tail.stem_tail(x, norm).isnan().any()
 
 
 @pytest.mark.parametrize("training", [True, False])
