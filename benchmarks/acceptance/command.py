@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
         help="only this part and the machine's description; may be given several times. Parts: "
         + ", ".join(part.name for part in PARTS),
     )
-    parser.add_argument("--budget", type=float, help="seconds for all parts; by default their sum")
+    parser.add_argument("--budget", type=float, help="seconds for all parts (default: their sum)")
     parser.add_argument(
         "--out", type=Path, default=Path("acceptance"), help="folder for the results"
     )

@@ -64,9 +64,13 @@ def stem_tail(x: Tensor, norm: nn.BatchNorm3d) -> Tensor:
     return clips
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _has_kernels() -> bool:
     return _kernels() is not None
+
+
+# What torch.compiler.assume_constant_result does. The function itself would import torch's compiler with
+# every network.
+_has_kernels.__dict__["_dynamo_marked_constant"] = True
 
 
 @cache
