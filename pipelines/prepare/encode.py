@@ -8,6 +8,7 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from zlib import crc32  # not ISA-L's: see checksums.py
 
 import av
 import numpy as np
@@ -15,7 +16,6 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from numpy.typing import NDArray
 
 from pipelines.prepare.jpeg import encode_jpegs
-from pipelines.store.checksums import crc32
 from pipelines.store.codecs import CODECS
 from pipelines.store.packet_index import index_packets
 from pipelines.store.shard_writing import EncodedVideo

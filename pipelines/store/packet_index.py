@@ -6,12 +6,12 @@ packets. Stores of formats 1 and 2 have no index: their videos are read whole, a
 
 import itertools
 from dataclasses import dataclass
+from zlib import crc32  # not ISA-L's: see checksums.py
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError
-from pipelines.store.checksums import crc32
 from pipelines.store.mp4_tables import find_packets
 from pipelines.store.reading import Store
 from pipelines.store.shard_files import Bytes, ShardFiles
