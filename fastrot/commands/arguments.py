@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,13 +38,22 @@ class Parser(argparse.ArgumentParser):
 
     An option whose default is no value, such as a name that depends on other options, contains
     ``(default: ...)`` in its help. A usage error is also recorded for torchrun's summary.
+
+    Attributes:
+        instead: By the name of a flag, the option to offer to those who give the flag a value.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"formatter_class": _Help, **kwargs})
+        self.instead: dict[str, str] = {}
 
     def error(self, message: str) -> NoReturn:
         """Record the error, print it with the usage, and exit with code 2."""
+        valued = re.fullmatch(r"argument (\S+): ignored explicit argument '(.*)'", message)
+        if valued:
+            flag, value = valued.groups()
+            offer = f": use {self.instead[flag]} {value}" if flag in self.instead else ""
+            message = f"{flag} takes no value{offer}"
         record_error(UsageError(message))
         super().error(message)
 
@@ -56,6 +66,12 @@ class Parser(argparse.ArgumentParser):
             if near:
                 error.message = f"{error.message}; did you mean {near[0]!r}?"
             raise
+
+
+def offer_instead(parser: argparse.ArgumentParser, flag: str, option: str) -> None:
+    """Offer ``option`` to those who give a value to ``flag``, which takes none."""
+    assert isinstance(parser, Parser)
+    parser.instead[flag] = option
 
 
 def positive(text: str) -> int:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastrot.commands.arguments import add_action, add_json, positive, seconds
+from fastrot.commands.arguments import add_action, add_json, offer_instead, positive, seconds
 
 if TYPE_CHECKING:
     from benchmarks.harness.measure import Options, Result
@@ -62,6 +62,7 @@ def _add_benchmark(
     )
     add_json(parser)
     # Until version 0.1 the file was given after --json.
+    offer_instead(parser, "--json", "--out")
     parser.add_argument("rest", nargs="?", help=argparse.SUPPRESS)
     if name in READ_STORE:
         parser.add_argument("--store", type=Path, help="store to read (default: a new one)")
