@@ -1,5 +1,6 @@
 """Compares a data set with a store, to find new, replaced and relabelled videos."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -105,15 +106,21 @@ def review(
                 clashes.append((entry.name, old.source))
     if clashes and not replace_clashing:
         raise _clash(store, source, clashes)
-    known = {entry.name for entry in listing.entries}.union(listing.missing)
-    result.absent = [
-        line["name"]
-        for line in lines
-        if line["name"] not in known
-        and (origin := origin_of(line)) is not None
-        and source in origin.sources
-    ]
+    result.absent = _absent(lines, listing, source)
     return result
+
+
+def _absent(lines: list[Line], listing: Listing, source: str) -> list[str]:
+    """Return the names of stored videos of ``source`` that ``listing`` does not have, in the order of ``lines``."""
+    # A set of all listed names would take 40 MB for 480,000 videos, in each part of the work.
+    absent = {
+        line["name"]: None
+        for line in lines
+        if (origin := origin_of(line)) is not None and source in origin.sources
+    }
+    for name in itertools.chain((entry.name for entry in listing.entries), listing.missing):
+        absent.pop(name, None)
+    return list(absent)
 
 
 def _judge(

@@ -3,13 +3,17 @@
 import dataclasses
 import json
 import shutil
+import tracemalloc
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipelines.errors import UsageError
-from pipelines.layouts import read_layout
+from pipelines.errors import FastrotError, UsageError
+from pipelines.layouts import Entry, Listing, read_layout
+from pipelines.layouts.entry import File
+from pipelines.prepare import preparation
 from pipelines.prepare.preparation import prepare
 from pipelines.store.maintenance import drop, extract, merge, verify
 from pipelines.store.reading import Store
@@ -241,3 +245,19 @@ def test_classes_are_not_added_by_opening(source, tmp_path):
         assert Store.open(out).classes == ["a", "b"]
         writer.add_classes()
     assert Store.open(out).classes == ["a", "b", "c"]
+
+
+def test_a_part_of_a_large_data_set_takes_little_more_memory_than_its_list(tmp_path, monkeypatch):
+    """Each task of a Slurm array holds the whole list, of perhaps half a million videos, and works on a part."""
+    monkeypatch.setattr(preparation, "run_isolated", lambda *_, **__: (one for one in ()))
+    folder, count = Path("/videos/a class of some name"), 40_000
+    names = [f"a video of some name {number:06d}.mp4" for number in range(count)]
+    listing = Listing([Entry(File(folder, name), name) for name in names], source=folder)
+    tracemalloc.start()
+    try:
+        with pytest.raises(FastrotError, match="none of the 10000 videos could be prepared"):
+            prepare(listing, tmp_path, settings(), part=(1, 4))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak / count < 40, f"{peak / count:.0f} bytes"
