@@ -111,7 +111,7 @@ def review(
 
 
 def _absent(lines: list[Line], listing: Listing, source: str) -> list[str]:
-    """Return the names of stored videos of ``source`` that ``listing`` does not have, in the order of ``lines``."""
+    """Return the names of the stored videos of ``source`` that ``listing`` does not have."""
     # A set of all listed names would take 40 MB for 480,000 videos, in each part of the work.
     absent = {
         line["name"]: None

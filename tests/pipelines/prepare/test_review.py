@@ -248,7 +248,7 @@ def test_classes_are_not_added_by_opening(source, tmp_path):
 
 
 def test_a_part_of_a_large_data_set_takes_little_more_memory_than_its_list(tmp_path, monkeypatch):
-    """Each task of a Slurm array holds the whole list, of perhaps half a million videos, and works on a part."""
+    """Each task of a Slurm array lists all videos, perhaps half a million, and prepares a part."""
     monkeypatch.setattr(preparation, "run_isolated", lambda *_, **__: (one for one in ()))
     folder, count = Path("/videos/a class of some name"), 40_000
     names = [f"a video of some name {number:06d}.mp4" for number in range(count)]
