@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from fastrot.config.data_config import DataConfig
 from fastrot.config.loading import load_config
 from fastrot.config.schema import Precision
 from fastrot.distributed.error_file import record_error
+from fastrot.terminal.wrapping import fit
 from pipelines.errors import UsageError
 from pipelines.layouts import LAYOUTS
 
@@ -55,7 +57,8 @@ class Parser(argparse.ArgumentParser):
             offer = f": use {self.instead[flag]} {value}" if flag in self.instead else ""
             message = f"{flag} takes no value{offer}"
         record_error(UsageError(message))
-        super().error(message)
+        self.print_usage(sys.stderr)
+        self.exit(2, fit(f"{self.prog}: error: {message}\n", sys.stderr))
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Reject a value that is not among the choices, and offer the nearest one."""
