@@ -125,6 +125,8 @@ def run(args: argparse.Namespace) -> int:
             for note in results[-1].notes if args.processes else ():
                 say(note)
     args.emit(whole_run.content(found, results, took_s=time.monotonic() - began))
+    if args.quick:
+        say("--quick: these results are meaningless, because each case ran for a moment only")
     say(f"{time.monotonic() - began:.0f} s" + (f"; results in {args.out}" if args.out else ""))
     return 1 if any(result.broken for result in results) else 0
 
