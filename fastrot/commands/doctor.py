@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastrot.commands.arguments import add_json
+from fastrot.distributed.error_file import record_error
+from pipelines.errors import FastrotError
 
 if TYPE_CHECKING:
     from fastrot.doctor.check import Check
@@ -53,6 +55,9 @@ def run(args: argparse.Namespace) -> int:
     if not shown:  # a process that fails would make torchrun stop rank 0 before it has printed
         return 0
     stopped = stops(checks)
+    if stopped:
+        reasons = "; ".join(f"{check.name}: {check.found}" for check in checks if check.stops)
+        record_error(FastrotError(f"training cannot run: {reasons}"))
     plain = [dataclasses.asdict(check) for check in checks]
     args.emit({"can_train": not stopped, "checks": plain})
     counts = [sum(check.status == status for check in checks) for status in ("warning", "missing")]
