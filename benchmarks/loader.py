@@ -59,7 +59,7 @@ def run(options: Options, *, budget_s: float) -> Result:
                 "torchcodec in threads: in this process, from files that were read into memory before. + "
                 "DataLoader: in worker processes, from files.",
                 "Ratios are of rounds in which both were measured: geometric mean and Student's interval.",
-                "first_batch_s is from the making of the loader; for processes of a DataLoader, by fork.",
+                "The first batch is timed from the loader's making; for processes of a DataLoader, by fork.",
                 "A limit's clips are of the first length.",
             ],
         )

@@ -14,6 +14,7 @@ from fastrot.distributed.error_file import record_error
 from fastrot.distributed.first_process import is_first_process
 from fastrot.terminal.hangup import silence
 from fastrot.terminal.json_output import json_output
+from fastrot.terminal.wrapping import fit
 from fastrot.version import __version__
 from pipelines.errors import FastrotError, PreemptedError, UsageError
 
@@ -126,6 +127,6 @@ def _leave_it_to_rank_0() -> None:
 
 def _say(line: str) -> None:
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(fit(line, sys.stderr), file=sys.stderr, flush=True)
     except OSError:  # the terminal is gone; keep the exit code
         silence(sys.stderr.fileno())

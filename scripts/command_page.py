@@ -41,7 +41,8 @@ def _groups(
 
 
 def _arguments(command: argparse.ArgumentParser) -> Iterator[str]:
-    actions = [action for action in command._actions if action.dest != "help"]
+    hidden = argparse.SUPPRESS
+    actions = [a for a in command._actions if a.dest != "help" and a.help != hidden]
     if actions:
         yield "| argument | meaning | default |\n|---|---|---|"
         yield "\n".join(map(_row, actions)) + "\n"

@@ -88,7 +88,9 @@ def markdown(content: Mapping[str, Any], chart: str | None) -> str:
     ]
     for result in content["results"]:
         parts.append(f"## {result['benchmark']}\n")
-        settings = [f"{key}: {_plain(value)}" for key, value in result["settings"].items()]
+        settings = [
+            f"{key.replace('_', ' ')}: {_plain(value)}" for key, value in result["settings"].items()
+        ]
         parts.append("".join(f"- {line}\n" for line in [*settings, *result["notes"]]))
         parts += [grid.to_markdown("###") for grid in tables(result)]
     return "\n".join(part for part in parts if part)
@@ -201,4 +203,6 @@ def _reason(outcome: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

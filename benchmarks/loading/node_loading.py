@@ -93,12 +93,13 @@ def run(options: Options, *, processes: int, budget_s: float) -> Result:
                 "frames": frames,
                 "batch_a_process": 16,
                 "seconds_a_repeat": round(seconds, 2),
+                "quick": options.quick,
             },
             cases=list(found.values()),
             ratios=_ratios(found, list(inputs.stores), processes),
             notes=[
                 "The ratio would be the number of processes if they shared nothing.",
-                "clips_per_s is the sum over the processes, which read different clips of the same store.",
+                "clips/s is the sum over the processes, which read different clips of the same store.",
                 "The store is dropped from the page cache before each repeat. One that is read more than "
                 "once in a repeat is cached after that: for a disk's rate give one larger than memory.",
             ],

@@ -2,6 +2,8 @@
 
 import argparse
 import difflib
+import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from fastrot.config.data_config import DataConfig
 from fastrot.config.loading import load_config
 from fastrot.config.schema import Precision
 from fastrot.distributed.error_file import record_error
+from fastrot.terminal.wrapping import fit
 from pipelines.errors import UsageError
 from pipelines.layouts import LAYOUTS
 
@@ -37,15 +40,33 @@ class Parser(argparse.ArgumentParser):
 
     An option whose default is no value, such as a name that depends on other options, contains
     ``(default: ...)`` in its help. A usage error is also recorded for torchrun's summary.
+
+    Attributes:
+        instead: By the name of a flag, the option to offer to those who give the flag a value.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"formatter_class": _Help, **kwargs})
+        self.instead: dict[str, str] = {}
 
     def error(self, message: str) -> NoReturn:
         """Record the error, print it with the usage, and exit with code 2."""
+        valued = re.fullmatch(r"argument (\S+): ignored explicit argument '(.*)'", message)
+        if valued:
+            flag, value = valued.groups()
+            offer = f": use {self.instead[flag]} {value}" if flag in self.instead else ""
+            message = f"{flag} takes no value{offer}"
+        message += self._choices_of(message)
         record_error(UsageError(message))
-        super().error(message)
+        self.print_usage(sys.stderr)
+        self.exit(2, fit(f"{self.prog}: error: {message}\n", sys.stderr))
+
+    def _choices_of(self, message: str) -> str:
+        """Return the choices of a missing command, since argparse only prints its placeholder."""
+        for action in self._actions:
+            if action.choices and message.endswith(f"required: {action.metavar}"):
+                return f": choose from {', '.join(action.choices)}"
+        return ""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Reject a value that is not among the choices, and offer the nearest one."""
@@ -56,6 +77,12 @@ class Parser(argparse.ArgumentParser):
             if near:
                 error.message = f"{error.message}; did you mean {near[0]!r}?"
             raise
+
+
+def offer_instead(parser: argparse.ArgumentParser, flag: str, option: str) -> None:
+    """Offer ``option`` to those who give a value to ``flag``, which takes none."""
+    assert isinstance(parser, Parser)
+    parser.instead[flag] = option
 
 
 def positive(text: str) -> int:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastrot.commands.arguments import add_action, add_json, positive, seconds
+from fastrot.commands.arguments import add_action, add_json, offer_instead, positive, seconds
 
 if TYPE_CHECKING:
     from benchmarks.harness.measure import Options, Result
@@ -62,6 +62,7 @@ def _add_benchmark(
     )
     add_json(parser)
     # Until version 0.1 the file was given after --json.
+    offer_instead(parser, "--json", "--out")
     parser.add_argument("rest", nargs="?", help=argparse.SUPPRESS)
     if name in READ_STORE:
         parser.add_argument("--store", type=Path, help="store to read (default: a new one)")
@@ -124,6 +125,8 @@ def run(args: argparse.Namespace) -> int:
             for note in results[-1].notes if args.processes else ():
                 say(note)
     args.emit(whole_run.content(found, results, took_s=time.monotonic() - began))
+    if args.quick:
+        say("--quick: these results are meaningless, because each case ran for a moment only")
     say(f"{time.monotonic() - began:.0f} s" + (f"; results in {args.out}" if args.out else ""))
     return 1 if any(result.broken for result in results) else 0
 

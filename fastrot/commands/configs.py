@@ -19,8 +19,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Print one line per config."""
+    from fastrot.terminal.console import say
+
     abouts = built_in()
     width = max(map(len, abouts))
     for name, about in abouts.items():
-        print(f"{name:{width}}  {about}")
+        say(f"{name:{width}}  {about}", hang=width + 2)
     return 0

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastrot.commands.arguments import add_json
+from fastrot.distributed.error_file import record_error
+from pipelines.errors import FastrotError
 
 if TYPE_CHECKING:
     from fastrot.doctor.check import Check
@@ -35,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from fastrot.distributed.first_process import is_first_on_machine, is_first_process
     from fastrot.doctor.diagnose import Launch, diagnose, stops
     from fastrot.doctor.together import check_together, meet
+    from fastrot.terminal.console import say
 
     launch, shown = Launch.read(), is_first_process()
     met = meet() if launch.world > 1 else None
@@ -44,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         _print(checks)
     if met is not None:
         if shown:
-            print(f"checking {launch.world} processes together ...", flush=True)
+            say(f"checking {launch.world} processes together ...")
         together = check_together(checks, met)
         if shown:
             _print(together)
@@ -52,14 +55,20 @@ def run(args: argparse.Namespace) -> int:
     if not shown:  # a process that fails would make torchrun stop rank 0 before it has printed
         return 0
     stopped = stops(checks)
+    if stopped:
+        reasons = "; ".join(f"{check.name}: {check.found}" for check in checks if check.stops)
+        record_error(FastrotError(f"training cannot run: {reasons}"))
     plain = [dataclasses.asdict(check) for check in checks]
     args.emit({"can_train": not stopped, "checks": plain})
     counts = [sum(check.status == status for check in checks) for status in ("warning", "missing")]
     verdict = "training cannot run" if stopped else "training can run"
-    print(f"\n{verdict}: {counts[0]} warnings, {counts[1]} missing")
+    say(f"\n{verdict}: {counts[0]} warnings, {counts[1]} missing")
     return int(stopped)
 
 
 def _print(checks: "Sequence[Check]") -> None:
+    from fastrot.doctor.check import INDENT
+    from fastrot.terminal.console import say
+
     for check in checks:
-        print(check, flush=True)
+        say(str(check), hang=INDENT)

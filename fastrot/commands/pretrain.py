@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from fastrot.commands.arguments import add_json, options_anywhere
+from fastrot.commands.arguments import add_json, offer_instead, options_anywhere
 from fastrot.config import load_config, to_mapping, to_yaml
 from pipelines.errors import UsageError
 
@@ -59,6 +59,7 @@ def add_training_parser(
         action="store_true",
         help="resume from the run's last checkpoint, or start if there is none",
     )
+    offer_instead(parser, "--resume", "--resume-from")
     parser.add_argument(
         "--resume-from",
         type=Path,
@@ -78,6 +79,11 @@ def add_training_parser(
 
 def run(args: argparse.Namespace) -> int:
     """Train, or print the config or the run's folder."""
+    words = [word for word in args.overrides if "=" not in word]
+    if args.resume and words:  # other programs take a checkpoint there
+        raise UsageError(
+            f"--resume takes no checkpoint: use --resume-from {words[0]} to begin a new run there"
+        )
     config = load_config(args.config, args.overrides)
     if args.only not in (None, config.task):
         raise UsageError(

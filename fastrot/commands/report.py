@@ -32,5 +32,5 @@ def run(args: argparse.Namespace) -> int:
 
     page = make_page(args.runs, args.title).encode()
     write_file(args.out, page)
-    say(f"written to {args.out}: {len(page) / 1e6:.1f} MB")
+    say(f"written to {args.out}: {len(page) / 1e3:,.0f} kB")
     return 0

@@ -67,10 +67,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run_info(args: argparse.Namespace) -> int:
     """Print the store's counts and settings."""
+    from fastrot.terminal.console import say
+
     info = describe(Store.open(args.store))
     args.emit(info)
     splits = ", ".join(f"{name} ({count})" for name, count in info["splits"].items())
-    print(
+    say(
         f"{args.store}: {info['codec']}, {info['size']}x{info['size']}, "
         f"{info['frames_per_video']} frames per video, fit {info['fit']}\n"
         f"videos    {info['videos']:,}\n"
@@ -78,7 +80,8 @@ def run_info(args: argparse.Namespace) -> int:
         f"frames    {info['frames']:,} ({info['frames_min']} to {info['frames_max']} per video)\n"
         f"bytes     {info['bytes']:,} in {info['shards']} shards\n"
         f"classes   {info['classes']}\n"
-        f"splits    {splits or 'none'}"
+        f"splits    {splits or 'none'}",
+        hang=10,
     )
     return 0
 
@@ -107,6 +110,7 @@ def describe(store: Store) -> dict[str, Any]:
 def run_ls(args: argparse.Namespace) -> int:
     """Print one line per video."""
     store = Store.open(args.store)
+    widths = [max(map(len, names), default=1) for names in (store.classes, store.splits)]
     videos = []
     for i in store.select(args.split):
         label = store.classes[store.labels[i]] if store.labels[i] >= 0 else None
@@ -121,8 +125,8 @@ def run_ls(args: argparse.Namespace) -> int:
             }
         )
         print(
-            f"{store.frames[i]:5d} {store.bytes[i]:10d} {label or '-':20s} "
-            f"{','.join(splits) or '-':20s} {store.name(i)}"
+            f"{store.frames[i]:5d} {store.bytes[i]:10d} {label or '-':{widths[0]}} "
+            f"{','.join(splits) or '-':{widths[1]}} {store.name(i)}"
         )
     args.emit(videos)
     return 0
@@ -172,12 +176,13 @@ def run_verify(args: argparse.Namespace) -> int:
 
 def run_remove(args: argparse.Namespace) -> int:
     """Remove the named videos; remove none if any name is unknown."""
+    from fastrot.terminal.console import say
     from pipelines.store.maintenance import drop, find
 
     store = Store.open(args.store)
     names = {store.name(find(store, name)) for name in args.name}
     drop(store, dict.fromkeys(names, "removed by fastrot store remove"))
-    print(
+    say(
         f"removed {len(names)} of {len(store)} videos: run prepare --retry-rejected to prepare them again"
     )
     return 0
@@ -185,16 +190,17 @@ def run_remove(args: argparse.Namespace) -> int:
 
 def run_merge(args: argparse.Namespace) -> int:
     """Merge the manifests of the parts."""
+    from fastrot.terminal.console import say
     from pipelines.store.maintenance import merge
 
     merged = merge(args.store)
-    print(f"merged {merged} manifests: {len(Store.open(args.store))} videos in {args.store}")
+    say(f"merged {merged} manifests: {len(Store.open(args.store))} videos in {args.store}")
     return 0
 
 
 def run_upgrade(args: argparse.Namespace) -> int:
     """Bring a store to the current format."""
-    from fastrot.terminal.console import progress
+    from fastrot.terminal.console import progress, say
     from pipelines.store.upgrade import upgrade
 
     store = Store.open(args.store)
@@ -203,7 +209,7 @@ def run_upgrade(args: argparse.Namespace) -> int:
         changed = upgrade(store, advance.to)
     now = Store.open(args.store).settings.format
     was = f"upgraded from format {store.settings.format}" if changed else "nothing to do"
-    print(f"{args.store} has format {now}: {was}")
+    say(f"{args.store} has format {now}: {was}")
     return 0
 
 

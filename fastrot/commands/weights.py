@@ -50,9 +50,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Convert the file and print the report."""
     from fastrot.models.backbone import convert
+    from fastrot.terminal.console import say
 
     conversion = convert(args.source, args.out, partial=args.partial, trained_on=trained_on(args))
     args.emit(asdict(conversion))
     for line in conversion.lines():
-        print(line)
+        say(line)
     return 0

@@ -5,6 +5,9 @@ from typing import Literal
 
 Status = Literal["good", "warning", "missing"]
 
+INDENT = 25
+"""Columns before what was found, and before the remedy below it."""
+
 
 @dataclass(frozen=True)
 class Check:

@@ -24,7 +24,7 @@ PACKAGES = (
         "nvidia-dali-cuda120",
         "nvidia-dali-cuda130",
     ),
-    *("safetensors", "tensorboard", "matplotlib"),
+    *("safetensors", "tensorboard", "wandb", "matplotlib"),
 )
 OLDEST_TORCH = (2, 10)
 # The oldest driver of each CUDA major version (NVIDIA's table of compatibility; Linux).
@@ -96,6 +96,7 @@ def check_software(software: Software, gpus: Sequence[Gpu]) -> list[Check]:
 EXTRAS = {
     "safetensors": "`fastrot weights` supports .pt only: pip install safetensors",
     "tensorboard": "no TensorBoard curves (metrics.jsonl has the same numbers): pip install tensorboard",
+    "wandb": "no logs in Weights & Biases (metrics.jsonl has the same numbers): pip install wandb",
     "matplotlib": "no images of confusion matrices and charts: pip install matplotlib",
 }
 

@@ -1,6 +1,5 @@
 """Progress output: a bar on a terminal, plain lines in a pipe."""
 
-import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,8 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from fastrot.terminal.wrapping import wrapped
+
 LINE_EVERY_S = 5.0
 WIDE = 64
 """Columns of a terminal from which a progress line has a bar; ten fewer, and it has no rate either."""
@@ -19,27 +20,14 @@ WIDE = 64
 _console = Console(highlight=False)
 
 
-def say(line: str) -> None:
-    """Print a line to standard output, above the progress bar if one is shown.
+def say(text: str, *, hang: int = 0) -> None:
+    """Print lines to standard output, above the progress bar if one is shown.
 
-    On a terminal a long line is broken between words. A longer word, such as a path, is left to the terminal,
-    which keeps it in one piece when it is copied.
+    On a terminal long lines are broken between words, and their rest is indented by ``hang`` columns.
     """
     if _console.is_terminal:
-        line = "\n".join(map(_wrapped, line.split("\n")))
-    _console.print(line, markup=False, soft_wrap=True)
-
-
-def _wrapped(line: str) -> str:
-    parts = textwrap.wrap(
-        line,
-        _console.width,
-        break_long_words=False,
-        break_on_hyphens=False,
-        replace_whitespace=False,
-        expand_tabs=False,
-    )
-    return "\n".join(parts)
+        text = wrapped(text, _console.width, hang=hang)
+    _console.print(text, markup=False, soft_wrap=True)
 
 
 def silence() -> None:

@@ -85,7 +85,7 @@ def check_resumable(
     before = _flat(to_mapping(Config())) | _flat(values["config"])
     after = _flat(to_mapping(config))
     differing = [
-        f"{key} was {before.get(key)!r}, is now {after.get(key)!r}"
+        f"{key} was {_written(before.get(key))}, is now {_written(after.get(key))}"
         for key in sorted(before.keys() | after.keys())
         if key not in free and before.get(key) != after.get(key)
     ]
@@ -109,7 +109,7 @@ def check_resumable(
     if differing and not anyway:
         raise UsageError(
             f"cannot resume from {path}: the run has changed ({'; '.join(differing)}). Undo the change, "
-            "start a new run with another name=..., or use the new values with --resume-anyway."
+            "start at step 0 with another name=..., or use the new values with --resume-anyway."
         )
     return differing
 
@@ -255,6 +255,11 @@ def newest_good(
             "Remove the run's folder to start again."
         )
     return None, None, []
+
+
+def _written(value: object) -> str:
+    """Return a config's value as it is written there: JSON is YAML."""
+    return json.dumps(value)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -3,10 +3,11 @@
 import contextlib
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from pipelines.errors import FastrotError, UnreadableError
 from pipelines.layouts import Entry, Listing
@@ -106,9 +107,7 @@ def prepare(
             writer.reject(*completed)
         todo = reviewed.todo
         already = len(entries) - len(todo)
-        jobs = [
-            Job(entry.path, settings, writer.spools, number) for number, entry in enumerate(todo)
-        ]
+        jobs = _Jobs(todo, settings, writer.spools)
         rejected: list[tuple[str, str]] = []
         damaged: list[tuple[str, int]] = []
         added_bytes, began = 0, time.monotonic()
@@ -165,6 +164,21 @@ def prepare(
         absent=reviewed.absent,
         damaged=damaged,
     )
+
+
+@dataclass(frozen=True)
+class _Jobs(Sequence[Job]):
+    """The job of each entry, made when it is asked for: a part of the work may be 60,000 videos."""
+
+    entries: Sequence[Entry]
+    settings: Settings
+    spools: Path
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, number: Any) -> Any:
+        return Job(self.entries[number].path, self.settings, self.spools, number)
 
 
 def _transcode(job: Job, source: str) -> _Outcome:

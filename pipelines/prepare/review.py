@@ -1,5 +1,6 @@
 """Compares a data set with a store, to find new, replaced and relabelled videos."""
 
+import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -73,10 +74,9 @@ def review(
         FastrotError: A manifest is damaged, or the machine cannot read the data set.
     """
     source = str(listing.source or "")
-    names = {entry.name for entry in entries}
-    lines = current_lines(store)
+    stored, others = _stored(store, listing, entries)
     with refusing_damage(f"the manifest of {store}"):
-        records = {line["name"]: Record(**line) for line in lines if line["name"] in names}
+        records = {line["name"]: Record(**line) for line in stored}
     refused = rejections(store)
 
     def judge(entry: Entry) -> tuple[Fate, Origin | None]:
@@ -105,15 +105,32 @@ def review(
                 clashes.append((entry.name, old.source))
     if clashes and not replace_clashing:
         raise _clash(store, source, clashes)
-    known = {entry.name for entry in listing.entries}.union(listing.missing)
     result.absent = [
         line["name"]
-        for line in lines
-        if line["name"] not in known
-        and (origin := origin_of(line)) is not None
-        and source in origin.sources
+        for line in others
+        if (origin := origin_of(line)) is not None and source in origin.sources
     ]
     return result
+
+
+def _stored(store: Path, listing: Listing, entries: list[Entry]) -> tuple[list[Line], list[Line]]:
+    """Return the store's lines of ``entries``, and those of videos that are not in ``listing``.
+
+    The other lines are not kept: each part of the work reads the lines of all, perhaps half a million.
+    """
+    names = {entry.name for entry in entries}
+
+    @functools.cache  # a new store has no lines to compare with
+    def listed() -> set[str]:
+        found = {entry.name for entry in listing.entries}
+        found.update(listing.missing)
+        return found
+
+    lines = current_lines(store, lambda name: name in names or name not in listed())
+    return (
+        [line for line in lines if line["name"] in names],
+        [line for line in lines if line["name"] not in names],
+    )
 
 
 def _judge(

@@ -9,6 +9,9 @@ from typing import Any, BinaryIO
 
 from pipelines.errors import FastrotError
 
+CHUNK_BYTES = 1 << 20
+"""Text of a file that is read and parsed at a time."""
+
 
 def line_files(store: Path, kind: str) -> list[Path]:
     """Return the files of ``kind`` "manifest" or "rejected": the store's main file, then one per part.
@@ -63,7 +66,7 @@ def _line_chunks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
         return
     with path.open("rb") as file:
         number = 1
-        while lines := file.readlines(1 << 20):
+        while lines := file.readlines(CHUNK_BYTES):
             if not lines[-1].endswith(b"\n"):
                 lines.pop()
             if lines:

@@ -4,7 +4,7 @@ Manifests are append-only. A line supersedes another line of the same name, in a
 ``revision`` is higher (0 if absent).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,20 +38,25 @@ def origin_of(line: Line) -> Origin | None:
     return None if text is None else Origin.from_text(text)
 
 
-def current_lines(store: Path) -> list[Line]:
+def current_lines(store: Path, wanted: Callable[[str], bool] = lambda name: True) -> list[Line]:
     """Return the current lines of all manifests of a store, sorted by name.
+
+    Args:
+        store: The store's folder.
+        wanted: Whether to return the lines of a name. Others are checked, but not kept in memory.
 
     Raises:
         FastrotError: A manifest is damaged.
     """
-    lines = [line for file in line_files(store, "manifest") for line in read_lines(file)]
+    chosen: dict[str, Line] = {}
     with refusing_damage(f"the manifest of {store}"):
-        for line in lines:
-            origin_of(line)
-        chosen = newest(
-            [line["name"] for line in lines], [line.get("revision", 0) for line in lines]
-        )
-    return [lines[i] for i in chosen]
+        for file in line_files(store, "manifest"):
+            for line in read_lines(file):
+                origin_of(line)
+                name, revision = line["name"], line.get("revision", 0)
+                if wanted(name) and revision >= chosen.get(name, line).get("revision", 0):
+                    chosen[name] = line
+    return [chosen[name] for name in sorted(chosen)]
 
 
 def rejections(store: Path) -> dict[str, list[Line]]:

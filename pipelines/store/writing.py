@@ -73,20 +73,33 @@ class StoreWriter:
         self._settle_settings()
         self._manifest = open_lines(path / f"manifest{self._suffix}.jsonl")
         self._rejects = open_lines(path / f"rejected{self._suffix}.jsonl")
-        lines = (line for file in line_files(path, "manifest") for line in read_lines(file))
-        with refusing_damage(f"the manifest of {path}"):
-            records = [Record(**line) for line in lines]
-        self.known = {record.name for record in records}
-        for shard in {str(record.shard) for record in records}:
-            check_place(path, shard)
-        self._shard = self._reopen_last_shard(records)
+        self.known: set[str] = set()
+        self._shard = self._reopen_last_shard(self._read_manifests())
 
-    def _reopen_last_shard(self, records: list[Record]) -> Shard | None:
-        """Open this part's last shard, if any, and truncate it after its last video in the manifest."""
-        own = [record for record in records if self._is_own(record.shard)]
-        if not own:
+    def _read_manifests(self) -> Record | None:
+        """Fill ``known``, and return the last video of this part, if any.
+
+        Records are not kept: the manifests of all parts may have half a million lines.
+        """
+        last, shards = None, set()
+        with refusing_damage(f"the manifest of {self.path}"):
+            for file in line_files(self.path, "manifest"):
+                for line in read_lines(file):
+                    record = Record(**line)
+                    self.known.add(record.name)
+                    shards.add(str(record.shard))
+                    if self._is_own(record.shard) and (
+                        last is None or _place(last) < _place(record)
+                    ):
+                        last = record
+        for shard in shards:
+            check_place(self.path, shard)
+        return last
+
+    def _reopen_last_shard(self, last: Record | None) -> Shard | None:
+        """Open the shard of this part's last video, if any, and truncate it after that video."""
+        if last is None:
             return None
-        last = max(own, key=lambda record: (record.shard, record.offset))
         shard = Shard(self.path / "shards" / last.shard, self.settings)
         shard.cut(last)
         return shard
@@ -223,3 +236,7 @@ def lock(store: Path, part: str = "") -> BinaryIO:
     except OSError:
         pass  # a file system without locks
     return file
+
+
+def _place(record: Record) -> tuple[str, int]:
+    return record.shard, record.offset

@@ -1,5 +1,6 @@
 """The pages make one book, their links lead somewhere, and fastrot understands their commands."""
 
+import argparse
 import runpy
 import shlex
 
@@ -96,6 +97,7 @@ def test_the_commands_page_has_every_command():
     text = (ROOT / "docs" / "reference" / "commands.md").read_text()
     for command in COMMANDS:
         assert f"## fastrot {command}\n" in text
+    assert argparse.SUPPRESS not in text  # an argument that the help hides
 
 
 def pages_of(nav):

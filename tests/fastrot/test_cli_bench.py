@@ -28,7 +28,9 @@ def test_the_smallest_loader_benchmark_runs_to_its_page(tmp_path, capsys):
     )
     assert main(["bench", "report", str(figures), "--out", str(tmp_path)]) == 0
     assert (tmp_path / "figures.md").read_text().startswith("# Benchmarks of ")
-    assert "loader: limits" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "loader: limits" in out
+    assert "--quick: these results are meaningless" in out
 
 
 def test_a_benchmark_that_breaks_is_shown_and_gives_exit_code_1(tmp_path, capsys, monkeypatch):

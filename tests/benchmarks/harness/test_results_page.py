@@ -22,7 +22,7 @@ def outcome(name, rate, **facts):
 
 RESULT = Result(
     "loader",
-    {"batch": 16, "frames": [16, 32]},
+    {"batch": 16, "frames": [16, 32], "peer_processes": 2, "quick": False},
     [
         outcome("ours", 1200.0, by="fastrot", codec="mjpeg", frames=16, mb_per_video=1.25),
         outcome("ours, longer", 600.0, by="fastrot", frames=32, mb_per_video=1.25),
@@ -131,6 +131,7 @@ def test_a_page_is_drawn_from_the_file_alone(tmp_path):
     content = json.loads((tmp_path / "run.json").read_text())
     assert page == markdown(content, "run.png" if len(paths) == 2 else None)
     assert "| cpu | A Processor |" in page
+    assert "- frames: 16, 32\n- peer processes: 2\n- quick: no\n" in page
     assert "| ours | 1,200 (1,200 to 1,202) |" in page
     assert "train: failed: OSError: no" in page
     for path in paths:

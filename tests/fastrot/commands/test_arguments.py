@@ -57,3 +57,23 @@ def test_only_the_config_is_required(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["pretrain"])
     assert "required: CONFIG\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("bench loader --json=x.json", "--json takes no value: use --out x.json\n"),
+        ("doctor --json=x.json", "--json takes no value\n"),
+        ("weights", "required: ACTION: choose from export, import\n"),
+        ("pretrain demo/pretrain.yaml --resume=a/b.pt", "takes no value: use --resume-from a/b.pt"),
+    ],
+)
+def test_a_value_after_a_flag_is_told_its_option(line, told, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(line.split())
+    assert told in capsys.readouterr().err
+
+
+def test_a_checkpoint_after_resume_is_told_its_option(capsys):
+    assert main(["pretrain", "demo/pretrain.yaml", "data.crop=56", "--resume", "a/b.pt"]) == 2
+    assert "--resume takes no checkpoint: use --resume-from a/b.pt" in capsys.readouterr().err

@@ -43,7 +43,8 @@ def diagnose_speed(**values):
     return DiskSpeed(cached=False, **values)
 
 
-def test_without_dali_training_stops(monkeypatch, capsys):
+def test_without_dali_training_stops(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
     broken = Software(python=(3, 12, 1), packages={"torch": "2.13.0"}, errors={"dali": "no module"})
     monkeypatch.setattr(diagnose, "find_software", lambda: broken)
     assert main(["doctor", "--json"]) == 1
@@ -54,6 +55,9 @@ def test_without_dali_training_stops(monkeypatch, capsys):
     (dali,) = [check for check in report["checks"] if check["name"] == "DALI"]
     assert (dali["status"], dali["stops"]) == ("missing", True)
     assert "pip install nvidia-dali" in dali["remedy"]
+    # torchrun's summary names the cause too.
+    cause = json.loads((tmp_path / "error.json").read_text())["message"]["message"]
+    assert cause == f"fastrot: error: training cannot run: DALI: {dali['found']}"
 
 
 def test_a_store_that_is_none_stops(tmp_path, no_trials, capsys):

@@ -36,6 +36,7 @@ def test_a_healthy_machine_has_nothing_that_stops_it():
     assert {check.name for check in checks if check.status != "good"} == {
         "safetensors",
         "tensorboard",
+        "wandb",
         "matplotlib",
     }
 

@@ -134,7 +134,8 @@ def test_the_command_writes_one_file(run, tmp_path, capsys):
     assert main(["report", str(run), "--out", str(out), "--title", "mine"]) == 0
     assert [path.name for path in out.parent.iterdir()] == ["report.html"]
     assert "mine" in read(out.read_text()).texts
-    assert str(out) in capsys.readouterr().out
+    size = f"{out.stat().st_size / 1000:.0f} kB"
+    assert capsys.readouterr().out == f"written to {out}: {size}\n"
 
 
 def test_a_chart_puts_points_where_their_values_are():

@@ -136,6 +136,19 @@ def test_a_terminal_breaks_long_lines_between_words_and_leaves_paths_whole(
     ]
 
 
+def test_the_rest_of_a_long_line_is_indented(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Console(force_terminal=True, width=50, highlight=False)
+    monkeypatch.setattr(console, "_console", terminal)
+    console.say("warning  memory  1 of 2 GiB available, which is less\nno", hang=9)
+    assert capsys.readouterr().out.splitlines() == [
+        "warning  memory  1 of 2 GiB available, which is",
+        "         less",
+        "no",
+    ]
+
+
 def test_an_error_before_the_first_item_leaves_no_line(capsys: pytest.CaptureFixture[str]) -> None:
     def fail(done: int) -> None:
         with console.progress(3, "prepare", "videos") as advance:

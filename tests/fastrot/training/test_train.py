@@ -192,13 +192,19 @@ def test_after_a_crash_steps_since_the_checkpoint_are_measured_again(
 def test_a_changed_run_is_not_resumed(tiny_config: TinyConfig) -> None:
     config = tiny_config(train={"iterations": 1})
     train(config)
-    changed = tiny_config(seed=1, optim={"lr": 0.5}, train={"accumulate": 2}, data={"split": "all"})
+    changed = tiny_config(
+        seed=1,
+        optim={"lr": 0.5},
+        train={"accumulate": 2},
+        data={"split": "all", "scale": [0.5, 1.0]},
+    )
     with pytest.raises(UsageError) as caught:
         train(changed, resume=True)
     for part in (
         "optim.lr was 0.05, is now 0.5",
         "seed was 0, is now 1",
         "data.split was ",
+        "data.scale was null, is now [0.5, 1.0]",
         "videos",
     ):
         assert part in str(caught.value)

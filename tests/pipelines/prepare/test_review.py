@@ -1,16 +1,22 @@
 """A second prepare: labels that follow the lists, replaced videos, clashes, copies, rejected videos."""
 
+import contextlib
 import dataclasses
 import json
 import shutil
+import tracemalloc
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipelines.errors import UsageError
-from pipelines.layouts import read_layout
+from pipelines.errors import FastrotError, UsageError
+from pipelines.layouts import Entry, Listing, read_layout
+from pipelines.layouts.entry import File
+from pipelines.prepare import preparation
 from pipelines.prepare.preparation import prepare
+from pipelines.store import json_lines
 from pipelines.store.maintenance import drop, extract, merge, verify
 from pipelines.store.reading import Store
 from pipelines.store.writing import writing
@@ -241,3 +247,52 @@ def test_classes_are_not_added_by_opening(source, tmp_path):
         assert Store.open(out).classes == ["a", "b"]
         writer.add_classes()
     assert Store.open(out).classes == ["a", "b", "c"]
+
+
+def listing_of(count):
+    """Return a data set of many videos whose files are never read."""
+    folder = Path("/videos/a class of some name")
+    names = [f"a video of some name {number:06d}.mp4" for number in range(count)]
+    return Listing([Entry(File(folder, name), name) for name in names], source=folder)
+
+
+def peak_of(listing, out):
+    """Return the most memory in bytes that preparing a quarter of the videos takes, without decoding them."""
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(FastrotError):  # the store has no video yet
+            prepare(listing, out, settings(), part=(1, 4))
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_part_of_a_large_data_set_takes_little_more_memory_than_its_list(tmp_path, monkeypatch):
+    """Each task of a Slurm array lists all videos, perhaps half a million, and prepares a part."""
+    monkeypatch.setattr(preparation, "run_isolated", lambda *_, **__: (one for one in ()))
+    count = 40_000
+    peak = peak_of(listing_of(count), tmp_path)
+    assert peak / count < 40, f"{peak / count:.0f} bytes"
+
+
+def test_a_part_does_not_keep_the_lines_of_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(preparation, "run_isolated", lambda *_, **__: (one for one in ()))
+    monkeypatch.setattr(json_lines, "CHUNK_BYTES", 10_000)
+    count = 8_000
+    listing = listing_of(count)
+    lines = [
+        {
+            "name": entry.name,
+            "shard": "2of4-00000.npy",
+            "offset": number,
+            "bytes": 1,
+            "index": number,
+        }
+        | {"frames": 1, "crc32": 1, "fps": 25.0, "origin": f"1 1 {'0' * 32} {listing.source}"}
+        for number, entry in enumerate(listing.entries)
+        if number % 4
+    ]
+    text = "".join(f"{json.dumps(line)}\n" for line in lines)
+    (tmp_path / "manifest-2of4.jsonl").write_text(text)
+    peak = peak_of(listing, tmp_path)
+    assert peak / count < 350, f"{peak / count:.0f} bytes"
