@@ -34,8 +34,8 @@ would decode all frames before the clip.
 LONGEST_FRAME = Fraction(24 * 3600)
 """Maximum duration of a frame in seconds: MP4 stores durations in 32 bits, in units of about 1/16384 s."""
 
-# Without look-ahead and hidden frames, packets correspond to frames one to one and in order. fastdecode (CAVLC,
-# no deblocking, no weighted prediction) and cpu-used 5 make files that a CPU decodes faster.
+# Without look-ahead and hidden frames, packets correspond to frames one to one and in order. fastdecode
+# (CAVLC, no deblocking, no weighted prediction) and cpu-used 5 make files that a CPU decodes faster.
 _OPTIONS = {
     "h264": {
         "preset": "fast",
