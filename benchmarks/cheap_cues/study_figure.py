@@ -35,7 +35,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     above, below = figure.subplots(2, 1)
     _draw_cross(above, results)
     _draw_probes(below, results)
-    above.set_title("generated videos", **_LARGE)
+    above.set_title("generated videos; bars: 95 % intervals", **_LARGE)
     for axes in (above, below):
         axes.tick_params(labelsize=14)
         axes.spines[["top", "right"]].set_visible(False)

@@ -19,6 +19,7 @@ from benchmarks.cheap_cues.study_plan import (
 from benchmarks.cheap_cues.study_results import STARTS, accuracies, leads, pretrainings
 from fastrot.evaluation.intervals import mean_of
 from fastrot.report.grid import Grid
+from fastrot.runs.training_accuracy import CONVERGED
 from fastrot.synthetic.actions import ACTIONS
 from pipelines.errors import FastrotError
 from pipelines.files import write_file
@@ -101,10 +102,23 @@ def _cross_notes(results: Mapping[str, Any]) -> list[str]:
         "logged steps.",
         f"Mean ± half-width of the 95 % t interval over {_either(seeds)} seeds. Each seed has its own "
         "pre-training, few-shot subset and initial weights. Gains and differences are of pairs with the "
-        "same seed.",
+        "same seed. The interval does not cover the choice of test videos.",
         "The bound trains the same network from random weights on all labelled training videos of the "
         "condition, with the same config.",
+        _short_of_the_end(results),
     ]
+
+
+def _short_of_the_end(results: Mapping[str, Any]) -> str:
+    """Return how many fine-tunings, over all conditions, are not converged."""
+    reached = [each["train_accuracy"] for each in results["trainings"].values() if "top1" in each]
+    short = [value for value in reached if value < CONVERGED]
+    if not short:
+        return f"All {len(reached)} fine-tunings end with a training accuracy of at least {CONVERGED:.0f} %."
+    return (
+        f"{len(short)} of {len(reached)} fine-tunings, those of the other conditions included, end below "
+        f"{CONVERGED:.0f} % training accuracy, the lowest at {min(short):.1f}: they are not converged."
+    )
 
 
 def singles(results: Mapping[str, Any]) -> Grid:
