@@ -8,7 +8,7 @@ from fastrot.commands.arguments import add_json, add_layout, positive, seconds, 
 from pipelines.cores import cores
 from pipelines.files import write_file
 from pipelines.layouts import read_layout
-from pipelines.store.codecs import CODECS, check_quality, check_size
+from pipelines.store.codecs import CODECS, check_quality, check_size, grid_warnings
 from pipelines.store.reading import FITS, Settings
 
 
@@ -102,7 +102,8 @@ def run(args: argparse.Namespace) -> int:
     listing = read_layout(args.source, args.layout, args.lists)
     if args.prefix is not None:
         listing = listing.prefixed(args.prefix)
-    for warning in listing.warnings:  # print them before hours of decoding
+    # Print them before hours of decoding.
+    for warning in (*grid_warnings(args.codec, args.size), *listing.warnings):
         say(f"warning: {warning}")
     settings = Settings(
         codec=args.codec,

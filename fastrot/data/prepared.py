@@ -7,6 +7,7 @@ from fastrot.terminal.console import progress, say
 from pipelines.cores import cores
 from pipelines.layouts import Listing
 from pipelines.prepare.preparation import prepare
+from pipelines.store.codecs import grid_warnings
 from pipelines.store.reading import Settings
 
 
@@ -17,7 +18,7 @@ def fill_store(listing: Listing, out: Path, settings: Settings, what: str = "pre
         FastrotError: The store cannot be written, or no video can be decoded.
         UsageError: The store exists with different settings, or has different videos of the same names.
     """
-    for warning in listing.warnings:
+    for warning in (*grid_warnings(settings.codec, settings.size), *listing.warnings):
         say(f"warning: {warning}")
     with progress(len(listing.entries), what, "videos") as advance:
         result = prepare(listing, out, settings, workers=cores(), progress=advance.to)

@@ -12,7 +12,7 @@ class Codec:
     ``suffix`` is the suffix of a shard. ``video`` is True for whole encoded files, False for single frames.
     ``quality`` is the default on FFmpeg's scale for the codec (lower is better; None if lossless), and
     ``qualities`` are the ends of the scale. ``least`` is the side in pixels of the smallest frame that NVDEC
-    decodes, and ``even`` whether sides must be even.
+    decodes, and ``even`` whether sides must be even. ``block`` is the side in pixels of its largest blocks.
     """
 
     suffix: str
@@ -21,14 +21,19 @@ class Codec:
     qualities: tuple[int, int] = (0, 0)
     least: int = 1
     even: bool = False
+    block: int = 1
 
 
 CODECS = {
     "raw": Codec(suffix="npy"),
-    "mjpeg": Codec(suffix="mjpeg", quality=2, qualities=(1, 31)),
+    "mjpeg": Codec(suffix="mjpeg", quality=2, qualities=(1, 31), block=8),
     # NVDEC's minimum is 48x16 for H.264 and 128x128 for VP9. 4:2:0 needs even sides.
-    "h264": Codec(suffix="mp4s", video=True, quality=18, qualities=(0, 51), least=48, even=True),
-    "vp9": Codec(suffix="mp4s", video=True, quality=20, qualities=(0, 63), least=128, even=True),
+    "h264": Codec(
+        suffix="mp4s", video=True, quality=18, qualities=(0, 51), least=48, even=True, block=16
+    ),
+    "vp9": Codec(
+        suffix="mp4s", video=True, quality=20, qualities=(0, 63), least=128, even=True, block=64
+    ),
 }
 
 
@@ -49,6 +54,23 @@ def check_size(name: str, size: int) -> None:
             f"--size is {size}, but {name} uses subsampled colour (4:2:0), which needs an even size: "
             f"choose --size {size + 1}, or --codec mjpeg or raw"
         )
+
+
+def grid_warnings(name: str, size: int) -> list[str]:
+    """Return a warning if frames are not whole blocks of the codec: its grid may then reveal a rotation.
+
+    Counted from the other end, edges of blocks lie elsewhere. With whole blocks they do not, and neither do
+    those of random or centred crops, on average.
+    """
+    codec = CODECS[name]
+    if size % codec.block == 0:
+        return []
+    lower = size // codec.block * codec.block
+    sizes = [each for each in (lower, lower + codec.block) if each >= max(codec.least, 1)]
+    return [
+        f"--size is {size}, not a multiple of {name}'s blocks of {codec.block} pixels, so their edges may "
+        f"reveal a rotation by 180 degrees: --size {' or '.join(map(str, sizes))} keeps them symmetric"
+    ]
 
 
 def check_quality(name: str, quality: int | None) -> int | None:

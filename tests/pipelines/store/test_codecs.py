@@ -18,7 +18,7 @@ from pipelines.plan import ClipSpec, TrainPlan, frame_numbers
 from pipelines.prepare.encode import GOP, encode
 from pipelines.prepare.transcode import Job, transcode
 from pipelines.shares import train_ranges
-from pipelines.store.codecs import CODECS, check_quality, check_size
+from pipelines.store.codecs import CODECS, check_quality, check_size, grid_warnings
 from pipelines.store.reading import Settings, Store
 from pipelines.store.writing import writing
 from tests.helpers import decode_with_pyav, moving_frames, turn_on_its_side, write_video
@@ -155,6 +155,25 @@ def test_jpeg_decoders_reserve_little_memory_for_each_thread(monkeypatch):
 def test_sizes_that_nvdec_refuses_are_refused_before_the_work(codec, size, message):
     with pytest.raises(UsageError, match=message):
         check_size(codec, size)
+
+
+@pytest.mark.parametrize(
+    ("codec", "size", "advice"),
+    [
+        ("raw", 137, None),
+        ("mjpeg", 136, None),
+        ("mjpeg", 100, "--size 96 or 104"),
+        ("h264", 136, "--size 128 or 144"),
+        ("h264", 144, None),
+        ("h264", 50, "--size 48 or 64"),
+        ("vp9", 136, "--size 128 or 192"),
+        ("vp9", 128, None),
+    ],
+)
+def test_frames_of_broken_blocks_give_a_warning(codec, size, advice):
+    (*warnings,) = grid_warnings(codec, size)
+    assert len(warnings) == (advice is not None)
+    assert all(advice in warning for warning in warnings)
 
 
 def test_good_sizes_and_qualities_pass():
