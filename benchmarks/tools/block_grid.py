@@ -92,12 +92,9 @@ def through(codec: str) -> Callable[[Frames], Frames]:
 
 
 def _yuv(frame: Frames) -> Frames:
-    planes: Frames = (
-        av.VideoFrame.from_ndarray(frame, format="rgb24")
-        .reformat(format="yuv444p", dst_colorspace="ITU601")
-        .to_ndarray()
-    )
-    return planes
+    source = av.VideoFrame.from_ndarray(frame, format="rgb24")
+    planes = source.reformat(format="yuv444p", dst_colorspace="ITU601").to_ndarray()
+    return planes.astype(np.uint8, copy=False)
 
 
 def table(videos: Sequence[Sequence[Frames]]) -> Grid:

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.tools.block_grid import SIZE, codecs_part, contrast, contrasts, through
+from benchmarks.harness.inputs import SIZE
+from benchmarks.tools.block_grid import codecs_part, contrast, contrasts, through
 
 
 def _noise(seed: int, shape: tuple[int, ...]) -> np.ndarray:
