@@ -78,7 +78,7 @@ def summary(entries: Sequence[Entry]) -> list[str]:
         f"{high:+.1f}. {verdict}. Means of the pairs of each pre-training: {by_start}."
         + ("" if main["converged"] else " Not all of its runs are converged."),
         f"**Exploratory**: {len(others)} comparisons with the paper's recipe. Without any effect, about "
-        f"{len(others) / 20:.0f} would have an interval without 0 by chance.",
+        f"{len(others) / 20:.1f} would have an interval without 0 by chance.",
     ]
     for title, found in (("The interval excludes 0", shown), ("Null: it contains 0", null)):
         paragraphs.append(
