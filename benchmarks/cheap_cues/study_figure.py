@@ -11,7 +11,7 @@ from fastrot.evaluation.intervals import mean_of
 from fastrot.runs.plots import new_figure, write_figure
 from fastrot.synthetic.actions import ACTIONS
 
-# Okabe and Ito's colours, which remain distinct with colour blindness; the markers differ as well.
+# Okabe and Ito's colours, which remain distinct with colour blindness; markers and lines differ as well.
 _STYLES = {
     "scratch": ("#7f7f7f", "o", "nothing (scratch)"),
     TRAP.name: ("#D55E00", "^", "trap"),
@@ -85,7 +85,7 @@ def _draw_probes(axes: Any, results: Mapping[str, Any]) -> None:
         blocks = found[0]["blocks"]
         columns = list(zip(*map(leads, found), strict=True))
         places = [at + shift for at in range(len(blocks))]
-        _points(axes, condition.name, places, columns, linestyle="-")
+        _points(axes, condition.name, places, columns, linestyle="--" if condition == TRAP else "-")
         axes.set_xticks(range(len(blocks)), blocks)
         axes.set_xlim(-0.3, len(blocks) - 0.3)
     axes.legend(fontsize=12, frameon=False)
