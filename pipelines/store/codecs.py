@@ -66,7 +66,7 @@ def grid_warnings(name: str, size: int) -> list[str]:
     if size % codec.block == 0:
         return []
     lower = size // codec.block * codec.block
-    sizes = [each for each in (lower, lower + codec.block) if each >= max(codec.least, 1)]
+    sizes = [each for each in (lower, lower + codec.block) if each >= codec.least]
     return [
         f"--size is {size}, not a multiple of {name}'s blocks of {codec.block} pixels, so their edges may "
         f"reveal a rotation by 180 degrees: --size {' or '.join(map(str, sizes))} keeps them symmetric"
