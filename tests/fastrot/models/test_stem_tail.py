@@ -1,10 +1,8 @@
 """BatchNorm, ReLU and pool in one op against torch's modules; on a CPU in Triton's interpreter."""
 
 import copy
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
@@ -14,18 +12,10 @@ from torch import Tensor, nn
 from fastrot.models import resnet3d, stem_tail
 from fastrot.models.batch_norm import BatchNorm
 from fastrot.models.network import Network, pretext_network
+from tests.afresh import load_afresh
 
+KERNELS = "fastrot.models.stem_tail_kernel"
 SHAPES = [(2, 3, 4, 5, 6), (1, 4, 1, 3, 2), (2, 2, 5, 4, 7)]
-
-
-def load() -> ModuleType:
-    """Run the module afresh, so that it reads TRITON_INTERPRET now."""
-    spec = importlib.util.find_spec("fastrot.models.stem_tail_kernel")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -33,7 +23,7 @@ def interpreted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the op run in the interpreter, also in a network."""
     pytest.importorskip("triton")
     monkeypatch.setenv("TRITON_INTERPRET", "1")
-    kernels = load()
+    kernels = load_afresh(KERNELS)
     monkeypatch.setattr(stem_tail, "_kernels", lambda: kernels)
 
     def fits(x: Tensor, norm: nn.Module) -> bool:
@@ -182,7 +172,7 @@ def test_the_kernels_compile_for_an_h100(
     backends = pytest.importorskip("triton.backends.compiler")
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
-    kernel = getattr(load(), name)
+    kernel = getattr(load_afresh(KERNELS), name)
     constants = {"block": 16, "lanes": 64}
     pointers = {"x": "*bf16", "pooled": "*bf16", "grad": "*bf16", "x_grad": "*bf16"}
     pointers |= {"places": "*u8"}

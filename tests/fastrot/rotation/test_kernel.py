@@ -1,6 +1,5 @@
 """The kernel and the custom op against NumPy, in Triton's interpreter and, marked gpu, on a card."""
 
-import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from fastrot.rotation import op
 from fastrot.rotation.pixels import Pixels
 from fastrot.rotation.sets import RotationSet, rotation_set
 from fastrot.rotation.traffic import bytes_moved, floor_seconds
+from tests.afresh import load_afresh
 
 ALL = rotation_set([0, 90, 180, 270])
 SUBSETS = [rotation_set(s) for n in (2, 3, 4) for s in combinations((0, 90, 180, 270), n)]
@@ -30,22 +30,14 @@ INPUTS = [torch.uint8, torch.int16]
 Rotate = Callable[..., Tensor]
 View = Callable[[Tensor], Tensor]
 
-
-def load_kernel() -> ModuleType:
-    """Run the kernel's module afresh, so that it reads TRITON_INTERPRET now; others keep theirs."""
-    spec = importlib.util.find_spec("fastrot.rotation.kernel")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+KERNEL = "fastrot.rotation.kernel"
 
 
 @pytest.fixture
 def interpreted(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     pytest.importorskip("triton")
     monkeypatch.setenv("TRITON_INTERPRET", "1")
-    return load_kernel()
+    return load_afresh(KERNEL)
 
 
 @pytest.fixture(
@@ -171,7 +163,7 @@ def test_views(rotate: Rotate, view: View) -> None:
 def test_every_configuration(channels: int, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("triton")
     monkeypatch.setenv("TRITON_INTERPRET", "1" if device == "cpu" else "0")
-    kernel = load_kernel()
+    kernel = load_afresh(KERNEL)
     clips = noise((1, 1, 17, 17))
     truth = expected(clips, ALL)
     pixels = Pixels(MEAN, STD, torch.float32, channels)
@@ -280,7 +272,7 @@ def test_each_byte_is_loaded_once_and_stores_are_16_bytes_wide(
     backends = pytest.importorskip("triton.backends.compiler")
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
-    kernel = load_kernel()._kernel
+    kernel = load_afresh(KERNEL)._kernel
     names = kernel.arg_names
     constants = {"turns": (0, 1, 2, 3), "channels": channels, "tile": 16, "depth": 4}
     types = {"clips": "*u8", "out": "*bf16"}
@@ -311,7 +303,7 @@ def test_another_number_of_clips_or_frames_needs_no_compilation(
     jit = pytest.importorskip("triton.runtime.jit")
     compiler = pytest.importorskip("triton.compiler")
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
-    kernel = load_kernel()._kernel
+    kernel = load_afresh(KERNEL)._kernel
     backend = compiler.make_backend(backends.GPUTarget("cuda", 90, 32))
     bind = jit.create_function_from_signature(kernel.signature, kernel.params, backend)
 
