@@ -11,6 +11,7 @@ Without videos, those of ``fastrot bench`` are used (extra ``footage``). The tab
 """
 
 import io
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from benchmarks.tools.codec_costs import pictures
 from fastrot.commands.arguments import Parser
 from fastrot.evaluation.intervals import mean_of
 from fastrot.report.grid import Grid
+from pipelines.errors import FastrotError, UsageError
 from pipelines.prepare.encode import encode
 from pipelines.store.codecs import CODECS
 from pipelines.store.spool import pieces
@@ -35,7 +37,7 @@ FRAMES = 16
 CLIPS = 6
 """Of each video, from its beginning."""
 
-BLOCK = 16
+BLOCK = CODECS["h264"].block
 
 
 def contrast(lines: NDArray[np.float32]) -> float:
@@ -109,6 +111,12 @@ def table(videos: Sequence[Sequence[Frames]]) -> Grid:
     return Grid("The codec's part of the contrast", ["store", "Y", "U", "V"], rows)
 
 
+def clips_of(frames: Sequence[Frames]) -> list[Frames]:
+    """Return the first clips of a video, as many as there are whole ones up to ``CLIPS``."""
+    begins = range(0, len(frames) - FRAMES + 1, FRAMES)[:CLIPS]
+    return [np.stack(frames[begin : begin + FRAMES]) for begin in begins]
+
+
 def _interval(values: NDArray[np.float64]) -> str:
     found = mean_of(values.tolist())
     assert found.half_width is not None, "an interval needs at least two videos"
@@ -122,15 +130,15 @@ def main() -> None:
     )
     parser.add_argument("videos", nargs="*", type=Path, metavar="VIDEO", help="at least two")
     args = parser.parse_args()
-    videos = [
-        [np.stack(frames[i : i + FRAMES]) for i in range(0, len(frames) - FRAMES + 1, FRAMES)][
-            :CLIPS
-        ]
-        for frames in pictures(args.videos or footage()).values()
-    ]
+    videos = [clips_of(frames) for frames in pictures(args.videos or footage()).values()]
+    if len(videos) < 2 or not all(videos):
+        raise UsageError(f"give at least two videos, each of at least {FRAMES} frames")
     print(f"{len(videos)} videos, {sum(map(len, videos))} clips of {FRAMES} frames, {SIZE}x{SIZE}")
     print(table(videos).to_markdown())
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FastrotError as error:
+        sys.exit(f"block_grid: error: {error}")

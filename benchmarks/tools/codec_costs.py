@@ -31,6 +31,7 @@ from fastrot.commands.arguments import Parser
 from fastrot.distributed.runtime import Runtime
 from fastrot.terminal.console import progress
 from pipelines.cores import cores
+from pipelines.errors import FastrotError
 from pipelines.files import write_file
 from pipelines.loading.clip_reader import ClipReader
 from pipelines.loading.loader import Loader
@@ -73,11 +74,20 @@ class Costs:
 
 
 def pictures(paths: Sequence[Path]) -> Pictures:
-    """Return all frames of the videos as ``prepare`` stores them."""
-    return {
-        path.stem: stream_frames(path, None, SIZE, "stretch", lambda frames, _: list(frames))[0]
-        for path in paths
-    }
+    """Return all frames of the videos as ``prepare`` stores them.
+
+    Raises:
+        FastrotError: A video cannot be decoded.
+    """
+    found: Pictures = {}
+    for path in paths:
+        try:
+            found[path.stem], *_ = stream_frames(
+                path, None, SIZE, "stretch", lambda frames, _: list(frames)
+            )
+        except FastrotError as error:
+            raise FastrotError(f"{path}: {error}") from None
+    return found
 
 
 def make_store(path: Path, videos: Pictures, codec: str, quality: int | None, copies: int) -> Store:
