@@ -52,13 +52,13 @@ def as_trained(file: bytes, codec: str) -> Frames:
     found = find_packets(memoryview(file), codec)
     data = np.frombuffer(file + bytes(PADDING), np.uint8)
     packets = Packets(0, data, found.starts.tolist())
-    numbers = range(len(packets.starts) - 1)
-    decoder = ClipDecoder(codec, SIZE)
-    frames = np.stack(
-        [frame.copy() for _, frame in decoder.frames(found.header, [packets], numbers)]
-    )
-    brighten(frames)
-    return frames
+    count = len(packets.starts) - 1
+    decoder = ClipDecoder(codec, SIZE, count)
+    parts = []
+    for decoded in decoder.frames(found.header, [packets], range(count)):
+        parts.append(np.empty_like(decoded))
+        brighten(decoded, parts[-1])
+    return np.concatenate(parts)
 
 
 def by_dali(file: bytes, _: str) -> Frames:

@@ -5,6 +5,8 @@ thread keeps. FFmpeg releases the GIL.
 """
 
 import functools
+import itertools
+import math
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -21,23 +23,31 @@ from pipelines.store.shard_files import Bytes
 _DECODERS = 16
 """Open decoders per thread. Videos of one frame rate and quality share one."""
 
+_AT_ONCE = 24
+"""Maximum number of frames that are converted at once, so that they stay in the CPU's cache."""
+
+_PIXELS = "yuv420p"
+
 
 class ClipDecoder:
     """Decodes frames of videos of one codec and size, on the calling thread. Not thread-safe.
 
     Args:
         codec: "h264" or "vp9".
-        size: Height and width of every frame in pixels.
+        size: Height and width of every frame in pixels, an even number.
+        most: The number of frames that a clip usually has.
     """
 
-    def __init__(self, codec: str, size: int):
+    def __init__(self, codec: str, size: int, most: int):
         self._size = size
+        self._at_once = math.ceil(most / math.ceil(most / _AT_ONCE))
+        self._stack: _Stack | None = None
         self._reformatter = VideoReformatter()
         self._context = functools.lru_cache(_DECODERS)(functools.partial(_open, codec))
 
     def frames(
         self, header: bytes, parts: Sequence[Packets], wanted: Collection[int]
-    ) -> Iterator[tuple[int, Bytes]]:
+    ) -> Iterator[Bytes]:
         """Decode each packet of ``parts`` once, and yield the wanted frames in the order of the parts.
 
         Args:
@@ -46,11 +56,28 @@ class ClipDecoder:
             wanted: The numbers of the frames to yield.
 
         Yields:
-            A frame's number and its RGB pixels, (size, size, 3), valid until the next frame.
+            RGB pixels of the next frames, (n, size, size, 3), valid until the next ones.
 
         Raises:
-            ValueError: A packet cannot be decoded, or not as one frame of ``size``.
+            ValueError: A packet cannot be decoded, or not as one frame of ``size`` in 4:2:0.
         """
+        stack = self._stack
+        if stack is not None:
+            stack.count = 0  # an error may have left frames
+        for picture in self._pictures(header, parts, wanted):
+            line_bytes = picture.planes[0].line_size
+            if stack is None or stack.line_bytes != line_bytes:
+                assert stack is None or not stack.count, "FFmpeg's lines changed within a video"
+                stack = self._stack = _Stack(self._size, self._at_once, line_bytes)
+            stack.add(picture)
+            if stack.count == self._at_once:
+                yield self._to_rgb(stack)
+        if stack is not None and stack.count:
+            yield self._to_rgb(stack)
+
+    def _pictures(
+        self, header: bytes, parts: Sequence[Packets], wanted: Collection[int]
+    ) -> Iterator[VideoFrame]:
         context = self._context(header)
         for part in parts:
             if context.is_open:
@@ -61,21 +88,53 @@ class ClipDecoder:
                 if (picture.width, picture.height) != (self._size, self._size):
                     what = f"{picture.width}x{picture.height} pixels, expected {self._size}"
                     raise ValueError(f"frame {number} has {what}")
+                if picture.format.name != _PIXELS:
+                    what = f"{picture.format.name} pixels, expected {_PIXELS}"
+                    raise ValueError(f"frame {number} has {what}")
                 if number in wanted:
-                    yield number, self._to_rgb(picture)
+                    yield picture
 
-    def _to_rgb(self, picture: VideoFrame) -> Bytes:
+    def _to_rgb(self, stack: "_Stack") -> Bytes:
         """Convert limited-range BT.601, whatever the tags are, as DALI's CPU decoder does."""
         rgb = self._reformatter.reformat(
-            picture,
+            stack.picture,
             format="rgb24",
             src_colorspace=Colorspace.ITU601,
             src_color_range=ColorRange.MPEG,
-            threads=1,  # otherwise swscale starts a team of threads, which takes longer than the frame
+            threads=1,  # otherwise swscale starts a team of threads, which takes longer than the frames
         )
         plane: Any = rgb.planes[0]  # a buffer, which its annotations do not mention
-        rows: Bytes = np.frombuffer(plane, np.uint8).reshape(self._size, plane.line_size)
-        return rows[:, : 3 * self._size].reshape(self._size, self._size, 3)
+        rows: Bytes = np.frombuffer(plane, np.uint8).reshape(-1, self._size, plane.line_size)
+        frames = rows[: stack.count, :, : 3 * self._size]
+        stack.count = 0
+        return frames.reshape(len(frames), self._size, self._size, 3)
+
+
+class _Stack:
+    """Decoded frames, one above the other in one picture, which one call converts.
+
+    Colours are not interpolated between lines, so frames do not mix. Memory views are copied without handing
+    over the GIL, numpy arrays are not.
+    """
+
+    def __init__(self, size: int, most: int, line_bytes: int):
+        self.line_bytes = line_bytes
+        self.count = 0
+        lines = most * size
+        # Conversion may read a little beyond the end: one line more.
+        memory = np.empty((lines * 3 // 2 + 1, line_bytes), dtype=np.uint8)
+        self.picture = VideoFrame.from_numpy_buffer(memory[:-1], _PIXELS, width=size)
+        luma, chroma = lines * line_bytes, lines * line_bytes // 4
+        flat = memory.data.cast("B")
+        ends = (0, luma, luma + chroma, luma + 2 * chroma)
+        self._planes = [flat[begin:end] for begin, end in itertools.pairwise(ends)]
+
+    def add(self, picture: VideoFrame) -> None:
+        """Copy a frame below the others."""
+        for plane, into in zip(picture.planes, self._planes, strict=True):
+            source = memoryview(plane)
+            into[self.count * len(source) : (self.count + 1) * len(source)] = source
+        self.count += 1
 
 
 def _open(codec: str, header: bytes) -> VideoCodecContext:
@@ -98,10 +157,10 @@ def _decode(context: VideoCodecContext, packet: Any, number: int) -> VideoFrame:
     return decoded[0]
 
 
-def brighten(frames: Bytes) -> None:
-    """Add 1 to every value below 255, in place.
+def brighten(frames: Bytes, into: Bytes) -> None:
+    """Copy values into an array of the same shape, adding 1 to every value below 255.
 
     FFmpeg's fast conversion to RGB rounds down at several steps and is darker than the source by one level on
     average. Its accurate one takes several times longer.
     """
-    np.add(frames, (frames != 255).view(np.uint8), out=frames)
+    np.add(frames, (frames != 255).view(np.uint8), out=into)

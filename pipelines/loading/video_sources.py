@@ -22,7 +22,7 @@ class _ThreadState(threading.local):
     """A thread's decoder, and its buffer for a clip's decoded frames, which stays in the CPU cache."""
 
     def __init__(self, store: Store, spec: ClipSpec):
-        self.decoder = ClipDecoder(store.codec, store.size)
+        self.decoder = ClipDecoder(store.codec, store.size, spec.decoded_frames)
         side = store.size if spec.regions else spec.crop
         self.frames = np.empty((spec.decoded_frames, side, side, 3), dtype=np.uint8)
 
@@ -51,17 +51,17 @@ class DecodedVideoSource:
         y, x = int(clips.y[row]), int(clips.x[row])
         height, width = int(clips.height[row]), int(clips.width[row])
         state = self._of_thread
-        clip = state.frames[:, :height, :width]
-        places: dict[int, list[int]] = {}  # a reflected clip has a frame twice
-        for place, number in enumerate(numbers.tolist()):
-            places.setdefault(number, []).append(place)
+        wanted, places = np.unique(numbers, return_inverse=True)
+        clip, done = state.frames[:, :height, :width], 0
         try:
-            for number, frame in state.decoder.frames(header, parts, places):
-                for place in places[number]:
-                    np.copyto(clip[place], frame[y : y + height, x : x + width])
+            for frames in state.decoder.frames(header, parts, set(wanted.tolist())):
+                part = frames[:, y : y + height, x : x + width]
+                brighten(part, clip[done : done + len(part)])
+                done += len(part)
         except ValueError as error:
             raise FastrotError(damaged(store, video, str(error))) from None
-        brighten(clip)
+        if (np.diff(numbers) <= 0).any():  # the clip turns back at the video's end
+            clip = clip[places]
         finish_clip(clip, into[row], flip=bool(clips.flip[row]), spec=self._spec)
         return read
 

@@ -36,10 +36,10 @@ def decode_here(data: bytes, codec: str) -> np.ndarray:
     found = find_packets(memoryview(data), codec)
     packets = Packets(0, np.frombuffer(data, np.uint8), found.starts.tolist())
     count = len(packets.starts) - 1
-    decoder = ClipDecoder(codec, SIZE)
-    frames = [frame.copy() for _, frame in decoder.frames(found.header, [packets], range(count))]
-    clip = np.stack(frames)
-    brighten(clip)
+    decoder = ClipDecoder(codec, SIZE, count)
+    (frames,) = decoder.frames(found.header, [packets], range(count))
+    clip = np.empty_like(frames)
+    brighten(frames, clip)
     return clip
 
 
@@ -87,7 +87,29 @@ def test_colours_are_nearly_those_of_an_accurate_conversion(codec):
         assert error < their_error + 0.2
 
 
+def test_frames_of_other_pixels_are_refused():
+    """Three equal planes would be converted as if they were 4:2:0."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "0"})
+        stream.width = stream.height = SIZE
+        stream.pix_fmt = "yuv444p"
+        for picture in natural_pictures(2):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+        container.mux(stream.encode(None))
+    with pytest.raises(ValueError, match="frame 0 has yuv444p pixels, expected yuv420p"):
+        decode_here(file.getvalue(), "h264")
+
+
+def test_long_clips_are_converted_in_equal_parts():
+    data = encode(list(natural_pictures(39)), "vp9", 22, 25).data
+    found = find_packets(memoryview(data), "vp9")
+    packets = Packets(0, np.frombuffer(data, np.uint8), found.starts.tolist())
+    parts = ClipDecoder("vp9", SIZE, 40).frames(b"", [packets], range(39))
+    assert [len(part) for part in parts] == [20, 19]
+
+
 def test_white_stays_white_and_the_rest_gets_brighter():
     values = np.arange(256, dtype=np.uint8)
-    brighten(values)
+    brighten(values, values)
     assert values.tolist() == [*range(1, 256), 255]
