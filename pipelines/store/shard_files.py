@@ -39,11 +39,10 @@ class ShardFiles:
             FastrotError: As in ``read_into``.
         """
         try:
-            file = self._open(path)  # keeps it open if another thread evicts it
-            short = os.fstat(file.descriptor).st_size < offset + count
+            long_enough = self._open(path).reaches(offset + count)
         except OSError as error:
             raise _unreadable(path, video, error) from None
-        if short:
+        if not long_enough:
             raise _truncated(path, video)
         memory = np.empty(count + padding, dtype=np.uint8)
         memory[count:] = 0
@@ -98,6 +97,13 @@ class _File:
 
     def __init__(self, path: Path):
         self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._size = 0
+
+    def reaches(self, end: int) -> bool:
+        """Return whether the file is at least ``end`` bytes long, or was when that was last looked up."""
+        if self._size < end:
+            self._size = os.fstat(self.descriptor).st_size
+        return self._size >= end
 
     def __del__(self) -> None:
         if hasattr(self, "descriptor"):
