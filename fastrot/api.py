@@ -16,8 +16,9 @@ from pipelines.layouts import read_layout
 from pipelines.loading.loader import Loader
 from pipelines.loading.options import LoaderOptions, default_threads
 from pipelines.plan import ClipSpec, TrainPlan
+from pipelines.prepare.preparation import choose_quality
 from pipelines.shares import train_ranges
-from pipelines.store.codecs import check_quality, check_size
+from pipelines.store.codecs import check_size
 from pipelines.store.reading import Settings, Store
 
 
@@ -53,9 +54,8 @@ def prepare_videos(
     """
     check_size(codec, size)
     listing = read_layout(Path(source), layout, [Path(path) for path in lists])
-    settings = Settings(
-        codec, size, frames, layout, tuple(listing.classes), check_quality(codec, None)
-    )
+    quality = choose_quality(Path(out), codec, None)
+    settings = Settings(codec, size, frames, layout, tuple(listing.classes), quality)
     fill_store(listing, Path(out), settings)
     return Store.open(out)
 

@@ -8,7 +8,7 @@ from fastrot.commands.arguments import add_json, add_layout, positive, seconds, 
 from pipelines.cores import cores
 from pipelines.files import write_file
 from pipelines.layouts import read_layout
-from pipelines.store.codecs import CODECS, check_quality, check_size, grid_warnings
+from pipelines.store.codecs import CODECS, check_size, grid_warnings
 from pipelines.store.reading import FITS, Settings
 
 
@@ -56,7 +56,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--quality",
         type=int,
         help="on FFmpeg's scale, lower is better: mjpeg 1..31, h264 0..51, vp9 0..63 "
-        "(default: mjpeg 2, h264 18, vp9 20)",
+        "(default: mjpeg 2, h264 20, vp9 22; that of a store that is resumed)",
     )
     parser.add_argument(
         "--workers", type=positive, default=cores(), help="processes (default: one per usable core)"
@@ -95,10 +95,10 @@ def run(args: argparse.Namespace) -> int:
     """Prepare the store and print a summary."""
     from fastrot.data.summary import summarise
     from fastrot.terminal.console import progress, say
-    from pipelines.prepare.preparation import prepare
+    from pipelines.prepare.preparation import choose_quality, prepare
 
     check_size(args.codec, args.size)
-    quality = check_quality(args.codec, args.quality)
+    quality = choose_quality(args.out, args.codec, args.quality)
     listing = read_layout(args.source, args.layout, args.lists)
     if args.prefix is not None:
         listing = listing.prefixed(args.prefix)

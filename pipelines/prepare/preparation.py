@@ -14,6 +14,7 @@ from pipelines.layouts import Entry, Listing
 from pipelines.prepare.review import review
 from pipelines.prepare.transcode import Job, transcode
 from pipelines.prepare.workers import WorkerLostError, run_isolated
+from pipelines.store.codecs import check_quality
 from pipelines.store.identity import Origin, find_fault, sight, unreadable
 from pipelines.store.reading import Settings
 from pipelines.store.shard_writing import EncodedVideo
@@ -53,6 +54,20 @@ class Prepared:
     replaced: list[str] = field(default_factory=list)
     relabelled: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
+
+
+def choose_quality(out: Path, codec: str, quality: int | None) -> int | None:
+    """Return the given quality of a codec, or that of the store in ``out``, or the codec's default.
+
+    Raises:
+        UsageError: The quality is out of range.
+        FastrotError: The existing store's settings cannot be read.
+    """
+    if quality is None and (out / "store.json").exists():
+        there = Settings.read(out)
+        if there.codec == codec:
+            quality = there.quality
+    return check_quality(codec, quality)
 
 
 def prepare(

@@ -29,10 +29,10 @@ CODECS = {
     "mjpeg": Codec(suffix="mjpeg", quality=2, qualities=(1, 31), block=8),
     # NVDEC's minimum is 48x16 for H.264 and 128x128 for VP9. 4:2:0 needs even sides.
     "h264": Codec(
-        suffix="mp4s", video=True, quality=18, qualities=(0, 51), least=48, even=True, block=16
+        suffix="mp4s", video=True, quality=20, qualities=(0, 51), least=48, even=True, block=16
     ),
     "vp9": Codec(
-        suffix="mp4s", video=True, quality=20, qualities=(0, 63), least=128, even=True, block=64
+        suffix="mp4s", video=True, quality=22, qualities=(0, 63), least=128, even=True, block=64
     ),
 }
 

@@ -21,6 +21,9 @@ from pipelines.store.stored_frames import damaged
 PADDING = 64
 """FFmpeg's decoders may read so many bytes beyond a packet's end (AV_INPUT_BUFFER_PADDING_SIZE)."""
 
+_LOOK_BACK = 15
+"""Records before a clip's first that are read with them: its key frame is among them in groups of 16."""
+
 Index = NDArray[np.void]
 """Records of ``PACKET``, one per frame."""
 
@@ -81,11 +84,13 @@ def read_groups(
     if not store.settings.packet_index:
         return _read_whole(store, files, video, numbers, check=check)
     low, high = int(numbers.min()), int(numbers.max())
-    index = read_index(store, files, video, low, high + 1)
-    key = int(index["key"][0])
-    if key < low:
-        index = np.concatenate([read_index(store, files, video, key, low), index])
-    first = min(key, low)
+    begin = max(0, low - _LOOK_BACK)
+    index = read_index(store, files, video, begin, high + 1)
+    first = min(int(index["key"][low - begin]), low)
+    if first < begin:
+        index = np.concatenate([read_index(store, files, video, first, begin), index])
+    else:
+        index = index[first - begin :]
     groups = _groups(index, first, numbers)
     if not _is_sound(store, video, index, first, groups):
         raise FastrotError(damaged(store, video, "its index of packets is invalid"))

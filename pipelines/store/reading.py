@@ -78,6 +78,8 @@ class Settings:
             raise ValueError(f"size is {self.size!r}, expected 1 to {MAX_SIZE} pixels")
         if self.frames is not None and (type(self.frames) is not int or self.frames < 1):
             raise ValueError(f"frames is {self.frames!r}, expected null or at least 1")
+        if self.quality is not None and type(self.quality) is not int:
+            raise ValueError(f"quality is {self.quality!r}, expected null or a whole number")
         if not all(isinstance(name, str) for name in self.classes):
             raise ValueError("classes must be strings")
         if self.codec not in CODECS:

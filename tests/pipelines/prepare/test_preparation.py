@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.errors import FastrotError, UsageError
 from pipelines.layouts import Listing, read_layout
-from pipelines.prepare.preparation import prepare
+from pipelines.prepare.preparation import choose_quality, prepare
 from pipelines.prepare.transcode import even_indices
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import Settings, Store
@@ -82,6 +82,18 @@ def test_other_settings_are_refused_by_name(videos, tmp_path):
         UsageError, match=r"codec: raw in the store, mjpeg requested.*: use --codec raw, or"
     ):
         prepare_folder(video, tmp_path / "store", settings=settings("mjpeg"))
+
+
+def test_a_store_is_resumed_at_its_own_quality(videos, tmp_path):
+    """Defaults change between versions."""
+    made = dataclasses.replace(settings("mjpeg"), quality=7)
+    prepare_folder(videos, tmp_path / "store", settings=made)
+    assert choose_quality(tmp_path / "store", "mjpeg", None) == 7
+    assert choose_quality(tmp_path / "store", "mjpeg", 3) == 3
+    assert choose_quality(tmp_path / "store", "vp9", None) == CODECS["vp9"].quality
+    assert choose_quality(tmp_path / "new", "mjpeg", None) == CODECS["mjpeg"].quality
+    with pytest.raises(UsageError, match="supports 1"):
+        choose_quality(tmp_path / "store", "mjpeg", 32)
 
 
 def test_classes_grow_and_old_ones_keep_their_numbers(videos, tmp_path):

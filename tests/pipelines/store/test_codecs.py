@@ -69,7 +69,7 @@ def test_packets_are_the_frames_in_order_with_a_key_frame_every_gop(codec):
     with av.open(io.BytesIO(data)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
     assert [packet.pts for packet in packets] == sorted(packet.pts for packet in packets)
-    assert [i for i, packet in enumerate(packets) if packet.is_keyframe] == [0, GOP, 2 * GOP]
+    assert [i for i, packet in enumerate(packets) if packet.is_keyframe] == [*range(0, 40, GOP)]
     with av.open(io.BytesIO(data)) as container:
         decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert np.abs(np.stack(decoded).astype(int) - np.stack(frames)).mean() < 3

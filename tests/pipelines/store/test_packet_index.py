@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from pipelines.errors import FastrotError
+from pipelines.prepare import encode as encoding
 from pipelines.prepare.encode import GOP, encode
 from pipelines.store.codecs import CODECS
 from pipelines.store.maintenance import drop, merge, verify
 from pipelines.store.packet_index import PADDING, read_groups
-from pipelines.store.reading import Store
+from pipelines.store.reading import Settings, Store
 from pipelines.store.shard_files import ShardFiles
 from pipelines.store.shard_writing import PACKET, packets_path
 from pipelines.store.spool import Spool
+from pipelines.store.writing import writing
 from tests.helpers import moving_frames
 from tests.pipelines.store.old_formats import of_format
 
@@ -54,11 +56,11 @@ def test_a_long_video_in_a_temporary_file_is_indexed_alike(tmp_path, codec):
     ("numbers", "parts"),
     [
         ([3, 4, 5], [(0, 6)]),
-        ([20, 22, 24], [(16, 9)]),
-        ([14, 15, 16, 17], [(0, 18)]),
+        ([20, 22, 23], [(16, 8)]),
+        ([6, 7, 8, 9], [(0, 10)]),
         ([38, 39, 38, 37], [(32, 8)]),
         ([2, 34], [(0, 3), (32, 3)]),
-        ([10, 18, 26, 34], [(0, 11), (16, 11), (32, 3)]),
+        ([10, 18, 26, 34], [(8, 3), (16, 3), (24, 3), (32, 3)]),
         ([39, 0], [(0, 1), (32, 8)]),
     ],
 )
@@ -78,6 +80,24 @@ def test_only_the_packets_from_the_key_frames_are_read(store, numbers, parts, ol
     assert bool(header) == (store.codec == "h264")
 
 
+@pytest.mark.parametrize("gop", [16, 40])
+def test_groups_of_any_length_are_read(tmp_path, monkeypatch, gop):
+    """Earlier versions wrote groups of 16 frames, and longer ones begin before the records read at first."""
+    monkeypatch.setattr(encoding, "GOP", gop)
+    settings = Settings("h264", 128, None, "folder", quality=20)
+    with writing(tmp_path, settings) as writer:
+        for i in range(2):
+            video = encode(list(moving_frames(48, 128, 128, i)), "h264", 20, 25.0)
+            writer.add(str(i), video, label=None, splits=())
+    store = Store.open(tmp_path)
+    packets = packets_by_ffmpeg(store, 1)
+    for number in (0, 15, 16, 39, 40, 47):
+        (part,), _, _ = read_groups(store, ShardFiles(), 1, np.array([number]))
+        first = number // gop * gop
+        assert (part.first, len(part.starts) - 1) == (first, number - first + 1)
+        assert part.data.tobytes() == b"".join(packets[first : number + 1])
+
+
 def flip(path, at):
     with path.open("r+b") as file:
         file.seek(at)
@@ -95,10 +115,10 @@ def test_damage_is_found_by_the_clips_of_its_group_only(store):
     def read(*numbers):
         return read_groups(store, files, video, np.array(numbers))
 
-    for numbers in ([0, 15], [16, 19], [32, 39]):  # other groups, and the same one before it
+    for numbers in ([0, 15], [16, 19], [24, 39]):  # other groups, and the same one before it
         read(*numbers)
     reason = rf"{store.name(video)}.* is damaged: frames 16 to 2\d do not match their checksum"
-    for numbers in ([20], [18, 21], [0, 24]):
+    for numbers in ([20], [18, 21], [0, 23]):
         with pytest.raises(FastrotError, match=reason):
             read(*numbers)
     read_groups(store, files, video, np.array([20]), check=False)

@@ -107,6 +107,7 @@ def test_numbers_that_cannot_be_are_refused_at_opening(path, values):
         {"size": "40"},
         {"size": 39},
         {"frames": -2},
+        {"quality": "2"},
         {"classes": [["x"]]},
         {"classes": 5},
         {"codec": ["raw"]},
