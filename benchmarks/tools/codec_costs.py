@@ -46,8 +46,8 @@ from pipelines.store.writing import writing
 QUALITIES: dict[str, tuple[int | None, ...]] = {
     "raw": (None,),
     "mjpeg": (2, 4, 8),
-    "h264": (18, 23, 28),
-    "vp9": (20, 30, 40),
+    "h264": (20, 25, 30),
+    "vp9": (22, 32, 42),
 }
 """The default first."""
 
