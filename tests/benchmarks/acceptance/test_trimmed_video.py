@@ -19,6 +19,7 @@ def decoded(data):
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
+@pytest.mark.slow
 def test_clips_of_both_ways_are_the_same_frames():
     clips = Clips(CPU)
     planned = clips._planned

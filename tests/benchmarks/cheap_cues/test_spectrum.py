@@ -76,6 +76,7 @@ def test_a_turned_video_has_the_pixels_of_the_upright_one(tmp_path: Path) -> Non
     np.testing.assert_array_equal(luma(turned), np.rot90(luma(source), -1, axes=(1, 2)))
 
 
+@pytest.mark.slow
 def test_everything_is_measured_and_drawn(
     tmp_path: Path, make_store, monkeypatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -122,12 +122,14 @@ def _without_gpu():
     Runtime.start = fail
 
 
+@pytest.mark.slow
 def test_the_checks_of_a_machine_may_take_long(tmp_path):
     out = fastrot_in_two("doctor", folder=tmp_path, prepare=(_with_slow_checks, _with_short_limit))
     assert out.index("slowly checked") < out.index("ranks           2 on 1 machine(s)")
     assert "training can run" in out
 
 
+@pytest.mark.slow
 def test_rank_0_reports_although_another_process_fails_first(tmp_path):
     """torchrun stops rank 0 as soon as another process exits with an error."""
     prepare = (_with_short_limit, _without_gpu)
