@@ -94,7 +94,7 @@ def test_a_store_is_resumed_at_its_own_quality(videos, tmp_path):
     assert choose_quality(tmp_path / "new", "mjpeg", None) == CODECS["mjpeg"].quality
     with pytest.raises(UsageError, match="supports 1"):
         choose_quality(tmp_path / "store", "mjpeg", 32)
-    with pytest.raises(FastrotError, match="cannot be read: .*name too long"):
+    with pytest.raises(FastrotError, match=r"cannot be read: .*name too long"):
         choose_quality(tmp_path / ("x" * 300), "mjpeg", None)
 
 
