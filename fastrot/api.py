@@ -34,6 +34,8 @@ def prepare_videos(
 ) -> Store:
     """Transcode a folder of videos into a store and open it. Videos already in the store are kept.
 
+    A new store has its codec's default quality, an existing one keeps its own.
+
     This starts worker processes: in a script, call it under ``if __name__ == "__main__":``.
 
     Args:

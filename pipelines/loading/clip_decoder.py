@@ -104,10 +104,10 @@ class ClipDecoder:
             threads=1,  # otherwise swscale starts a team of threads, which takes longer than the frames
         )
         plane: Any = rgb.planes[0]  # a buffer, which its annotations do not mention
-        rows: Bytes = np.frombuffer(plane, np.uint8).reshape(-1, self._size, plane.line_size)
-        frames = rows[: stack.count, :, : 3 * self._size]
+        lines: Bytes = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        frames = lines[: stack.count * self._size, : 3 * self._size]
         stack.count = 0
-        return frames.reshape(len(frames), self._size, self._size, 3)
+        return frames.reshape(-1, self._size, self._size, 3)
 
 
 class _Stack:
@@ -120,7 +120,7 @@ class _Stack:
     def __init__(self, size: int, most: int, line_bytes: int):
         self.line_bytes = line_bytes
         self.count = 0
-        lines = most * size
+        lines = math.ceil(most * size / 4) * 4  # PyAV drops lines beyond a multiple of 4
         # Conversion may read a little beyond the end: one line more.
         memory = np.empty((lines * 3 // 2 + 1, line_bytes), dtype=np.uint8)
         self.picture = VideoFrame.from_numpy_buffer(memory[:-1], _PIXELS, width=size)

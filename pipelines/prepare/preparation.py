@@ -61,9 +61,13 @@ def choose_quality(out: Path, codec: str, quality: int | None) -> int | None:
 
     Raises:
         UsageError: The quality is out of range.
-        FastrotError: The existing store's settings cannot be read.
+        FastrotError: The folder, or the existing store's settings, cannot be read.
     """
-    if quality is None and (out / "store.json").exists():
+    try:
+        resumed = quality is None and (out / "store.json").exists()
+    except OSError as error:
+        raise FastrotError(f"the store {out} cannot be read: {error}") from None
+    if resumed:
         there = Settings.read(out)
         if there.codec == codec:
             quality = there.quality

@@ -78,12 +78,15 @@ class Settings:
             raise ValueError(f"size is {self.size!r}, expected 1 to {MAX_SIZE} pixels")
         if self.frames is not None and (type(self.frames) is not int or self.frames < 1):
             raise ValueError(f"frames is {self.frames!r}, expected null or at least 1")
-        if self.quality is not None and type(self.quality) is not int:
-            raise ValueError(f"quality is {self.quality!r}, expected null or a whole number")
         if not all(isinstance(name, str) for name in self.classes):
             raise ValueError("classes must be strings")
         if self.codec not in CODECS:
             raise ValueError(f"codec is {self.codec!r}, expected one of {', '.join(CODECS)}")
+        best, worst = CODECS[self.codec].qualities
+        if self.quality is not None and not (
+            type(self.quality) is int and best <= self.quality <= worst
+        ):
+            raise ValueError(f"quality is {self.quality!r}, expected null or {best} to {worst}")
 
     @classmethod
     def read(cls, path: Path) -> "Settings":

@@ -125,9 +125,10 @@ class StoreWriter:
                 f"{key}: {there[key]} in the store, {wanted[key]} requested" for key in differing
             )
             same = " ".join(f"--{key} {there[key]}" for key in differing if there[key] is not None)
+            use = f"use {same}, or " if same else ""
             raise UsageError(
                 f"the store {self.path} was made with other settings ({changes}): "
-                f"use {same}, or choose another --out"
+                f"{use}choose another --out"
             )
 
     def add_classes(self) -> None:

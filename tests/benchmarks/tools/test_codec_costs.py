@@ -25,7 +25,7 @@ def measured(tmp_path_factory):
         for count in (40, 52)
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(codec_costs, "QUALITIES", {"raw": (None,), "h264": (18, 40)})
+        patch.setattr(codec_costs, "QUALITIES", {"raw": (None,), "h264": (20, 40)})
         patch.setattr(codec_costs, "COMPARED", 3)
         found = codec_costs.measure(folder, paths, copies=2, rounds=2)
     return folder, found
@@ -44,7 +44,7 @@ def test_raw_costs_its_bytes(measured):
 def test_a_clip_reads_less_than_its_video_and_less_quality_fewer_bytes(measured):
     folder, found = measured
     _, good, poor = found["costs"]
-    store = Store.open(folder / "h264-18")
+    store = Store.open(folder / "h264-20")
     assert len(store) == 4
     assert good["whole_kb"] == pytest.approx(store.bytes.mean() / 1e3)
     assert good["read_kb"] < good["whole_kb"]

@@ -12,7 +12,7 @@ from pipelines.prepare.encode import encode
 from pipelines.store.codecs import CODECS
 from pipelines.store.mp4_tables import find_packets
 from pipelines.store.packet_index import Packets
-from tests.helpers import RESIZE
+from tests.helpers import RESIZE, moving_frames
 
 SIZE = 136
 
@@ -99,6 +99,19 @@ def test_frames_of_other_pixels_are_refused():
         container.mux(stream.encode(None))
     with pytest.raises(ValueError, match="frame 0 has yuv444p pixels, expected yuv420p"):
         decode_here(file.getvalue(), "h264")
+
+
+@pytest.mark.parametrize(("size", "most"), [(50, 3), (130, 1)])
+def test_lines_of_any_number_are_converted(size, most):
+    """PyAV's pictures have a multiple of 4 lines, clips need not."""
+    frames = moving_frames(most, size, size)
+    data = encode(list(frames), "h264", 20, 25).data
+    found = find_packets(memoryview(data), "h264")
+    packets = Packets(0, np.frombuffer(data, np.uint8), found.starts.tolist())
+    (clip,) = ClipDecoder("h264", size, most).frames(found.header, [packets], range(most))
+    with av.open(io.BytesIO(data)) as container:
+        whole = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    np.testing.assert_array_equal(clip, np.stack(whole))
 
 
 def test_long_clips_are_converted_in_equal_parts():

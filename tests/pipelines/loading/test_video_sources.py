@@ -149,7 +149,7 @@ def test_each_packet_is_decoded_once_and_a_clip_is_converted_at_once(
     spec = ClipSpec(frames=8, stride=2, crop=100)  # 34 36 38 38 36 34 32 30
     load(store, Given(spec, [(video, 34)]), 1)
     assert decoded == [*range(24, 31), *range(32, 39)]
-    assert threads == [1]  # more would start a team of threads for each frame
+    assert threads == [1]  # more would start a team of threads for each clip
 
 
 @CODEC

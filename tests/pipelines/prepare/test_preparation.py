@@ -94,6 +94,20 @@ def test_a_store_is_resumed_at_its_own_quality(videos, tmp_path):
     assert choose_quality(tmp_path / "new", "mjpeg", None) == CODECS["mjpeg"].quality
     with pytest.raises(UsageError, match="supports 1"):
         choose_quality(tmp_path / "store", "mjpeg", 32)
+    with pytest.raises(FastrotError, match=r"cannot be read: .*name too long"):
+        choose_quality(tmp_path / ("x" * 300), "mjpeg", None)
+
+
+def test_an_invalid_quality_of_a_store_is_named(videos, tmp_path):
+    prepare_folder(videos, tmp_path, settings=settings("mjpeg"))
+    file = tmp_path / "store.json"
+    made = file.read_text()
+    file.write_text(made.replace('"quality": 2', '"quality": 99'))
+    with pytest.raises(FastrotError, match=r"store\.json is damaged: .*quality is 99, .* 1 to 31"):
+        choose_quality(tmp_path, "mjpeg", None)
+    file.write_text(made.replace('"quality": 2', '"quality": null'))
+    with pytest.raises(UsageError, match=r"quality: None in the store, 2 requested\): choose"):
+        prepare_folder(videos, tmp_path, settings=settings("mjpeg"))
 
 
 def test_classes_grow_and_old_ones_keep_their_numbers(videos, tmp_path):
