@@ -29,6 +29,10 @@ _AT_ONCE = 24
 _PIXELS = "yuv420p"
 
 
+class UndecodableError(Exception):
+    """A video's packets do not give its frames: they are damaged, or encoded in another way."""
+
+
 class ClipDecoder:
     """Decodes frames of videos of one codec and size, on the calling thread. Not thread-safe.
 
@@ -59,7 +63,7 @@ class ClipDecoder:
             RGB pixels of the next frames, (n, size, size, 3), valid until the next ones.
 
         Raises:
-            ValueError: A packet cannot be decoded, or not as one frame of ``size`` in 4:2:0.
+            UndecodableError: A packet cannot be decoded, or not as one frame of ``size`` in 4:2:0.
         """
         stack = self._stack
         if stack is not None:
@@ -87,10 +91,10 @@ class ClipDecoder:
                 picture = _decode(context, part.data[part.starts[i] : part.starts[i + 1]], number)
                 if (picture.width, picture.height) != (self._size, self._size):
                     what = f"{picture.width}x{picture.height} pixels, expected {self._size}"
-                    raise ValueError(f"frame {number} has {what}")
+                    raise UndecodableError(f"frame {number} has {what}")
                 if picture.format.name != _PIXELS:
                     what = f"{picture.format.name} pixels, expected {_PIXELS}"
-                    raise ValueError(f"frame {number} has {what}")
+                    raise UndecodableError(f"frame {number} has {what}")
                 if number in wanted:
                     yield picture
 
@@ -150,10 +154,10 @@ def _decode(context: VideoCodecContext, packet: Any, number: int) -> VideoFrame:
     try:
         decoded = context.decode(av.Packet(packet))
     except av.FFmpegError as error:
-        raise ValueError(f"frame {number} cannot be decoded: {error.strerror}") from None
+        raise UndecodableError(f"frame {number} cannot be decoded: {error.strerror}") from None
     if len(decoded) != 1:
         what = "its frames are not in the order of its packets (B-frames), or it is damaged"
-        raise ValueError(f"the packet of frame {number} gives {len(decoded)} frames: {what}")
+        raise UndecodableError(f"the packet of frame {number} gives {len(decoded)} frames: {what}")
     return decoded[0]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import FastrotError
-from pipelines.loading.clip_decoder import ClipDecoder, brighten
+from pipelines.loading.clip_decoder import ClipDecoder, UndecodableError, brighten
 from pipelines.loading.cpu_ops import finish_clip, new_batch
 from pipelines.plan import Clips, ClipSpec
 from pipelines.store.mp4_writing import mp4_file
@@ -58,7 +58,7 @@ class DecodedVideoSource:
                 part = frames[:, y : y + height, x : x + width]
                 brighten(part, clip[done : done + len(part)])
                 done += len(part)
-        except ValueError as error:
+        except UndecodableError as error:
             raise FastrotError(damaged(store, video, str(error))) from None
         if (np.diff(numbers) <= 0).any():  # the clip turns back at the video's end
             clip = clip[places]

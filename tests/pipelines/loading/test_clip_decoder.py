@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from pipelines.loading.clip_decoder import ClipDecoder, brighten
+from pipelines.loading.clip_decoder import ClipDecoder, UndecodableError, brighten
 from pipelines.loading.dali_graph import import_dali
 from pipelines.prepare.encode import encode
 from pipelines.store.codecs import CODECS
@@ -97,7 +97,7 @@ def test_frames_of_other_pixels_are_refused():
         for picture in natural_pictures(2):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
         container.mux(stream.encode(None))
-    with pytest.raises(ValueError, match="frame 0 has yuv444p pixels, expected yuv420p"):
+    with pytest.raises(UndecodableError, match="frame 0 has yuv444p pixels, expected yuv420p"):
         decode_here(file.getvalue(), "h264")
 
 
