@@ -195,6 +195,7 @@ def _install(fault: Fault) -> None:
     def advancing(self: Trainer, batches: Any) -> None:
         nonlocal done
         if kind == "hang" and self.step == at:
+            print(f"hangs at step {at}", flush=True)
             threading.Event().wait()
         advance(self, batches)
         done = self.step

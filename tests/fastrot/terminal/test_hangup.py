@@ -65,7 +65,7 @@ def test_a_hang_up_of_a_lone_process_saves(tiny_config):
 def test_a_second_quit_prints_all_stacks_and_ends_a_process_that_hangs(tiny_config):
     config = tiny_config()
     with ranks(config, world=1, faults={0: ("hang", 1)}) as (run,):
-        run.await_text("step 1/")
+        run.await_text("hangs at step 1")  # any earlier, the run would end after its step
         for _ in range(50):
             run.send(signal.SIGQUIT)
             run.process.join(0.2)
