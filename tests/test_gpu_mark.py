@@ -17,6 +17,7 @@ def test_cuda_is_there() -> None:
     assert torch.cuda.is_available()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 @pytest.mark.parametrize(("required", "code", "said"), [("0", 0, "1 skipped"), ("1", 1, "1 error")])
 def test_without_cuda_gpu_tests_skip_or_fail(required: str, code: int, said: str) -> None:
@@ -42,6 +43,7 @@ sys.meta_path.insert(0, Absent())
 """
 
 
+@pytest.mark.slow
 def test_gpu_tests_start_where_only_pytest_and_hypothesis_are_installed(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(BARE)
     plugins = ["-p", "no:timeout", "-p", "no:xdist", "-p", "no:cacheprovider"]

@@ -115,6 +115,7 @@ def amp_on_cpu(monkeypatch, stand_in, seconds):
     return case
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stand_in", "seconds", "reason"),
     [
@@ -136,6 +137,7 @@ def test_amp_on_a_cpu_is_measured_where_it_runs(monkeypatch):
     assert case.facts["precision"] == "bf16"
 
 
+@pytest.mark.slow
 def test_every_variant_is_measured_and_its_parts_make_up_the_step(monkeypatch):
     def no_compiler(network, device):
         raise UsageError("train.compile is true, but there is no g++")
@@ -191,6 +193,7 @@ def test_without_dali_real_data_are_not_here(monkeypatch):
     }
 
 
+@pytest.mark.slow
 def test_what_goals_need_is_measured_first_and_kept_while_the_rest_goes_on(make_store, monkeypatch):
     def no_compiler(network, device):
         raise UsageError("train.compile is true, but there is no g++")

@@ -60,6 +60,7 @@ def lines_of_the_task(store):
     return found
 
 
+@pytest.mark.slow
 def test_the_task_does_by_the_command_line_what_the_page_says(
     make_store, tmp_path, monkeypatch, capsys, one_thread
 ):

@@ -14,6 +14,8 @@ from benchmarks.training.train_cases import QUICK, compiled_case, variant_cases
 from fastrot.distributed.runtime import Runtime
 from tests.benchmarks.acceptance.bare import bare_environment
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 LATE = ("variants", "tests", "compiled")

@@ -17,6 +17,7 @@ def work(make_store):
     return Work(make_store("raw").path, ClipSpec(4, crop=32), 2, 0.05, "cpu", 1)
 
 
+@pytest.mark.slow
 def test_the_rate_is_the_sum_over_the_processes(work):
     found = measure(work, 2)
     assert 0 < found["slowest_process_clips_per_s"] <= found["clips_per_s"] / 2

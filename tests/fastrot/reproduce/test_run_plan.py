@@ -160,6 +160,7 @@ def test_shards_are_a_partition_and_evenly_loaded(paper_preset, whole, parts):
     assert max(loads) - min(loads) <= largest
 
 
+@pytest.mark.slow
 def test_the_demo_takes_the_planned_time(tmp_path):
     setting = demo_setting(tmp_path, DemoSizes(), None, Changes(), gpu=False)
     items = tuple(BUILDERS[key](setting.preset) for key in BUILDERS)

@@ -44,6 +44,7 @@ def test_compiled_training_equals_eager(
     compare(tiny_config(model=model), runtime)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_compiled_training_equals_eager_in_a_group(
     tiny_config: TinyConfig, runtime: Runtime, traced: None, group: None, accumulate: int

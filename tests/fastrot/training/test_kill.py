@@ -83,6 +83,7 @@ def test_a_killed_rank_ends_the_other_with_its_name(tiny_config):
     assert "Traceback" not in runs[0].text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stuck", [0, 1])
 def test_a_hung_rank_is_given_up_and_named(tiny_config, stuck):
     config = tiny_config(train={"timeout_s": 2.0})

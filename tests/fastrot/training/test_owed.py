@@ -34,6 +34,7 @@ def checkpoint(config, name="last.pt"):
     return load_checkpoint(Path(config.out) / config.name / "checkpoints" / name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("world", "at"), [(1, 4), (1, 6), (2, 6)])
 def test_killed_in_an_evaluation_and_resumed_it_ends_the_same(tiny_config, world, at):
     options = {"data": {"eval_split": "test1"}, "train": {"eval_every": 2}}
