@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fastrot.data.prepared import fill_store
 from fastrot.synthetic.noise import TEST_SHARE, Look, noise_videos
+from pipelines.prepare.preparation import choose_quality
 from pipelines.store.codecs import CODECS
 from pipelines.store.reading import Fit, Settings
 
@@ -87,6 +88,6 @@ class NoiseStores:
             width=width,
             look=kind.look,
         )
-        quality = CODECS[kind.codec].quality
+        quality = choose_quality(path, kind.codec, None)
         settings = Settings(kind.codec, self._size, None, "folder", quality=quality, fit=kind.fit)
         fill_store(listing, path, settings, f"prepare {path.name}")

@@ -1,5 +1,6 @@
 """The noise stores of the audit are what their names say."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -8,6 +9,7 @@ import pytest
 
 from fastrot.reproduce.noise_stores import KINDS, NoiseStores
 from fastrot.synthetic.noise import noise
+from pipelines.store.codecs import CODECS
 from pipelines.store.reading import Store
 
 
@@ -47,6 +49,17 @@ def test_frames_are_made_square_from_the_size_that_the_kind_says(
     with av.open(str(next((tmp_path / "videos").glob("*/*.mkv")))) as container:
         frame = next(container.decode(video=0))
     assert (frame.height, frame.width) == source
+
+
+def test_a_store_of_another_default_quality_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The results in a folder of an earlier version are of this store."""
+    with monkeypatch.context() as earlier:
+        earlier.setitem(CODECS, "h264", replace(CODECS["h264"], quality=18))
+        made(tmp_path, "h264", 64)
+    _, store = made(tmp_path, "h264", 64)
+    assert store.settings.quality == 18 != CODECS["h264"].quality
 
 
 @pytest.mark.parametrize("kind", ["border", "420"])
