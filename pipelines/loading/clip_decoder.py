@@ -15,6 +15,7 @@ import numpy as np
 from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from pipelines.store.packet_index import Packets
@@ -69,11 +70,12 @@ class ClipDecoder:
         if stack is not None:
             stack.count = 0  # an error may have left frames
         for picture in self._pictures(header, parts, wanted):
-            line_bytes = picture.planes[0].line_size
+            planes = picture.planes
+            line_bytes = planes[0].line_size
             if stack is None or stack.line_bytes != line_bytes:
                 assert stack is None or not stack.count, "FFmpeg's lines changed within a video"
                 stack = self._stack = _Stack(self._size, self._at_once, line_bytes)
-            stack.add(picture)
+            stack.add(planes)
             if stack.count == self._at_once:
                 yield self._to_rgb(stack)
         if stack is not None and stack.count:
@@ -133,9 +135,9 @@ class _Stack:
         ends = (0, luma, luma + chroma, luma + 2 * chroma)
         self._planes = [flat[begin:end] for begin, end in itertools.pairwise(ends)]
 
-    def add(self, picture: VideoFrame) -> None:
-        """Copy a frame below the others."""
-        for plane, into in zip(picture.planes, self._planes, strict=True):
+    def add(self, planes: tuple[VideoPlane, ...]) -> None:
+        """Copy the planes of a frame below the others."""
+        for plane, into in zip(planes, self._planes, strict=True):
             source = memoryview(plane)
             into[self.count * len(source) : (self.count + 1) * len(source)] = source
         self.count += 1

@@ -91,15 +91,8 @@ def places(store, frames):
 @pytest.mark.parametrize("modality", ["rgb", "dif"])
 @pytest.mark.parametrize(
     ("frames", "stride"),
-    [
-        (1, 1),
-        (6, 1),
-        (4, 2),
-        (3, 9),
-        (20, 1),
-        (14, 3),
-        (50, 1),
-    ],  # the shortest of the videos has 12 frames
+    # The shortest of the videos has 12 frames.
+    [(1, 1), (6, 1), (4, 2), (3, 9), (20, 1), (14, 3), (50, 1)],
 )
 def test_clips_are_those_of_whole_videos(make_store, codec, modality, frames, stride):
     store = make_store(codec, size=128)
