@@ -32,6 +32,16 @@ SPEEDS = {"speeds": [1, 4], "speed_weight": 0.5}
 """One of the four training videos, of 12 frames, is too short for the 13 of the faster clip."""
 
 
+AUGMENTED = {
+    "modality": "dif",
+    "scale": [0.4, 1.0],
+    "aspect": [0.75, 1.333],
+    "grey": 0.5,
+    "gain": 1.8,
+    "polarity": True,
+}
+
+
 def lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
@@ -89,9 +99,12 @@ def test_it_computes_what_a_plain_loop_computes(tiny_config: TinyConfig) -> None
     assert f"%  speed accuracy {100 * rights[-1]:.1f} %  lr" in log
 
 
-def test_resuming_is_bit_exact(tiny_config: TinyConfig) -> None:
+def test_resuming_with_all_options_is_bit_exact(tiny_config: TinyConfig) -> None:
     straight = tiny_config(
-        name="straight", rotation=SPEEDS, train={"accumulate": 2, "log_every": 2}
+        name="straight",
+        data=AUGMENTED,
+        rotation=SPEEDS,
+        train={"accumulate": 2, "log_every": 2},
     )
     result = train(straight, quiet=True)
     # The stop after three steps cuts a window of the log in two.
